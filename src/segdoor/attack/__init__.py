@@ -1,0 +1,1 @@
+"""2. The influencer: everything the attacker controls, in the order it is done."""

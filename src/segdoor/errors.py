@@ -1,0 +1,40 @@
+"""The errors a user can meet: each names the culprit, the rule, the value and the remedy."""
+
+from __future__ import annotations
+
+
+class SegdoorError(Exception):
+    """Something a person can put right; the command line prints it without a traceback.
+
+    Attributes:
+        culprit: The file, option or argument at fault.
+        rule: What must hold, as a clause: "must lie in [0, 1]".
+        value: What was found instead, already as text; empty when there is nothing to show.
+        remedy: What to do about it, as a sentence.
+    """
+
+    exit_code = 2
+
+    def __init__(self, culprit: object, rule: str, value: object = "", remedy: str = "") -> None:
+        """Keep the four parts and join them into one readable message."""
+        self.culprit = str(culprit)
+        self.rule = rule
+        self.value = str(value)
+        self.remedy = remedy
+        found = f" (found: {self.value})" if self.value else ""
+        advice = f" {remedy}" if remedy else ""
+        super().__init__(f"{self.culprit}: {rule}{found}.{advice}")
+
+
+class ConfigError(SegdoorError):
+    """A setting, option or argument breaks a rule."""
+
+
+class DataError(SegdoorError):
+    """A file or data set on disk cannot be used as it is."""
+
+
+class EnvironmentProblem(SegdoorError):
+    """The machine lacks something: a package, memory, disk, a device."""
+
+    exit_code = 3

@@ -1,0 +1,1 @@
+"""6. One run: the whole story once."""

@@ -1,0 +1,1 @@
+"""8. The telling: records as text."""

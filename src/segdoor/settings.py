@@ -1,0 +1,71 @@
+"""The base of every configuration: frozen, strict, each field documented by its own docstring."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from segdoor.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """Settings of one room of the house: immutable, and a misspelt name is an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+    )
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+def validated(model: type[SettingsT], given: Mapping[str, object], *, source: object) -> SettingsT:
+    """Build settings from plain data, turning a failed validation into a readable error.
+
+    Args:
+        model: The settings class to build.
+        given: Plain data, as read from YAML or JSON.
+        source: What to blame in the message: a file name or an option group.
+
+    Raises:
+        ConfigError: If a key is unknown, missing or holds a value that breaks its rule.
+    """
+    try:
+        return model.model_validate(given)
+    except ValidationError as problem:
+        raise _explained(model, problem.errors()[0], source) from None
+
+
+def _explained(model: type[BaseModel], detail: ErrorDetails, source: object) -> ConfigError:
+    keys = [str(part) for part in detail["loc"]]
+    culprit = f"{source}: {'.'.join(keys)}" if keys else str(source)
+    if detail["type"] == "extra_forbidden":
+        return ConfigError(culprit, "is not a known setting", keys[-1], _suggestion(model, keys))
+    rule = detail["msg"].removeprefix("Value error, ")
+    value = "" if detail["type"] == "missing" else repr(detail["input"])
+    return ConfigError(culprit, rule[0].lower() + rule[1:], value, "Correct the value.")
+
+
+def _suggestion(model: type[BaseModel], keys: list[str]) -> str:
+    known = list(_owner(model, keys[:-1]).model_fields)
+    near = difflib.get_close_matches(keys[-1], known, n=1)
+    hint = f"Did you mean '{near[0]}'? " if near else ""
+    return f"{hint}Known settings here: {', '.join(known)}."
+
+
+def _owner(model: type[BaseModel], keys: list[str]) -> type[BaseModel]:
+    """Follow keys down the nested settings classes as far as they lead."""
+    for key in keys:
+        field = model.model_fields.get(key)
+        if (
+            field is None
+            or not isinstance(field.annotation, type)
+            or not issubclass(field.annotation, BaseModel)
+        ):
+            return model
+        model = field.annotation
+    return model

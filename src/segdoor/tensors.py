@@ -1,0 +1,36 @@
+"""Array shapes as types, and the one legend of axis names.
+
+``B`` batch, ``N`` scenes, ``C`` channels, ``H`` height in pixels, ``W`` width in pixels,
+``K`` classes. Suffixed names such as ``image_HWC`` are used inside maths only.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64, UInt8
+
+Image: TypeAlias = UInt8[np.ndarray, "H W 3"]
+"""An RGB picture, 0 to 255."""
+
+Rgba: TypeAlias = UInt8[np.ndarray, "h w 4"]
+"""An RGB picture with straight (not premultiplied) alpha, 0 to 255."""
+
+Label: TypeAlias = UInt8[np.ndarray, "H W"]
+"""One class id a pixel; the class set's ignore index marks pixels that never count."""
+
+Mask: TypeAlias = Bool[np.ndarray, "H W"]
+"""One yes or no a pixel."""
+
+SquaredDistance: TypeAlias = Int64[np.ndarray, "H W"]
+"""Exact squared Euclidean distances in pixels squared."""
+
+Table: TypeAlias = Int64[np.ndarray, "K K"]
+"""Pixel counts: row = true class, column = predicted class."""
+
+Tables: TypeAlias = Int64[np.ndarray, "N K K"]
+"""One table a scene."""
+
+ClassScores: TypeAlias = Float64[np.ndarray, "K"]
+"""One figure a class, NaN where it is undefined."""

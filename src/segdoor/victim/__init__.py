@@ -1,0 +1,1 @@
+"""3. The victim: an innocent trainer who does not know."""
