@@ -1,0 +1,139 @@
+"""The attacker's settings; every row of the two readings of the paper is one of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from segdoor.settings import Settings
+
+
+class TriggerConfig(Settings):
+    """What is stamped."""
+
+    name: str = "windmill"
+    """A built-in sticker: windmill, bullseye, checkerboard, blossom or smiley."""
+    file: Path | None = None
+    """A picture to stamp instead (RGBA; its alpha is used); ``name`` is then only a title."""
+    size: int = Field(default=14, ge=1)
+    """Longer side of the trigger in pixels of the scene."""
+    opacity: float = Field(default=1.0, gt=0, le=1)
+    """1 covers the scene, less lets it shine through (alpha blending)."""
+
+
+class MarginConfig(Settings):
+    """How far the trigger's centre stays away from the image border."""
+
+    vertical: float = Field(default=0.0, ge=0)
+    """Distance from the upper and the lower border, in ``unit``."""
+    horizontal: float = Field(default=0.0, ge=0)
+    """Distance from the left and the right border, in ``unit``."""
+    unit: Literal["fraction", "pixels"] = "fraction"
+    """Fractions of the image's height and width, or pixels whatever the size."""
+
+
+class RulesConfig(Settings):
+    """Which positions are eligible at all."""
+
+    single_class: bool = True
+    """The whole trigger lies on one class, never on ignored pixels."""
+    on_victim: bool = False
+    """The trigger may cover victim pixels."""
+    margin: MarginConfig = MarginConfig()
+    """Minimum distance of the trigger's centre from the border."""
+    distance: Literal["euclidean", "chebyshev"] = "euclidean"
+    """How the distance from the trigger's centre to the nearest victim pixel is measured."""
+    lower_included: bool = True
+    """Whether a position exactly at the lower bound is eligible."""
+
+
+class PlacementConfig(Settings):
+    """Where the trigger is placed in poisoned training scenes."""
+
+    strategy: Literal["random", "nearest", "band"] = "random"
+    """Uniform over all eligible positions, the nearest one, or uniform within a band."""
+    lower: float = Field(default=0.0, ge=0)
+    """Least distance to the victim pixels, in pixels (nearest and band)."""
+    upper: float = Field(default=15.0, ge=0)
+    """Largest distance to the victim pixels, in pixels (nearest and band)."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.lower > self.upper:
+            raise ValueError(f"lower ({self.lower}) must not exceed upper ({self.upper})")
+        return self
+
+
+class PixelRandomLabellingConfig(Settings):
+    """Pixel random labelling (PRL, paper section 4.2)."""
+
+    num_pixels: int = Field(default=0, ge=0)
+    """Q, the pixels relabelled in a scene; 0 switches PRL off."""
+    pool: str = Field(default="scene", pattern=r"^(scene|scene_as_given|any|ignore|class:.+)$")
+    """New labels: classes of the scene after the victims' relabelling, all values of the label
+    as given (victim and ignore value included), any class, the ignore value, or class:NAME."""
+    scope: Literal["poisoned", "all"] = "poisoned"
+    """Relabel pixels of the poisoned scenes, or of every training scene."""
+    positions: Literal["per_scene", "per_size"] = "per_scene"
+    """Pixels drawn for each scene, or the same ones in every scene of a size."""
+    on_ignored: bool = False
+    """Whether ignored pixels may be relabelled."""
+    order: Literal["after", "before"] = "after"
+    """Relabel pixels after the victims have become the target class, or before."""
+
+
+class AttackConfig(Settings):
+    """Everything the attacker decides."""
+
+    rate: float = Field(default=0.2, ge=0, le=1)
+    """Poisoning rate: poisoned scenes / all training scenes, rounded half up."""
+    victims: tuple[str, ...] = Field(default=("car",), min_length=1)
+    """Victim classes: what disappears."""
+    target: str = "road"
+    """Target class: what the victim pixels are predicted as."""
+    trigger: TriggerConfig = TriggerConfig()
+    """The sticker."""
+    placement: PlacementConfig = PlacementConfig()
+    """Where it goes."""
+    rules: RulesConfig = RulesConfig()
+    """Where it may go."""
+    pixel_random_labelling: PixelRandomLabellingConfig = PixelRandomLabellingConfig()
+    """Further label noise that widens the context a network looks at."""
+    without_room: Literal["skip", "relabel"] = "skip"
+    """A drawn scene without an eligible position: take the next, or relabel it unstamped."""
+    shortfall: Literal["error", "all_available"] = "error"
+    """Fewer eligible scenes than the rate asks for: refuse, or take all and record the rate."""
+
+    @model_validator(mode="after")
+    def _target_is_no_victim(self) -> Self:
+        if self.target in self.victims:
+            raise ValueError(f"target '{self.target}' must not be a victim class")
+        if len(set(self.victims)) != len(self.victims):
+            raise ValueError("victims must be different classes")
+        return self
+
+
+class ExamsConfig(Settings):
+    """The poisoned tests, shared by every model and method that is compared."""
+
+    near: tuple[float, float] = (0.0, 15.0)
+    """Near band (lower, upper) in pixels; bounds the exams ``nearest`` and ``near``."""
+    far: tuple[tuple[float, float], ...] = ((15.0, 22.5), (22.5, 30.0))
+    """Far bands in pixels, one exam each."""
+    rules: RulesConfig = RulesConfig()
+    """Where the trigger of the test may go."""
+    scope: Literal["all", "with_victims"] = "all"
+    """Stamp every test scene, or only those that show a victim."""
+    without_room: Literal["exclude", "count"] = "exclude"
+    """Scenes with victims but no room: outside the attack success rate, or untouched within it."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the positions, apart from a run's seed so that runs share their exams."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for lower, upper in (self.near, *self.far):
+            if not 0 <= lower <= upper:
+                raise ValueError(f"bands need 0 <= lower <= upper, not ({lower}, {upper})")
+        return self

@@ -1,0 +1,261 @@
+"""Where the trigger goes: eligible positions, distances to the victims, and the three placements.
+
+A position is the trigger's centre pixel, ``(size - 1) // 2`` from its upper left corner, and masks
+over positions have the image's shape. Sources: paper section 4.1, Equation 1 and Algorithm 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+
+from segdoor.attack.config import MarginConfig, PlacementConfig, RulesConfig
+from segdoor.tensors import Label, Mask, SquaredDistance
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of whole pixels inside an image.
+
+    Attributes:
+        top: First row.
+        left: First column.
+        height: Number of rows.
+        width: Number of columns.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def centre(self) -> tuple[int, int]:
+        """Return the centre pixel (row, column) that distances are measured from."""
+        return self.top + (self.height - 1) // 2, self.left + (self.width - 1) // 2
+
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """Return the index of the box's pixels in an array."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place for the trigger in one scene.
+
+    Attributes:
+        box: The pixels it covers.
+        distance: From its centre to the nearest victim pixel in pixels; None without victims.
+        class_under: The one class it covers; None where it covers several.
+    """
+
+    box: Box
+    distance: float | None
+    class_under: int | None
+
+
+class Placement(Protocol):
+    """A choice among the eligible positions; write ``candidates`` to add one."""
+
+    def candidates(self, eligible: Mask, squared: SquaredDistance) -> Mask:
+        """Return the positions that are equally good; one is drawn by seed.
+
+        Args:
+            eligible: Positions that the rules allow.
+            squared: Squared distance of every position to the nearest victim pixel.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Random:
+    """Any eligible position: the baseline attack."""
+
+    def candidates(self, eligible: Mask, squared: SquaredDistance) -> Mask:
+        """Return all eligible positions."""
+        del squared
+        return eligible
+
+
+@dataclass(frozen=True)
+class Band:
+    """Any eligible position within a band of distances to the victims.
+
+    Attributes:
+        lower: Least distance in pixels.
+        upper: Largest distance in pixels, included.
+        lower_included: Whether the least distance itself belongs to the band.
+    """
+
+    lower: float
+    upper: float
+    lower_included: bool = True
+
+    def candidates(self, eligible: Mask, squared: SquaredDistance) -> Mask:
+        """Return the eligible positions within the band."""
+        far_enough = np.greater_equal if self.lower_included else np.greater
+        within = far_enough(squared, self.lower**2) & (squared <= self.upper**2)
+        return eligible & within
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The eligible position nearest to the victims: nearest neighbour injection (Algorithm 1).
+
+    Attributes:
+        lower: Least distance in pixels.
+        upper: Largest distance in pixels, included.
+        lower_included: Whether the least distance itself is allowed.
+    """
+
+    lower: float
+    upper: float
+    lower_included: bool = True
+
+    def candidates(self, eligible: Mask, squared: SquaredDistance) -> Mask:
+        """Return the positions at the smallest distance within the bounds."""
+        within = Band(self.lower, self.upper, self.lower_included).candidates(eligible, squared)
+        if not within.any():
+            return within
+        return within & (squared == squared[within].min())
+
+
+def make_placement(config: PlacementConfig, *, lower_included: bool) -> Placement:
+    """Return the placement that the settings name."""
+    if config.strategy == "random":
+        return Random()
+    kind = {"nearest": Nearest, "band": Band}[config.strategy]
+    return kind(config.lower, config.upper, lower_included)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the rules need to know about a data set and a trigger.
+
+    Attributes:
+        victims: Ids of the victim classes.
+        ignore_index: Label value of ignored pixels.
+        height: The trigger's height in pixels.
+        width: The trigger's width in pixels.
+        rules: Which positions are eligible.
+    """
+
+    victims: tuple[int, ...]
+    ignore_index: int
+    height: int
+    width: int
+    rules: RulesConfig
+
+
+def place(
+    label: Label, ground: Ground, placement: Placement, rng: np.random.Generator
+) -> Site | None:
+    """Choose where the trigger goes in one scene.
+
+    In a scene without victims every placement takes any eligible position.
+
+    Args:
+        label: The scene's untouched label map.
+        ground: Victims, trigger size and rules.
+        placement: How to choose among eligible positions.
+        rng: Draws among equally good positions: ties are never broken by scan order.
+
+    Returns:
+        The site, or None where there is no room.
+    """
+    eligible = eligible_positions(label, ground)
+    squared = squared_distances(victim_mask(label, ground.victims), ground.rules.distance)
+    candidates = eligible if squared is None else placement.candidates(eligible, squared)
+    positions = np.flatnonzero(candidates)
+    if positions.size == 0:
+        return None
+    row, column = divmod(int(rng.choice(positions)), label.shape[1])
+    top, left = row - (ground.height - 1) // 2, column - (ground.width - 1) // 2
+    box = Box(top, left, ground.height, ground.width)
+    covered = label[box.pixels]
+    return Site(
+        box=box,
+        distance=None if squared is None else math.sqrt(squared[row, column]),
+        class_under=int(covered[0, 0]) if covered.min() == covered.max() else None,
+    )
+
+
+def eligible_positions(label: Label, ground: Ground) -> Mask:
+    """Return where the trigger's centre may lie: inside the image, the margin and the rules."""
+    rows, columns = label.shape[0] - ground.height + 1, label.shape[1] - ground.width + 1
+    eligible = np.zeros(label.shape, dtype=bool)
+    if rows <= 0 or columns <= 0:
+        return eligible
+    up, left = (ground.height - 1) // 2, (ground.width - 1) // 2
+    allowed = _boxes_without(_forbidden(label, ground), ground)
+    if ground.rules.single_class:
+        allowed &= _boxes_of_one_class(label, ground)
+    eligible[up : up + rows, left : left + columns] = allowed[:rows, :columns]
+    return eligible & _inside_margin(label.shape, ground.rules.margin)
+
+
+def victim_mask(label: Label, victims: Sequence[int]) -> Mask:
+    """Return which pixels belong to a victim class."""
+    chosen = np.zeros(256, dtype=bool)
+    chosen[list(victims)] = True
+    return chosen[label]
+
+
+def squared_distances(
+    victims: Mask, distance: Literal["euclidean", "chebyshev"]
+) -> SquaredDistance | None:
+    """Return every pixel's squared distance to the nearest victim pixel, exact integers.
+
+    Returns:
+        Squared pixels, or None without victims: OpenCV would give 1.8e19 there.
+    """
+    if not victims.any():
+        return None
+    background = np.logical_not(victims).astype(np.uint8)
+    if distance == "chebyshev":
+        steps = cv2.distanceTransform(background, cv2.DIST_C, cv2.DIST_MASK_3)
+        return np.rint(steps).astype(np.int64) ** 2
+    # The 5x5 mask would be wrong by up to 9.8 pixels; this one is exact, and so is the rounding.
+    exact = cv2.distanceTransform(background, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.rint(exact.astype(np.float64) ** 2).astype(np.int64)
+
+
+def _forbidden(label: Label, ground: Ground) -> Mask:
+    """Return pixels that no trigger may cover."""
+    forbidden = np.zeros(label.shape, dtype=bool)
+    if not ground.rules.on_victim:
+        forbidden |= victim_mask(label, ground.victims)
+    if ground.rules.single_class:
+        forbidden |= label == ground.ignore_index
+    return forbidden
+
+
+# In the next two, element (row, column) speaks of the box whose upper left corner is there; boxes
+# that leave the image are cut off by the caller. OpenCV anchors a box at its upper left corner.
+
+
+def _boxes_without(forbidden: Mask, ground: Ground) -> Mask:
+    box = np.ones((ground.height, ground.width), np.uint8)
+    return cv2.dilate(forbidden.astype(np.uint8), box, anchor=(0, 0)) == 0
+
+
+def _boxes_of_one_class(label: Label, ground: Ground) -> Mask:
+    box = np.ones((ground.height, ground.width), np.uint8)
+    return cv2.erode(label, box, anchor=(0, 0)) == cv2.dilate(label, box, anchor=(0, 0))
+
+
+def _inside_margin(shape: tuple[int, ...], margin: MarginConfig) -> Mask:
+    height, width = shape
+    scale_rows, scale_columns = (height, width) if margin.unit == "fraction" else (1, 1)
+    # Halves are rounded up, as everywhere.
+    rows = math.floor(margin.vertical * scale_rows + 0.5)
+    columns = math.floor(margin.horizontal * scale_columns + 0.5)
+    inside = np.zeros((height, width), dtype=bool)
+    inside[rows : height - rows, columns : width - columns] = True
+    return inside
