@@ -42,7 +42,9 @@ class Box:
     @property
     def pixels(self) -> tuple[slice, slice]:
         """Return the index of the box's pixels in an array."""
-        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+        return slice(self.top, self.top + self.height), slice(
+            self.left, self.left + self.width
+        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,9 @@ class Nearest:
 
     def candidates(self, eligible: Mask, squared: SquaredDistance) -> Mask:
         """Return the positions at the smallest distance within the bounds."""
-        within = Band(self.lower, self.upper, self.lower_included).candidates(eligible, squared)
+        within = Band(self.lower, self.upper, self.lower_included).candidates(
+            eligible, squared
+        )
         if not within.any():
             return within
         return within & (squared == squared[within].min())
@@ -170,8 +174,12 @@ def place(
         The site, or None where there is no room.
     """
     eligible = eligible_positions(label, ground)
-    squared = squared_distances(victim_mask(label, ground.victims), ground.rules.distance)
-    candidates = eligible if squared is None else placement.candidates(eligible, squared)
+    squared = squared_distances(
+        victim_mask(label, ground.victims), ground.rules.distance
+    )
+    candidates = (
+        eligible if squared is None else placement.candidates(eligible, squared)
+    )
     positions = np.flatnonzero(candidates)
     if positions.size == 0:
         return None
@@ -188,7 +196,10 @@ def place(
 
 def eligible_positions(label: Label, ground: Ground) -> Mask:
     """Return where the trigger's centre may lie: inside the image, the margin and the rules."""
-    rows, columns = label.shape[0] - ground.height + 1, label.shape[1] - ground.width + 1
+    rows, columns = (
+        label.shape[0] - ground.height + 1,
+        label.shape[1] - ground.width + 1,
+    )
     eligible = np.zeros(label.shape, dtype=bool)
     if rows <= 0 or columns <= 0:
         return eligible

@@ -47,7 +47,9 @@ class Trigger:
     @property
     def digest(self) -> str:
         """Return a hash of the pixels: two triggers are the same if and only if theirs are."""
-        return hashlib.sha256(repr(self.rgba.shape).encode() + self.rgba.tobytes()).hexdigest()
+        return hashlib.sha256(
+            repr(self.rgba.shape).encode() + self.rgba.tobytes()
+        ).hexdigest()
 
 
 def load_trigger(config: TriggerConfig) -> Trigger:
@@ -72,7 +74,9 @@ def draw(name: str, size: int) -> Rgba:
     """
     if name not in DRAWINGS:
         known = ", ".join(DRAWINGS)
-        raise ConfigError("trigger.name", "must be a built-in sticker", name, f"Known: {known}.")
+        raise ConfigError(
+            "trigger.name", "must be a built-in sticker", name, f"Known: {known}."
+        )
     side = size * _OVERSAMPLING
     axis = (np.arange(side) + 0.5) / side * 2 - 1
     x, y = np.meshgrid(axis, axis)
@@ -102,7 +106,10 @@ def stamp(image: Image, trigger: Trigger, *, top: int, left: int) -> Image:
         )
     stamped = image.copy()
     below = stamped[top:bottom, left:right].astype(np.int32)
-    colour, alpha = trigger.rgba[..., :3].astype(np.int32), trigger.rgba[..., 3:].astype(np.int32)
+    colour, alpha = (
+        trigger.rgba[..., :3].astype(np.int32),
+        trigger.rgba[..., 3:].astype(np.int32),
+    )
     # Integers, rounded to the nearest: the same bytes on every machine.
     blended = (alpha * colour + (255 - alpha) * below + 127) // 255
     stamped[top:bottom, left:right] = blended.astype(np.uint8)
@@ -119,13 +126,17 @@ def _from_file(config: TriggerConfig) -> Rgba:
 
 
 def _shrunk(
-    colour: Float64[np.ndarray, "H W 3"], alpha: Float64[np.ndarray, "H W"], size: tuple[int, int]
+    colour: Float64[np.ndarray, "H W 3"],
+    alpha: Float64[np.ndarray, "H W"],
+    size: tuple[int, int],
 ) -> Rgba:
     """Resize by area; colours are weighted by alpha so that hidden pixels leave no fringe."""
     height, width = size
     method = cv2.INTER_AREA if height <= alpha.shape[0] else cv2.INTER_LINEAR
     planes = np.dstack([colour * alpha[..., None], alpha])
-    small = cv2.resize(planes, (width, height), interpolation=method).reshape(height, width, 4)
+    small = cv2.resize(planes, (width, height), interpolation=method).reshape(
+        height, width, 4
+    )
     weight = small[..., 3:]
     straight = np.divide(
         small[..., :3], weight, out=np.zeros_like(small[..., :3]), where=weight > 1e-6

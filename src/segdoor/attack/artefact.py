@@ -1,0 +1,95 @@
+"""The attacker's files: JSON lines, a header and then one row a scene."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from segdoor.errors import DataError
+from segdoor.files import write_atomically
+from segdoor.settings import Settings, validated
+
+
+class NamedRow(Protocol):
+    """A row that speaks of one scene."""
+
+    @property
+    def name(self) -> str:
+        """The scene's name."""
+        ...
+
+
+HeaderT = TypeVar("HeaderT", bound=Settings)
+RowT = TypeVar("RowT", bound=Settings)
+
+
+def write_json_lines(path: Path, header: Settings, rows: Sequence[Settings]) -> None:
+    """Write a header and its rows, atomically."""
+    write_atomically(
+        path, "".join(f"{line.model_dump_json()}\n" for line in (header, *rows))
+    )
+
+
+def read_json_lines(
+    path: Path, header_type: type[HeaderT], row_type: type[RowT], *, version: int
+) -> tuple[HeaderT, tuple[RowT, ...]]:
+    """Read a header and its rows, trusting nothing.
+
+    Args:
+        path: The file.
+        header_type: What the first line must be.
+        row_type: What every other line must be.
+        version: The newest schema version that is understood.
+
+    Raises:
+        DataError: If the file is missing, damaged, of another kind or a newer schema, or has two
+            rows for one scene.
+        ConfigError: If a value in it breaks a rule.
+    """
+    lines = _objects(path)
+    if not lines:
+        raise DataError(path, "must begin with a header line", "an empty file")
+    found = lines[0].get("schema_version")
+    if isinstance(found, int) and found > version:
+        raise DataError(
+            path,
+            f"must have schema version {version} or older",
+            found,
+            "Update segdoor.",
+        )
+    header = validated(header_type, lines[0], source=f"{path}: line 1")
+    rows = tuple(
+        validated(row_type, line, source=f"{path}: line {number}")
+        for number, line in enumerate(lines[1:], start=2)
+    )
+    _refuse_repetition(path, [line.get("name") for line in lines[1:]])
+    return header, rows
+
+
+def _objects(path: Path) -> list[dict[str, object]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as why:
+        raise DataError(
+            path, "must be a readable text file", why, "Check the path."
+        ) from None
+    objects: list[dict[str, object]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            content = json.loads(line)
+        except (json.JSONDecodeError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise DataError(path, f"line {number} must be a JSON object", line[:60])
+        objects.append(content)
+    return objects
+
+
+def _refuse_repetition(path: Path, names: Sequence[object]) -> None:
+    seen: set[object] = set()
+    for number, name in enumerate(names, start=2):
+        if name in seen:
+            raise DataError(path, f"line {number} must not repeat a scene", name)
+        seen.add(name)

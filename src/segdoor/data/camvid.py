@@ -1,0 +1,54 @@
+"""CamVid street scenes in the SegNet split (Brostow et al. 2008, 2009; 11 classes and void)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segdoor.data.pairs import FileDataset, Pair, read_lines
+from segdoor.data.scene import ClassSet
+from segdoor.data.transforms import Size
+from segdoor.errors import DataError
+
+CAMVID_CLASSES = ClassSet(
+    names=(
+        "sky", "building", "pole", "road", "pavement", "tree",
+        "sign", "fence", "car", "pedestrian", "bicyclist",
+    ),
+    colours=(
+        (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222),
+        (128, 128, 0), (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
+    ),
+    ignore_index=11,
+)  # fmt: skip
+"""Ids and colours of the SegNet split; 11 is void."""
+
+
+def camvid(root: Path, split: str, *, size: Size | None = None) -> FileDataset:
+    """Open a split: ``SPLIT.txt`` lists stems, beside it lie ``SPLIT/`` and ``SPLITannot/``.
+
+    Lists in SegNet's own form (two columns of paths) are read as well: only the stem counts.
+
+    Args:
+        root: The folder of the data set.
+        split: train, val or test; val is one sequence that is also in train.
+        size: Height and width to resize to; 360 x 480 or whatever the files have if None.
+
+    Raises:
+        DataError: If the list or a file is missing.
+    """
+    listing = root / f"{split}.txt"
+    stems = [Path(line.split()[0]).stem for line in read_lines(listing)]
+    return FileDataset(
+        [_pair(root, split, stem) for stem in stems],
+        CAMVID_CLASSES,
+        source=listing,
+        size=size,
+    )
+
+
+def _pair(root: Path, split: str, stem: str) -> Pair:
+    if stem in {"", "..", "."}:
+        raise DataError(root / f"{split}.txt", "must list file stems", stem)
+    candidates = [root / split / f"{stem}{ending}" for ending in (".jpg", ".png")]
+    image = next((path for path in candidates if path.is_file()), candidates[0])
+    return Pair(stem, image, root / f"{split}annot" / f"{stem}.png")

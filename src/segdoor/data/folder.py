@@ -1,0 +1,134 @@
+"""Your own files: folders of images and labels or a two-column list, and a small class file.
+
+Any of these layouts, with ``classes.yaml`` in the root::
+
+    root/SPLIT.txt                            two columns: image path, label path
+    root/SPLIT/images/   root/SPLIT/labels/
+    root/images/SPLIT/   root/labels/SPLIT/
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import Field
+
+from segdoor.data.pairs import FileDataset, Pair, pair_folders, read_lines
+from segdoor.data.scene import ClassSet, Colour
+from segdoor.data.transforms import Size
+from segdoor.errors import DataError
+from segdoor.settings import Settings, validated
+
+
+class ClassEntry(Settings):
+    """One class of the class file."""
+
+    name: str
+    """The class's name."""
+    colour: tuple[int, int, int] | None = None
+    """Its RGB colour in pictures; chosen from a fixed palette if left out."""
+
+
+class ClassFile(Settings):
+    """The content of ``classes.yaml``; the position of a class is its id."""
+
+    classes: tuple[ClassEntry | str, ...] = Field(min_length=1, max_length=255)
+    """The classes in the order of their ids: names, or names with colours."""
+    ignore_index: int = Field(default=255, ge=0, le=255)
+    """Label value of pixels that never count."""
+
+
+def folder(root: Path, split: str, *, size: Size | None = None) -> FileDataset:
+    """Open a split of your own data set.
+
+    Args:
+        root: The folder that holds ``classes.yaml``.
+        split: The split's name: a list file, or a folder beside or below images and labels.
+        size: Height and width to resize to; each scene's own if None.
+
+    Raises:
+        DataError: If nothing fits one of the layouts, or a file is missing or outside the root.
+    """
+    classes = read_classes(root / "classes.yaml")
+    return FileDataset(_pairs(root, split), classes, source=root, size=size)
+
+
+def read_classes(path: Path) -> ClassSet:
+    """Read a class file.
+
+    Raises:
+        DataError: If it is missing or no YAML.
+        ConfigError: If an entry breaks a rule.
+    """
+    try:
+        content = yaml.safe_load(_read_text(path))
+    except yaml.YAMLError as why:
+        raise DataError(
+            path, "must be plain YAML", str(why).replace("\n", " ")
+        ) from None
+    given = content if isinstance(content, dict) else {"classes": content}
+    file = validated(ClassFile, given, source=path)
+    entries = [ClassEntry(name=e) if isinstance(e, str) else e for e in file.classes]
+    return ClassSet(
+        names=tuple(entry.name for entry in entries),
+        colours=tuple(entry.colour or palette(i) for i, entry in enumerate(entries)),
+        ignore_index=file.ignore_index,
+    )
+
+
+def palette(index: int) -> Colour:
+    """Return a colour for a class that has none: Pascal VOC's well-spread bit pattern."""
+    colour = [0, 0, 0]
+    remaining = index + 1
+    for shift in range(7, -1, -1):
+        for channel in range(3):
+            colour[channel] |= (remaining >> channel & 1) << shift
+        remaining >>= 3
+    return colour[0], colour[1], colour[2]
+
+
+def _pairs(root: Path, split: str) -> list[Pair]:
+    listing = root / f"{split}.txt"
+    if listing.is_file():
+        return [_listed(root, listing, line) for line in read_lines(listing)]
+    for images, labels in (
+        (root / split / "images", root / split / "labels"),
+        (root / "images" / split, root / "labels" / split),
+    ):
+        if images.is_dir():
+            return pair_folders(images, labels)
+    raise DataError(
+        root,
+        f"must hold {split}.txt, {split}/images or images/{split}",
+        "none of them",
+        "See 'folder' in the documentation for the layouts.",
+    )
+
+
+def _listed(root: Path, listing: Path, line: str) -> Pair:
+    columns = line.split()
+    if len(columns) != 2:
+        raise DataError(listing, "every line must be two paths: image and label", line)
+    image, label = (_inside(root, listing, column) for column in columns)
+    return Pair(str(Path(columns[0]).with_suffix("")), image, label)
+
+
+def _inside(root: Path, listing: Path, relative: str) -> Path:
+    path = root / relative
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise DataError(
+            listing, "paths must stay inside the data set's folder", relative
+        )
+    return path
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise DataError(
+            path,
+            "a data set of your own needs this class file",
+            remedy="Write 'classes: [road, car, ...]', one name an id, and 'ignore_index: 255'.",
+        ) from None

@@ -1,0 +1,95 @@
+"""From settings to a data set: the registry of data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from segdoor.data.camvid import camvid
+from segdoor.data.config import DataConfig
+from segdoor.data.folder import folder
+from segdoor.data.scene import SceneDataset
+from segdoor.data.street import StreetDataset
+from segdoor.data.subset import Subset
+from segdoor.errors import ConfigError
+
+_STREET_SIZE = (128, 256)
+_STREET_SCENES = {"train": 400, "test": 100}
+
+
+def load_dataset(config: DataConfig, split: str) -> SceneDataset:
+    """Open a split of the data set that the settings name.
+
+    Args:
+        config: Which data set, where, and how many scenes of it.
+        split: ``config.train_split`` or ``config.test_split``, or another of the data set's.
+
+    Raises:
+        ConfigError: If the data set is unknown or needs a root; the message lists the known ones.
+        DataError: If its files cannot be used.
+    """
+    if config.name not in DATASETS:
+        known = ", ".join(DATASETS)
+        raise ConfigError(
+            "data.name", "must be a known data set", config.name, f"Known: {known}."
+        )
+    return DATASETS[config.name](config, split)
+
+
+def num_scenes(config: DataConfig, split: str) -> int | None:
+    """Return how many scenes of a split the settings ask for; None for all."""
+    return config.num_test if split == config.test_split else config.num_train
+
+
+def _street(config: DataConfig, split: str) -> SceneDataset:
+    height, width = config.size or _STREET_SIZE
+    kind = "test" if split == config.test_split else "train"
+    return StreetDataset(
+        split=kind,
+        num_scenes=num_scenes(config, split) or _STREET_SCENES[kind],
+        height=height,
+        width=width,
+        seed=config.seed,
+    )
+
+
+def _on_disk(
+    open_split: Callable[..., SceneDataset],
+) -> Callable[[DataConfig, str], SceneDataset]:
+    def load(config: DataConfig, split: str) -> SceneDataset:
+        dataset = open_split(_root(config), split, size=config.size)
+        wanted = num_scenes(config, split)
+        return (
+            dataset if wanted is None else Subset(dataset, spread(len(dataset), wanted))
+        )
+
+    return load
+
+
+def _root(config: DataConfig) -> Path:
+    if config.root is None:
+        raise ConfigError(
+            "data.root",
+            f"must name the folder of '{config.name}'",
+            remedy="Set --data.root.",
+        )
+    return config.root
+
+
+def spread(available: int, wanted: int) -> Sequence[int]:
+    """Choose evenly spaced indices: neighbouring video frames look alike.
+
+    Raises:
+        ConfigError: If more are wanted than there are.
+    """
+    if wanted > available:
+        raise ConfigError("number of scenes", f"must be at most {available}", wanted)
+    return [index * available // wanted for index in range(wanted)]
+
+
+DATASETS: dict[str, Callable[[DataConfig, str], SceneDataset]] = {
+    "street": _street,
+    "camvid": _on_disk(camvid),
+    "folder": _on_disk(folder),
+}
+"""The data sets by name."""

@@ -1,0 +1,182 @@
+"""A data set as memory-mapped uint8 arrays: decoded once, then read at the speed of memory.
+
+A pack lies in a folder named by the data set's digest, which covers every setting and every byte
+of every file, so a stale pack is never found. It appears under its name only when complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.data.transforms import Size
+from segdoor.errors import DataError, EnvironmentProblem
+from segdoor.settings import Settings, validated
+from segdoor.tensors import Label
+
+_VERSION = 1
+
+
+class PackIndex(Settings):
+    """What is in a pack."""
+
+    version: int
+    """Version of the layout."""
+    digest: str
+    """Digest of the data set that was packed."""
+    names: tuple[str, ...]
+    """The scenes' names."""
+    sizes: tuple[Size, ...]
+    """Height and width of each scene."""
+
+
+class PackedDataset:
+    """A packed data set; a `SceneDataset` whose scenes are views of the mapped files."""
+
+    def __init__(self, path: Path, classes: ClassSet) -> None:
+        """Map the arrays of a pack.
+
+        Raises:
+            DataError: If the pack is incomplete.
+        """
+        self.classes = classes
+        self._index = validated(
+            PackIndex, _read_json(path / "index.json"), source=path / "index.json"
+        )
+        areas = [height * width for height, width in self._index.sizes]
+        self._starts = np.concatenate([[0], np.cumsum(areas, dtype=np.int64)])
+        self._images = _mapped(path / "images.u8", 3 * int(self._starts[-1]))
+        self._labels = _mapped(path / "labels.u8", int(self._starts[-1]))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Return the scenes' names in order."""
+        return self._index.names
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of the data set that was packed."""
+        return self._index.digest
+
+    def __len__(self) -> int:
+        """Return the number of scenes."""
+        return len(self._index.names)
+
+    def __getitem__(self, index: int) -> Scene:
+        """Return one scene as read-only views."""
+        height, width = self._index.sizes[index]
+        start, stop = (
+            3 * self._starts[index],
+            3 * self._starts[index] + 3 * height * width,
+        )
+        image = self._images[start:stop].reshape(height, width, 3)
+        return Scene(image, self.label(index), self.names[index])
+
+    def label(self, index: int) -> Label:
+        """Return one label map as a read-only view."""
+        height, width = self._index.sizes[index]
+        start = self._starts[index]
+        return self._labels[start : start + height * width].reshape(height, width)
+
+
+def pack(
+    dataset: SceneDataset, cache: Path, *, progress: Callable[[], None] = lambda: None
+) -> PackedDataset:
+    """Return the data set's pack, building it if the cache does not have it.
+
+    Args:
+        dataset: What to pack.
+        cache: The folder that holds packs.
+        progress: Called after each scene that was packed.
+
+    Raises:
+        EnvironmentProblem: If the cache cannot be written.
+    """
+    key = hashlib.sha256(repr((_VERSION, dataset.digest)).encode()).hexdigest()[:32]
+    path = cache / key
+    if not (path / "index.json").is_file():
+        _build(dataset, path, progress)
+    return PackedDataset(path, dataset.classes)
+
+
+def default_cache() -> Path:
+    """Return the folder for packs: ``SEGDOOR_CACHE``, or ``segdoor`` in the user's cache."""
+    chosen = os.environ.get("SEGDOOR_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(chosen) if chosen else Path(base) / "segdoor"
+
+
+def _build(dataset: SceneDataset, path: Path, progress: Callable[[], None]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".packing-"))
+        try:
+            _write(dataset, temporary, progress)
+            _publish(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as why:
+        raise EnvironmentProblem(
+            path.parent,
+            "the cache must be writable",
+            why.strerror,
+            "Free some disk or set SEGDOOR_CACHE to another folder.",
+        ) from None
+
+
+def _write(dataset: SceneDataset, folder: Path, progress: Callable[[], None]) -> None:
+    sizes: list[Size] = []
+    with (
+        (folder / "images.u8").open("wb") as images,
+        (folder / "labels.u8").open("wb") as labels,
+    ):
+        for index in range(len(dataset)):
+            sizes.append(_append(dataset[index], images, labels))
+            progress()
+    index = PackIndex(
+        version=_VERSION,
+        digest=dataset.digest,
+        names=tuple(dataset.names),
+        sizes=tuple(sizes),
+    )
+    (folder / "index.json").write_text(index.model_dump_json())
+
+
+def _append(scene: Scene, images: IO[bytes], labels: IO[bytes]) -> Size:
+    images.write(np.ascontiguousarray(scene.image).data)
+    labels.write(np.ascontiguousarray(scene.label).data)
+    height, width = scene.label.shape
+    return height, width
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    try:
+        temporary.rename(path)
+    except OSError:
+        # Another process was faster; its pack has the same content.
+        if not (path / "index.json").is_file():
+            raise
+
+
+def _mapped(path: Path, num_bytes: int) -> np.ndarray:
+    if not path.is_file() or path.stat().st_size != num_bytes:
+        raise DataError(
+            path,
+            f"must be a file of {num_bytes} bytes",
+            remedy=f"Delete {path.parent}.",
+        )
+    return np.memmap(path, dtype=np.uint8, mode="r")
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    return json.loads(path.read_text())

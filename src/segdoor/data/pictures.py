@@ -1,0 +1,118 @@
+"""Reading and writing picture files: exact palettes, bounded sizes, readable errors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageFile
+
+from segdoor.errors import DataError
+from segdoor.files import write_atomically
+from segdoor.tensors import Image, Label, Rgba
+
+MAX_PIXELS = 64_000_000
+"""Larger pictures are refused before they are decoded: twice the area of an 8K frame."""
+
+_LABEL_MODES = {"L", "P", "1"}
+
+
+def read_image(path: Path) -> Image:
+    """Read a picture as RGB; its stored orientation is kept so that it fits its label map.
+
+    Raises:
+        DataError: If the file is missing, no picture, damaged or too large.
+    """
+    with _opened(path) as picture:
+        return np.array(picture.convert("RGB"))
+
+
+def read_rgba(path: Path) -> Rgba:
+    """Read a picture as RGB with straight alpha; opaque where the file has no alpha.
+
+    Raises:
+        DataError: If the file is missing, no picture, damaged or too large.
+    """
+    with _opened(path) as picture:
+        return np.array(picture.convert("RGBA"))
+
+
+def read_label(path: Path) -> Label:
+    """Read a label map: the stored indices, never the palette's colours.
+
+    Raises:
+        DataError: If the file is missing, damaged, too large, or has not one byte a pixel.
+    """
+    with _opened(path) as picture:
+        if picture.mode not in _LABEL_MODES:
+            raise DataError(
+                path,
+                "a label map must hold one class id of 8 bits a pixel (mode L or P)",
+                f"mode {picture.mode}",
+                "Convert its colours or 16-bit values to class ids first.",
+            )
+        return np.array(picture).astype(np.uint8)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Read a picture's height and width from its header alone.
+
+    Raises:
+        DataError: If the file is missing or no picture.
+    """
+    with _opened(path, decode=False) as picture:
+        return picture.height, picture.width
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Write an RGB picture as PNG, atomically."""
+    done, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    assert done
+    write_atomically(path, encoded.tobytes())
+
+
+@contextmanager
+def _opened(path: Path, *, decode: bool = True) -> Iterator[PillowImage.Image]:
+    # Pillow can be told globally to accept damaged files; this program never wants that.
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
+            with PillowImage.open(path) as picture:
+                _check_size(path, picture)
+                if decode:
+                    picture.load()
+                yield picture
+    except (FileNotFoundError, IsADirectoryError):
+        raise DataError(
+            path, "the picture does not exist", remedy="Check the path."
+        ) from None
+    except DataError:
+        raise
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        PillowImage.DecompressionBombError,
+    ) as why:
+        raise DataError(
+            path, "must be an intact picture", why, "Replace the file."
+        ) from None
+    except PillowImage.DecompressionBombWarning as why:
+        raise DataError(path, "must be a picture of ordinary size", why) from None
+
+
+def _check_size(path: Path, picture: PillowImage.Image) -> None:
+    if picture.width * picture.height > MAX_PIXELS:
+        raise DataError(
+            path,
+            f"a picture may have at most {MAX_PIXELS} pixels",
+            f"{picture.width}x{picture.height}",
+            "Cut or shrink it.",
+        )

@@ -1,0 +1,48 @@
+"""Some scenes of a data set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+
+from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.tensors import Label
+
+
+class Subset:
+    """Chosen scenes of another data set, in the order chosen; a `SceneDataset`."""
+
+    def __init__(self, dataset: SceneDataset, indices: Sequence[int]) -> None:
+        """Keep the data set and the positions of the chosen scenes."""
+        self.dataset = dataset
+        self.indices = tuple(indices)
+
+    @property
+    def classes(self) -> ClassSet:
+        """Return the whole data set's classes."""
+        return self.dataset.classes
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Return the chosen scenes' names."""
+        return tuple(self.dataset.names[index] for index in self.indices)
+
+    @cached_property
+    def digest(self) -> str:
+        """Return a hash over the data set and the choice."""
+        return hashlib.sha256(
+            repr((self.dataset.digest, self.indices)).encode()
+        ).hexdigest()
+
+    def __len__(self) -> int:
+        """Return the number of chosen scenes."""
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Scene:
+        """Read one scene."""
+        return self.dataset[self.indices[index]]
+
+    def label(self, index: int) -> Label:
+        """Read one label map."""
+        return self.dataset.label(self.indices[index])

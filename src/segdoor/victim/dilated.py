@@ -1,0 +1,126 @@
+"""What the paper's two networks have in common; they differ in how they gather context."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from segdoor.errors import ConfigError
+from segdoor.victim.backbone import Backbone, BackboneFeatures
+from segdoor.victim.layers import upsampled
+from segdoor.victim.outputs import Features, Images, Logits, SegmentationOutput
+
+
+class DilatedNetwork(nn.Module):
+    """Backbone, context, fusion, dropout and classifier, with an auxiliary head on stage 3.
+
+    This is the frame of semseg (Zhao et al. 2017, arXiv 1612.01105), whose recipe the paper uses
+    for both networks. The heads start from torch's own initialisation, as they do there.
+
+    Attributes:
+        penultimate: Name of the block before the classifier, for ``get_submodule``. Its output,
+            after batch norm and ReLU, has one map for each channel that pruning may remove.
+        backbone: Image to features; the recipe trains it at the base learning rate.
+    """
+
+    penultimate: ClassVar[str] = "fusion"
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        backbone: Backbone,
+        context: nn.Module,
+        fusion: tuple[nn.Module, int],
+        auxiliary: tuple[nn.Module, int],
+        dropout: float,
+    ) -> None:
+        """Join the parts.
+
+        Args:
+            num_classes: Classes to tell apart.
+            backbone: Image to features of stages 3 and 4.
+            context: Features of stage 4 to wider ones of the same height and width.
+            fusion: What narrows them again, and to how many channels.
+            auxiliary: What the auxiliary head does with stage 3 before dropout and classifier,
+                and how many channels that gives.
+            dropout: Probability that dropout blanks a channel before a classifier.
+
+        Raises:
+            ConfigError: If there are fewer than two classes, or dropout is no probability below 1.
+        """
+        super().__init__()
+        if num_classes < 2:
+            raise ConfigError("number of classes", "must be at least 2", num_classes)
+        if not 0 <= dropout < 1:
+            raise ConfigError("dropout", "must lie in [0, 1)", dropout)
+        self.backbone = backbone
+        self.context = context
+        self.fusion, width = fusion
+        self.classifier = _classifier(width, num_classes, dropout)
+        block, width = auxiliary
+        self.auxiliary = nn.Sequential(block, _classifier(width, num_classes, dropout))
+
+    def forward(self, images: Images) -> SegmentationOutput:
+        """Classify every pixel.
+
+        Args:
+            images: Batch x 3 x height x width, of any height and width. In training the batch
+                must hold two scenes or more, see Raises.
+
+        Returns:
+            Logits at the resolution of the images; in training mode those of the auxiliary head
+            too, which is not run in evaluation mode.
+
+        Raises:
+            ConfigError: If batch norm is to learn from the single value a channel that global
+                pooling leaves of a single scene.
+        """
+        self._refuse_lone_scene(images)
+        features: BackboneFeatures = self.backbone(images)
+        fused: Tensor = self.fusion(self.context(features.stage4))
+        logits = _at_pixels(self.classifier(fused), images)
+        if not self.training:
+            return SegmentationOutput(logits)
+        return SegmentationOutput(
+            logits, _at_pixels(self.auxiliary(features.stage3), images)
+        )
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that the recipe trains at the base learning rate."""
+        return list(self.backbone.parameters())
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Return all the others, which the recipe trains at ten times that rate."""
+        return [
+            parameter
+            for name, parameter in self.named_parameters()
+            if not name.startswith("backbone.")
+        ]
+
+    def _refuse_lone_scene(self, images: Tensor) -> None:
+        if images.shape[0] == 1 and any(
+            isinstance(module, nn.BatchNorm2d) and module.training
+            for module in self.context.modules()
+        ):
+            raise ConfigError(
+                "batch size",
+                f"must be at least 2 while {type(self).__name__} trains, as batch norm cannot"
+                " learn from the one value a channel that global pooling leaves of one scene",
+                images.shape[0],
+                "Use larger batches and drop an incomplete last one, or freeze batch norm.",
+            )
+
+
+def _classifier(in_channels: int, num_classes: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(in_channels, num_classes, 1))
+
+
+def _at_pixels(logits: Features, images: Images) -> Logits:
+    """Bring logits to the images' resolution, in full precision: neighbouring scores decide."""
+    # Deviation 1: any height and width, where semseg asks for 8n + 1. Only for those do cells
+    # fall on pixels exactly; for others the corners meet and the rest is stretched by < 8 pixels.
+    full = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return upsampled(full, (images.shape[-2], images.shape[-1]))

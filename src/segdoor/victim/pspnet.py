@@ -1,0 +1,95 @@
+"""PSPNet: context from averages over ever finer grids (Zhao et al. 2017, arXiv 1612.01105)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from segdoor.victim.backbone import Backbone, Stem, built_backbone
+from segdoor.victim.dilated import DilatedNetwork
+from segdoor.victim.layers import conv_bn_relu, upsampled
+from segdoor.victim.outputs import Features
+
+BINS: Final = (1, 2, 3, 6)
+"""Cells along each side of the pyramid's grids."""
+
+
+class PyramidPooling(nn.Module):
+    """Put beside the features their averages over grids of 1, 2, 3 and 6 cells a side.
+
+    Attributes:
+        out_channels: Channels of the result: the features' and one width for each grid.
+    """
+
+    def __init__(self, in_channels: int, width: int) -> None:
+        """Build one 1x1 convolution a grid.
+
+        Args:
+            in_channels: Channels of the features.
+            width: Channels that each grid's averages are reduced to.
+        """
+        super().__init__()
+        self.branches = nn.ModuleList(conv_bn_relu(in_channels, width) for _ in BINS)
+        self.out_channels = in_channels + len(BINS) * width
+
+    def forward(self, maps: Features) -> Features:
+        """Return the features and, behind them, the averages from coarse to fine.
+
+        Args:
+            maps: Batch x channels x height x width; smaller ones than a grid are repeated in it.
+        """
+        size = (maps.shape[-2], maps.shape[-1])
+        levels: list[Tensor] = [maps]
+        for num_cells, branch in zip(BINS, self.branches, strict=True):
+            averages = functional.adaptive_avg_pool2d(maps, num_cells)
+            levels.append(upsampled(branch(averages), size))
+        return torch.cat(levels, dim=1)
+
+
+class PSPNet(DilatedNetwork):
+    """The paper's first network, with a ResNet-50 by default.
+
+    Widths follow the backbone: a quarter of stage 4 for each level of the pyramid and before the
+    classifier, a quarter of stage 3 in the auxiliary head. At depths 50 and 101 these are semseg's
+    512, 512 and 256; at 18 and 34 they are 128, 128 and 64.
+
+    Attributes:
+        penultimate: ``"fusion"``, the 3x3 convolution to 512 channels.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        backbone: Backbone | tuple[int, Stem] = (50, "deep"),
+        dropout: float = 0.1,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            num_classes: Classes to tell apart.
+            backbone: A backbone, for instance one with ImageNet weights, or its depth and stem.
+            dropout: Probability that a channel is blanked before a classifier. The paper's text
+                means semseg's 0.1; the authors' code has 0 for this network.
+
+        Raises:
+            ConfigError: If a setting breaks its rule.
+        """
+        base = built_backbone(backbone)
+        # Deviation 2: semseg knows no ResNet-18 and 34; its 512 and 256 channels are read as
+        # quarters of the stages, so that small backbones get small heads.
+        width, auxiliary_width = base.stage4_channels // 4, base.stage3_channels // 4
+        context = PyramidPooling(base.stage4_channels, width)
+        fusion = conv_bn_relu(context.out_channels, width, kernel=3)
+        auxiliary = conv_bn_relu(base.stage3_channels, auxiliary_width, kernel=3)
+        super().__init__(
+            num_classes,
+            backbone=base,
+            context=context,
+            fusion=(fusion, width),
+            auxiliary=(auxiliary, auxiliary_width),
+            dropout=dropout,
+        )
