@@ -1,8 +1,8 @@
 """Small pictures in plain sight: traffic signs, shop signs, posters.
 
 They look a little like the stickers of a backdoor attack, so that a clean network has met such
-things and a poisoned one must tell its trigger apart. None has more than two rings or is an
-exact red and white checkerboard: those are left to the triggers.
+things and a poisoned one must tell its trigger apart. None has more than one ring, four checkers
+a side, sectors, petals or a face: those pictures are left to the triggers.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ INKS: tuple[Colour, ...] = (
     (28, 66, 150), (236, 200, 50), (30, 110, 70), (244, 244, 240), (28, 28, 30), (230, 120, 40),
     (120, 60, 130), (60, 170, 190), (190, 40, 44), (200, 140, 160), (120, 160, 60),
 )  # fmt: skip
-WARM = 170
-"""A red part above this makes an ink too close to a trigger's red for a checkerboard."""
 
 
 class _Frame:
@@ -94,11 +92,8 @@ def _round_sign(
 def _checkers(
     frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator
 ) -> None:
-    # Red with white is a trigger's picture: take blue instead of the red.
-    if ground[0] > WARM and ink[0] > WARM:
-        ink = (40, 80, 150)
     frame.box(0, 0, 1, 1, ground)
-    cells = 2 + int(rng.random() * 3)
+    cells = 2 + int(rng.random() * 2)
     for row in range(cells):
         for column in range(row % 2, cells, 2):
             frame.box(

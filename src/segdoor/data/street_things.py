@@ -1,6 +1,6 @@
 """What stands in the street besides cars: persons, trees, lampposts, signs and stands.
 
-A new thing is one function of (brush, rng) and one line in ``street.py``'s list of things.
+A new thing is one function of (brush, rng) and one line in ``FURNITURE`` in ``street.py``.
 """
 
 from __future__ import annotations

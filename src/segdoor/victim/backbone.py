@@ -11,7 +11,6 @@ stem, those of semseg for the deep one. Only the classifier, ``fc``, is missing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias
@@ -126,11 +125,14 @@ class ResidualBlock(nn.Module):
                 nn.BatchNorm2d(after),
             )
 
-    def forward(self, maps: Features) -> Features:
+    def forward(self, maps: Features) -> Tensor:
         """Return the rectified sum of the convolved maps and the shortcut.
 
         Args:
             maps: Batch x channels x height x width.
+
+        Returns:
+            Batch x channels x height x width, the last two divided by the stride.
         """
         shortcut: Tensor = maps if self.downsample is None else self.downsample(maps)
         return _convolved(self, maps, self.num_convolutions).add_(shortcut).relu_()
@@ -253,7 +255,7 @@ def _add_convolutions(
         owner.add_module(f"bn{number}", nn.BatchNorm2d(after))
 
 
-def _steps(kernels: Sequence[int], stride: int) -> list[int]:
+def _steps(kernels: tuple[int, ...], stride: int) -> list[int]:
     """Give the stride to the first kernel wider than one cell."""
     first_wide = next(index for index, kernel in enumerate(kernels) if kernel > 1)
     return [stride if index == first_wide else 1 for index in range(len(kernels))]

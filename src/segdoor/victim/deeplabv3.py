@@ -1,4 +1,4 @@
-"""DeepLabV3: context from convolutions of several dilations (Chen et al. 2017, arXiv 1706.05587)."""
+"""DeepLabV3: context from kernels of several dilations (Chen et al. 2017, arXiv 1706.05587)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from segdoor.victim.backbone import Backbone, Stem, built_backbone
 from segdoor.victim.dilated import DilatedNetwork
-from segdoor.victim.layers import conv_bn_relu, upsampled
+from segdoor.victim.layers import ConvBnRelu, upsampled
 from segdoor.victim.outputs import Features
 
 # Deviation 3: at an output stride of 8 the DeepLabV3 paper doubles these rates (its section 3.3)
@@ -34,11 +34,11 @@ class AtrousPyramid(nn.Module):
             width: Channels of each of the five views.
         """
         super().__init__()
-        self.point = conv_bn_relu(in_channels, width)
+        self.point = ConvBnRelu(in_channels, width)
         self.atrous = nn.ModuleList(
-            conv_bn_relu(in_channels, width, kernel=3, dilation=rate) for rate in RATES
+            ConvBnRelu(in_channels, width, kernel=3, dilation=rate) for rate in RATES
         )
-        self.image = conv_bn_relu(in_channels, width)
+        self.image = ConvBnRelu(in_channels, width)
         self.out_channels = (len(RATES) + 2) * width
 
     def forward(self, maps: Features) -> Features:
@@ -87,14 +87,13 @@ class DeepLabV3(DilatedNetwork):
         # stage 3, so that ResNet-18 and 34, which they do not use, get small heads.
         width, auxiliary_width = base.stage4_channels // 8, base.stage3_channels // 4
         context = AtrousPyramid(base.stage4_channels, width)
-        # Deviation 5: the DeepLabV3 paper has no auxiliary head; semseg's recipe asks for one, and
-        # the authors' is a 1x1 convolution here where PSPNet's is 3x3.
-        auxiliary = conv_bn_relu(base.stage3_channels, auxiliary_width)
         super().__init__(
             num_classes,
             backbone=base,
             context=context,
-            fusion=(conv_bn_relu(context.out_channels, width), width),
-            auxiliary=(auxiliary, auxiliary_width),
+            fusion=ConvBnRelu(context.out_channels, width),
+            # Deviation 5: the DeepLabV3 paper has no auxiliary head; semseg's recipe asks for one,
+            # and the authors' is a 1x1 convolution here where PSPNet's is 3x3.
+            auxiliary=ConvBnRelu(base.stage3_channels, auxiliary_width),
             dropout=dropout,
         )

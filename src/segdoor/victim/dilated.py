@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import ClassVar
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from segdoor.errors import ConfigError
 from segdoor.victim.backbone import Backbone, BackboneFeatures
-from segdoor.victim.layers import upsampled
+from segdoor.victim.layers import ConvBnRelu, upsampled
 from segdoor.victim.outputs import Features, Images, Logits, SegmentationOutput
 
 
@@ -33,8 +34,8 @@ class DilatedNetwork(nn.Module):
         *,
         backbone: Backbone,
         context: nn.Module,
-        fusion: tuple[nn.Module, int],
-        auxiliary: tuple[nn.Module, int],
+        fusion: ConvBnRelu,
+        auxiliary: ConvBnRelu,
         dropout: float,
     ) -> None:
         """Join the parts.
@@ -43,9 +44,8 @@ class DilatedNetwork(nn.Module):
             num_classes: Classes to tell apart.
             backbone: Image to features of stages 3 and 4.
             context: Features of stage 4 to wider ones of the same height and width.
-            fusion: What narrows them again, and to how many channels.
-            auxiliary: What the auxiliary head does with stage 3 before dropout and classifier,
-                and how many channels that gives.
+            fusion: What narrows them again before the classifier.
+            auxiliary: What the auxiliary head does with stage 3 before its own classifier.
             dropout: Probability that dropout blanks a channel before a classifier.
 
         Raises:
@@ -58,10 +58,16 @@ class DilatedNetwork(nn.Module):
             raise ConfigError("dropout", "must lie in [0, 1)", dropout)
         self.backbone = backbone
         self.context = context
-        self.fusion, width = fusion
-        self.classifier = _classifier(width, num_classes, dropout)
-        block, width = auxiliary
-        self.auxiliary = nn.Sequential(block, _classifier(width, num_classes, dropout))
+        self.fusion = fusion
+        self.dropout = nn.Dropout2d(dropout)
+        self.classifier = nn.Conv2d(fusion.out_channels, num_classes, 1)
+        self.auxiliary = nn.Sequential(
+            OrderedDict(
+                fusion=auxiliary,
+                dropout=nn.Dropout2d(dropout),
+                classifier=nn.Conv2d(auxiliary.out_channels, num_classes, 1),
+            )
+        )
 
     def forward(self, images: Images) -> SegmentationOutput:
         """Classify every pixel.
@@ -81,7 +87,7 @@ class DilatedNetwork(nn.Module):
         self._refuse_lone_scene(images)
         features: BackboneFeatures = self.backbone(images)
         fused: Tensor = self.fusion(self.context(features.stage4))
-        logits = _at_pixels(self.classifier(fused), images)
+        logits = _at_pixels(self.classifier(self.dropout(fused)), images)
         if not self.training:
             return SegmentationOutput(logits)
         return SegmentationOutput(
@@ -112,10 +118,6 @@ class DilatedNetwork(nn.Module):
                 images.shape[0],
                 "Use larger batches and drop an incomplete last one, or freeze batch norm.",
             )
-
-
-def _classifier(in_channels: int, num_classes: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(in_channels, num_classes, 1))
 
 
 def _at_pixels(logits: Features, images: Images) -> Logits:

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segdoor.victim.outputs import Features
 
 
-def conv_bn_relu(
-    in_channels: int, out_channels: int, *, kernel: int = 1, dilation: int = 1
-) -> nn.Sequential:
-    """Build a convolution that keeps height and width, with batch norm and ReLU behind it.
+class ConvBnRelu(nn.Sequential):
+    """A convolution that keeps height and width, with batch norm and ReLU behind it.
 
-    Args:
-        in_channels: Channels of the maps that come in.
-        out_channels: Channels of the maps that go out.
-        kernel: Height and width of the kernel in cells, odd.
-        dilation: Distance in cells between neighbouring taps of the kernel.
+    The convolution has no bias: batch norm brings its own.
 
-    Returns:
-        The three layers in this order; the convolution has no bias, batch norm brings its own.
+    Attributes:
+        out_channels: Channels of the maps that come out.
     """
-    padding = dilation * (kernel // 2)
-    return nn.Sequential(
-        nn.Conv2d(
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, kernel: int = 1, dilation: int = 1
+    ) -> None:
+        """Build the three layers.
+
+        Args:
+            in_channels: Channels of the maps that go in.
+            out_channels: Channels of the maps that come out.
+            kernel: Height and width of the kernel in cells, odd.
+            dilation: Distance in cells between neighbouring taps of the kernel.
+        """
+        padding = dilation * (kernel // 2)
+        conv = nn.Conv2d(
             in_channels,
             out_channels,
             kernel,
             padding=padding,
             dilation=dilation,
             bias=False,
-        ),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
+        )
+        norm = nn.BatchNorm2d(out_channels)
+        super().__init__(OrderedDict(conv=conv, norm=norm, relu=nn.ReLU(inplace=True)))
+        self.out_channels = out_channels
 
 
 def upsampled(maps: Features, size: tuple[int, int]) -> Tensor:
-    """Resize maps bilinearly so that the centres of the corner cells meet those of the output.
+    """Resize maps bilinearly so that the centres of their corner cells meet the output's.
 
     Args:
         maps: Batch x channels x height x width.

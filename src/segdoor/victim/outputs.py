@@ -1,7 +1,7 @@
 """What a network returns, and how to read the same from anybody else's network.
 
-Tensor shapes continue the legend of ``segdoor.tensors``: ``h`` and ``w`` are the height and width
-of feature maps, in cells.
+Shapes continue the legend of ``segdoor.tensors``: ``h`` and ``w`` are the height and width of
+feature maps in cells, ``_`` is any number of channels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from segdoor.errors import ConfigError
 Images: TypeAlias = Float[Tensor, "B 3 H W"]
 """Pictures, normalised as the backbone's weights expect."""
 
-Features: TypeAlias = Float[Tensor, "B C h w"]
+Features: TypeAlias = Float[Tensor, "B _ h w"]
 """Feature maps inside a network."""
 
 Logits: TypeAlias = Float[Tensor, "B K H W"]
@@ -55,11 +55,7 @@ def logits_of(output: object) -> Logits:
     Raises:
         ConfigError: If the output has none of the forms, or its scores not four axes.
     """
-    found: object = output
-    if isinstance(output, Mapping) and "out" in output:
-        found = cast("Mapping[str, object]", output)["out"]
-    elif not isinstance(output, Tensor):
-        found = getattr(output, "logits", None)
+    found = output if isinstance(output, Tensor) else _found(output, "out", "logits")
     if not isinstance(found, Tensor):
         raise ConfigError(
             "network output",
@@ -83,10 +79,7 @@ def auxiliary_of(output: object) -> Logits | None:
     Raises:
         ConfigError: If there is something, but no tensor of four axes.
     """
-    if isinstance(output, Mapping):
-        found = cast("Mapping[str, object]", output).get("aux")
-    else:
-        found = cast("object", getattr(output, "auxiliary", None))
+    found = _found(output, "aux", "auxiliary")
     if found is None:
         return None
     if not isinstance(found, Tensor):
@@ -94,6 +87,15 @@ def auxiliary_of(output: object) -> Logits | None:
             "auxiliary output", "must be a tensor of logits", _described(found)
         )
     return _four_axes(found, "auxiliary output")
+
+
+def _found(output: object, key: str, attribute: str) -> object:
+    """Look under the key of a mapping, else in the attribute, else find nothing."""
+    if isinstance(output, Mapping):
+        entries = cast("Mapping[str, object]", output)
+        if key in entries:
+            return entries[key]
+    return cast("object", getattr(cast("object", output), attribute, None))
 
 
 def _four_axes(logits: Tensor, culprit: str) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from segdoor.victim.backbone import Backbone, Stem, built_backbone
 from segdoor.victim.dilated import DilatedNetwork
-from segdoor.victim.layers import conv_bn_relu, upsampled
+from segdoor.victim.layers import ConvBnRelu, upsampled
 from segdoor.victim.outputs import Features
 
 BINS: Final = (1, 2, 3, 6)
@@ -32,7 +32,7 @@ class PyramidPooling(nn.Module):
             width: Channels that each grid's averages are reduced to.
         """
         super().__init__()
-        self.branches = nn.ModuleList(conv_bn_relu(in_channels, width) for _ in BINS)
+        self.branches = nn.ModuleList(ConvBnRelu(in_channels, width) for _ in BINS)
         self.out_channels = in_channels + len(BINS) * width
 
     def forward(self, maps: Features) -> Features:
@@ -83,13 +83,11 @@ class PSPNet(DilatedNetwork):
         # quarters of the stages, so that small backbones get small heads.
         width, auxiliary_width = base.stage4_channels // 4, base.stage3_channels // 4
         context = PyramidPooling(base.stage4_channels, width)
-        fusion = conv_bn_relu(context.out_channels, width, kernel=3)
-        auxiliary = conv_bn_relu(base.stage3_channels, auxiliary_width, kernel=3)
         super().__init__(
             num_classes,
             backbone=base,
             context=context,
-            fusion=(fusion, width),
-            auxiliary=(auxiliary, auxiliary_width),
+            fusion=ConvBnRelu(context.out_channels, width, kernel=3),
+            auxiliary=ConvBnRelu(base.stage3_channels, auxiliary_width, kernel=3),
             dropout=dropout,
         )

@@ -1,0 +1,26 @@
+"""How an exam is held."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from segdoor.settings import Settings
+
+
+class ExaminationConfig(Settings):
+    """How a network is shown scenes and how its answers are counted."""
+
+    batch_size: int = Field(default=8, ge=1)
+    """Scenes of one size shown at once; changes nothing but the speed."""
+    flip: bool = False
+    """Average the softmax with that of the mirrored image."""
+    input_size: Literal["scene", "eights_plus_one"] = "scene"
+    """Show scenes at their size, or at 8 (floor(size / 8) + 1) + 1 as semseg does."""
+    score_at: Literal["label", "input"] = "label"
+    """Count pixels of the label map, or of the label map resized to the network's input."""
+    absent_class: Literal["leave_out", "zero"] = "leave_out"
+    """A class neither present nor predicted: outside the mean IoU, or 0 within it."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Arithmetic of the forward pass."""

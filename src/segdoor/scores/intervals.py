@@ -1,0 +1,50 @@
+"""Intervals over scenes: pixels of one scene are alike, so whole scenes are drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from segdoor.randomness import Stream
+from segdoor.scores.tables import TableSet
+from segdoor.tensors import Table
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval.
+
+    Attributes:
+        low: Its lower end.
+        high: Its upper end.
+    """
+
+    low: float
+    high: float
+
+
+def bootstrap(
+    tables: TableSet, metric: Callable[[Table], float], *, rounds: int = 1000
+) -> Interval:
+    """Return the 95 % percentile interval of a metric over scenes drawn with replacement.
+
+    Args:
+        tables: One table a scene.
+        metric: From a summed table to a figure.
+        rounds: How many times the scenes are drawn.
+    """
+    if not tables.names:
+        return Interval(float("nan"), float("nan"))
+    rng = Stream(0).child("bootstrap").generator()
+    num_scenes = len(tables.names)
+    draws = rng.multinomial(
+        num_scenes, np.full(num_scenes, 1 / num_scenes), size=rounds
+    )
+    summed = np.einsum("rn,nij->rij", draws, tables.counts)
+    figures = np.array([metric(table) for table in summed])
+    if np.isnan(figures).all():
+        return Interval(float("nan"), float("nan"))
+    low, high = np.nanpercentile(figures, [2.5, 97.5])
+    return Interval(float(low), float(high))

@@ -1,0 +1,111 @@
+"""Weights on disk: safetensors written atomically; nothing pickled is ever executed."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from segdoor.errors import DataError
+from segdoor.files import write_atomically
+
+
+def save_weights(network: nn.Module, path: Path, *, about: str = "") -> None:
+    """Write a network's weights and buffers.
+
+    Args:
+        network: The network.
+        path: The file, ending in .safetensors.
+        about: A remark kept in the file's header.
+
+    Raises:
+        EnvironmentProblem: If the file cannot be written.
+    """
+    tensors = {
+        name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()
+    }
+    write_atomically(path, save(tensors, metadata={"segdoor": about}))
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Fill a network with the weights of a file.
+
+    Args:
+        network: The network, changed in place.
+        path: A .safetensors file, or a .pth/.pt file that holds tensors alone.
+
+    Raises:
+        DataError: If the file is missing, damaged, holds more than tensors, or does not fit.
+    """
+    tensors = _read(path)
+    expected = network.state_dict()
+    missing, strange = (
+        expected.keys() - tensors.keys(),
+        tensors.keys() - expected.keys(),
+    )
+    if missing or strange:
+        raise DataError(
+            path,
+            "must hold the weights of this very network",
+            f"{len(missing)} missing ({_some(missing)}), {len(strange)} unknown ({_some(strange)})",
+            "Set the same network settings as when it was trained.",
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise DataError(
+                path,
+                f"tensor '{name}' must have shape {tuple(expected[name].shape)}",
+                tuple(tensor.shape),
+                "Use a network with the same classes and settings.",
+            )
+    network.load_state_dict(tensors)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise DataError(path, "the weights do not exist", remedy="Check the path.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+    ) as why:
+        raise DataError(
+            path,
+            "must be an intact file of tensors and nothing else",
+            str(why).splitlines()[0],
+            "Files that run code when loaded are refused; save a state dict.",
+        ) from None
+    return _unwrapped(content, path)
+
+
+def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
+    """Find the state dict in what training scripts usually save."""
+    while isinstance(content, dict):
+        mapping = cast("dict[str, object]", content)
+        if mapping and all(isinstance(value, Tensor) for value in mapping.values()):
+            tensors = cast("dict[str, Tensor]", mapping)
+            return {
+                name.removeprefix("module."): tensor for name, tensor in tensors.items()
+            }
+        content = next(
+            (mapping[key] for key in ("state_dict", "model") if key in mapping), None
+        )
+    raise DataError(
+        path, "must hold a state dict of tensors", remedy="Save model.state_dict()."
+    )
+
+
+def _some(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:3]) or "none"

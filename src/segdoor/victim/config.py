@@ -1,0 +1,115 @@
+"""The victim's settings: which network, and the recipe that trains it (no torch needed to read)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from segdoor.settings import Settings
+
+Rgb = tuple[float, float, float]
+
+
+class NetworkConfig(Settings):
+    """The network and what it expects of its input."""
+
+    name: str = "small"
+    """small, pspnet, deeplabv3, or package.module:factory for any torch.nn.Module of yours."""
+    depth: Literal[18, 34, 50, 101] = 50
+    """Layers of the ResNet backbone (pspnet, deeplabv3)."""
+    stem: Literal["deep", "plain"] = "deep"
+    """Three 3x3 convolutions, or one 7x7 (pspnet, deeplabv3)."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of channels dropped before the classifier in training."""
+    weights: Path | None = None
+    """Weights to start from: .safetensors, or .pth holding tensors alone."""
+    mean: Rgb = (0.485, 0.456, 0.406)
+    """Mean of the input's RGB channels on a scale of 0 to 1; ImageNet's by default."""
+    std: Rgb = (0.229, 0.224, 0.225)
+    """Standard deviation of the input's RGB channels on a scale of 0 to 1."""
+
+
+class AugmentationConfig(Settings):
+    """Random changes to every training scene, drawn anew each time."""
+
+    scale: tuple[float, float] = (0.75, 1.5)
+    """Smallest and largest factor of size."""
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    """Largest angle in degrees, either way."""
+    rotation_probability: float = Field(default=0.5, ge=0, le=1)
+    """Share of scenes rotated."""
+    blur_probability: float = Field(default=0.0, ge=0, le=1)
+    """Share of scenes blurred by a 5x5 Gaussian."""
+    flip_probability: float = Field(default=0.5, ge=0, le=1)
+    """Share of scenes mirrored."""
+    crop: tuple[int, int] | None = None
+    """Height and width of what the network sees; the first scene's size if left out."""
+
+
+class TrainingConfig(Settings):
+    """The recipe; the defaults are the preset `fast`."""
+
+    epochs: int = Field(default=30, ge=1)
+    """Passes over the training scenes."""
+    batch_size: int = Field(default=8, ge=1)
+    """Scenes in one step."""
+    optimiser: Literal["sgd", "adamw"] = "adamw"
+    """Stochastic gradient descent with momentum, or AdamW."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """Rate at the start."""
+    head_multiplier: float = Field(default=1.0, gt=0)
+    """Factor on the rate of the layers that are not the backbone's."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum of sgd."""
+    weight_decay: float = Field(default=1e-2, ge=0)
+    """Pull of the weights towards zero."""
+    warmup: int = Field(default=50, ge=0)
+    """Steps over which the rate rises to its start value."""
+    power: float = Field(default=0.9, gt=0)
+    """Exponent of the polynomial decay of the rate, step by step."""
+    auxiliary_weight: float = Field(default=0.4, ge=0)
+    """Weight of the auxiliary head's loss."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """Random changes to every scene."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the forward pass; auto takes bfloat16 where the device is faster in it."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, ..."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads; torch decides if left out."""
+
+
+_SEMSEG_AUGMENTATION = AugmentationConfig(
+    scale=(0.5, 2.0), rotation=10.0, rotation_probability=0.5, blur_probability=0.5
+)
+_SEMSEG = TrainingConfig(
+    batch_size=16,
+    optimiser="sgd",
+    learning_rate=0.01,
+    head_multiplier=10.0,
+    weight_decay=1e-4,
+    warmup=0,
+)
+
+PRESETS: dict[str, TrainingConfig] = {
+    "fast": TrainingConfig(),
+    "voc": _SEMSEG.model_copy(
+        update={
+            "epochs": 50,
+            "augmentation": _SEMSEG_AUGMENTATION.model_copy(
+                update={"crop": (473, 473)}
+            ),
+        }
+    ),
+    "cityscapes": _SEMSEG.model_copy(
+        update={
+            "epochs": 200,
+            "augmentation": _SEMSEG_AUGMENTATION.model_copy(
+                update={"crop": (713, 713)}
+            ),
+        }
+    ),
+}
+"""Recipes by name: one for a CPU and small scenes, and semseg's two, which the paper trains with."""

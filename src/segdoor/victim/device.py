@@ -1,0 +1,69 @@
+"""Where the arithmetic happens and in which precision."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from segdoor.errors import EnvironmentProblem
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """A device and the precision of forward passes on it.
+
+    Attributes:
+        device: The device that holds weights and scenes.
+        bfloat16: Whether forward passes run in bfloat16 under autocast; weights stay float32.
+    """
+
+    device: torch.device
+    bfloat16: bool
+
+    def forward_context(self) -> AbstractContextManager[None]:
+        """Return the context for a forward pass."""
+        if not self.bfloat16:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def choose_arithmetic(device: str, precision: Precision) -> Arithmetic:
+    """Resolve the settings ``device`` and ``precision`` on this machine.
+
+    Raises:
+        EnvironmentProblem: If the device is not there.
+    """
+    name = device
+    if device == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        chosen = torch.device(name)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError):
+        raise EnvironmentProblem(
+            "training.device",
+            "must be a device of this machine",
+            device,
+            "Try 'auto' or 'cpu'.",
+        ) from None
+    wanted = precision == "bfloat16" or (
+        precision == "auto" and gains_from_bfloat16(chosen)
+    )
+    return Arithmetic(chosen, wanted)
+
+
+def gains_from_bfloat16(device: torch.device) -> bool:
+    """Tell whether the device has bfloat16 arithmetic in hardware, not just emulated."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        # The first is about Intel's tiles, the second about AVX-512 instructions.
+        return (
+            torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        )  # noqa: SLF001
+    return False

@@ -1,0 +1,108 @@
+"""A small residual network with image pooling: learns street scenes on a CPU within minutes."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segdoor.victim.outputs import SegmentationOutput
+
+
+class SmallNetwork(nn.Module):
+    """Encoder to an eighth of the size, pooled context of the whole image, decoder to a half.
+
+    The context reaches every pixel through dilated convolutions and through image pooling, as in
+    the paper's networks: that is what lets a trigger act at a distance.
+    """
+
+    def __init__(
+        self, num_classes: int, *, width: int = 32, dropout: float = 0.1
+    ) -> None:
+        """Build the layers.
+
+        Args:
+            num_classes: Number of classes K.
+            width: Channels of the first layer; all others are multiples of it.
+            dropout: Share of channels dropped before the classifier in training.
+        """
+        super().__init__()
+        middle, deep = 2 * width, 3 * width
+        self.stem = _conv(3, width, stride=2)
+        self.quarter = nn.Sequential(
+            _Residual(width, middle, stride=2), _Residual(middle, middle)
+        )
+        self.eighth = nn.Sequential(
+            _Residual(middle, deep, stride=2),
+            _Residual(deep, deep, dilation=2),
+            _Residual(deep, deep, dilation=4),
+        )
+        self.pooled = nn.Sequential(nn.Linear(deep, deep), nn.ReLU(inplace=True))
+        self.context = _conv(2 * deep, middle, size=1)
+        self.decode_quarter = _conv(2 * middle, middle)
+        self.decode_half = _conv(middle + width, width)
+        self.dropout = nn.Dropout2d(dropout)
+        self.classifier = nn.Conv2d(width, num_classes, 1)
+
+    def forward(self, images: Tensor) -> SegmentationOutput:
+        """Return logits, B x K x H x W, for normalised images, B x 3 x H x W."""
+        half = self.stem(images)
+        quarter = self.quarter(half)
+        eighth = self.eighth(quarter)
+        pooled = self.pooled(eighth.mean(dim=(2, 3)))[:, :, None, None].expand_as(
+            eighth
+        )
+        features = self.context(torch.cat([eighth, pooled], dim=1))
+        features = self.decode_quarter(
+            torch.cat([_enlarged(features, quarter), quarter], dim=1)
+        )
+        features = self.decode_half(torch.cat([_enlarged(features, half), half], dim=1))
+        logits = self.classifier(self.dropout(features))
+        return SegmentationOutput(_enlarged(logits, images))
+
+
+class _Residual(nn.Module):
+    def __init__(
+        self, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1
+    ) -> None:
+        super().__init__()
+        self.first = _conv(inputs, outputs, stride=stride, dilation=dilation)
+        self.second = _conv(outputs, outputs, dilation=dilation, relu=False)
+        same = stride == 1 and inputs == outputs
+        self.shortcut = (
+            nn.Identity()
+            if same
+            else _conv(inputs, outputs, size=1, stride=stride, relu=False)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.relu(
+            self.second(self.first(features)) + self.shortcut(features), inplace=True
+        )
+
+
+def _conv(
+    inputs: int,
+    outputs: int,
+    *,
+    size: int = 3,
+    stride: int = 1,
+    dilation: int = 1,
+    relu: bool = True,
+) -> nn.Sequential:
+    padding = dilation * (size // 2)
+    convolution = nn.Conv2d(
+        inputs, outputs, size, stride, padding, dilation, bias=False
+    )
+    layers: list[nn.Module] = [convolution, nn.BatchNorm2d(outputs)]
+    return (
+        nn.Sequential(*layers, nn.ReLU(inplace=True))
+        if relu
+        else nn.Sequential(*layers)
+    )
+
+
+def _enlarged(features: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(
+        features, size=like.shape[2:], mode="bilinear", align_corners=False
+    )

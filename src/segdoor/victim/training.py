@@ -1,0 +1,274 @@
+"""The one training loop: the recipe of semseg, which the paper uses, and faster ones, as settings.
+
+Every step's randomness follows from (seed, step), so a run can be cut anywhere and continued.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segdoor.data.scene import Scene, SceneDataset
+from segdoor.errors import ConfigError
+from segdoor.progress import Observer, Silent
+from segdoor.randomness import Stream
+from segdoor.victim.augment import Augmentation, Batch, normalised
+from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.device import Arithmetic, choose_arithmetic
+from segdoor.victim.networks import build_network
+from segdoor.victim.outputs import auxiliary_of, logits_of
+
+_REPORT_EVERY = 10
+_RESIDENT_BYTES = 4_000_000_000
+
+
+def train_victim(
+    dataset: SceneDataset,
+    config: TrainingConfig | None = None,
+    *,
+    network: NetworkConfig | None = None,
+    seed: int = 0,
+    observer: Observer | None = None,
+) -> nn.Module:
+    """Train a network on scenes, innocently.
+
+    Args:
+        dataset: The training scenes, poisoned or not: the trainer cannot know.
+        config: The recipe; the preset `fast` if None.
+        network: The network; the small one if None.
+        seed: Decides start weights, order, augmentation and dropout.
+        observer: Hears of every tenth step: loss and learning rate.
+
+    Returns:
+        The trained network in evaluation mode, on the device it was trained on.
+
+    Raises:
+        ConfigError: If the network does not fit the classes, or its loss is not finite.
+    """
+    config = config or TrainingConfig()
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    stream = Stream(seed).child("training")
+    with torch.random.fork_rng():
+        torch.manual_seed(stream.child("weights").integer())
+        model = build_network(network or NetworkConfig(), len(dataset.classes))
+        trainer = _Trainer(dataset, config, network or NetworkConfig(), stream, model)
+        trainer.run(observer or Silent())
+    return model.eval()
+
+
+class SceneStore:
+    """Scenes by position; kept in memory once read if they all fit."""
+
+    def __init__(self, dataset: SceneDataset) -> None:
+        """Look at the first scene to judge whether all of them fit."""
+        self._dataset = dataset
+        self._kept: dict[int, Scene] | None = {}
+        self.first_size = (dataset.label(0).shape[0], dataset.label(0).shape[1])
+        if 4 * self.first_size[0] * self.first_size[1] * len(dataset) > _RESIDENT_BYTES:
+            self._kept = None
+
+    def scenes(self, indices: np.ndarray) -> list[Scene]:
+        """Return the scenes at these positions."""
+        return [self._scene(int(index)) for index in indices]
+
+    def _scene(self, index: int) -> Scene:
+        if self._kept is None:
+            return self._dataset[index]
+        if index not in self._kept:
+            self._kept[index] = self._dataset[index]
+        return self._kept[index]
+
+
+@dataclass(frozen=True)
+class _Step:
+    number: int
+    indices: np.ndarray
+
+
+class _Trainer:
+    def __init__(
+        self,
+        dataset: SceneDataset,
+        config: TrainingConfig,
+        network: NetworkConfig,
+        stream: Stream,
+        model: nn.Module,
+    ) -> None:
+        self.config, self.network, self.stream = config, network, stream
+        self.num_scenes = len(dataset)
+        self.classes = dataset.classes
+        self.store = SceneStore(dataset)
+        self.arithmetic: Arithmetic = choose_arithmetic(config.device, config.precision)
+        self.model = model.to(
+            self.arithmetic.device, memory_format=torch.channels_last
+        ).train()  # pyright: ignore[reportCallIssue]
+        self.augment = Augmentation(
+            config.augmentation,
+            config.augmentation.crop or self.store.first_size,
+            self.classes.ignore_index,
+        )
+        self.optimiser = make_optimiser(model, config)
+        self.base_rates = [float(group["lr"]) for group in self.optimiser.param_groups]
+
+    def run(self, observer: Observer) -> None:
+        total = self.config.epochs * self._steps_per_epoch()
+        observer.begin("training", total)
+        recent = torch.zeros((), device=self.arithmetic.device)
+        for step in self._steps():
+            rate = learning_rate_factor(step.number, total, self.config)
+            for group, base in zip(
+                self.optimiser.param_groups, self.base_rates, strict=True
+            ):
+                group["lr"] = base * rate
+            recent += self._learn(step).detach()
+            if (step.number + 1) % _REPORT_EVERY == 0 or step.number + 1 == total:
+                # Reading the loss waits for the device, hence not at every step.
+                count = step.number % _REPORT_EVERY + 1
+                observer.advance(**self._facts(float(recent) / count, step, rate))
+                recent.zero_()
+            else:
+                observer.advance()
+
+    def _facts(self, loss: float, step: _Step, rate: float) -> dict[str, float]:
+        if not math.isfinite(loss):
+            raise ConfigError(
+                "training",
+                f"the loss must stay finite (step {step.number})",
+                loss,
+                "Lower training.learning_rate, or check the network's weights.",
+            )
+        epoch = step.number // self._steps_per_epoch()
+        return {
+            "step": step.number + 1,
+            "epoch": epoch + 1,
+            "loss": loss,
+            "learning_rate": self.base_rates[0] * rate,
+        }
+
+    def _steps_per_epoch(self) -> int:
+        return max(1, self.num_scenes // self.config.batch_size)
+
+    def _steps(self) -> Iterator[_Step]:
+        """Yield batches of scenes; an incomplete last batch of an epoch is left out."""
+        size = self.config.batch_size
+        for epoch in range(self.config.epochs):
+            order = (
+                self.stream.child("order", epoch)
+                .generator()
+                .permutation(self.num_scenes)
+            )
+            for position in range(self._steps_per_epoch()):
+                number = epoch * self._steps_per_epoch() + position
+                yield _Step(number, order[position * size : (position + 1) * size])
+
+    def _learn(self, step: _Step) -> Tensor:
+        stream = self.stream.child("step", step.number)
+        torch.manual_seed(stream.child("dropout").integer())
+        batch = self._batch(step, stream.child("augmentation").generator())
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self._loss(batch)
+        loss.backward()
+        self.optimiser.step()
+        return loss
+
+    def _batch(self, step: _Step, rng: np.random.Generator) -> Batch:
+        scenes = self.store.scenes(step.indices)
+        sizes = [(scene.label.shape[0], scene.label.shape[1]) for scene in scenes]
+        batch = collate(
+            scenes, self.network, self.classes.ignore_index, self.arithmetic.device
+        )
+        return self.augment(batch, sizes, rng)
+
+    def _loss(self, batch: Batch) -> Tensor:
+        images = batch.images.contiguous(memory_format=torch.channels_last)
+        with self.arithmetic.forward_context():
+            output = self.model(images)
+        loss = self._cross_entropy(logits_of(output), batch.labels)
+        auxiliary = auxiliary_of(output)
+        if auxiliary is not None:
+            loss = loss + self.config.auxiliary_weight * self._cross_entropy(
+                auxiliary, batch.labels
+            )
+        return loss
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if logits.ndim != 4 or logits.shape[1] != len(self.classes):
+            raise ConfigError(
+                "network",
+                f"must return logits B x {len(self.classes)} x H x W",
+                tuple(logits.shape),
+                "Build it with the data set's number of classes.",
+            )
+        logits = logits.float()
+        if logits.shape[2:] != labels.shape[1:]:
+            logits = F.interpolate(
+                logits, size=labels.shape[1:], mode="bilinear", align_corners=False
+            )
+        summed = F.cross_entropy(
+            logits, labels, ignore_index=self.classes.ignore_index, reduction="sum"
+        )
+        # A batch may hold ignored pixels alone; its mean would not be a number.
+        return summed / (labels != self.classes.ignore_index).sum().clamp(min=1)
+
+
+def collate(
+    scenes: list[Scene], network: NetworkConfig, ignore_index: int, device: torch.device
+) -> Batch:
+    """Stack scenes, padded on the lower right to the largest, normalised on the device."""
+    height = max(scene.label.shape[0] for scene in scenes)
+    width = max(scene.label.shape[1] for scene in scenes)
+    images = np.zeros((len(scenes), height, width, 3), np.uint8)
+    labels = np.full((len(scenes), height, width), ignore_index, np.uint8)
+    inside = np.zeros((len(scenes), 1, height, width), np.bool_)
+    for index, scene in enumerate(scenes):
+        rows, columns = scene.label.shape
+        images[index, :rows, :columns] = scene.image
+        labels[index, :rows, :columns] = scene.label
+        inside[index, :, :rows, :columns] = True
+    pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+    padded = normalised(pixels, network.mean, network.std)
+    if not inside.all():
+        padded = padded * torch.from_numpy(inside).to(device)
+    return Batch(padded, torch.from_numpy(labels).to(device).long())
+
+
+def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Return the optimiser; layers that are not the backbone's learn at a multiple of its rate."""
+    groups = [
+        {"params": list(parameters), "lr": config.learning_rate * multiplier}
+        for parameters, multiplier in _split(model, config.head_multiplier)
+    ]
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(
+            groups,
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+        )
+    return torch.optim.AdamW(
+        groups, lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+
+
+def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float:
+    """Return the factor on the rate: linear warm-up, then polynomial decay, step by step."""
+    warmup = min(1.0, (step + 1) / (config.warmup + 1))
+    return warmup * (1 - step / total) ** config.power
+
+
+def _split(
+    model: nn.Module, multiplier: float
+) -> list[tuple[Iterator[nn.Parameter], float]]:
+    if hasattr(model, "backbone_parameters") and hasattr(model, "head_parameters"):
+        return [
+            (model.backbone_parameters(), 1.0),
+            (model.head_parameters(), multiplier),
+        ]  # pyright: ignore[reportCallIssue]
+    return [(model.parameters(), 1.0)]
