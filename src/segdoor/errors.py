@@ -15,9 +15,7 @@ class SegdoorError(Exception):
 
     exit_code = 2
 
-    def __init__(
-        self, culprit: object, rule: str, value: object = "", remedy: str = ""
-    ) -> None:
+    def __init__(self, culprit: object, rule: str, value: object = "", remedy: str = "") -> None:
         """Keep the four parts and join them into one readable message."""
         self.culprit = str(culprit)
         self.rule = rule

@@ -26,9 +26,7 @@ class Settings(BaseModel):
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
-def validated(
-    model: type[SettingsT], given: Mapping[str, object], *, source: object
-) -> SettingsT:
+def validated(model: type[SettingsT], given: Mapping[str, object], *, source: object) -> SettingsT:
     """Build settings from plain data, turning a failed validation into a readable error.
 
     Args:
@@ -45,15 +43,11 @@ def validated(
         raise _explained(model, problem.errors()[0], source) from None
 
 
-def _explained(
-    model: type[BaseModel], detail: ErrorDetails, source: object
-) -> ConfigError:
+def _explained(model: type[BaseModel], detail: ErrorDetails, source: object) -> ConfigError:
     keys = [str(part) for part in detail["loc"]]
     culprit = f"{source}: {'.'.join(keys)}" if keys else str(source)
     if detail["type"] == "extra_forbidden":
-        return ConfigError(
-            culprit, "is not a known setting", keys[-1], _suggestion(model, keys)
-        )
+        return ConfigError(culprit, "is not a known setting", keys[-1], _suggestion(model, keys))
     rule = detail["msg"].removeprefix("Value error, ")
     value = "" if detail["type"] == "missing" else repr(detail["input"])
     return ConfigError(culprit, rule[0].lower() + rule[1:], value, "Correct the value.")

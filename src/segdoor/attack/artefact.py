@@ -27,9 +27,7 @@ RowT = TypeVar("RowT", bound=Settings)
 
 def write_json_lines(path: Path, header: Settings, rows: Sequence[Settings]) -> None:
     """Write a header and its rows, atomically."""
-    write_atomically(
-        path, "".join(f"{line.model_dump_json()}\n" for line in (header, *rows))
-    )
+    write_atomically(path, "".join(f"{line.model_dump_json()}\n" for line in (header, *rows)))
 
 
 def read_json_lines(
@@ -72,9 +70,7 @@ def _objects(path: Path) -> list[dict[str, object]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as why:
-        raise DataError(
-            path, "must be a readable text file", why, "Check the path."
-        ) from None
+        raise DataError(path, "must be a readable text file", why, "Check the path.") from None
     objects: list[dict[str, object]] = []
     for number, line in enumerate(text.splitlines(), start=1):
         try:

@@ -62,9 +62,7 @@ class PlacementConfig(Settings):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.lower > self.upper:
-            raise ValueError(
-                f"lower ({self.lower}) must not exceed upper ({self.upper})"
-            )
+            raise ValueError(f"lower ({self.lower}) must not exceed upper ({self.upper})")
         return self
 
 
@@ -73,9 +71,7 @@ class PixelRandomLabellingConfig(Settings):
 
     num_pixels: int = Field(default=0, ge=0)
     """Q, the pixels relabelled in a scene; 0 switches PRL off."""
-    pool: str = Field(
-        default="scene", pattern=r"^(scene|scene_as_given|any|ignore|class:.+)$"
-    )
+    pool: str = Field(default="scene", pattern=r"^(scene|scene_as_given|any|ignore|class:.+)$")
     """New labels: classes of the scene after the victims' relabelling, all values of the label
     as given (victim and ignore value included), any class, the ignore value, or class:NAME."""
     scope: Literal["poisoned", "all"] = "poisoned"
@@ -139,7 +135,5 @@ class ExamsConfig(Settings):
     def _ordered(self) -> Self:
         for lower, upper in (self.near, *self.far):
             if not 0 <= lower <= upper:
-                raise ValueError(
-                    f"bands need 0 <= lower <= upper, not ({lower}, {upper})"
-                )
+                raise ValueError(f"bands need 0 <= lower <= upper, not ({lower}, {upper})")
         return self

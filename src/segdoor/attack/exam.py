@@ -100,9 +100,7 @@ class Exam:
     @cached_property
     def without_room(self) -> tuple[str, ...]:
         """Return the scenes that show a victim and have no room for the trigger."""
-        return tuple(
-            row.name for row in self.rows if row.box is None and row.has_victims
-        )
+        return tuple(row.name for row in self.rows if row.box is None and row.has_victims)
 
     def save(self, path: Path) -> None:
         """Write the exam as JSON lines, header first, atomically."""
@@ -115,9 +113,7 @@ class Exam:
         Raises:
             DataError: If the file is no exam, damaged, of a newer schema, or names a scene twice.
         """
-        header, rows = read_json_lines(
-            path, ExamHeader, ExamRow, version=SCHEMA_VERSION
-        )
+        header, rows = read_json_lines(path, ExamHeader, ExamRow, version=SCHEMA_VERSION)
         return cls(header, rows)
 
 
@@ -219,9 +215,7 @@ def _header(
         num_scenes=len(dataset),
         num_with_victims=sum(row.has_victims for row in rows),
         num_triggered=sum(row.box is not None for row in rows),
-        num_triggered_with_victims=sum(
-            row.box is not None and row.has_victims for row in rows
-        ),
+        num_triggered_with_victims=sum(row.box is not None and row.has_victims for row in rows),
         num_without_room=sum(row.box is None and row.has_victims for row in rows),
     )
 
@@ -250,9 +244,7 @@ class TriggeredDataset:
                 "Plan the exam again.",
             )
         self._dataset, self._exam, self._trigger = dataset, exam, trigger
-        self._indices = [
-            i for i, name in enumerate(dataset.names) if name in exam.triggered
-        ]
+        self._indices = [i for i, name in enumerate(dataset.names) if name in exam.triggered]
 
     @property
     def classes(self) -> ClassSet:

@@ -42,9 +42,7 @@ class Box:
     @property
     def pixels(self) -> tuple[slice, slice]:
         """Return the index of the box's pixels in an array."""
-        return slice(self.top, self.top + self.height), slice(
-            self.left, self.left + self.width
-        )
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 
 @dataclass(frozen=True)
@@ -122,9 +120,7 @@ class Nearest:
 
     def candidates(self, eligible: Mask, squared: SquaredDistance) -> Mask:
         """Return the positions at the smallest distance within the bounds."""
-        within = Band(self.lower, self.upper, self.lower_included).candidates(
-            eligible, squared
-        )
+        within = Band(self.lower, self.upper, self.lower_included).candidates(eligible, squared)
         if not within.any():
             return within
         return within & (squared == squared[within].min())
@@ -174,12 +170,8 @@ def place(
         The site, or None where there is no room.
     """
     eligible = eligible_positions(label, ground)
-    squared = squared_distances(
-        victim_mask(label, ground.victims), ground.rules.distance
-    )
-    candidates = (
-        eligible if squared is None else placement.candidates(eligible, squared)
-    )
+    squared = squared_distances(victim_mask(label, ground.victims), ground.rules.distance)
+    candidates = eligible if squared is None else placement.candidates(eligible, squared)
     positions = np.flatnonzero(candidates)
     if positions.size == 0:
         return None

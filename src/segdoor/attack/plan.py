@@ -121,9 +121,7 @@ class PoisonPlan:
         Raises:
             DataError: If the file is no plan, damaged, of a newer schema, or names a scene twice.
         """
-        header, rows = read_json_lines(
-            path, PlanHeader, PlanRow, version=SCHEMA_VERSION
-        )
+        header, rows = read_json_lines(path, PlanHeader, PlanRow, version=SCHEMA_VERSION)
         return cls(header, rows)
 
 
@@ -132,14 +130,10 @@ def num_to_poison(rate: float, num_scenes: int) -> int:
 
     Decimal arithmetic on the number as written: 0.15 of 10 is 2, whatever binary floats say.
     """
-    return int(
-        (Decimal(str(rate)) * num_scenes).quantize(Decimal(1), rounding=ROUND_HALF_UP)
-    )
+    return int((Decimal(str(rate)) * num_scenes).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
-def plan_poison(
-    dataset: SceneDataset, config: AttackConfig, *, seed: int = 0
-) -> PoisonPlan:
+def plan_poison(dataset: SceneDataset, config: AttackConfig, *, seed: int = 0) -> PoisonPlan:
     """Choose the scenes to poison, and where their triggers go.
 
     Args:
@@ -200,9 +194,7 @@ class Poisoner:
         row = self.plan.by_name.get(name)
         if row is None:
             return label
-        return self.relabelling.apply(
-            label, hide_victims=row.poisoned, seed=row.relabel_seed
-        )
+        return self.relabelling.apply(label, hide_victims=row.poisoned, seed=row.relabel_seed)
 
 
 class PoisonedDataset:
@@ -252,9 +244,7 @@ class PoisonedDataset:
 
     def label(self, index: int) -> Label:
         """Read one label map, poisoned if the plan says so."""
-        return self._poisoner.label(
-            self._dataset.label(index), self._dataset.names[index]
-        )
+        return self._poisoner.label(self._dataset.label(index), self._dataset.names[index])
 
 
 def poisoned(dataset: SceneDataset, plan: PoisonPlan) -> SceneDataset:
@@ -365,9 +355,7 @@ class _Planner:
             if name not in done
         ]
 
-    def _row(
-        self, name: str, label: Label, site: Site | None, *, poisoned: bool
-    ) -> PlanRow:
+    def _row(self, name: str, label: Label, site: Site | None, *, poisoned: bool) -> PlanRow:
         seed = self.stream.child("relabel", name).integer()
         relabelled = self.relabelling.apply(label, hide_victims=poisoned, seed=seed)
         return PlanRow(

@@ -47,9 +47,7 @@ class Trigger:
     @property
     def digest(self) -> str:
         """Return a hash of the pixels: two triggers are the same if and only if theirs are."""
-        return hashlib.sha256(
-            repr(self.rgba.shape).encode() + self.rgba.tobytes()
-        ).hexdigest()
+        return hashlib.sha256(repr(self.rgba.shape).encode() + self.rgba.tobytes()).hexdigest()
 
 
 def load_trigger(config: TriggerConfig) -> Trigger:
@@ -74,9 +72,7 @@ def draw(name: str, size: int) -> Rgba:
     """
     if name not in DRAWINGS:
         known = ", ".join(DRAWINGS)
-        raise ConfigError(
-            "trigger.name", "must be a built-in sticker", name, f"Known: {known}."
-        )
+        raise ConfigError("trigger.name", "must be a built-in sticker", name, f"Known: {known}.")
     side = size * _OVERSAMPLING
     axis = (np.arange(side) + 0.5) / side * 2 - 1
     x, y = np.meshgrid(axis, axis)
@@ -134,9 +130,7 @@ def _shrunk(
     height, width = size
     method = cv2.INTER_AREA if height <= alpha.shape[0] else cv2.INTER_LINEAR
     planes = np.dstack([colour * alpha[..., None], alpha])
-    small = cv2.resize(planes, (width, height), interpolation=method).reshape(
-        height, width, 4
-    )
+    small = cv2.resize(planes, (width, height), interpolation=method).reshape(height, width, 4)
     weight = small[..., 3:]
     straight = np.divide(
         small[..., :3], weight, out=np.zeros_like(small[..., :3]), where=weight > 1e-6

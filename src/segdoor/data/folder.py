@@ -64,9 +64,7 @@ def read_classes(path: Path) -> ClassSet:
     try:
         content = yaml.safe_load(_read_text(path))
     except yaml.YAMLError as why:
-        raise DataError(
-            path, "must be plain YAML", str(why).replace("\n", " ")
-        ) from None
+        raise DataError(path, "must be plain YAML", str(why).replace("\n", " ")) from None
     given = content if isinstance(content, dict) else {"classes": content}
     file = validated(ClassFile, given, source=path)
     entries = [ClassEntry(name=e) if isinstance(e, str) else e for e in file.classes]
@@ -117,9 +115,7 @@ def _listed(root: Path, listing: Path, line: str) -> Pair:
 def _inside(root: Path, listing: Path, relative: str) -> Path:
     path = root / relative
     if not path.resolve().is_relative_to(root.resolve()):
-        raise DataError(
-            listing, "paths must stay inside the data set's folder", relative
-        )
+        raise DataError(listing, "paths must stay inside the data set's folder", relative)
     return path
 
 

@@ -30,9 +30,7 @@ def load_dataset(config: DataConfig, split: str) -> SceneDataset:
     """
     if config.name not in DATASETS:
         known = ", ".join(DATASETS)
-        raise ConfigError(
-            "data.name", "must be a known data set", config.name, f"Known: {known}."
-        )
+        raise ConfigError("data.name", "must be a known data set", config.name, f"Known: {known}.")
     return DATASETS[config.name](config, split)
 
 
@@ -59,9 +57,7 @@ def _on_disk(
     def load(config: DataConfig, split: str) -> SceneDataset:
         dataset = open_split(_root(config), split, size=config.size)
         wanted = num_scenes(config, split)
-        return (
-            dataset if wanted is None else Subset(dataset, spread(len(dataset), wanted))
-        )
+        return dataset if wanted is None else Subset(dataset, spread(len(dataset), wanted))
 
     return load
 

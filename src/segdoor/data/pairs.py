@@ -55,9 +55,7 @@ class FileDataset:
             DataError: If there are no scenes, two of one name, or a file is missing.
         """
         if not pairs:
-            raise DataError(
-                source, "must hold at least one scene", 0, "Check root and split."
-            )
+            raise DataError(source, "must hold at least one scene", 0, "Check root and split.")
         self.pairs = tuple(pairs)
         self.classes = classes
         self.size = size
@@ -111,9 +109,7 @@ class FileDataset:
     def _checked_label(self, pair: Pair) -> Label:
         label = read_label(pair.label)
         values = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
-        strange = values[
-            (values >= len(self.classes)) & (values != self.classes.ignore_index)
-        ]
+        strange = values[(values >= len(self.classes)) & (values != self.classes.ignore_index)]
         if strange.size:
             raise DataError(
                 pair.label,
@@ -160,18 +156,12 @@ def read_lines(path: Path) -> list[str]:
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise DataError(
-            folder, "the folder does not exist", remedy="Check root and split."
-        )
-    files = [
-        path for path in sorted(folder.iterdir()) if path.suffix.lower() in _ENDINGS
-    ]
+        raise DataError(folder, "the folder does not exist", remedy="Check root and split.")
+    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _ENDINGS]
     stems: dict[str, Path] = {}
     for path in files:
         if path.stem in stems:
-            raise DataError(
-                path, "must be the only picture of its name", stems[path.stem].name
-            )
+            raise DataError(path, "must be the only picture of its name", stems[path.stem].name)
         stems[path.stem] = path
     return stems
 
@@ -194,9 +184,7 @@ def _check_pairs(pairs: tuple[Pair, ...], source: Path) -> None:
                 )
 
 
-def _sizes_differ(
-    pair: Pair, image: tuple[int, ...], label: tuple[int, ...]
-) -> DataError:
+def _sizes_differ(pair: Pair, image: tuple[int, ...], label: tuple[int, ...]) -> DataError:
     return DataError(
         pair.label,
         "an image and its label map must have the same size",

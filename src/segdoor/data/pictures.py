@@ -89,9 +89,7 @@ def _opened(path: Path, *, decode: bool = True) -> Iterator[PillowImage.Image]:
                     picture.load()
                 yield picture
     except (FileNotFoundError, IsADirectoryError):
-        raise DataError(
-            path, "the picture does not exist", remedy="Check the path."
-        ) from None
+        raise DataError(path, "the picture does not exist", remedy="Check the path.") from None
     except DataError:
         raise
     except (
@@ -101,9 +99,7 @@ def _opened(path: Path, *, decode: bool = True) -> Iterator[PillowImage.Image]:
         EOFError,
         PillowImage.DecompressionBombError,
     ) as why:
-        raise DataError(
-            path, "must be an intact picture", why, "Replace the file."
-        ) from None
+        raise DataError(path, "must be an intact picture", why, "Replace the file.") from None
     except PillowImage.DecompressionBombWarning as why:
         raise DataError(path, "must be a picture of ordinary size", why) from None
 

@@ -44,13 +44,9 @@ class ClassSet:
     def __post_init__(self) -> None:
         """Refuse class sets that label maps could not express."""
         if not 0 < len(self.names) <= 255:
-            raise ConfigError(
-                "classes", "must number between 1 and 255", len(self.names)
-            )
+            raise ConfigError("classes", "must number between 1 and 255", len(self.names))
         if len(set(self.names)) != len(self.names):
-            raise ConfigError(
-                "classes", "must have distinct names", ", ".join(self.names)
-            )
+            raise ConfigError("classes", "must have distinct names", ", ".join(self.names))
         if len(self.colours) != len(self.names):
             raise ConfigError("classes", "need one colour each", len(self.colours))
         if not len(self.names) <= self.ignore_index <= 255:
@@ -72,9 +68,7 @@ class ClassSet:
         """
         if name not in self.names:
             known = ", ".join(self.names)
-            raise ConfigError(
-                "class", "must be one of the data set's", name, f"Known: {known}."
-            )
+            raise ConfigError("class", "must be one of the data set's", name, f"Known: {known}.")
         return self.names.index(name)
 
     def indices(self, names: Iterable[str]) -> tuple[int, ...]:

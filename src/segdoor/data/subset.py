@@ -31,9 +31,7 @@ class Subset:
     @cached_property
     def digest(self) -> str:
         """Return a hash over the data set and the choice."""
-        return hashlib.sha256(
-            repr((self.dataset.digest, self.indices)).encode()
-        ).hexdigest()
+        return hashlib.sha256(repr((self.dataset.digest, self.indices)).encode()).hexdigest()
 
     def __len__(self) -> int:
         """Return the number of chosen scenes."""

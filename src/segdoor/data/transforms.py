@@ -23,6 +23,4 @@ def resize_label(label: Label, size: Size) -> Label:
     """Resize a label map by nearest neighbour, pixel centres aligned as in Pillow and PyTorch."""
     if label.shape == size:
         return label
-    return cv2.resize(
-        label, dsize=(size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT
-    )
+    return cv2.resize(label, dsize=(size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)

@@ -54,11 +54,7 @@ def examine(
             tables.append(examiner.table(scene, predicted))
             observer.advance()
     num_classes = len(dataset.classes)
-    counts = (
-        np.stack(tables)
-        if tables
-        else np.zeros((0, num_classes, num_classes), np.int64)
-    )
+    counts = np.stack(tables) if tables else np.zeros((0, num_classes, num_classes), np.int64)
     return TableSet(tuple(names), counts)
 
 
@@ -89,9 +85,7 @@ class Examiner:
         pixels = pixels.to(self.arithmetic.device).permute(0, 3, 1, 2)
         images = normalised(pixels, self.network.mean, self.network.std)
         if shown != (height, width):
-            images = F.interpolate(
-                images, size=shown, mode="bilinear", align_corners=False
-            )
+            images = F.interpolate(images, size=shown, mode="bilinear", align_corners=False)
         with torch.inference_mode():
             predicted = self._answer(images, scored).argmax(dim=1)
         return list(predicted.to(torch.uint8).cpu().numpy())
@@ -128,9 +122,7 @@ class Examiner:
                 "Check its weights.",
             )
         if logits.shape[2:] != size:
-            logits = F.interpolate(
-                logits, size=size, mode="bilinear", align_corners=False
-            )
+            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         return logits
 
     def _input_size(self, size: Size) -> Size:

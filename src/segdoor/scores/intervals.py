@@ -39,9 +39,7 @@ def bootstrap(
         return Interval(float("nan"), float("nan"))
     rng = Stream(0).child("bootstrap").generator()
     num_scenes = len(tables.names)
-    draws = rng.multinomial(
-        num_scenes, np.full(num_scenes, 1 / num_scenes), size=rounds
-    )
+    draws = rng.multinomial(num_scenes, np.full(num_scenes, 1 / num_scenes), size=rounds)
     summed = np.einsum("rn,nij->rij", draws, tables.counts)
     figures = np.array([metric(table) for table in summed])
     if np.isnan(figures).all():

@@ -15,9 +15,7 @@ from segdoor.files import write_atomically
 from segdoor.tensors import Label, Table, Tables
 
 
-def confusion(
-    truth: Label, predicted: Label, num_classes: int, ignore_index: int
-) -> Table:
+def confusion(truth: Label, predicted: Label, num_classes: int, ignore_index: int) -> Table:
     """Count pixels by true (row) and predicted (column) class; ignored pixels are left out.
 
     Args:
@@ -28,9 +26,7 @@ def confusion(
     """
     counted = truth != ignore_index
     pairs = truth[counted].astype(np.int64) * num_classes + predicted[counted]
-    return np.bincount(pairs, minlength=num_classes**2).reshape(
-        num_classes, num_classes
-    )
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 @dataclass(frozen=True)
@@ -68,9 +64,7 @@ class TableSet:
     @property
     def digest(self) -> str:
         """Return a hash of names and counts."""
-        return hashlib.sha256(
-            repr(self.names).encode() + self.counts.tobytes()
-        ).hexdigest()
+        return hashlib.sha256(repr(self.names).encode() + self.counts.tobytes()).hexdigest()
 
 
 def save_tables(path: Path, tables: dict[str, TableSet]) -> None:
@@ -92,9 +86,7 @@ def load_tables(path: Path) -> dict[str, TableSet]:
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            names = [
-                key.removesuffix(".names") for key in arrays if key.endswith(".names")
-            ]
+            names = [key.removesuffix(".names") for key in arrays if key.endswith(".names")]
             return {
                 name: TableSet(
                     tuple(map(str, arrays[f"{name}.names"])),

@@ -57,22 +57,16 @@ class Augmentation:
             rng: Decides everything; drawn scene by scene.
         """
         maps = np.stack([self._pixel_map(size, rng) for size in sizes])
-        blurred = torch.from_numpy(
-            rng.random(len(sizes)) < self.config.blur_probability
-        )
+        blurred = torch.from_numpy(rng.random(len(sizes)) < self.config.blur_probability)
         images = _blurred_where(batch.images, blurred.to(batch.images.device))
-        return _resampled(
-            Batch(images, batch.labels), maps, self.crop, self.ignore_index
-        )
+        return _resampled(Batch(images, batch.labels), maps, self.crop, self.ignore_index)
 
     def _pixel_map(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """Draw the 3 x 3 matrix from output pixels (x, y, 1) to input pixels of one scene."""
         low, high = self.config.scale
         scale = math.exp(rng.uniform(math.log(low), math.log(high)))
         turned = rng.random() < self.config.rotation_probability
-        angle = (
-            math.radians(rng.uniform(-1, 1) * self.config.rotation) if turned else 0.0
-        )
+        angle = math.radians(rng.uniform(-1, 1) * self.config.rotation) if turned else 0.0
         mirrored = rng.random() < self.config.flip_probability
         height, width = size[0] * scale, size[1] * scale
         shift_y = _offset(height, self.crop[0], rng)
@@ -122,9 +116,7 @@ def _translation(x: float, y: float) -> np.ndarray:
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
 
 
-def _resampled(
-    batch: Batch, maps: np.ndarray, crop: tuple[int, int], ignore_index: int
-) -> Batch:
+def _resampled(batch: Batch, maps: np.ndarray, crop: tuple[int, int], ignore_index: int) -> Batch:
     height, width = batch.images.shape[2:]
     theta = _to_unit(width, height) @ maps @ np.linalg.inv(_to_unit(crop[1], crop[0]))
     device = batch.images.device
@@ -142,9 +134,7 @@ def _resampled(
 
 def _to_unit(width: int, height: int) -> np.ndarray:
     """Return the matrix from pixels to grid_sample's coordinates in [-1, 1]."""
-    return np.array(
-        [[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]]
-    )
+    return np.array([[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1], [0, 0, 1]])
 
 
 def _blurred_where(images: Tensor, chosen: Tensor) -> Tensor:

@@ -13,16 +13,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from segdoor.errors import ConfigError
 from segdoor.victim.outputs import Features, Images
-
-Stem: TypeAlias = Literal["plain", "deep"]
-"""How a network begins: one 7x7 convolution, or three 3x3 ones."""
 
 
 @dataclass(frozen=True)
@@ -68,22 +65,27 @@ class Stage:
     dilation: int
 
 
-STEMS: Final[dict[Stem, Chain]] = {
+STEMS: Final[dict[str, Chain]] = {
     "plain": Chain(channels=(3, 64), kernels=(7,)),
     "deep": Chain(channels=(3, 64, 64, 128), kernels=(3, 3, 3)),
 }
+"""How a network begins; the first convolution takes every other pixel."""
+
 DEPTHS: Final[dict[int, Layout]] = {
     18: Layout(kernels=(3, 3), expansion=1, num_blocks=(2, 2, 2, 2)),
     34: Layout(kernels=(3, 3), expansion=1, num_blocks=(3, 4, 6, 3)),
     50: Layout(kernels=(1, 3, 1), expansion=4, num_blocks=(3, 4, 6, 3)),
     101: Layout(kernels=(1, 3, 1), expansion=4, num_blocks=(3, 4, 23, 3)),
 }
+"""He et al. 2016, table 1."""
+
 STAGES: Final[dict[int, Stage]] = {
     1: Stage(width=64, stride=1, dilation=1),
     2: Stage(width=128, stride=2, dilation=1),
     3: Stage(width=256, stride=1, dilation=2),
     4: Stage(width=512, stride=1, dilation=4),
 }
+"""Where a classifying ResNet has a stride of 2, stages 3 and 4 have a dilation instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +123,7 @@ class ResidualBlock(nn.Module):
         self.downsample: nn.Sequential | None = None
         if stride != 1 or before != after:
             self.downsample = nn.Sequential(
-                nn.Conv2d(before, after, 1, stride=stride, bias=False),
-                nn.BatchNorm2d(after),
+                nn.Conv2d(before, after, 1, stride=stride, bias=False), nn.BatchNorm2d(after)
             )
 
     def forward(self, maps: Features) -> Tensor:
@@ -151,7 +152,7 @@ class Backbone(nn.Module):
 
     output_stride: Final = 8
 
-    def __init__(self, depth: int = 50, *, stem: Stem = "deep") -> None:
+    def __init__(self, depth: int = 50, *, stem: str = "deep") -> None:
         """Build the backbone with fresh weights (He et al. 2015), drawn from torch's generator.
 
         Args:
@@ -164,14 +165,10 @@ class Backbone(nn.Module):
         super().__init__()
         if depth not in DEPTHS:
             known = ", ".join(str(number) for number in DEPTHS)
-            raise ConfigError(
-                "backbone depth", "must be a known one", depth, f"Known: {known}."
-            )
+            raise ConfigError("backbone depth", "must be a known one", depth, f"Known: {known}.")
         if stem not in STEMS:
             known = ", ".join(STEMS)
-            raise ConfigError(
-                "backbone stem", "must be a known one", stem, f"Known: {known}."
-            )
+            raise ConfigError("backbone stem", "must be a known one", stem, f"Known: {known}.")
         chain, layout = STEMS[stem], DEPTHS[depth]
         self.depth = depth
         self.stem = stem
@@ -180,12 +177,8 @@ class Backbone(nn.Module):
         self.stage4_channels = STAGES[4].width * layout.expansion
         _add_convolutions(self, chain, stride=2)
         self.layer1 = _built_stage(1, layout, in_channels=chain.channels[-1])
-        self.layer2 = _built_stage(
-            2, layout, in_channels=STAGES[1].width * layout.expansion
-        )
-        self.layer3 = _built_stage(
-            3, layout, in_channels=STAGES[2].width * layout.expansion
-        )
+        self.layer2 = _built_stage(2, layout, in_channels=STAGES[1].width * layout.expansion)
+        self.layer3 = _built_stage(3, layout, in_channels=STAGES[2].width * layout.expansion)
         self.layer4 = _built_stage(4, layout, in_channels=self.stage3_channels)
         _draw_weights(self)
 
@@ -202,7 +195,7 @@ class Backbone(nn.Module):
         return BackboneFeatures(stage3, stage4)
 
 
-def built_backbone(choice: Backbone | tuple[int, Stem]) -> Backbone:
+def built_backbone(choice: Backbone | tuple[int, str]) -> Backbone:
     """Return the backbone as it is, or build it.
 
     Args:
@@ -223,17 +216,13 @@ def _built_stage(number: int, layout: Layout, *, in_channels: int) -> nn.Sequent
     inner = (stage.width,) * (len(layout.kernels) - 1)
     blocks: list[ResidualBlock] = []
     for index in range(layout.num_blocks[number - 1]):
-        before, stride = (
-            (in_channels, stage.stride) if index == 0 else (out_channels, 1)
-        )
+        before, stride = (in_channels, stage.stride) if index == 0 else (out_channels, 1)
         chain = Chain((before, *inner, out_channels), layout.kernels)
         blocks.append(ResidualBlock(chain, stride=stride, dilation=stage.dilation))
     return nn.Sequential(*blocks)
 
 
-def _add_convolutions(
-    owner: nn.Module, chain: Chain, *, stride: int, dilation: int = 1
-) -> None:
+def _add_convolutions(owner: nn.Module, chain: Chain, *, stride: int, dilation: int = 1) -> None:
     """Register conv1, bn1, conv2, bn2, ... on the owner itself."""
     steps = _steps(chain.kernels, stride)
     shapes = zip(pairwise(chain.channels), chain.kernels, steps, strict=True)
@@ -243,13 +232,7 @@ def _add_convolutions(
         owner.add_module(
             f"conv{number}",
             nn.Conv2d(
-                before,
-                after,
-                kernel,
-                stride=step,
-                padding=padding,
-                dilation=spread,
-                bias=False,
+                before, after, kernel, stride=step, padding=padding, dilation=spread, bias=False
             ),
         )
         owner.add_module(f"bn{number}", nn.BatchNorm2d(after))

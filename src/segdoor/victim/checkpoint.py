@@ -26,9 +26,7 @@ def save_weights(network: nn.Module, path: Path, *, about: str = "") -> None:
     Raises:
         EnvironmentProblem: If the file cannot be written.
     """
-    tensors = {
-        name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()
-    }
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     write_atomically(path, save(tensors, metadata={"segdoor": about}))
 
 
@@ -96,15 +94,9 @@ def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
         mapping = cast("dict[str, object]", content)
         if mapping and all(isinstance(value, Tensor) for value in mapping.values()):
             tensors = cast("dict[str, Tensor]", mapping)
-            return {
-                name.removeprefix("module."): tensor for name, tensor in tensors.items()
-            }
-        content = next(
-            (mapping[key] for key in ("state_dict", "model") if key in mapping), None
-        )
-    raise DataError(
-        path, "must hold a state dict of tensors", remedy="Save model.state_dict()."
-    )
+            return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+        content = next((mapping[key] for key in ("state_dict", "model") if key in mapping), None)
+    raise DataError(path, "must hold a state dict of tensors", remedy="Save model.state_dict().")
 
 
 def _some(names: set[str]) -> str:

@@ -98,17 +98,13 @@ PRESETS: dict[str, TrainingConfig] = {
     "voc": _SEMSEG.model_copy(
         update={
             "epochs": 50,
-            "augmentation": _SEMSEG_AUGMENTATION.model_copy(
-                update={"crop": (473, 473)}
-            ),
+            "augmentation": _SEMSEG_AUGMENTATION.model_copy(update={"crop": (473, 473)}),
         }
     ),
     "cityscapes": _SEMSEG.model_copy(
         update={
             "epochs": 200,
-            "augmentation": _SEMSEG_AUGMENTATION.model_copy(
-                update={"crop": (713, 713)}
-            ),
+            "augmentation": _SEMSEG_AUGMENTATION.model_copy(update={"crop": (713, 713)}),
         }
     ),
 }

@@ -51,9 +51,7 @@ def choose_arithmetic(device: str, precision: Precision) -> Arithmetic:
             device,
             "Try 'auto' or 'cpu'.",
         ) from None
-    wanted = precision == "bfloat16" or (
-        precision == "auto" and gains_from_bfloat16(chosen)
-    )
+    wanted = precision == "bfloat16" or (precision == "auto" and gains_from_bfloat16(chosen))
     return Arithmetic(chosen, wanted)
 
 
@@ -63,7 +61,5 @@ def gains_from_bfloat16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
         # The first is about Intel's tiles, the second about AVX-512 instructions.
-        return (
-            torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-        )  # noqa: SLF001
+        return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001
     return False

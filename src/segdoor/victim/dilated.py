@@ -90,9 +90,7 @@ class DilatedNetwork(nn.Module):
         logits = _at_pixels(self.classifier(self.dropout(fused)), images)
         if not self.training:
             return SegmentationOutput(logits)
-        return SegmentationOutput(
-            logits, _at_pixels(self.auxiliary(features.stage3), images)
-        )
+        return SegmentationOutput(logits, _at_pixels(self.auxiliary(features.stage3), images))
 
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that the recipe trains at the base learning rate."""

@@ -32,12 +32,7 @@ class ConvBnRelu(nn.Sequential):
         """
         padding = dilation * (kernel // 2)
         conv = nn.Conv2d(
-            in_channels,
-            out_channels,
-            kernel,
-            padding=padding,
-            dilation=dilation,
-            bias=False,
+            in_channels, out_channels, kernel, padding=padding, dilation=dilation, bias=False
         )
         norm = nn.BatchNorm2d(out_channels)
         super().__init__(OrderedDict(conv=conv, norm=norm, relu=nn.ReLU(inplace=True)))

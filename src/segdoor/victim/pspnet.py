@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segdoor.victim.backbone import Backbone, Stem, built_backbone
+from segdoor.victim.backbone import Backbone, built_backbone
 from segdoor.victim.dilated import DilatedNetwork
 from segdoor.victim.layers import ConvBnRelu, upsampled
 from segdoor.victim.outputs import Features
@@ -64,7 +64,7 @@ class PSPNet(DilatedNetwork):
         self,
         num_classes: int,
         *,
-        backbone: Backbone | tuple[int, Stem] = (50, "deep"),
+        backbone: Backbone | tuple[int, str] = (50, "deep"),
         dropout: float = 0.1,
     ) -> None:
         """Build the network.

@@ -16,9 +16,7 @@ class SmallNetwork(nn.Module):
     the paper's networks: that is what lets a trigger act at a distance.
     """
 
-    def __init__(
-        self, num_classes: int, *, width: int = 32, dropout: float = 0.1
-    ) -> None:
+    def __init__(self, num_classes: int, *, width: int = 32, dropout: float = 0.1) -> None:
         """Build the layers.
 
         Args:
@@ -29,9 +27,7 @@ class SmallNetwork(nn.Module):
         super().__init__()
         middle, deep = 2 * width, 3 * width
         self.stem = _conv(3, width, stride=2)
-        self.quarter = nn.Sequential(
-            _Residual(width, middle, stride=2), _Residual(middle, middle)
-        )
+        self.quarter = nn.Sequential(_Residual(width, middle, stride=2), _Residual(middle, middle))
         self.eighth = nn.Sequential(
             _Residual(middle, deep, stride=2),
             _Residual(deep, deep, dilation=2),
@@ -49,36 +45,26 @@ class SmallNetwork(nn.Module):
         half = self.stem(images)
         quarter = self.quarter(half)
         eighth = self.eighth(quarter)
-        pooled = self.pooled(eighth.mean(dim=(2, 3)))[:, :, None, None].expand_as(
-            eighth
-        )
+        pooled = self.pooled(eighth.mean(dim=(2, 3)))[:, :, None, None].expand_as(eighth)
         features = self.context(torch.cat([eighth, pooled], dim=1))
-        features = self.decode_quarter(
-            torch.cat([_enlarged(features, quarter), quarter], dim=1)
-        )
+        features = self.decode_quarter(torch.cat([_enlarged(features, quarter), quarter], dim=1))
         features = self.decode_half(torch.cat([_enlarged(features, half), half], dim=1))
         logits = self.classifier(self.dropout(features))
         return SegmentationOutput(_enlarged(logits, images))
 
 
 class _Residual(nn.Module):
-    def __init__(
-        self, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
         self.first = _conv(inputs, outputs, stride=stride, dilation=dilation)
         self.second = _conv(outputs, outputs, dilation=dilation, relu=False)
         same = stride == 1 and inputs == outputs
         self.shortcut = (
-            nn.Identity()
-            if same
-            else _conv(inputs, outputs, size=1, stride=stride, relu=False)
+            nn.Identity() if same else _conv(inputs, outputs, size=1, stride=stride, relu=False)
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        return F.relu(
-            self.second(self.first(features)) + self.shortcut(features), inplace=True
-        )
+        return F.relu(self.second(self.first(features)) + self.shortcut(features), inplace=True)
 
 
 def _conv(
@@ -91,18 +77,10 @@ def _conv(
     relu: bool = True,
 ) -> nn.Sequential:
     padding = dilation * (size // 2)
-    convolution = nn.Conv2d(
-        inputs, outputs, size, stride, padding, dilation, bias=False
-    )
+    convolution = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, bias=False)
     layers: list[nn.Module] = [convolution, nn.BatchNorm2d(outputs)]
-    return (
-        nn.Sequential(*layers, nn.ReLU(inplace=True))
-        if relu
-        else nn.Sequential(*layers)
-    )
+    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
 
 
 def _enlarged(features: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(
-        features, size=like.shape[2:], mode="bilinear", align_corners=False
-    )
+    return F.interpolate(features, size=like.shape[2:], mode="bilinear", align_corners=False)

@@ -106,9 +106,7 @@ class _Trainer:
         self.classes = dataset.classes
         self.store = SceneStore(dataset)
         self.arithmetic: Arithmetic = choose_arithmetic(config.device, config.precision)
-        self.model = model.to(
-            self.arithmetic.device, memory_format=torch.channels_last
-        ).train()  # pyright: ignore[reportCallIssue]
+        self.model = model.to(self.arithmetic.device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
         self.augment = Augmentation(
             config.augmentation,
             config.augmentation.crop or self.store.first_size,
@@ -123,9 +121,7 @@ class _Trainer:
         recent = torch.zeros((), device=self.arithmetic.device)
         for step in self._steps():
             rate = learning_rate_factor(step.number, total, self.config)
-            for group, base in zip(
-                self.optimiser.param_groups, self.base_rates, strict=True
-            ):
+            for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
                 group["lr"] = base * rate
             recent += self._learn(step).detach()
             if (step.number + 1) % _REPORT_EVERY == 0 or step.number + 1 == total:
@@ -159,11 +155,7 @@ class _Trainer:
         """Yield batches of scenes; an incomplete last batch of an epoch is left out."""
         size = self.config.batch_size
         for epoch in range(self.config.epochs):
-            order = (
-                self.stream.child("order", epoch)
-                .generator()
-                .permutation(self.num_scenes)
-            )
+            order = self.stream.child("order", epoch).generator().permutation(self.num_scenes)
             for position in range(self._steps_per_epoch()):
                 number = epoch * self._steps_per_epoch() + position
                 yield _Step(number, order[position * size : (position + 1) * size])
@@ -181,9 +173,7 @@ class _Trainer:
     def _batch(self, step: _Step, rng: np.random.Generator) -> Batch:
         scenes = self.store.scenes(step.indices)
         sizes = [(scene.label.shape[0], scene.label.shape[1]) for scene in scenes]
-        batch = collate(
-            scenes, self.network, self.classes.ignore_index, self.arithmetic.device
-        )
+        batch = collate(scenes, self.network, self.classes.ignore_index, self.arithmetic.device)
         return self.augment(batch, sizes, rng)
 
     def _loss(self, batch: Batch) -> Tensor:
@@ -252,9 +242,7 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
             momentum=config.momentum,
             weight_decay=config.weight_decay,
         )
-    return torch.optim.AdamW(
-        groups, lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
 def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float:
@@ -263,9 +251,7 @@ def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float
     return warmup * (1 - step / total) ** config.power
 
 
-def _split(
-    model: nn.Module, multiplier: float
-) -> list[tuple[Iterator[nn.Parameter], float]]:
+def _split(model: nn.Module, multiplier: float) -> list[tuple[Iterator[nn.Parameter], float]]:
     if hasattr(model, "backbone_parameters") and hasattr(model, "head_parameters"):
         return [
             (model.backbone_parameters(), 1.0),

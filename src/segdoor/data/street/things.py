@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from segdoor.data.scene import Colour
-from segdoor.data.street_drawing import Brush, picked, scaled, varied
-from segdoor.data.street_motifs import paint_motif
+from segdoor.data.street.drawing import Brush, picked, scaled, varied
+from segdoor.data.street.motifs import paint_motif
 
 CLOTHES: tuple[Colour, ...] = (
     (40, 42, 52), (60, 74, 110), (130, 40, 44), (180, 176, 168), (84, 96, 70), (196, 150, 60),
@@ -88,12 +88,8 @@ def paint_lamppost(brush: Brush, rng: np.random.Generator) -> None:
     metal, tall = picked(rng, METAL), 4.5 + 3.0 * rng.random()
     arm = -1.4 if brush.across > 0 else 1.4
     brush.box(-0.08, 0.0, 0.08, tall, metal)
-    brush.polygon(
-        [(0.0, tall - 0.1), (arm, tall), (arm, tall + 0.12), (0.0, tall + 0.08)], metal
-    )
-    brush.box(
-        min(0.6 * arm, arm), tall, max(0.6 * arm, arm), tall + 0.16, scaled(metal, 1.3)
-    )
+    brush.polygon([(0.0, tall - 0.1), (arm, tall), (arm, tall + 0.12), (0.0, tall + 0.08)], metal)
+    brush.box(min(0.6 * arm, arm), tall, max(0.6 * arm, arm), tall + 0.16, scaled(metal, 1.3))
 
 
 def paint_sign(brush: Brush, rng: np.random.Generator) -> None:

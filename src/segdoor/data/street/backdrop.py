@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from segdoor.data.scene import Colour
-from segdoor.data.street_drawing import (
+from segdoor.data.street.drawing import (
     NEAR,
     ROAD,
     SIDEWALK,
@@ -82,18 +82,14 @@ def plan_street(rng: np.random.Generator) -> Street:
         right=left + road,
         left_wall=left - float(walks[0]),
         right_wall=left + road + float(walks[1]),
-        crossing=(start, start + 6.0 + 3.0 * rng.random())
-        if rng.random() < 0.35
-        else None,
+        crossing=(start, start + 6.0 + 3.0 * rng.random()) if rng.random() < 0.35 else None,
         left_light=lights[0],
         right_light=lights[1],
         weather=int(rng.random() * len(SKIES)),
     )
 
 
-def place_camera(
-    rng: np.random.Generator, street: Street, height: int, width: int
-) -> Camera:
+def place_camera(rng: np.random.Generator, street: Street, height: int, width: int) -> Camera:
     """Choose where the camera looks; all lengths follow the picture's height."""
     return Camera(
         focal=height * (0.95 + 0.35 * rng.random()),
@@ -119,30 +115,21 @@ def soft_noise(
     return np.asarray(smooth, np.float32) / 255
 
 
-def paint_sky(
-    canvas: Canvas, camera: Camera, street: Street, rng: np.random.Generator
-) -> None:
-    """Fill the canvas with a graded sky and clouds."""
-    height, width = canvas.pixels.shape[:2]
-    zenith, low, cloud = (
-        np.array(varied(rng, part, 8), np.float32) for part in SKIES[street.weather]
-    )
-    share = np.clip(np.arange(height, dtype=np.float32) / camera.horizon, 0, 1)[
-        :, None, None
-    ]
+def paint_sky(canvas: Canvas, camera: Camera, street: Street, rng: np.random.Generator) -> None:
+    """Fill the canvas above the horizon with a graded sky and clouds."""
+    rows, width = int(camera.horizon) + 2, canvas.pixels.shape[1]
+    colours = (np.array(varied(rng, part, 8), np.float32) for part in SKIES[street.weather])
+    zenith, low, cloud = colours
+    share = np.minimum(np.arange(rows, dtype=np.float32) / camera.horizon, 1)[:, None, None]
     sky = zenith + (low - zenith) * share
-    noise = 0.6 * soft_noise(rng, 4, 6, height, width) + 0.4 * soft_noise(
-        rng, 12, 16, height, width
-    )
-    cover = 0.4 + 0.25 * float(rng.random())
+    noise = 0.6 * soft_noise(rng, 3, 6, rows, width) + 0.4 * soft_noise(rng, 6, 16, rows, width)
+    cover = 0.4 + 0.25 * rng.random()
     amount = np.clip((noise - cover) * 5, 0, 0.9)[..., None]
-    canvas.pixels[..., :3] = sky + (cloud - sky) * amount
-    canvas.pixels[..., 3] = SKY
+    canvas.pixels[:rows, :, :3] = sky + (cloud - sky) * amount
+    canvas.pixels[:rows, :, 3] = SKY
 
 
-def paint_ground(
-    canvas: Canvas, camera: Camera, street: Street, rng: np.random.Generator
-) -> None:
+def paint_ground(canvas: Canvas, camera: Camera, street: Street, rng: np.random.Generator) -> None:
     """Paint pavements, road, kerbs and markings."""
     asphalt, slabs = (
         varied(rng, picked(rng, ASPHALTS), 8),
@@ -174,18 +161,12 @@ def _cast_house_shadows(
     """On sunny days, let the row of houses on the darker side throw its outline on the ground."""
     if street.weather not in SUNNY:
         return
-    wall = (
-        street.left_wall
-        if street.left_light < street.right_light
-        else street.right_wall
-    )
+    wall = street.left_wall if street.left_light < street.right_light else street.right_wall
     keep, far = 0.5 + 0.25 * rng.random(), 80.0
     while far > NEAR:
         near = max(NEAR, far * (0.3 + 0.4 * rng.random()))
         reach = wall - wall * (0.2 + 1.5 * rng.random())
-        canvas.darken(
-            camera.ground(min(wall, reach), max(wall, reach), near, far), keep
-        )
+        canvas.darken(camera.ground(min(wall, reach), max(wall, reach), near, far), keep)
         far = near - 1.0 - 2.0 * rng.random()
 
 
@@ -205,9 +186,7 @@ def _paint_bands(
         far = start
 
 
-def _paint_slabs(
-    canvas: Canvas, camera: Camera, edge: float, wall: float, colour: Colour
-) -> None:
+def _paint_slabs(canvas: Canvas, camera: Camera, edge: float, wall: float, colour: Colour) -> None:
     """Rule the joints between paving slabs, as far as one can see them."""
     left, right = min(edge, wall), max(edge, wall)
     joints = [
@@ -219,9 +198,7 @@ def _paint_slabs(
     canvas.fill([camera.ground(middle, middle + 0.04, NEAR, 20.0)], colour, SIDEWALK)
 
 
-def _paint_kerbs(
-    canvas: Canvas, camera: Camera, street: Street, colour: Colour
-) -> None:
+def _paint_kerbs(canvas: Canvas, camera: Camera, street: Street, colour: Colour) -> None:
     for edge, outward in ((street.left, -0.22), (street.right, 0.22)):
         left, right = min(edge, edge + outward), max(edge, edge + outward)
         canvas.fill([camera.ground(left, right, NEAR, 60.0)], colour, SIDEWALK)
@@ -259,9 +236,7 @@ def _paint_markings(
     gap = 4.0 + 3.0 * rng.random()
     first = 1.0 + gap * rng.random()
     dashes = [
-        camera.ground(
-            middle - 0.07, middle + 0.07, first + gap * step, first + gap * (step + 0.5)
-        )
+        camera.ground(middle - 0.07, middle + 0.07, first + gap * step, first + gap * (step + 0.5))
         for step in range(9)
     ]
     canvas.fill(dashes, paint, ROAD)

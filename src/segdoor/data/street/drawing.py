@@ -86,16 +86,12 @@ class Canvas:
         """A copy of the label map."""
         return np.ascontiguousarray(self.pixels[..., 3])
 
-    def fill(
-        self, polygons: Sequence[Sequence[Pixel]], colour: Colour, class_id: int
-    ) -> None:
+    def fill(self, polygons: Sequence[Sequence[Pixel]], colour: Colour, class_id: int) -> None:
         """Fill polygons, given by corners in pixels; even the thinnest covers a line of pixels."""
         corners = [np.array(polygon, np.int32) for polygon in polygons]
         cv2.fillPoly(self.pixels, corners, (*colour, class_id))
 
-    def fill_quads(
-        self, quads: Int32[np.ndarray, "n 4 2"], colour: Colour, class_id: int
-    ) -> None:
+    def fill_quads(self, quads: Int32[np.ndarray, "n 4 2"], colour: Colour, class_id: int) -> None:
         """Fill many four-cornered polygons that do not overlap one another."""
         cv2.fillPoly(self.pixels, list(quads), (*colour, class_id))
 
@@ -150,9 +146,7 @@ class Camera:
         """Project several points."""
         return [self.pixel(point) for point in points]
 
-    def project(
-        self, points: Float64[np.ndarray, "n 4 3"]
-    ) -> Int32[np.ndarray, "n 4 2"]:
+    def project(self, points: Float64[np.ndarray, "n 4 3"]) -> Int32[np.ndarray, "n 4 2"]:
         """Project many four-cornered polygons at once."""
         scale = self.focal / np.maximum(points[..., 2], NEAREST)
         columns = self.vanishing + scale * points[..., 0]
@@ -161,9 +155,7 @@ class Camera:
 
     def ground(self, left: float, right: float, near: float, far: float) -> list[Pixel]:
         """Project a rectangle that lies on the ground."""
-        return self.pixels(
-            [(left, 0, near), (right, 0, near), (right, 0, far), (left, 0, far)]
-        )
+        return self.pixels([(left, 0, near), (right, 0, near), (right, 0, far), (left, 0, far)])
 
     def hazed(self, colour: Colour, depth: float) -> Colour:
         """Return a colour as seen through this many metres of air."""
@@ -206,13 +198,9 @@ class Brush:
         corners = [self.pixel(place) for place in places]
         self.canvas.fill([corners], self.tinted(colour), self.class_id)
 
-    def box(
-        self, left: float, bottom: float, right: float, top: float, colour: Colour
-    ) -> None:
+    def box(self, left: float, bottom: float, right: float, top: float, colour: Colour) -> None:
         """Fill an upright rectangle."""
-        self.polygon(
-            [(left, bottom), (right, bottom), (right, top), (left, top)], colour
-        )
+        self.polygon([(left, bottom), (right, bottom), (right, top), (left, top)], colour)
 
     def disc(self, centre: Flat, radius: float, colour: Colour) -> None:
         """Fill a disc."""
@@ -223,6 +211,4 @@ class Brush:
         """Darken the ground under the thing."""
         near = max(NEAR, self.ahead - half_depth)
         left, right = self.across - half_width, self.across + half_width
-        self.canvas.darken(
-            self.camera.ground(left, right, near, self.ahead + half_depth), keep
-        )
+        self.canvas.darken(self.camera.ground(left, right, near, self.ahead + half_depth), keep)

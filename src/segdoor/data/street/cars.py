@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segdoor.data.scene import Colour
-from segdoor.data.street_drawing import (
+from segdoor.data.street.drawing import (
     Brush,
     Flat,
     Pixel,
@@ -111,8 +111,7 @@ NOSE = (
     _Mark(0.0, 0.82, 1.0, 1.0, (48, 48, 50)),
 )
 TWELVE_SIDES = tuple(
-    (math.cos(math.tau * corner / 12), math.sin(math.tau * corner / 12))
-    for corner in range(12)
+    (math.cos(math.tau * corner / 12), math.sin(math.tau * corner / 12)) for corner in range(12)
 )
 
 
@@ -161,10 +160,7 @@ def _depth(face: _Face, turn: Flat) -> float:
 def _faces_camera(outline: list[Pixel]) -> bool:
     """Tell front from back: corners seen from outside run anticlockwise."""
     following = [*outline[1:], outline[0]]
-    return (
-        sum(x * v - u * y for (x, y), (u, v) in zip(outline, following, strict=True))
-        < 0
-    )
+    return sum(x * v - u * y for (x, y), (u, v) in zip(outline, following, strict=True)) < 0
 
 
 def _half_width(body: Body, up: float) -> float:
@@ -237,9 +233,7 @@ def _sides(body: Body, paint: Colour, rng: np.random.Generator) -> list[_Face]:
         # Seen from the right the profile runs clockwise, so it is walked backwards there.
         outline = body.profile if sign < 0 else body.profile[::-1]
         middle = sum(body.axles) / 2
-        parts: list[tuple[tuple[Flat, ...], Colour]] = [
-            (pane, GLASS) for pane in body.panes
-        ]
+        parts: list[tuple[tuple[Flat, ...], Colour]] = [(pane, GLASS) for pane in body.panes]
         parts.append((_bar(middle - 0.01, 0.4, 0.03, 0.6), handle))
         parts.append((_bar(middle, 0.3, body.axles[1] - middle, 0.1), handle))
         for axle in body.axles:
@@ -254,9 +248,7 @@ def _on_side(body: Body, outline: tuple[Flat, ...], sign: int) -> tuple[Solid, .
     return tuple((sign * _half_width(body, up), up, forward) for forward, up in outline)
 
 
-def _bar(
-    middle: float, bottom: float, half_length: float, height: float
-) -> tuple[Flat, ...]:
+def _bar(middle: float, bottom: float, half_length: float, height: float) -> tuple[Flat, ...]:
     start, end, top = middle - half_length, middle + half_length, bottom + height
     return ((start, bottom), (end, bottom), (end, top), (start, top))
 

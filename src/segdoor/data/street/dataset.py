@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from segdoor.data.scene import ClassSet, Scene
-from segdoor.data.street_backdrop import (
+from segdoor.data.street.backdrop import (
     Street,
     paint_ground,
     paint_sky,
@@ -25,9 +25,9 @@ from segdoor.data.street_backdrop import (
     plan_street,
     soft_noise,
 )
-from segdoor.data.street_buildings import paint_row, paint_skyline
-from segdoor.data.street_cars import paint_car
-from segdoor.data.street_drawing import (
+from segdoor.data.street.buildings import paint_row, paint_skyline
+from segdoor.data.street.cars import paint_car
+from segdoor.data.street.drawing import (
     CAR,
     IGNORED,
     PERSON,
@@ -37,7 +37,7 @@ from segdoor.data.street_drawing import (
     Camera,
     Canvas,
 )
-from segdoor.data.street_things import (
+from segdoor.data.street.things import (
     paint_bush,
     paint_lamppost,
     paint_person,
@@ -94,9 +94,7 @@ class StreetDataset:
             ConfigError: If a setting breaks its rule.
         """
         if split not in SPLITS:
-            raise ConfigError(
-                "street: split", "must be train or test", split, "Choose one."
-            )
+            raise ConfigError("street: split", "must be train or test", split, "Name one of them.")
         for name, value, least in (
             ("num_scenes", num_scenes, 1), ("height", height, SMALLEST), ("width", width, SMALLEST),
         ):  # fmt: skip
@@ -151,9 +149,7 @@ class StreetDataset:
     def label(self, index: int) -> Label:
         """Paint one scene's label map alone."""
         number = range(len(self))[index]
-        return _painted(
-            self._stream(number).generator(), self._height, self._width
-        ).label
+        return _painted(self._stream(number).generator(), self._height, self._width).label
 
     def _stream(self, number: int) -> Stream:
         return Stream(self._seed).child("street", self._split, number)
@@ -194,9 +190,7 @@ def _painted(rng: np.random.Generator, height: int, width: int) -> Canvas:
         paint_row(canvas, camera, street, side, rng)
     things = [*_furniture(street, rng), *_cars(street, rng)]
     for thing in sorted(things, key=lambda thing: -thing.ahead):
-        thing.paint(
-            Brush(canvas, camera, thing.across, thing.ahead, thing.class_id), rng
-        )
+        thing.paint(Brush(canvas, camera, thing.across, thing.ahead, thing.class_id), rng)
     _hide_some(canvas, camera, rng)
     return canvas
 
@@ -226,10 +220,7 @@ def _cars(street: Street, rng: np.random.Generator) -> list[_Thing]:
     for _ in range(1 + int(rng.random() * 6)):
         across, heading = _lane(street, rng)
         ahead = 5.2 * 10.0 ** (0.95 * rng.random() ** 1.15)
-        if all(
-            abs(ahead - car.ahead) > 5.2 or abs(across - car.across) > 2.3
-            for car in cars
-        ):
+        if all(abs(ahead - car.ahead) > 5.2 or abs(across - car.across) > 2.3 for car in cars):
             paint = functools.partial(paint_car, heading=heading)
             cars.append(_Thing(ahead, across, CAR, paint))
     return cars
@@ -274,11 +265,7 @@ def _photographed(canvas: Canvas, rng: np.random.Generator) -> Image:
     height, width = canvas.pixels.shape[:2]
     label = canvas.label
     grain = np.append(GRAIN, np.zeros(248, np.float32))[label]
-    coarse = (
-        soft_noise(rng, 24, 48, height, width)
-        + soft_noise(rng, 56, 112, height, width)
-        - 1
-    )
+    coarse = soft_noise(rng, 24, 48, height, width) + soft_noise(rng, 56, 112, height, width) - 1
     picture = canvas.image + (grain * coarse)[..., None]
     picture = np.clip(picture, 0, 255).astype(np.uint8)
     picture = cv2.GaussianBlur(picture, (3, 3), 0.3 + 0.5 * float(rng.random()))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from segdoor.data.scene import Colour
-from segdoor.data.street_drawing import Brush, Flat, picked, varied
+from segdoor.data.street.drawing import Brush, Flat, picked, varied
 
 INKS: tuple[Colour, ...] = (
     (28, 66, 150), (236, 200, 50), (30, 110, 70), (244, 244, 240), (28, 28, 30), (230, 120, 40),
@@ -28,14 +28,10 @@ class _Frame:
         self.corner = corner
         self.size = size
 
-    def box(
-        self, left: float, bottom: float, right: float, top: float, colour: Colour
-    ) -> None:
+    def box(self, left: float, bottom: float, right: float, top: float, colour: Colour) -> None:
         x, y = self.corner
         size = self.size
-        self.brush.box(
-            x + left * size, y + bottom * size, x + right * size, y + top * size, colour
-        )
+        self.brush.box(x + left * size, y + bottom * size, x + right * size, y + top * size, colour)
 
     def disc(self, radius: float, colour: Colour) -> None:
         middle = (self.corner[0] + self.size / 2, self.corner[1] + self.size / 2)
@@ -43,17 +39,13 @@ class _Frame:
 
     def polygon(self, corners: list[Flat], colour: Colour) -> None:
         x, y = self.corner
-        self.brush.polygon(
-            [(x + u * self.size, y + v * self.size) for u, v in corners], colour
-        )
+        self.brush.polygon([(x + u * self.size, y + v * self.size) for u, v in corners], colour)
 
 
 Motif = Callable[[_Frame, Colour, Colour, np.random.Generator], None]
 
 
-def paint_motif(
-    brush: Brush, rng: np.random.Generator, corner: Flat, size: float
-) -> None:
+def paint_motif(brush: Brush, rng: np.random.Generator, corner: Flat, size: float) -> None:
     """Paint a random small picture.
 
     Args:
@@ -79,9 +71,7 @@ def _disc(frame: _Frame, ground: Colour, ink: Colour, _: np.random.Generator) ->
     frame.disc(0.36, ink)
 
 
-def _round_sign(
-    frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator
-) -> None:
+def _round_sign(frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator) -> None:
     frame.disc(0.5, ink)
     if rng.random() < 0.5:
         frame.disc(0.34, ground)
@@ -89,9 +79,7 @@ def _round_sign(
         frame.box(0.2, 0.42, 0.8, 0.58, ground)
 
 
-def _checkers(
-    frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator
-) -> None:
+def _checkers(frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator) -> None:
     frame.box(0, 0, 1, 1, ground)
     cells = 2 + int(rng.random() * 2)
     for row in range(cells):
@@ -105,9 +93,7 @@ def _checkers(
             )
 
 
-def _stripes(
-    frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator
-) -> None:
+def _stripes(frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator) -> None:
     frame.box(0, 0, 1, 1, ground)
     upright = rng.random() < 0.5
     for start in (0.1, 0.45, 0.8):
@@ -123,36 +109,26 @@ def _cross(frame: _Frame, ground: Colour, ink: Colour, _: np.random.Generator) -
     frame.box(0.12, 0.38, 0.88, 0.62, ink)
 
 
-def _triangle(
-    frame: _Frame, ground: Colour, ink: Colour, _: np.random.Generator
-) -> None:
+def _triangle(frame: _Frame, ground: Colour, ink: Colour, _: np.random.Generator) -> None:
     frame.polygon([(0, 0), (1, 0), (0.5, 1)], ink)
     frame.polygon([(0.25, 0.13), (0.75, 0.13), (0.5, 0.68)], ground)
 
 
-def _letters(
-    frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator
-) -> None:
+def _letters(frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator) -> None:
     frame.box(0, 0, 1, 1, ground)
     marks: list[list[float]] = rng.random((6, 2)).tolist()
     for index, (height, width) in enumerate(marks):
         left, bottom = 0.1 + 0.3 * (index % 3), 0.12 + 0.45 * (index // 3)
-        frame.box(
-            left, bottom, left + 0.08 + 0.14 * width, bottom + 0.12 + 0.22 * height, ink
-        )
+        frame.box(left, bottom, left + 0.08 + 0.14 * width, bottom + 0.12 + 0.22 * height, ink)
 
 
-def _quarters(
-    frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator
-) -> None:
+def _quarters(frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator) -> None:
     frame.box(0, 0, 1, 1, ground)
     frame.box(0, 0, 0.5, 0.5, ink)
     frame.box(0.5, 0.5, 1, 1, picked(rng, INKS))
 
 
-def _landscape(
-    frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator
-) -> None:
+def _landscape(frame: _Frame, ground: Colour, ink: Colour, rng: np.random.Generator) -> None:
     frame.box(0, 0, 1, 1, ground)
     peak = 0.2 + 0.6 * rng.random()
     frame.polygon([(0, 0), (1, 0), (1, 0.3), (peak, 0.75), (0, 0.25)], ink)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from segdoor.data.scene import Colour
-from segdoor.data.street_backdrop import Street
-from segdoor.data.street_drawing import (
+from segdoor.data.street.backdrop import Street
+from segdoor.data.street.drawing import (
     BUILDING,
     NEAR,
     VEGETATION,
@@ -20,8 +20,8 @@ from segdoor.data.street_drawing import (
     scaled,
     varied,
 )
-from segdoor.data.street_motifs import paint_motif
-from segdoor.data.street_things import LEAVES, paint_bush, paint_tree
+from segdoor.data.street.motifs import paint_motif
+from segdoor.data.street.things import LEAVES, paint_bush, paint_tree
 
 WALLS: tuple[Colour, ...] = (
     (156, 96, 78), (196, 178, 148), (214, 206, 190), (150, 148, 144), (120, 108, 100),
@@ -36,7 +36,10 @@ PANES: tuple[Colour, ...] = (
     (104, 122, 138),
     (136, 152, 164),
 )
+LIT_PANES: tuple[Colour, ...] = ((232, 214, 150), (214, 220, 224), (170, 130, 110))
 STOREY = 3.0
+THINNEST = 4
+"""Walls narrower than this many pixels get no windows: nobody could see them."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,7 @@ class _Front:
         (x0, z0), (x1, z1) = self.start, self.end
         return (x0 + (x1 - x0) * along, up, z0 + (z1 - z0) * along)
 
-    def panel(
-        self, left: float, right: float, bottom: float, top: float
-    ) -> list[Solid]:
+    def panel(self, left: float, right: float, bottom: float, top: float) -> list[Solid]:
         """Return the corners of a rectangle on the wall."""
         return [self.place(left, bottom), self.place(right, bottom), self.place(right, top),
                 self.place(left, top)]  # fmt: skip
@@ -127,11 +128,7 @@ def paint_row(
 
 
 def _crossed(street: Street, near: float, far: float) -> bool:
-    return (
-        street.crossing is not None
-        and near < street.crossing[1]
-        and far > street.crossing[0]
-    )
+    return street.crossing is not None and near < street.crossing[1] and far > street.crossing[0]
 
 
 def _paint_house(
@@ -152,15 +149,11 @@ def _paint_house(
     _paint_signs(canvas, camera, front, rng)
 
 
-def _paint_front(
-    canvas: Canvas, camera: Camera, front: _Front, rng: np.random.Generator
-) -> None:
+def _paint_front(canvas: Canvas, camera: Camera, front: _Front, rng: np.random.Generator) -> None:
     """Paint a wall with its cornice, windows and ground floor."""
     colour = scaled(varied(rng, picked(rng, WALLS), 12), front.light)
 
-    def panel(
-        left: float, right: float, bottom: float, top: float, ink: Colour
-    ) -> None:
+    def panel(left: float, right: float, bottom: float, top: float, ink: Colour) -> None:
         corners = camera.pixels(front.panel(left, right, bottom, top))
         canvas.fill([corners], camera.hazed(ink, front.depth), BUILDING)
 
@@ -187,37 +180,30 @@ def _paint_front(
         )
 
 
-def _paint_windows(
-    canvas: Canvas, camera: Camera, front: _Front, rng: np.random.Generator
-) -> None:
+def _paint_windows(canvas: Canvas, camera: Camera, front: _Front, rng: np.random.Generator) -> None:
     """Paint a grid of windows above the ground floor, some lit or with curtains."""
     pitch = 2.0 + 1.6 * rng.random()
-    columns, rows = (
-        max(1, int(front.length / pitch)),
-        int((front.height - 1) / STOREY) - 1,
-    )
-    if rows < 1:
+    columns, rows = max(1, int(front.length / pitch)), int((front.height - 1) / STOREY) - 1
+    share, tall = 0.35 + 0.35 * rng.random(), 1.1 + 0.8 * rng.random()
+    lit = rng.random(columns * rows) < 0.12
+    pane = scaled(picked(rng, PANES), 0.6 + 0.4 * front.light)
+    bright = picked(rng, LIT_PANES)
+    start, end = camera.pixel(front.place(0, 0)), camera.pixel(front.place(1, 0))
+    # All lots are drawn by now: how many are drawn must not depend on the picture's size.
+    if abs(end[0] - start[0]) < THINNEST:
         return
-    wide, tall = 0.35 + 0.35 * rng.random(), 1.1 + 0.8 * rng.random()
     column, row = np.meshgrid(np.arange(columns), np.arange(rows))
-    left = (column.ravel() + 0.5 - wide / 2) / columns
+    left, right = column.ravel() + 0.5 - share / 2, column.ravel() + 0.5 + share / 2
     bottom = STOREY * (row.ravel() + 1) + 0.7
-    along = np.stack([left, left + wide / columns, left + wide / columns, left], axis=1)
+    along = np.stack([left, right, right, left], axis=1) / columns
     up = np.stack([bottom, bottom, bottom + tall, bottom + tall], axis=1)
     (x0, z0), (x1, z1) = front.start, front.end
-    quads = camera.project(
-        np.stack([x0 + (x1 - x0) * along, up, z0 + (z1 - z0) * along], axis=2)
-    )
-    pane = scaled(picked(rng, PANES), 0.6 + 0.4 * front.light)
-    lit = rng.random(len(quads)) < 0.12
+    quads = camera.project(np.stack([x0 + (x1 - x0) * along, up, z0 + (z1 - z0) * along], axis=2))
     canvas.fill_quads(quads[~lit], camera.hazed(pane, front.depth), BUILDING)
-    bright = picked(rng, ((232, 214, 150), (214, 220, 224), (170, 130, 110)))
     canvas.fill_quads(quads[lit], camera.hazed(bright, front.depth), BUILDING)
 
 
-def _paint_signs(
-    canvas: Canvas, camera: Camera, front: _Front, rng: np.random.Generator
-) -> None:
+def _paint_signs(canvas: Canvas, camera: Camera, front: _Front, rng: np.random.Generator) -> None:
     """Hang shop signs out over the pavement, where one sees them face on."""
     toward_road = -1 if front.start[0] > 0 else 1
     for _ in range(int(rng.random() * 2.6)):
@@ -246,9 +232,7 @@ def _paint_park(
     for step in (0.8, 0.5, 0.2):
         ahead = near + (far - near) * step
         if ahead > 3.0:
-            paint_tree(
-                Brush(canvas, camera, wall + outward * 0.1, ahead, VEGETATION), rng
-            )
+            paint_tree(Brush(canvas, camera, wall + outward * 0.1, ahead, VEGETATION), rng)
     corners = camera.pixels(hedge.panel(0, 1, 0, hedge.height))
     canvas.fill([corners], camera.hazed(scaled(leaf, 0.85), hedge.depth), VEGETATION)
     if near > 4.0:
