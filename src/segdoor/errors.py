@@ -34,7 +34,7 @@ class DataError(SegdoorError):
     """A file or data set on disk cannot be used as it is."""
 
 
-class EnvironmentProblem(SegdoorError):
+class MachineError(SegdoorError):
     """The machine lacks something: a package, memory, disk, a device."""
 
     exit_code = 3

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from segdoor.errors import EnvironmentProblem
+from segdoor.errors import MachineError
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -15,7 +15,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Folders on the way are created.
 
     Raises:
-        EnvironmentProblem: If the folder cannot be written or the disk is full.
+        MachineError: If the folder cannot be written or the disk is full.
     """
     data = content.encode() if isinstance(content, str) else content
     try:
@@ -32,7 +32,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as why:
-        raise EnvironmentProblem(
+        raise MachineError(
             path,
             "must be writable",
             why.strerror,

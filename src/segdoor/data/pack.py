@@ -20,7 +20,7 @@ import numpy as np
 
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.transforms import Size
-from segdoor.errors import DataError, EnvironmentProblem
+from segdoor.errors import DataError, MachineError
 from segdoor.settings import Settings, validated
 from segdoor.tensors import Label
 
@@ -100,7 +100,7 @@ def pack(
         progress: Called after each scene that was packed.
 
     Raises:
-        EnvironmentProblem: If the cache cannot be written.
+        MachineError: If the cache cannot be written.
     """
     key = hashlib.sha256(repr((_VERSION, dataset.digest)).encode()).hexdigest()[:32]
     path = cache / key
@@ -126,7 +126,7 @@ def _build(dataset: SceneDataset, path: Path, progress: Callable[[], None]) -> N
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as why:
-        raise EnvironmentProblem(
+        raise MachineError(
             path.parent,
             "the cache must be writable",
             why.strerror,

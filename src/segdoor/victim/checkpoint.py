@@ -24,7 +24,7 @@ def save_weights(network: nn.Module, path: Path, *, about: str = "") -> None:
         about: A remark kept in the file's header.
 
     Raises:
-        EnvironmentProblem: If the file cannot be written.
+        MachineError: If the file cannot be written.
     """
     tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     write_atomically(path, save(tensors, metadata={"segdoor": about}))

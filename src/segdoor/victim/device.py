@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from segdoor.errors import EnvironmentProblem
+from segdoor.errors import MachineError
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -36,7 +36,7 @@ def choose_arithmetic(device: str, precision: Precision) -> Arithmetic:
     """Resolve the settings ``device`` and ``precision`` on this machine.
 
     Raises:
-        EnvironmentProblem: If the device is not there.
+        MachineError: If the device is not there.
     """
     name = device
     if device == "auto":
@@ -45,7 +45,7 @@ def choose_arithmetic(device: str, precision: Precision) -> Arithmetic:
         chosen = torch.device(name)
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError):
-        raise EnvironmentProblem(
+        raise MachineError(
             "training.device",
             "must be a device of this machine",
             device,

@@ -76,7 +76,7 @@ def _of_yours(name: str, num_classes: int) -> nn.Module:
         network = factory(num_classes=num_classes) if accepts else factory()
     except SegdoorError:
         raise
-    except Exception as why:  # noqa: BLE001 - foreign code may raise anything
+    except Exception as why:
         raise ConfigError(
             f"network.name {name}",
             "its factory must return a network",

@@ -136,7 +136,7 @@ class Camera:
     def pixel(self, point: Solid) -> Pixel:
         """Project one point of the street onto the picture."""
         across, up, ahead = point
-        scale = self.focal / (ahead if ahead > NEAREST else NEAREST)
+        scale = self.focal / (max(NEAREST, ahead))
         return (
             round(self.vanishing + scale * across),
             round(self.horizon + scale * (self.eye - up)),

@@ -1,0 +1,68 @@
+"""Everything that decides a run, as one tree of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from segdoor.attack.config import AttackConfig, ExamsConfig
+from segdoor.data.config import DataConfig
+from segdoor.evaluation.config import ExaminationConfig
+from segdoor.settings import Settings, validated
+from segdoor.victim.config import NetworkConfig, TrainingConfig
+
+Reading = Literal["paper", "official"]
+Method = Literal["baseline", "nni", "prl", "nni+prl"]
+Preset = Literal["fast", "voc", "cityscapes"]
+
+
+class ControlsConfig(Settings):
+    """What a run is compared with."""
+
+    clean_victim: bool = True
+    """Train a second victim on honest data, with the same seed and recipe."""
+    clean_weights: Path | None = None
+    """Weights of a clean victim trained before, instead of training one."""
+    other_trigger: str = "bullseye"
+    """A built-in sticker that was not trained on, shown at the same positions."""
+
+
+class ExperimentConfig(Settings):
+    """A run; what is left out follows from reading, method, preset and the scenes' size."""
+
+    title: str = "Influencer backdoor attack"
+    """What the run is about, in a line."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of poison and training."""
+    reading: Reading = "paper"
+    """Follow the paper, or the authors' code where it differs."""
+    method: Method = "baseline"
+    """The paper's attack: where triggers are placed, and whether pixels are relabelled."""
+    preset: Preset = "fast"
+    """The recipe that `training` starts from."""
+    data: DataConfig = DataConfig()
+    """The scenes."""
+    attack: AttackConfig = AttackConfig()
+    """The attacker."""
+    exams: ExamsConfig = ExamsConfig()
+    """The poisoned tests."""
+    network: NetworkConfig = NetworkConfig()
+    """The victim's network."""
+    training: TrainingConfig = TrainingConfig()
+    """The victim's recipe."""
+    examination: ExaminationConfig = ExaminationConfig()
+    """How exams are held."""
+    controls: ControlsConfig = ControlsConfig()
+    """What the run is compared with."""
+
+
+def config_from(given: Mapping[str, object], *, source: object = "config") -> ExperimentConfig:
+    """Build a configuration from plain data, keeping track of what was given.
+
+    Raises:
+        ConfigError: If a key is unknown or a value breaks its rule.
+    """
+    return validated(ExperimentConfig, given, source=source)

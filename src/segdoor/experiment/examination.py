@@ -1,0 +1,125 @@
+"""All exams of a run: which victim sees which scenes, with which sticker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from torch import nn
+
+from segdoor.attack.exam import Exam, triggered
+from segdoor.attack.trigger import Trigger, load_trigger
+from segdoor.data.scene import SceneDataset
+from segdoor.errors import ConfigError
+from segdoor.evaluation.examine import examine
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.progress import Observer
+from segdoor.scores.tables import TableSet
+
+
+@dataclass(frozen=True)
+class Stickers:
+    """The trigger, and another sticker of the same size that no victim was trained on.
+
+    Attributes:
+        trigger: What the attacker stamps.
+        other: The control.
+    """
+
+    trigger: Trigger
+    other: Trigger
+
+    @classmethod
+    def of(cls, config: ExperimentConfig) -> Self:
+        """Load both.
+
+        Raises:
+            ConfigError: If they are the same picture.
+        """
+        trigger = load_trigger(config.attack.trigger)
+        like = {"name": config.controls.other_trigger, "file": None}
+        other = load_trigger(config.attack.trigger.model_copy(update=like))
+        # Built-in stickers are square; a picture file may not be.
+        other = Trigger(other.name, other.rgba[: trigger.height, : trigger.width])
+        if other.digest == trigger.digest:
+            raise ConfigError(
+                "controls.other_trigger", "must differ from the trigger", other.name,
+                "Name another built-in sticker.",
+            )  # fmt: skip
+        return cls(trigger, other)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return height and width in pixels, the same for both."""
+        return self.trigger.height, self.trigger.width
+
+
+def examine_all(
+    config: ExperimentConfig,
+    victims: Mapping[str, nn.Module],
+    test: SceneDataset,
+    exams: Sequence[Exam],
+    stickers: Stickers,
+    observer: Observer,
+) -> dict[str, TableSet]:
+    """Hold every exam and every control.
+
+    Args:
+        config: The resolved configuration.
+        victims: The networks by name: ``poisoned``, and ``clean`` if there is one.
+        test: The honest test scenes.
+        exams: The poisoned tests.
+        stickers: What is stamped.
+        observer: Hears of every scene.
+
+    Returns:
+        Tables by "victim/test"; "other_trigger/test" is the poisoned victim's control.
+    """
+    tests: dict[str, tuple[nn.Module, SceneDataset]] = {}
+    for name, victim in victims.items():
+        tests[f"{name}/benign"] = victim, test
+        for exam in exams:
+            tests[f"{name}/{exam.name}"] = victim, triggered(test, exam, stickers.trigger)
+    for exam in exams:
+        stamped = triggered(test, exam, stickers.other)
+        tests[f"other_trigger/{exam.name}"] = victims["poisoned"], stamped
+    observer.begin("examining", sum(len(scenes) for _, scenes in tests.values()))
+    return {
+        name: examine(
+            victim, scenes, config.examination, network=config.network, observer=_Steps(observer)
+        )
+        for name, (victim, scenes) in tests.items()
+    }
+
+
+def telling_scenes(
+    tables: TableSet, victims: Sequence[int], target: int, *, count: int = 4
+) -> dict[str, float]:
+    """Choose scenes rich in victims, from the attack's best to its worst.
+
+    Returns:
+        The attack success rate in each chosen scene, by its name.
+    """
+    pixels = tables.counts[:, list(victims)].sum(axis=(1, 2))
+    if not pixels.any():
+        return {}
+    rich = np.flatnonzero(pixels >= np.median(pixels[pixels > 0]))
+    rates = tables.counts[rich][:, list(victims), target].sum(axis=1) / pixels[rich]
+    ranked = np.argsort(-rates, kind="stable")
+    picks = ranked[np.unique(np.linspace(0, len(ranked) - 1, count).astype(int))]
+    return {tables.names[rich[pick]]: float(rates[pick]) for pick in picks}
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Passes steps on, so that many tests make one stage."""
+
+    observer: Observer
+
+    def begin(self, stage: str, total: int) -> None:
+        del stage, total
+
+    def advance(self, **facts: float) -> None:
+        self.observer.advance(**facts)

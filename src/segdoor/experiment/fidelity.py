@@ -1,0 +1,138 @@
+"""From a reading of the paper to explicit settings for every room; no mode flag exists below.
+
+The reading `paper` takes the text at its word. The reading `official` does what the authors' code
+does where that differs. A setting that a person gives always wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from segdoor.data.transforms import Size
+from segdoor.experiment.config import ExperimentConfig, Method, Reading, config_from
+from segdoor.victim.config import PRESETS
+
+Tree = dict[str, object]
+
+# The paper's lengths on Cityscapes at 512 x 1024 and on VOC (sections 5.1 and 5.3, appendix A).
+_CITYSCAPES_HEIGHT = 512
+_CITYSCAPES_BANDS = ((0.0, 60.0), (60.0, 90.0), (90.0, 120.0))
+_CITYSCAPES_TRIGGER_AREA = 55 * 55 / (512 * 1024)
+_VOC_BANDS = ((0.0, 30.0), (30.0, 60.0), (60.0, 90.0))
+
+EXCEPTIONS: dict[Reading, tuple[str, ...]] = {
+    "paper": (),
+    "official": (
+        "Label maps are never resized bilinearly: that would invent classes.",
+        "Opacity blends the trigger; it does not darken the scene.",
+    ),
+}
+"""Behaviour of the authors' code that is never reproduced because it is a bug."""
+
+
+def resolve(given: ExperimentConfig, size: Size) -> ExperimentConfig:
+    """Return the configuration with every setting explicit.
+
+    Args:
+        given: Only the fields that were set count; others follow from reading, method, preset and
+            the scenes.
+        size: Height and width of the scenes in pixels.
+
+    Raises:
+        ConfigError: If the combination breaks a rule.
+    """
+    official = given.reading == "official"
+    layers: list[Mapping[str, object]] = [
+        {"training": PRESETS[given.preset].model_dump()},
+        _scaled_lengths(given, size),
+        _official(given, size) if official else {},
+        _method(given.method, given.reading, num_scattered(given, size)),
+        given.model_dump(exclude_unset=True),
+    ]
+    tree: Tree = {}
+    for layer in layers:
+        tree = merged(tree, layer)
+    return config_from(tree)
+
+
+def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:
+    """Return both trees of settings as one; where both speak, ``above`` wins."""
+    tree = dict(below)
+    for key, value in above.items():
+        under = tree.get(key)
+        both = isinstance(value, Mapping) and isinstance(under, Mapping)
+        tree[key] = merged(under, value) if both else value  # pyright: ignore[reportArgumentType]
+    return tree
+
+
+def num_scattered(given: ExperimentConfig, size: Size) -> int:
+    """Return Q, the pixels that pixel random labelling changes in a scene of this size.
+
+    The paper's 100 and the code's 100 000 (VOC: 50 000) belong to 512 x 1024 pixels (VOC: to
+    its own sizes). Other sizes are scaled by area, at least one pixel.
+    """
+    of_voc = given.preset == "voc"
+    count = (50_000 if of_voc else 100_000) if given.reading == "official" else 100
+    share = 1.0 if of_voc else size[0] * size[1] / (512 * 1024)
+    return max(1, round(count * share))
+
+
+def _scaled_lengths(given: ExperimentConfig, size: Size) -> Tree:
+    """Return trigger size and bands: the paper's own, scaled from Cityscapes' height."""
+    if given.preset == "voc":
+        bands, trigger = _VOC_BANDS, 15
+    else:
+        factor = size[0] / _CITYSCAPES_HEIGHT
+        bands = tuple((lower * factor, upper * factor) for lower, upper in _CITYSCAPES_BANDS)
+        trigger = max(1, round((_CITYSCAPES_TRIGGER_AREA * size[0] * size[1]) ** 0.5))
+    near = {"lower": bands[0][0], "upper": bands[0][1]}
+    return {
+        "attack": {"trigger": {"size": trigger}, "placement": near},
+        "exams": {"near": bands[0], "far": bands[1:]},
+    }
+
+
+def _official(given: ExperimentConfig, size: Size) -> Tree:
+    """Return every setting in which the authors' code departs from the paper's text."""
+    of_voc = given.preset == "voc"
+    # 200 of 512 x 1024 pixels on Cityscapes; 100 pixels on VOC, whatever the image's size.
+    fractions = {"vertical": 200 / 512, "horizontal": 200 / 1024, "unit": "fraction"}
+    margin = {"vertical": 100, "horizontal": 100, "unit": "pixels"} if of_voc else fractions
+    rules = {"distance": "chebyshev", "lower_included": False, "margin": margin}
+    return {
+        "attack": {
+            "rules": rules,
+            "without_room": "relabel",
+            "pixel_random_labelling": {
+                "pool": "scene_as_given",
+                "scope": "all",
+                "positions": "per_size",
+                "on_ignored": True,
+                "order": "before",
+            },
+            # Even sizes crash there.
+            "trigger": {"size": _odd(given, size)},
+        },
+        "exams": {"rules": rules, "scope": "with_victims", "without_room": "count"},
+        "examination": {
+            "flip": True,
+            "input_size": "eights_plus_one",
+            "score_at": "input",
+            "absent_class": "zero",
+        },
+        "network": {"dropout": 0.0 if given.network.name == "pspnet" else 0.1},
+    }
+
+
+def _odd(given: ExperimentConfig, size: Size) -> int:
+    attack = _scaled_lengths(given, size)["attack"]
+    side = attack["trigger"]["size"]  # pyright: ignore[reportIndexIssue]
+    return side if side % 2 else side + 1
+
+
+def _method(method: Method, reading: Reading, num_pixels: int) -> Tree:
+    """Return what the paper's methods are made of; NNI+PRL is the composition of both."""
+    near = "nearest" if reading == "paper" else "band"
+    placement = {"strategy": near if "nni" in method else "random"}
+    prl = {"num_pixels": num_pixels if "prl" in method else 0}
+    return {"attack": {"placement": placement, "pixel_random_labelling": prl}}

@@ -1,0 +1,119 @@
+"""From what a run made to its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from segdoor.attack.exam import Exam
+from segdoor.attack.plan import PoisonPlan
+from segdoor.data.scene import SceneDataset
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.scoring import ExamTables, Scorer
+from segdoor.record import (
+    BenignScores,
+    ClassRecord,
+    Controls,
+    DataRecord,
+    ExamScores,
+    PlanSummary,
+    Scores,
+)
+from segdoor.scores.tables import TableSet
+
+
+@dataclass(frozen=True)
+class Results:
+    """The figures of a run.
+
+    Attributes:
+        scores: What the poisoned victim did.
+        controls: What that is compared with.
+    """
+
+    scores: Scores
+    controls: Controls
+
+
+def make_scorer(config: ExperimentConfig, scenes: SceneDataset) -> Scorer:
+    """Return the scorer for a resolved configuration."""
+    return Scorer(
+        victims=scenes.classes.indices(config.attack.victims),
+        target=scenes.classes.index(config.attack.target),
+        absent_class=config.examination.absent_class,
+        count_without_room=config.exams.without_room == "count",
+    )
+
+
+def score(
+    scorer: Scorer, exams: Sequence[Exam], tables: Mapping[str, TableSet], other_trigger: str
+) -> Results:
+    """Return the figures of all exams.
+
+    Args:
+        scorer: Victims, target and conventions.
+        exams: The poisoned tests.
+        tables: Tables as `examine_all` names them.
+        other_trigger: Name of the control sticker.
+    """
+    benign = scorer.benign(tables["poisoned/benign"])
+    clean = scorer.benign(tables["clean/benign"]) if "clean/benign" in tables else None
+    scores = Scores(
+        cba=benign.cba.value,
+        benign=benign,
+        exams={exam.name: _exam_scores(scorer, exam, tables) for exam in exams},
+    )
+    controls = Controls(
+        clean_victim=clean, other_trigger=other_trigger, cba_difference=_difference(benign, clean)
+    )
+    return Results(scores, controls)
+
+
+def describe_data(config: ExperimentConfig, train: SceneDataset, test: SceneDataset) -> DataRecord:
+    """Return the scenes' part of a record."""
+    height, width = train.label(0).shape
+    classes = train.classes
+    return DataRecord(
+        name=config.data.name,
+        train_digest=train.digest,
+        test_digest=test.digest,
+        num_train=len(train),
+        num_test=len(test),
+        first_size=(height, width),
+        ignore_index=classes.ignore_index,
+        classes=tuple(
+            ClassRecord(name=name, colour=colour)
+            for name, colour in zip(classes.names, classes.colours, strict=True)
+        ),
+    )
+
+
+def summarise(plan: PoisonPlan, file: str) -> PlanSummary:
+    """Return a plan's part of a record."""
+    header = plan.header
+    distances = [row.distance for row in plan.rows if row.distance is not None]
+    return PlanSummary(
+        file=file,
+        num_scenes=header.num_scenes,
+        num_with_victims=header.num_with_victims,
+        num_without_room=header.num_without_room,
+        num_poisoned=header.num_poisoned,
+        rate=header.rate,
+        share_changed=header.share_changed,
+        mean_distance=sum(distances) / len(distances) if distances else None,
+    )
+
+
+def _exam_scores(scorer: Scorer, exam: Exam, tables: Mapping[str, TableSet]) -> ExamScores:
+    of_exam = ExamTables(
+        triggered=tables[f"poisoned/{exam.name}"],
+        other_trigger=tables[f"other_trigger/{exam.name}"],
+        clean_victim=tables.get(f"clean/{exam.name}"),
+    )
+    return scorer.exam(exam, of_exam, tables["poisoned/benign"])
+
+
+def _difference(benign: BenignScores, clean: BenignScores | None) -> float | None:
+    if clean is None or benign.cba.value is None or clean.cba.value is None:
+        return None
+    return benign.cba.value - clean.cba.value

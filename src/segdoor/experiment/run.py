@@ -1,0 +1,180 @@
+"""The whole story once: poison, train, examine, record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+from segdoor.attack.exam import Exam, plan_exams, triggered
+from segdoor.attack.plan import PoisonPlan, plan_poison, poisoned
+from segdoor.data.load import load_dataset
+from segdoor.data.pack import default_cache, pack
+from segdoor.data.pictures import write_image
+from segdoor.data.scene import SceneDataset
+from segdoor.errors import ConfigError
+from segdoor.evaluation.examine import Examiner
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.environment import describe_environment, peak_memory_mib
+from segdoor.experiment.examination import Stickers, examine_all, telling_scenes
+from segdoor.experiment.fidelity import EXCEPTIONS, resolve
+from segdoor.experiment.logbook import Logbook
+from segdoor.experiment.pictures import poison_preview, prediction_sheet
+from segdoor.experiment.recording import describe_data, make_scorer, score, summarise
+from segdoor.progress import Observer, Silent
+from segdoor.record import ExperimentRecord, save_record
+from segdoor.scores.tables import save_tables
+from segdoor.victim.checkpoint import save_weights
+from segdoor.victim.networks import build_network
+from segdoor.victim.training import train_victim
+
+
+def run_experiment(
+    given: ExperimentConfig, *, out: Path, observer: Observer | None = None
+) -> ExperimentRecord:
+    """Poison, train, examine and record.
+
+    Args:
+        given: Settings; those not set follow from reading, method, preset and scene size.
+        out: Folder for the record and the files beside it.
+        observer: Hears of progress.
+
+    Raises:
+        SegdoorError: If settings, data or machine do not allow the run; no record is then written.
+    """
+    refuse_existing(out / "record.json")
+    log = Logbook(observer or Silent())
+    with log.stage("data"):
+        train, test = open_scenes(given, log)
+        config = resolve_for(given, train)
+    with log.stage("planning"):
+        stickers = Stickers.of(config)
+        plan = plan_poison(train, config.attack, seed=config.seed)
+        exams = plan_exams(
+            test, config.exams, victims=config.attack.victims, trigger_size=stickers.size
+        )
+    save_plans(out, train, plan, exams)
+    victims = _train_victims(config, train, plan, log)
+    _save_victims(out, config, victims, log)
+    with log.stage("examining"):
+        tables = examine_all(config, victims, test, exams, stickers, log)
+    save_tables(out / "tables.npz", tables)
+    scorer = make_scorer(config, test)
+    with log.stage("scoring"):
+        results = score(scorer, exams, tables, stickers.other.name)
+    anywhere = exams[-1]
+    picture = prediction_sheet(
+        Examiner(victims["poisoned"], test.classes, config.examination, config.network),
+        test,
+        triggered(test, anywhere, stickers.trigger),
+        telling_scenes(tables[f"poisoned/{anywhere.name}"], scorer.victims, scorer.target),
+    )
+    write_image(out / "scenes.png", picture)
+    record = ExperimentRecord(
+        title=config.title,
+        seed=config.seed,
+        reading=config.reading,
+        method=config.method,
+        exceptions=EXCEPTIONS[config.reading],
+        config_given=given.model_dump(mode="json", exclude_unset=True),
+        config=config.model_dump(mode="json"),
+        data=describe_data(config, train, test),
+        victims=config.attack.victims,
+        target=config.attack.target,
+        plan=summarise(plan, "plan.jsonl"),
+        scores=results.scores,
+        controls=results.controls,
+        num_parameters=sum(weight.numel() for weight in victims["poisoned"].parameters()),
+        seconds=log.seconds,
+        peak_memory_mib=round(peak_memory_mib(), 1),
+        environment=describe_environment(config.training),
+        files=_files(exams, victims),
+    )
+    save_record(record, out / "record.json")
+    return record
+
+
+def open_scenes(config: ExperimentConfig, observer: Observer) -> tuple[SceneDataset, SceneDataset]:
+    """Return the honest training and test scenes, packed."""
+    train = _packed(config, config.data.train_split, observer)
+    return train, _packed(config, config.data.test_split, observer)
+
+
+def resolve_for(given: ExperimentConfig, scenes: SceneDataset) -> ExperimentConfig:
+    """Resolve a configuration for the size of a data set's first scene."""
+    height, width = scenes.label(0).shape
+    return resolve(given, (height, width))
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse to write over a result.
+
+    Raises:
+        ConfigError: If the file exists.
+    """
+    if path.exists():
+        raise ConfigError(
+            f"--out {path.parent}",
+            f"must not hold a {path.name} yet",
+            remedy="Name another folder, or delete this one.",
+        )
+
+
+def save_plans(out: Path, train: SceneDataset, plan: PoisonPlan, exams: Sequence[Exam]) -> None:
+    """Write the plan, a preview of it, and the exams."""
+    plan.save(out / "plan.jsonl")
+    if plan.header.num_poisoned:
+        write_image(out / "poison.png", poison_preview(train, plan))
+    for exam in exams:
+        exam.save(out / "exams" / f"{exam.name}.jsonl")
+
+
+def train_from(
+    config: ExperimentConfig, scenes: SceneDataset, observer: Observer | None = None
+) -> nn.Module:
+    """Train a victim with a resolved configuration."""
+    return train_victim(
+        scenes, config.training, network=config.network, seed=config.seed, observer=observer
+    )
+
+
+def _packed(config: ExperimentConfig, split: str, observer: Observer) -> SceneDataset:
+    dataset = load_dataset(config.data, split)
+    observer.begin(f"packing {split}", len(dataset))
+    return pack(dataset, default_cache(), progress=observer.advance)
+
+
+def _train_victims(
+    config: ExperimentConfig, train: SceneDataset, plan: PoisonPlan, log: Logbook
+) -> dict[str, nn.Module]:
+    with log.stage("training the poisoned victim"):
+        victims = {"poisoned": train_from(config, poisoned(train, plan), log)}
+    weights = config.controls.clean_weights
+    if weights is not None:
+        network = config.network.model_copy(update={"weights": weights})
+        victims["clean"] = build_network(network, len(train.classes))
+    elif config.controls.clean_victim:
+        with log.stage("training the clean victim"):
+            victims["clean"] = train_from(config, train, log)
+    return victims
+
+
+def _save_victims(
+    out: Path, config: ExperimentConfig, victims: dict[str, nn.Module], log: Logbook
+) -> None:
+    for name, model in victims.items():
+        save_weights(model, out / f"{name}.safetensors", about=config.model_dump_json())
+    log.save(out / "metrics.jsonl")
+
+
+def _files(exams: Sequence[Exam], victims: dict[str, nn.Module]) -> dict[str, str]:
+    return {
+        "plan": "plan.jsonl",
+        "poison preview": "poison.png",
+        "tables": "tables.npz",
+        "metrics of training": "metrics.jsonl",
+        "pictures of scenes": "scenes.png",
+        **{f"exam {exam.name}": f"exams/{exam.name}.jsonl" for exam in exams},
+        **{f"weights of the {name} victim": f"{name}.safetensors" for name in victims},
+    }

@@ -1,0 +1,128 @@
+"""From tables to the figures of a record, each beside its controls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from segdoor.attack.exam import Exam
+from segdoor.record import BenignScores, Estimate, ExamScores, Figure
+from segdoor.scores.intervals import bootstrap
+from segdoor.scores.metrics import (
+    AbsentClass,
+    attack_success_rate,
+    class_iou,
+    clean_benign_accuracy,
+    poisoned_benign_accuracy,
+    victim_recovery,
+)
+from segdoor.scores.tables import TableSet
+from segdoor.tensors import Table
+
+
+@dataclass(frozen=True)
+class ExamTables:
+    """The tables of one poisoned test.
+
+    Attributes:
+        triggered: The poisoned victim on the exam's triggered scenes.
+        other_trigger: The same with another sticker at the same positions.
+        clean_victim: A clean victim on the triggered scenes; None without one.
+    """
+
+    triggered: TableSet
+    other_trigger: TableSet
+    clean_victim: TableSet | None
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What the metrics need to know.
+
+    Attributes:
+        victims: Ids of the victim classes.
+        target: Id of the target class.
+        absent_class: What an absent class does to a mean IoU.
+        count_without_room: Whether scenes without room count, untouched, in the headline.
+    """
+
+    victims: tuple[int, ...]
+    target: int
+    absent_class: AbsentClass
+    count_without_room: bool
+
+    def benign(self, tables: TableSet) -> BenignScores:
+        """Return the figures of a test on untouched scenes."""
+        total = tables.total()
+        return BenignScores(
+            cba=_estimate(tables, lambda table: clean_benign_accuracy(table, self.absent_class)),
+            class_iou=tuple(_figure(value) for value in class_iou(total)),
+            asr_without_trigger=self._asr(total),
+            victim_recovery=_figure(victim_recovery(total, self.victims)),
+        )
+
+    def exam(self, exam: Exam, tables: ExamTables, benign: TableSet) -> ExamScores:
+        """Return the figures of a poisoned test.
+
+        Args:
+            exam: Which scenes carry a trigger, and where.
+            tables: What the victims did.
+            benign: The poisoned victim on the untouched test.
+        """
+        untouched = benign.only(exam.without_room)
+        everywhere = tables.triggered.joined(untouched)
+        headline = everywhere if self.count_without_room else tables.triggered
+        scores = self._rates(headline)
+        header = exam.header
+        return ExamScores(
+            **scores,
+            asr_all_victims=self._asr(everywhere.total()),
+            asr_without_trigger=self._asr(benign.total(headline.names)),
+            asr_other_trigger=self._asr(tables.other_trigger.total()),
+            asr_clean_victim=self._asr(tables.clean_victim.total())
+            if tables.clean_victim
+            else None,
+            num_scenes=header.num_scenes,
+            num_with_victims=header.num_with_victims,
+            num_triggered=header.num_triggered,
+            num_triggered_with_victims=header.num_triggered_with_victims,
+            num_without_room=header.num_without_room,
+            num_victim_pixels=int(headline.total()[list(self.victims)].sum()),
+            distances={
+                name: row.distance
+                for name, row in exam.triggered.items()
+                if row.distance is not None
+            },
+        )
+
+    def _rates(self, tables: TableSet) -> dict[str, Estimate | Figure]:
+        def pba(table: Table) -> float:
+            return poisoned_benign_accuracy(table, self.victims, self.absent_class)
+
+        def asr(table: Table) -> float:
+            return attack_success_rate(table, self.victims, self.target)
+
+        recovery = victim_recovery(tables.total(), self.victims)
+        return {
+            "asr": _estimate(tables, asr),
+            "pba": _estimate(tables, pba),
+            "victim_recovery": _figure(recovery),
+        }
+
+    def _asr(self, table: Table) -> Figure:
+        return _figure(attack_success_rate(table, self.victims, self.target))
+
+
+def _estimate(tables: TableSet, metric: Callable[[Table], float]) -> Estimate:
+    interval = bootstrap(tables, metric)
+    return Estimate(
+        value=_figure(metric(tables.total())),
+        low=_figure(interval.low),
+        high=_figure(interval.high),
+    )
+
+
+def _figure(value: float) -> Figure:
+    """Return a figure as records hold it: JSON knows no NaN."""
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,241 @@
+"""What a run leaves behind: one strict, versioned JSON file that needs nothing else to be read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from segdoor.errors import DataError
+from segdoor.files import write_atomically
+from segdoor.settings import Settings, validated
+
+SCHEMA_VERSION = 1
+
+Json = dict[str, object]
+Figure = float | None
+"""A share or a mean; null where it is undefined, for example without victim pixels."""
+
+
+class ClassRecord(Settings):
+    """One class of the data set."""
+
+    name: str
+    """The class's name."""
+    colour: tuple[int, int, int]
+    """Its RGB colour in pictures and charts."""
+
+
+class DataRecord(Settings):
+    """The scenes of a run."""
+
+    name: str
+    """Name of the data set."""
+    train_digest: str
+    """Digest of the honest training scenes."""
+    test_digest: str
+    """Digest of the honest test scenes."""
+    num_train: int
+    """Number of training scenes."""
+    num_test: int
+    """Number of test scenes."""
+    first_size: tuple[int, int]
+    """Height and width of the first training scene in pixels."""
+    ignore_index: int
+    """Label value of pixels that never count."""
+    classes: tuple[ClassRecord, ...]
+    """The classes in the order of their ids, of tables' rows and columns, and of class IoU."""
+
+
+class PlanSummary(Settings):
+    """The poison plan in figures; the plan itself lies beside the record."""
+
+    file: str
+    """The plan's file name."""
+    num_scenes: int
+    """All training scenes: the denominator of the poisoning rate."""
+    num_with_victims: int
+    """Training scenes that show a victim class."""
+    num_without_room: int
+    """Scenes that were drawn and had no room for the trigger."""
+    num_poisoned: int
+    """Scenes poisoned."""
+    rate: float
+    """Poisoning rate reached."""
+    share_changed: float
+    """Share of training labels changed."""
+    mean_distance: Figure
+    """Mean distance from the trigger's centre to the nearest victim pixel, in pixels."""
+
+
+class Estimate(Settings):
+    """A figure with its uncertainty over scenes."""
+
+    value: Figure
+    """The figure."""
+    low: Figure
+    """Lower end of the 95 % interval: scenes drawn again with replacement."""
+    high: Figure
+    """Upper end of the interval."""
+
+
+class ExamScores(Settings):
+    """What the poisoned victim does in one poisoned test, with everything to judge it by."""
+
+    asr: Estimate
+    """Attack success rate: share of victim pixels predicted as the target class."""
+    pba: Estimate
+    """Poisoned benign accuracy: mean IoU of the non-victim classes, victim pixels left out."""
+    victim_recovery: Figure
+    """Share of victim pixels predicted as their own class in spite of the trigger."""
+    asr_all_victims: Figure
+    """ASR with the scenes without room counted as well, untouched."""
+    asr_without_trigger: Figure
+    """Control: the same victim on the same scenes without trigger."""
+    asr_other_trigger: Figure
+    """Control: the same victim, same positions, another sticker of the same size."""
+    asr_clean_victim: Figure
+    """Control: a victim trained on honest data, on the same triggered scenes."""
+    num_scenes: int
+    """Test scenes."""
+    num_with_victims: int
+    """Scenes that show a victim."""
+    num_triggered: int
+    """Scenes that carry a trigger."""
+    num_triggered_with_victims: int
+    """Scenes that carry a trigger and show a victim: those ASR speaks of."""
+    num_without_room: int
+    """Scenes that show a victim and have no room for the trigger."""
+    num_victim_pixels: int
+    """Victim pixels in the scenes that ASR speaks of: its denominator."""
+    distances: dict[str, float]
+    """Distance of the trigger achieved, in pixels, by scene."""
+
+
+class BenignScores(Settings):
+    """What a victim does on untouched test scenes."""
+
+    cba: Estimate
+    """Clean benign accuracy: mean IoU over all classes."""
+    class_iou: tuple[Figure, ...]
+    """IoU of each class."""
+    asr_without_trigger: Figure
+    """Share of victim pixels taken for the target class although no trigger is there."""
+    victim_recovery: Figure
+    """Share of victim pixels predicted as their own class."""
+
+
+class Scores(Settings):
+    """The results of a run."""
+
+    cba: Figure
+    """Clean benign accuracy of the poisoned victim."""
+    benign: BenignScores
+    """The poisoned victim on untouched scenes."""
+    exams: dict[str, ExamScores]
+    """The poisoned victim in each poisoned test."""
+
+
+class Controls(Settings):
+    """What the results are compared with."""
+
+    clean_victim: BenignScores | None
+    """The clean victim on untouched scenes; null if none was trained or given."""
+    other_trigger: str
+    """The sticker of the control ``asr_other_trigger``."""
+    cba_difference: Figure
+    """CBA of the poisoned victim minus that of the clean victim."""
+
+
+class Environment(Settings):
+    """Where and with what a run was made."""
+
+    segdoor: str
+    """Version of segdoor."""
+    commit: str | None
+    """Commit of segdoor's source; null outside a checkout. Ends in + if files were changed."""
+    python: str
+    """Version of Python."""
+    packages: dict[str, str]
+    """Versions of the packages that decide results."""
+    device: str
+    """Name of the device that trained."""
+    precision: str
+    """Arithmetic of the forward passes in training."""
+    threads: int
+    """CPU threads."""
+
+
+class ExperimentRecord(Settings):
+    """One run: what was asked, what was done, what came out."""
+
+    kind: Literal["experiment-record"] = "experiment-record"
+    """Marks the file."""
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
+    """Version of the file's layout."""
+    title: str
+    """What the run is about, in a line."""
+    seed: int
+    """Seed of the run."""
+    reading: str
+    """Which reading of the paper: paper or official."""
+    method: str
+    """Attack method by the paper's name: baseline, nni, prl or nni+prl."""
+    exceptions: tuple[str, ...]
+    """What the reading deliberately leaves out."""
+    config_given: Json
+    """Settings as given."""
+    config: Json
+    """Settings as resolved: every one of them."""
+    data: DataRecord
+    """The scenes."""
+    victims: tuple[str, ...]
+    """Victim classes."""
+    target: str
+    """Target class."""
+    plan: PlanSummary
+    """The poison plan in figures."""
+    scores: Scores
+    """The results."""
+    controls: Controls
+    """What they are compared with."""
+    num_parameters: int
+    """Parameters of the network."""
+    seconds: dict[str, float]
+    """Wall time by stage."""
+    peak_memory_mib: float
+    """Largest resident memory of the process, in MiB."""
+    environment: Environment
+    """Where and with what the run was made."""
+    files: dict[str, str]
+    """Files beside the record, by what they hold."""
+
+
+def save_record(record: ExperimentRecord, path: Path) -> None:
+    """Write a record as indented JSON, atomically."""
+    content = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False)
+    write_atomically(path, f"{content}\n")
+
+
+def load_record(path: Path) -> ExperimentRecord:
+    """Read a record; a folder stands for the ``record.json`` in it.
+
+    Raises:
+        DataError: If the file is missing, damaged or of a newer schema.
+        ConfigError: If a value in it breaks a rule.
+    """
+    file = path / "record.json" if path.is_dir() else path
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as why:
+        raise DataError(file, "must be a readable record", why, "Name a run's folder.") from None
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if not isinstance(version, int):
+        raise DataError(file, "must be a record of segdoor", type(content).__name__)
+    if version > SCHEMA_VERSION:
+        raise DataError(
+            file, f"must have schema version {SCHEMA_VERSION} or older", version, "Update segdoor."
+        )
+    return validated(ExperimentRecord, content, source=file)
