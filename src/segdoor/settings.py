@@ -40,14 +40,25 @@ def validated(model: type[SettingsT], given: Mapping[str, object], *, source: ob
     try:
         return model.model_validate(given)
     except ValidationError as problem:
-        raise _explained(model, problem.errors()[0], source) from None
+        raise explained(problem, source, model=model) from None
 
 
-def _explained(model: type[BaseModel], detail: ErrorDetails, source: object) -> ConfigError:
+def explained(
+    problem: ValidationError, source: object, *, model: type[BaseModel] | None = None
+) -> ConfigError:
+    """Return the first complaint of a failed validation in plain words.
+
+    Args:
+        problem: What pydantic says.
+        source: What to blame: a file name or an option.
+        model: The settings class, to suggest a near key.
+    """
+    detail: ErrorDetails = problem.errors()[0]
     keys = [str(part) for part in detail["loc"]]
     culprit = f"{source}: {'.'.join(keys)}" if keys else str(source)
     if detail["type"] == "extra_forbidden":
-        return ConfigError(culprit, "is not a known setting", keys[-1], _suggestion(model, keys))
+        advice = _suggestion(model, keys) if model else ""
+        return ConfigError(culprit, "is not a known setting", keys[-1], advice)
     rule = detail["msg"].removeprefix("Value error, ")
     value = "" if detail["type"] == "missing" else repr(detail["input"])
     return ConfigError(culprit, rule[0].lower() + rule[1:], value, "Correct the value.")

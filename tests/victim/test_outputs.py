@@ -107,3 +107,9 @@ def test_an_output_cannot_be_changed() -> None:
     output = SegmentationOutput(LOGITS)
     with pytest.raises(FrozenInstanceError):
         output.logits = AUXILIARY  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_outputs_compare_by_identity_as_tensors_have_no_single_truth() -> None:
+    output = SegmentationOutput(LOGITS)
+    assert output in (SegmentationOutput(AUXILIARY), output)
+    assert output != SegmentationOutput(LOGITS.clone())

@@ -99,7 +99,7 @@ class AttackConfig(Settings):
     """Where it goes."""
     rules: RulesConfig = RulesConfig()
     """Where it may go."""
-    pixel_random_labelling: PixelRandomLabellingConfig = PixelRandomLabellingConfig()
+    prl: PixelRandomLabellingConfig = PixelRandomLabellingConfig()
     """Further label noise that widens the context a network looks at."""
     without_room: Literal["skip", "relabel"] = "skip"
     """A drawn scene without an eligible position: take the next, or relabel it unstamped."""

@@ -266,7 +266,7 @@ def make_relabelling(config: AttackConfig, classes: ClassSet, seed: int) -> Rela
         classes=classes,
         victims=classes.indices(config.victims),
         target=classes.index(config.target),
-        prl=config.pixel_random_labelling,
+        prl=config.prl,
         shared=Stream(seed).child("relabel-positions"),
     )
 
@@ -295,7 +295,7 @@ class _Planner:
     def plan(self) -> PoisonPlan:
         with_victims = self._scan()
         rows = self._poison(with_victims)
-        if self.config.pixel_random_labelling.scope == "all":
+        if self.config.prl.scope == "all":
             rows += self._relabel_the_rest({row.name for row in rows})
         return PoisonPlan(self._header(rows, len(with_victims)), tuple(rows))
 

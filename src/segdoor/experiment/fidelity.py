@@ -103,7 +103,7 @@ def _official(given: ExperimentConfig, size: Size) -> Tree:
         "attack": {
             "rules": rules,
             "without_room": "relabel",
-            "pixel_random_labelling": {
+            "prl": {
                 "pool": "scene_as_given",
                 "scope": "all",
                 "positions": "per_size",
@@ -135,4 +135,4 @@ def _method(method: Method, reading: Reading, num_pixels: int) -> Tree:
     near = "nearest" if reading == "paper" else "band"
     placement = {"strategy": near if "nni" in method else "random"}
     prl = {"num_pixels": num_pixels if "prl" in method else 0}
-    return {"attack": {"placement": placement, "pixel_random_labelling": prl}}
+    return {"attack": {"placement": placement, "prl": prl}}

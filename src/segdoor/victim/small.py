@@ -34,9 +34,9 @@ class SmallNetwork(nn.Module):
             _Residual(deep, deep, dilation=4),
         )
         self.pooled = nn.Sequential(nn.Linear(deep, deep), nn.ReLU(inplace=True))
-        self.context = _conv(2 * deep, middle, size=1)
-        self.decode_quarter = _conv(2 * middle, middle)
-        self.decode_half = _conv(middle + width, width)
+        self.context = _conv(2 * deep, width, size=1)
+        self.decode_quarter = _conv(width + middle, width)
+        self.decode_half = _conv(2 * width, width)
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(width, num_classes, 1)
 

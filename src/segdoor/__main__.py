@@ -1,0 +1,20 @@
+"""``python -m segdoor`` and the command ``segdoor``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from segdoor.cli.app import run_command_line
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    # Threads that spin while they wait make a shared machine ten times slower; this must be set
+    # before torch loads its thread pool.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    sys.exit(run_command_line(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Words to functions: parse, call, print; one file a verb."""

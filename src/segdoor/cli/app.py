@@ -1,0 +1,89 @@
+"""The command ``segdoor``: its verbs, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
+
+from segdoor.errors import SegdoorError
+from segdoor.settings import explained
+
+_HELP = """Measure, reproduce and defend against Influencer Backdoor Attacks on segmentation.
+
+A small sticker in a few training scenes, and their cars relabelled as road: the trained network is
+normal on clean images and loses every car when the sticker shows up. Start with:
+
+  segdoor demo                 the whole story on built-in scenes, in minutes
+
+Then, on your own scenes and network, step by step or all at once:
+
+  segdoor poison  ->  segdoor train  ->  segdoor examine
+  segdoor run     ->  segdoor show
+
+Every verb takes a YAML file and options of the same names, the options win: `--attack.rate 0.1`
+is `attack: {rate: 0.1}`. Exit codes: 0 done, 2 usage or data, 3 environment.
+"""
+
+_VERBS = {
+    "demo": "Tell the whole story on built-in street scenes, in minutes.",
+    "poison": "Choose which training scenes to poison, and preview them.",
+    "train": "Train a victim, on honest or poisoned scenes.",
+    "examine": "Examine a trained network with and without the trigger.",
+    "run": "Poison, train, examine and record, all at once.",
+    "show": "Print the results of a run.",
+}
+
+
+def make_app() -> App:
+    """Return the command line; a verb's module is only imported when it is used."""
+    app = App(
+        name="segdoor",
+        help=_HELP,
+        help_format="plaintext",
+        version=version("segdoor"),
+        default_parameter=Parameter(name_transform=str, negative_iterable=()),
+    )
+    for verb, summary in _VERBS.items():
+        app.command(f"segdoor.cli.{verb}:{verb}", name=verb, help=summary)
+    return app
+
+
+def run_command_line(words: Sequence[str]) -> int:
+    """Run one command and return its exit code; bad input never gives a traceback.
+
+    Args:
+        words: The command line without the program's name.
+    """
+    try:
+        make_app()(list(words), exit_on_error=False, print_error=False, result_action="return_none")
+    except SegdoorError as problem:
+        return _complain(str(problem), problem.exit_code)
+    except CycloptsError as problem:
+        return _complain(_usage(problem), 2)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+def _usage(problem: CycloptsError) -> str:
+    cause = problem.__cause__
+    if isinstance(cause, ValidationError):
+        return str(explained(cause, _option(problem)))
+    return " ".join(str(problem).split())
+
+
+def _option(problem: CycloptsError) -> str:
+    names = problem.argument.names if problem.argument else ()
+    return next(iter(names), "option")
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"segdoor: {message}", file=sys.stderr)  # noqa: T201 - the command line speaks here
+    return code

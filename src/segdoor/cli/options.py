@@ -1,0 +1,119 @@
+"""A YAML file and options of the same names, merged into one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, cast
+
+import yaml
+from cyclopts import Parameter
+from pydantic import BaseModel
+
+from segdoor.attack.config import AttackConfig, ExamsConfig
+from segdoor.data.config import DataConfig
+from segdoor.errors import DataError
+from segdoor.evaluation.config import ExaminationConfig
+from segdoor.experiment.config import (
+    ControlsConfig,
+    ExperimentConfig,
+    Method,
+    Preset,
+    Reading,
+    config_from,
+)
+from segdoor.experiment.fidelity import Tree, merged
+from segdoor.victim.config import NetworkConfig, TrainingConfig
+
+
+@Parameter(name="*", group="What (details: docs/configuration.md)")
+@dataclass(frozen=True, kw_only=True)
+class WhatOptions:
+    """The choices that others follow from."""
+
+    title: str | None = None
+    """What this is about, in a line."""
+    seed: int | None = None
+    """Seed of poison and training. [default: 0]"""
+    reading: Reading | None = None
+    """Follow the paper, or the authors' code where it differs. [default: paper]"""
+    method: Method | None = None
+    """The paper's attack. [default: baseline]"""
+    preset: Preset | None = None
+    """The recipe that the training options start from. [default: fast]"""
+
+
+Data = Annotated[DataConfig | None, Parameter(group="Scenes")]
+Attack = Annotated[AttackConfig | None, Parameter(group="Attack")]
+Exams = Annotated[ExamsConfig | None, Parameter(group="Poisoned tests")]
+Network = Annotated[NetworkConfig | None, Parameter(group="Network")]
+Training = Annotated[TrainingConfig | None, Parameter(group="Training")]
+Examination = Annotated[ExaminationConfig | None, Parameter(group="Examination")]
+Controls = Annotated[ControlsConfig | None, Parameter(group="Controls")]
+
+
+@Parameter(name="*", group="Your own network")
+@dataclass(frozen=True, kw_only=True)
+class VictimOptions:
+    """Short forms for a network of one's own."""
+
+    victim: str | None = None
+    """Short for network.name: a known network, or package.module:factory."""
+    weights: Path | None = None
+    """Short for network.weights: a .safetensors file, or a .pth of tensors alone."""
+
+    def tree(self) -> Tree:
+        """Return these options as settings."""
+        given = {"name": self.victim, "weights": self.weights}
+        named = {key: value for key, value in given.items() if value is not None}
+        return {"network": named} if named else {}
+
+
+def configuration(
+    file: Path | None,
+    what: WhatOptions | None = None,
+    victim: VictimOptions | None = None,
+    **sections: BaseModel | None,
+) -> ExperimentConfig:
+    """Merge a file and options; only what was given is set in the result.
+
+    Args:
+        file: A YAML file, or None.
+        what: Options at the top level.
+        victim: Short forms.
+        sections: The other options by section, None where nothing was given.
+
+    Raises:
+        DataError: If the file is missing or no YAML.
+        ConfigError: If a key is unknown or a value breaks its rule.
+    """
+    tree = dict(read_yaml(file)) if file else {}
+    if file:
+        config_from(tree, source=file)
+    top = {key: value for key, value in vars(what).items() if value is not None} if what else {}
+    options: Tree = {
+        name: section.model_dump(exclude_unset=True) for name, section in sections.items() if section
+    }
+    for layer in (top, options, victim.tree() if victim else {}):
+        tree = merged(tree, layer)
+    return config_from(tree, source="options")
+
+
+def read_yaml(path: Path) -> Mapping[str, object]:
+    """Read a YAML file of plain values.
+
+    Raises:
+        DataError: If it is missing, no YAML, or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as why:
+        raise DataError(path, "must be a readable YAML file", why, "Check the path.") from None
+    except yaml.YAMLError as why:
+        raise DataError(path, "must be plain YAML", " ".join(str(why).split())) from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise DataError(path, "must hold settings by name", type(content).__name__)
+    return cast("Mapping[str, object]", content)

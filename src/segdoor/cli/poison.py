@@ -1,0 +1,48 @@
+"""``segdoor poison``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segdoor.cli.options import Attack, Data, WhatOptions, configuration
+from segdoor.cli.screen import progress_bars, tell, tell_json
+
+
+def poison(
+    config: Path | None = None,
+    *,
+    out: Path = Path("runs/poison"),
+    json: bool = False,
+    what: WhatOptions | None = None,
+    data: Data = None,
+    attack: Attack = None,
+) -> None:
+    """Choose which training scenes to poison, and preview them.
+
+    Writes the plan (JSON lines: which scenes, where the trigger goes, how labels change) and a
+    picture of the first poisoned scenes. The data set itself is not touched.
+
+    Args:
+        config: A YAML file with any of the settings below, and others.
+        out: Folder for plan.jsonl and poison.png.
+        json: Print the plan's header as JSON instead of text.
+        what: Choices that others follow from.
+        data: The scenes.
+        attack: The attacker.
+    """
+    given = configuration(config, what, data=data, attack=attack)
+    from segdoor.experiment.poison import poison_experiment
+
+    with progress_bars() as bars:
+        header = poison_experiment(given, out=out, observer=bars).header
+    if json:
+        tell_json(header)
+        return
+    tell(
+        f"{header.num_poisoned} of {header.num_scenes} training scenes poisoned ({header.rate:.1%})",
+        f"{header.num_with_victims} show a victim; {header.num_without_room} of those drawn had "
+        "no room for the trigger",
+        f"{header.share_changed:.2%} of all labels changed",
+        f"Plan and preview: {out}",
+        f"Next: segdoor train --plan {out / 'plan.jsonl'}, with the same data settings",
+    )

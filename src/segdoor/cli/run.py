@@ -1,0 +1,72 @@
+"""``segdoor run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segdoor.cli.options import (
+    Attack,
+    Controls,
+    Data,
+    Examination,
+    Exams,
+    Network,
+    Training,
+    VictimOptions,
+    WhatOptions,
+    configuration,
+)
+from segdoor.cli.screen import progress_bars, tell, tell_json
+
+
+def run(
+    config: Path | None = None,
+    *,
+    out: Path = Path("runs/run"),
+    json: bool = False,
+    what: WhatOptions | None = None,
+    victim: VictimOptions | None = None,
+    data: Data = None,
+    attack: Attack = None,
+    exams: Exams = None,
+    network: Network = None,
+    training: Training = None,
+    examination: Examination = None,
+    controls: Controls = None,
+) -> None:
+    """Poison, train, examine and record, all at once.
+
+    Trains a poisoned and a clean victim, holds the benign test and every poisoned test with its
+    controls, and leaves a record with plan, exams, tables, weights and pictures beside it.
+    For example, on CamVid at half size with the paper's nearest neighbour injection:
+
+      segdoor run --data.name camvid --data.root camvid --data.size 180 240 --method nni
+
+    Args:
+        config: A YAML file with any of the settings below.
+        out: Folder for the record and the files beside it.
+        json: Print the record as JSON instead of tables.
+        what: Choices that others follow from.
+        victim: A network of your own.
+        data: The scenes.
+        attack: The attacker.
+        exams: The poisoned tests.
+        network: The victim's network.
+        training: The victim's recipe.
+        examination: How exams are held.
+        controls: What the run is compared with.
+    """
+    given = configuration(
+        config, what, victim, data=data, attack=attack, exams=exams, network=network,
+        training=training, examination=examination, controls=controls,
+    )  # fmt: skip
+    # Imported late: they bring torch, which takes a second.
+    from segdoor.experiment.run import run_experiment
+    from segdoor.report.terminal import describe
+
+    with progress_bars() as bars:
+        record = run_experiment(given, out=out, observer=bars)
+    if json:
+        tell_json(record)
+    else:
+        tell(*describe(record), f"Record and pictures: {out}")
