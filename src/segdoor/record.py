@@ -33,16 +33,16 @@ class DataRecord(Settings):
 
     name: str
     """Name of the data set."""
-    train_digest: str
-    """Digest of the honest training scenes."""
+    train_digest: str | None
+    """Digest of the honest training scenes; null if the run did not train."""
     test_digest: str
     """Digest of the honest test scenes."""
-    num_train: int
-    """Number of training scenes."""
+    num_train: int | None
+    """Number of training scenes; null if the run did not train."""
     num_test: int
     """Number of test scenes."""
     first_size: tuple[int, int]
-    """Height and width of the first training scene in pixels."""
+    """Height and width of the first test scene in pixels."""
     ignore_index: int
     """Label value of pixels that never count."""
     classes: tuple[ClassRecord, ...]
@@ -181,8 +181,9 @@ class ExperimentRecord(Settings):
     """Seed of the run."""
     reading: str
     """Which reading of the paper: paper or official."""
-    method: str
-    """Attack method by the paper's name: baseline, nni, prl or nni+prl."""
+    method: str | None
+    """Attack method by the paper's name: baseline, nni, prl or nni+prl; null if nothing was
+    poisoned here."""
     exceptions: tuple[str, ...]
     """What the reading deliberately leaves out."""
     config_given: Json
@@ -195,8 +196,8 @@ class ExperimentRecord(Settings):
     """Victim classes."""
     target: str
     """Target class."""
-    plan: PlanSummary
-    """The poison plan in figures."""
+    plan: PlanSummary | None
+    """The poison plan in figures; null if nothing was poisoned here."""
     scores: Scores
     """The results."""
     controls: Controls

@@ -93,7 +93,9 @@ def configuration(
         config_from(tree, source=file)
     top = {key: value for key, value in vars(what).items() if value is not None} if what else {}
     options: Tree = {
-        name: section.model_dump(exclude_unset=True) for name, section in sections.items() if section
+        name: section.model_dump(exclude_unset=True)
+        for name, section in sections.items()
+        if section
     }
     for layer in (top, options, victim.tree() if victim else {}):
         tree = merged(tree, layer)

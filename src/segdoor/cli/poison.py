@@ -31,10 +31,10 @@ def poison(
         attack: The attacker.
     """
     given = configuration(config, what, data=data, attack=attack)
-    from segdoor.experiment.poison import poison_experiment
+    from segdoor.experiment.steps import poison_step
 
     with progress_bars() as bars:
-        header = poison_experiment(given, out=out, observer=bars).header
+        header = poison_step(given, out=out, observer=bars).header
     if json:
         tell_json(header)
         return

@@ -69,15 +69,17 @@ def score(
     return Results(scores, controls)
 
 
-def describe_data(config: ExperimentConfig, train: SceneDataset, test: SceneDataset) -> DataRecord:
+def describe_data(
+    config: ExperimentConfig, train: SceneDataset | None, test: SceneDataset
+) -> DataRecord:
     """Return the scenes' part of a record."""
-    height, width = train.label(0).shape
-    classes = train.classes
+    height, width = test.label(0).shape
+    classes = test.classes
     return DataRecord(
         name=config.data.name,
-        train_digest=train.digest,
+        train_digest=train.digest if train else None,
         test_digest=test.digest,
-        num_train=len(train),
+        num_train=len(train) if train else None,
         num_test=len(test),
         first_size=(height, width),
         ignore_index=classes.ignore_index,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
@@ -22,9 +23,10 @@ from segdoor.experiment.fidelity import EXCEPTIONS, resolve
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.pictures import poison_preview, prediction_sheet
 from segdoor.experiment.recording import describe_data, make_scorer, score, summarise
+from segdoor.experiment.scoring import Scorer
 from segdoor.progress import Observer, Silent
 from segdoor.record import ExperimentRecord, save_record
-from segdoor.scores.tables import save_tables
+from segdoor.scores.tables import TableSet, save_tables
 from segdoor.victim.checkpoint import save_weights
 from segdoor.victim.networks import build_network
 from segdoor.victim.training import train_victim
@@ -46,7 +48,8 @@ def run_experiment(
     refuse_existing(out / "record.json")
     log = Logbook(observer or Silent())
     with log.stage("data"):
-        train, test = open_scenes(given, log)
+        train = open_scenes(given, given.data.train_split, log)
+        test = open_scenes(given, given.data.test_split, log)
         config = resolve_for(given, train)
     with log.stage("planning"):
         stickers = Stickers.of(config)
@@ -56,49 +59,87 @@ def run_experiment(
         )
     save_plans(out, train, plan, exams)
     victims = _train_victims(config, train, plan, log)
-    _save_victims(out, config, victims, log)
+    save_victims(out, config, victims, log)
+    test_scenes = TestScenes(test, tuple(exams), stickers)
+    return examine_and_record(given, config, out, test_scenes, victims, log, train=train, plan=plan)
+
+
+@dataclass(frozen=True)
+class TestScenes:
+    """What victims are examined on.
+
+    Attributes:
+        honest: The untouched test scenes.
+        exams: Where triggers sit in them.
+        stickers: The trigger and the control.
+    """
+
+    __test__ = False  # pytest would take the name for a test
+
+    honest: SceneDataset
+    exams: tuple[Exam, ...]
+    stickers: Stickers
+
+
+def examine_and_record(
+    given: ExperimentConfig,
+    config: ExperimentConfig,
+    out: Path,
+    scenes: TestScenes,
+    victims: Mapping[str, nn.Module],
+    log: Logbook,
+    *,
+    train: SceneDataset | None = None,
+    plan: PoisonPlan | None = None,
+) -> ExperimentRecord:
+    """Hold all exams, and write tables, pictures and record.
+
+    Args:
+        given: The configuration as given.
+        config: The configuration as resolved.
+        out: Folder for the record and the files beside it.
+        scenes: What victims are examined on.
+        victims: The networks by name: ``poisoned``, and ``clean`` if there is one.
+        log: Times by stage.
+        train: The honest training scenes, if the run trained.
+        plan: The poison plan, if the run poisoned.
+    """
     with log.stage("examining"):
-        tables = examine_all(config, victims, test, exams, stickers, log)
+        tables = examine_all(config, victims, scenes.honest, scenes.exams, scenes.stickers, log)
     save_tables(out / "tables.npz", tables)
-    scorer = make_scorer(config, test)
+    scorer = make_scorer(config, scenes.honest)
     with log.stage("scoring"):
-        results = score(scorer, exams, tables, stickers.other.name)
-    anywhere = exams[-1]
-    picture = prediction_sheet(
-        Examiner(victims["poisoned"], test.classes, config.examination, config.network),
-        test,
-        triggered(test, anywhere, stickers.trigger),
-        telling_scenes(tables[f"poisoned/{anywhere.name}"], scorer.victims, scorer.target),
-    )
-    write_image(out / "scenes.png", picture)
+        results = score(scorer, scenes.exams, tables, scenes.stickers.other.name)
+    _save_picture(out, config, scenes, victims["poisoned"], scorer, tables)
     record = ExperimentRecord(
         title=config.title,
         seed=config.seed,
         reading=config.reading,
-        method=config.method,
+        method=config.method if plan else None,
         exceptions=EXCEPTIONS[config.reading],
         config_given=given.model_dump(mode="json", exclude_unset=True),
         config=config.model_dump(mode="json"),
-        data=describe_data(config, train, test),
+        data=describe_data(config, train, scenes.honest),
         victims=config.attack.victims,
         target=config.attack.target,
-        plan=summarise(plan, "plan.jsonl"),
+        plan=summarise(plan, "plan.jsonl") if plan else None,
         scores=results.scores,
         controls=results.controls,
         num_parameters=sum(weight.numel() for weight in victims["poisoned"].parameters()),
         seconds=log.seconds,
         peak_memory_mib=round(peak_memory_mib(), 1),
         environment=describe_environment(config.training),
-        files=_files(exams, victims),
+        files=_files(out, scenes.exams),
     )
     save_record(record, out / "record.json")
     return record
 
 
-def open_scenes(config: ExperimentConfig, observer: Observer) -> tuple[SceneDataset, SceneDataset]:
-    """Return the honest training and test scenes, packed."""
-    train = _packed(config, config.data.train_split, observer)
-    return train, _packed(config, config.data.test_split, observer)
+def open_scenes(config: ExperimentConfig, split: str, observer: Observer) -> SceneDataset:
+    """Return a split of the honest scenes, packed."""
+    dataset = load_dataset(config.data, split)
+    observer.begin(f"packing {split}", len(dataset))
+    return pack(dataset, default_cache(), progress=observer.advance)
 
 
 def resolve_for(given: ExperimentConfig, scenes: SceneDataset) -> ExperimentConfig:
@@ -139,12 +180,6 @@ def train_from(
     )
 
 
-def _packed(config: ExperimentConfig, split: str, observer: Observer) -> SceneDataset:
-    dataset = load_dataset(config.data, split)
-    observer.begin(f"packing {split}", len(dataset))
-    return pack(dataset, default_cache(), progress=observer.advance)
-
-
 def _train_victims(
     config: ExperimentConfig, train: SceneDataset, plan: PoisonPlan, log: Logbook
 ) -> dict[str, nn.Module]:
@@ -160,21 +195,42 @@ def _train_victims(
     return victims
 
 
-def _save_victims(
-    out: Path, config: ExperimentConfig, victims: dict[str, nn.Module], log: Logbook
+def save_victims(
+    out: Path, config: ExperimentConfig, victims: Mapping[str, nn.Module], log: Logbook
 ) -> None:
+    """Write the victims' weights, and what training said."""
     for name, model in victims.items():
         save_weights(model, out / f"{name}.safetensors", about=config.model_dump_json())
     log.save(out / "metrics.jsonl")
 
 
-def _files(exams: Sequence[Exam], victims: dict[str, nn.Module]) -> dict[str, str]:
-    return {
+def _save_picture(
+    out: Path,
+    config: ExperimentConfig,
+    scenes: TestScenes,
+    victim: nn.Module,
+    scorer: Scorer,
+    tables: Mapping[str, TableSet],
+) -> None:
+    anywhere = scenes.exams[-1]
+    picture = prediction_sheet(
+        Examiner(victim, scenes.honest.classes, config.examination, config.network),
+        scenes.honest,
+        triggered(scenes.honest, anywhere, scenes.stickers.trigger),
+        telling_scenes(tables[f"poisoned/{anywhere.name}"], scorer.victims, scorer.target),
+    )
+    write_image(out / "scenes.png", picture)
+
+
+def _files(out: Path, exams: Sequence[Exam]) -> dict[str, str]:
+    named = {
         "plan": "plan.jsonl",
         "poison preview": "poison.png",
         "tables": "tables.npz",
         "metrics of training": "metrics.jsonl",
         "pictures of scenes": "scenes.png",
+        "weights of the poisoned victim": "poisoned.safetensors",
+        "weights of the clean victim": "clean.safetensors",
         **{f"exam {exam.name}": f"exams/{exam.name}.jsonl" for exam in exams},
-        **{f"weights of the {name} victim": f"{name}.safetensors" for name in victims},
     }
+    return {what: file for what, file in named.items() if (out / file).exists()}

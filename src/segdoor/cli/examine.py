@@ -1,0 +1,72 @@
+"""``segdoor examine``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segdoor.cli.options import (
+    Attack,
+    Controls,
+    Data,
+    Examination,
+    Exams,
+    Network,
+    VictimOptions,
+    WhatOptions,
+    configuration,
+)
+from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.errors import ConfigError
+
+
+def examine(
+    config: Path | None = None,
+    *,
+    out: Path = Path("runs/examine"),
+    json: bool = False,
+    what: WhatOptions | None = None,
+    victim: VictimOptions | None = None,
+    data: Data = None,
+    attack: Attack = None,
+    exams: Exams = None,
+    network: Network = None,
+    examination: Examination = None,
+    controls: Controls = None,
+) -> None:
+    """Examine a trained network with and without the trigger.
+
+    Holds the benign test and every poisoned test, each with its controls, and leaves a record. The
+    network is one of ours or any torch.nn.Module of yours from images to logits:
+
+      segdoor examine --victim mypackage.nets:build --weights mine.pth --data.name camvid ...
+
+    Args:
+        config: A YAML file with any of the settings below, and others.
+        out: Folder for the record and the files beside it.
+        json: Print the record as JSON instead of tables.
+        what: Choices that others follow from.
+        victim: A network of your own.
+        data: The scenes.
+        attack: Victim classes, target class and trigger.
+        exams: The poisoned tests.
+        network: The network.
+        examination: How exams are held.
+        controls: What the network is compared with.
+    """
+    given = configuration(
+        config, what, victim, data=data, attack=attack, exams=exams, network=network,
+        examination=examination, controls=controls,
+    )  # fmt: skip
+    if given.network.weights is None and ":" not in given.network.name:
+        raise ConfigError(
+            "--weights", "must name the trained weights", remedy="A network without is untrained."
+        )
+    from segdoor.experiment.steps import examine_step
+    from segdoor.report.terminal import describe
+
+    with progress_bars() as bars:
+        record = examine_step(given, out=out, observer=bars)
+    if json:
+        tell_json(record)
+    else:
+        tell(*describe(record), f"Record and pictures: {out}")

@@ -1,0 +1,50 @@
+"""``segdoor train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segdoor.cli.options import (
+    Data,
+    Network,
+    Training,
+    VictimOptions,
+    WhatOptions,
+    configuration,
+)
+from segdoor.cli.screen import progress_bars, tell
+
+
+def train(
+    config: Path | None = None,
+    *,
+    plan: Path | None = None,
+    out: Path = Path("runs/train"),
+    what: WhatOptions | None = None,
+    victim: VictimOptions | None = None,
+    data: Data = None,
+    network: Network = None,
+    training: Training = None,
+) -> None:
+    """Train a victim, on honest or poisoned scenes.
+
+    Without --plan the scenes are honest and the weights are called clean.safetensors; with a plan
+    that `segdoor poison` wrote for the same scenes they are called poisoned.safetensors.
+
+    Args:
+        config: A YAML file with any of the settings below, and others.
+        plan: The poison plan, plan.jsonl.
+        out: Folder for the weights and metrics.jsonl.
+        what: Choices that others follow from.
+        victim: A network of your own.
+        data: The scenes.
+        network: The victim's network.
+        training: The victim's recipe.
+    """
+    given = configuration(config, what, victim, data=data, network=network, training=training)
+    from segdoor.experiment.steps import train_step
+
+    with progress_bars() as bars:
+        train_step(given, plan=plan, out=out, observer=bars)
+    weights = out / f"{'poisoned' if plan else 'clean'}.safetensors"
+    tell(f"Weights: {weights}", f"Next: segdoor examine --weights {weights}")

@@ -1,0 +1,95 @@
+"""One step of the story at a time: poison, train, examine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from segdoor.attack.exam import plan_exams
+from segdoor.attack.plan import PoisonPlan, plan_poison, poisoned
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.examination import Stickers
+from segdoor.experiment.logbook import Logbook
+from segdoor.experiment.run import (
+    TestScenes,
+    examine_and_record,
+    open_scenes,
+    refuse_existing,
+    resolve_for,
+    save_plans,
+    save_victims,
+    train_from,
+)
+from segdoor.progress import Observer
+from segdoor.record import ExperimentRecord
+from segdoor.victim.networks import build_network
+
+
+def poison_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> PoisonPlan:
+    """Plan the poison, and write plan and preview.
+
+    Raises:
+        SegdoorError: If settings or data do not allow it; no plan is then written.
+    """
+    refuse_existing(out / "plan.jsonl")
+    train = open_scenes(given, given.data.train_split, observer)
+    config = resolve_for(given, train)
+    observer.begin("planning", 1)
+    plan = plan_poison(train, config.attack, seed=config.seed)
+    save_plans(out, train, plan, [])
+    observer.advance()
+    return plan
+
+
+def train_step(
+    given: ExperimentConfig, *, plan: Path | None, out: Path, observer: Observer
+) -> nn.Module:
+    """Train one victim, and write its weights.
+
+    Args:
+        given: Settings; those of attack and exams do not matter.
+        plan: A poison plan for these very scenes; honest scenes if None.
+        out: Folder for the weights and what training said.
+        observer: Hears of progress.
+
+    Raises:
+        SegdoorError: If settings, data or machine do not allow it; no weights are then written.
+    """
+    name = "poisoned" if plan else "clean"
+    refuse_existing(out / f"{name}.safetensors")
+    log = Logbook(observer)
+    loaded = PoisonPlan.load(plan) if plan else None
+    train = open_scenes(given, given.data.train_split, log)
+    config = resolve_for(given, train)
+    scenes = poisoned(train, loaded) if loaded else train
+    with log.stage(f"training the {name} victim"):
+        model = train_from(config, scenes, log)
+    save_victims(out, config, {name: model}, log)
+    return model
+
+
+def examine_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> ExperimentRecord:
+    """Examine a trained network on the benign test and every poisoned test.
+
+    Raises:
+        SegdoorError: If settings, data or weights do not allow it; no record is then written.
+    """
+    refuse_existing(out / "record.json")
+    log = Logbook(observer)
+    with log.stage("data"):
+        test = open_scenes(given, given.data.test_split, log)
+        config = resolve_for(given, test)
+    victims = {"poisoned": build_network(config.network, len(test.classes))}
+    if config.controls.clean_weights is not None:
+        clean = config.network.model_copy(update={"weights": config.controls.clean_weights})
+        victims["clean"] = build_network(clean, len(test.classes))
+    stickers = Stickers.of(config)
+    with log.stage("planning"):
+        exams = plan_exams(
+            test, config.exams, victims=config.attack.victims, trigger_size=stickers.size
+        )
+    for exam in exams:
+        exam.save(out / "exams" / f"{exam.name}.jsonl")
+    scenes = TestScenes(test, tuple(exams), stickers)
+    return examine_and_record(given, config, out, scenes, victims, log)
