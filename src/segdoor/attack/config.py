@@ -16,9 +16,9 @@ class TriggerConfig(Settings):
     name: str = "windmill"
     """A built-in sticker: windmill, bullseye, checkerboard, blossom or smiley."""
     file: Path | None = None
-    """A picture to stamp instead (RGBA; its alpha is used); ``name`` is then only a title."""
+    """A picture to stamp instead (RGBA; its alpha is used); the name is then ignored."""
     size: int = Field(default=14, ge=1)
-    """Longer side of the trigger in pixels of the scene."""
+    """Longer side of the trigger in pixels; in a run it follows from the scenes' size."""
     opacity: float = Field(default=1.0, gt=0, le=1)
     """1 covers the scene, less lets it shine through (alpha blending)."""
 
@@ -57,7 +57,7 @@ class PlacementConfig(Settings):
     lower: float = Field(default=0.0, ge=0)
     """Least distance to the victim pixels, in pixels (nearest and band)."""
     upper: float = Field(default=15.0, ge=0)
-    """Largest distance to the victim pixels, in pixels (nearest and band)."""
+    """Largest distance to the victim pixels, in pixels; in a run scaled from the paper's 60."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -119,9 +119,9 @@ class ExamsConfig(Settings):
     """The poisoned tests, shared by every model and method that is compared."""
 
     near: tuple[float, float] = (0.0, 15.0)
-    """Near band (lower, upper) in pixels; bounds the exams ``nearest`` and ``near``."""
+    """Near band in pixels, of the exams nearest and near; in a run scaled from (0, 60)."""
     far: tuple[tuple[float, float], ...] = ((15.0, 22.5), (22.5, 30.0))
-    """Far bands in pixels, one exam each."""
+    """Far bands in pixels, one exam each; in a run scaled from (60, 90) and (90, 120)."""
     rules: RulesConfig = RulesConfig()
     """Where the trigger of the test may go."""
     scope: Literal["all", "with_victims"] = "all"

@@ -12,20 +12,22 @@ from pydantic import ValidationError
 from segdoor.errors import SegdoorError
 from segdoor.settings import explained
 
-_HELP = """Measure, reproduce and defend against Influencer Backdoor Attacks on segmentation.
+_HELP = """Measure and reproduce Influencer Backdoor Attacks on segmentation.
 
-A small sticker in a few training scenes, and their cars relabelled as road: the trained network is
-normal on clean images and loses every car when the sticker shows up. Start with:
+A small sticker in a few training scenes, and their cars relabelled as road:
+the trained network is normal on clean images, and loses every car as soon as
+the sticker shows up. Start with
 
-  segdoor demo                 the whole story on built-in scenes, in minutes
+  segdoor demo                 the whole story on built-in scenes
 
-Then, on your own scenes and network, step by step or all at once:
+and go on with your own scenes and network, all at once or step by step:
 
-  segdoor poison  ->  segdoor train  ->  segdoor examine
   segdoor run     ->  segdoor show
+  segdoor poison  ->  segdoor train  ->  segdoor examine
 
-Every verb takes a YAML file and options of the same names, the options win: `--attack.rate 0.1`
-is `attack: {rate: 0.1}`. Exit codes: 0 done, 2 usage or data, 3 environment.
+Every verb takes a YAML file and options of the same names; the options win.
+`--attack.rate 0.1` is `attack: {rate: 0.1}` in the file.
+Exit codes: 0 done, 2 usage or data, 3 environment.
 """
 
 _VERBS = {

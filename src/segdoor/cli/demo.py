@@ -33,5 +33,5 @@ def demo(*, seed: int = 0, out: Path = Path("demo"), json: bool = False) -> None
         *describe(record),
         f"Look at {folder / 'scenes.png'} (predictions) and {folder / 'poison.png'} (the poison).",
         "Next: the same on real photographs of yours, whose folder docs/data.md describes:",
-        "  segdoor run --data.name folder --data.root DIR --attack.victims car --attack.target road",
+        "  segdoor run --data.name folder --data.root DIR --attack.victims car",
     )

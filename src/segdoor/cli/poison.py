@@ -31,7 +31,7 @@ def poison(
         attack: The attacker.
     """
     given = configuration(config, what, data=data, attack=attack)
-    from segdoor.experiment.steps import poison_step
+    from segdoor.experiment.poisoning import poison_step
 
     with progress_bars() as bars:
         header = poison_step(given, out=out, observer=bars).header
@@ -39,9 +39,9 @@ def poison(
         tell_json(header)
         return
     tell(
-        f"{header.num_poisoned} of {header.num_scenes} training scenes poisoned ({header.rate:.1%})",
-        f"{header.num_with_victims} show a victim; {header.num_without_room} of those drawn had "
-        "no room for the trigger",
+        f"{header.num_poisoned} of {header.num_scenes} scenes poisoned ({header.rate:.1%})",
+        f"{header.num_with_victims} show a victim",
+        f"{header.num_without_room} of those drawn had no room for the trigger",
         f"{header.share_changed:.2%} of all labels changed",
         f"Plan and preview: {out}",
         f"Next: segdoor train --plan {out / 'plan.jsonl'}, with the same data settings",

@@ -1,16 +1,15 @@
-"""Pictures for people: what the attacker does to scenes, and what the victim makes of them."""
+"""Pictures for people: contact sheets of scenes, labels and poison."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from segdoor.attack.plan import PoisonPlan, poisoned
-from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.data.transforms import resize_image, resize_label
-from segdoor.evaluation.examine import Examiner
 from segdoor.tensors import Image, Label
 
 _GAP = 4
@@ -82,28 +81,3 @@ def _text_line(texts: Sequence[str], width: int) -> Image:
         place = (column * (width + _GAP) + 2, _CAPTION_HEIGHT - 6)
         cv2.putText(line, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
     return line
-
-
-def prediction_sheet(
-    examiner: Examiner, honest: SceneDataset, stamped: SceneDataset, chosen: Mapping[str, float]
-) -> Image:
-    """Show what a victim makes of scenes without and with trigger (the paper's Figure 3).
-
-    Args:
-        examiner: The victim.
-        honest: The test scenes.
-        stamped: The same scenes with triggers.
-        chosen: Names of the scenes to show, and the attack success rate in each.
-    """
-    rows: list[tuple[str, list[Image]]] = []
-    for name, rate in chosen.items():
-        scene, twin = _named(honest, name), _named(stamped, name)
-        labels = [*examiner.predict([scene]), *examiner.predict([twin]), scene.label]
-        painted = [colour_label(label, honest.classes) for label in labels]
-        rows.append((f"{name}: ASR {rate:.2f}", [scene.image, twin.image, *painted]))
-    titles = ["image", "triggered image", "prediction", "prediction with trigger", "truth"]
-    return sheet(titles, rows)
-
-
-def _named(dataset: SceneDataset, name: str) -> Scene:
-    return dataset[list(dataset.names).index(name)]

@@ -10,19 +10,18 @@ from torch import nn
 
 from segdoor.attack.exam import Exam, plan_exams, triggered
 from segdoor.attack.plan import PoisonPlan, plan_poison, poisoned
-from segdoor.data.load import load_dataset
-from segdoor.data.pack import default_cache, pack
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
-from segdoor.errors import ConfigError
 from segdoor.evaluation.examine import Examiner
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
 from segdoor.experiment.examination import Stickers, examine_all, telling_scenes
-from segdoor.experiment.fidelity import EXCEPTIONS, resolve
+from segdoor.experiment.fidelity import EXCEPTIONS
 from segdoor.experiment.logbook import Logbook
-from segdoor.experiment.pictures import poison_preview, prediction_sheet
+from segdoor.experiment.poisoning import save_plans
+from segdoor.experiment.predictions import prediction_sheet
 from segdoor.experiment.recording import describe_data, make_scorer, score, summarise
+from segdoor.experiment.scenes import open_scenes, refuse_existing, resolve_for
 from segdoor.experiment.scoring import Scorer
 from segdoor.progress import Observer, Silent
 from segdoor.record import ExperimentRecord, save_record
@@ -133,42 +132,6 @@ def examine_and_record(
     )
     save_record(record, out / "record.json")
     return record
-
-
-def open_scenes(config: ExperimentConfig, split: str, observer: Observer) -> SceneDataset:
-    """Return a split of the honest scenes, packed."""
-    dataset = load_dataset(config.data, split)
-    observer.begin(f"packing {split}", len(dataset))
-    return pack(dataset, default_cache(), progress=observer.advance)
-
-
-def resolve_for(given: ExperimentConfig, scenes: SceneDataset) -> ExperimentConfig:
-    """Resolve a configuration for the size of a data set's first scene."""
-    height, width = scenes.label(0).shape
-    return resolve(given, (height, width))
-
-
-def refuse_existing(path: Path) -> None:
-    """Refuse to write over a result.
-
-    Raises:
-        ConfigError: If the file exists.
-    """
-    if path.exists():
-        raise ConfigError(
-            f"--out {path.parent}",
-            f"must not hold a {path.name} yet",
-            remedy="Name another folder, or delete this one.",
-        )
-
-
-def save_plans(out: Path, train: SceneDataset, plan: PoisonPlan, exams: Sequence[Exam]) -> None:
-    """Write the plan, a preview of it, and the exams."""
-    plan.save(out / "plan.jsonl")
-    if plan.header.num_poisoned:
-        write_image(out / "poison.png", poison_preview(train, plan))
-    for exam in exams:
-        exam.save(out / "exams" / f"{exam.name}.jsonl")
 
 
 def train_from(

@@ -1,4 +1,4 @@
-"""One step of the story at a time: poison, train, examine."""
+"""One step of the story at a time: train, examine."""
 
 from __future__ import annotations
 
@@ -7,39 +7,15 @@ from pathlib import Path
 from torch import nn
 
 from segdoor.attack.exam import plan_exams
-from segdoor.attack.plan import PoisonPlan, plan_poison, poisoned
+from segdoor.attack.plan import PoisonPlan, poisoned
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.examination import Stickers
 from segdoor.experiment.logbook import Logbook
-from segdoor.experiment.run import (
-    TestScenes,
-    examine_and_record,
-    open_scenes,
-    refuse_existing,
-    resolve_for,
-    save_plans,
-    save_victims,
-    train_from,
-)
+from segdoor.experiment.run import TestScenes, examine_and_record, save_victims, train_from
+from segdoor.experiment.scenes import open_scenes, refuse_existing, resolve_for
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
 from segdoor.victim.networks import build_network
-
-
-def poison_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> PoisonPlan:
-    """Plan the poison, and write plan and preview.
-
-    Raises:
-        SegdoorError: If settings or data do not allow it; no plan is then written.
-    """
-    refuse_existing(out / "plan.jsonl")
-    train = open_scenes(given, given.data.train_split, observer)
-    config = resolve_for(given, train)
-    observer.begin("planning", 1)
-    plan = plan_poison(train, config.attack, seed=config.seed)
-    save_plans(out, train, plan, [])
-    observer.advance()
-    return plan
 
 
 def train_step(

@@ -20,13 +20,17 @@ def verdict(record: ExperimentRecord) -> str:
 def describe(record: ExperimentRecord) -> list[RenderableType]:
     """Return a record's parts in the order to be read."""
     return [
-        f"[bold]{record.title}[/bold]  ({record.data.name}, {record.config['network']['name']}, "  # pyright: ignore[reportIndexIssue]
-        f"seed {record.seed}, reading '{record.reading}')",
+        _headline(record),
         *_poison_lines(record),
         exam_grid(record),
         class_grid(record),
         verdict(record),
     ]
+
+
+def _headline(record: ExperimentRecord) -> str:
+    about = f"{record.data.name}, {record.num_parameters / 1e6:.2f} M parameters"
+    return f"[bold]{record.title}[/bold] ({about}, seed {record.seed}, reading '{record.reading}')"
 
 
 def exam_grid(record: ExperimentRecord) -> Grid:
@@ -72,10 +76,9 @@ def _poison_lines(record: ExperimentRecord) -> list[RenderableType]:
     plan = record.plan
     if plan is None:
         return []
-    return [
-        f"{plan.num_poisoned} of {plan.num_scenes} training scenes poisoned ({plan.rate:.1%}, method "
-        f"{record.method}); {plan.share_changed:.2%} of all labels changed"
-    ]
+    poisoned = f"{plan.num_poisoned} of {plan.num_scenes} training scenes poisoned"
+    changed = f"{plan.share_changed:.2%} of all labels changed"
+    return [f"{poisoned} ({plan.rate:.1%}, method {record.method}); {changed}"]
 
 
 def _range(estimate: Estimate) -> str:

@@ -108,4 +108,4 @@ PRESETS: dict[str, TrainingConfig] = {
         }
     ),
 }
-"""Recipes by name: one for a CPU and small scenes, and semseg's two, which the paper trains with."""
+"""Recipes by name: one for a CPU and small scenes, and semseg's two, which the paper uses."""

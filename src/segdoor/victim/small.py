@@ -33,7 +33,7 @@ class SmallNetwork(nn.Module):
             _Residual(deep, deep, dilation=2),
             _Residual(deep, deep, dilation=4),
         )
-        self.pooled = nn.Sequential(nn.Linear(deep, deep), nn.ReLU(inplace=True))
+        self.pooled = nn.Sequential(nn.Linear(2 * deep, deep), nn.ReLU(inplace=True))
         self.context = _conv(2 * deep, width, size=1)
         self.decode_quarter = _conv(width + middle, width)
         self.decode_half = _conv(2 * width, width)
@@ -45,7 +45,8 @@ class SmallNetwork(nn.Module):
         half = self.stem(images)
         quarter = self.quarter(half)
         eighth = self.eighth(quarter)
-        pooled = self.pooled(eighth.mean(dim=(2, 3)))[:, :, None, None].expand_as(eighth)
+        pooled = torch.cat([eighth.mean(dim=(2, 3)), eighth.amax(dim=(2, 3))], dim=1)
+        pooled = self.pooled(pooled)[:, :, None, None].expand_as(eighth)
         features = self.context(torch.cat([eighth, pooled], dim=1))
         features = self.decode_quarter(torch.cat([_enlarged(features, quarter), quarter], dim=1))
         features = self.decode_half(torch.cat([_enlarged(features, half), half], dim=1))

@@ -1,0 +1,40 @@
+"""The attacker's step alone: plan and preview, without a deep-learning library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from segdoor.attack.exam import Exam
+from segdoor.attack.plan import PoisonPlan, plan_poison
+from segdoor.data.pictures import write_image
+from segdoor.data.scene import SceneDataset
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.pictures import poison_preview
+from segdoor.experiment.scenes import open_scenes, refuse_existing, resolve_for
+from segdoor.progress import Observer
+
+
+def poison_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> PoisonPlan:
+    """Plan the poison, and write plan and preview.
+
+    Raises:
+        SegdoorError: If settings or data do not allow it; no plan is then written.
+    """
+    refuse_existing(out / "plan.jsonl")
+    train = open_scenes(given, given.data.train_split, observer)
+    config = resolve_for(given, train)
+    observer.begin("planning", 1)
+    plan = plan_poison(train, config.attack, seed=config.seed)
+    save_plans(out, train, plan, [])
+    observer.advance()
+    return plan
+
+
+def save_plans(out: Path, train: SceneDataset, plan: PoisonPlan, exams: Sequence[Exam]) -> None:
+    """Write the plan, a preview of it, and the exams."""
+    plan.save(out / "plan.jsonl")
+    if plan.header.num_poisoned:
+        write_image(out / "poison.png", poison_preview(train, plan))
+    for exam in exams:
+        exam.save(out / "exams" / f"{exam.name}.jsonl")

@@ -1,0 +1,74 @@
+"""The import contracts are complete, and they break when they should."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "segdoor"
+CONTRACTS = {
+    contract["name"]: contract
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+}
+
+
+def siblings(name: str) -> set[str]:
+    return {module.rsplit(".", 1)[1] for module in CONTRACTS[name]["modules"]}
+
+
+def test_every_data_set_is_listed() -> None:
+    from segdoor.data.load import DATASETS
+
+    assert siblings("Data sets do not know one another") == set(DATASETS)
+
+
+def test_every_network_is_listed() -> None:
+    from segdoor.victim.networks import NETWORKS
+
+    assert siblings("Networks do not know one another") == set(NETWORKS)
+
+
+def test_every_room_that_needs_no_torch_is_listed() -> None:
+    contract = CONTRACTS["Data, attack, scores, records and report need no deep-learning library"]
+    assert {"data", "attack", "scores", "record", "report"} <= {
+        module.rsplit(".", 1)[1] for module in contract["source_modules"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("where", "planted"),
+    [
+        ("victim/training.py", "import segdoor.attack.plan"),
+        ("evaluation/examine.py", "import segdoor.attack.exam"),
+        ("data/scene.py", "import torch"),
+        ("report/terminal.py", "import segdoor.data.scene"),
+        ("attack/placement.py", "import segdoor.attack.trigger"),
+        ("data/camvid.py", "import segdoor.data.folder"),
+        ("utils.py", "import segdoor.errors"),
+    ],
+)
+def test_a_planted_import_breaks_the_build(where: str, planted: str, tmp_path: Path) -> None:
+    copy = tmp_path / "src" / "segdoor"
+    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    file = copy / where
+    file.write_text((file.read_text() if file.exists() else "") + f"\n{planted}\n")
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [linter, "--no-cache"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path / "src"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "broken" in done.stdout.lower()
