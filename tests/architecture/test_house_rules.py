@@ -73,17 +73,20 @@ def test_public_classes_are_not_called_base(module: Path) -> None:
     assert [name for name in names if name.startswith("Base")] == []
 
 
-@pytest.mark.parametrize("line", ["except:\n", "global x\n", "print('x')\n"])
-def test_the_rules_can_fail(line: str, tmp_path: Path) -> None:
-    source = {
-        "except:\n": "try:\n    pass\nexcept:\n    pass\n",
-        "global x\n": "def f():\n    global x\n",
-        "print('x')\n": "print('x')\n",
-    }[line]
+PLANTED = {
+    "test_has_no_bare_except": "try:\n    pass\nexcept:\n    pass\n",
+    "test_has_no_global_statement": "def f():\n    global x\n",
+    "test_prints_only_in_the_shell": "print('x')\n",
+    "test_has_at_most_300_lines": "x = 1\n" * 301,
+    "test_has_functions_of_at_most_40_lines": "def f():\n" + "    x = 1\n" * 41,
+    "test_says_what_it_is_in_its_first_line": "x = 1\n",
+}
+
+
+@pytest.mark.parametrize("rule", PLANTED)
+def test_the_rule_can_fail(rule: str, tmp_path: Path) -> None:
     module = tmp_path / "planted.py"
-    module.write_text(source)
-    checks = TestModule()
+    module.write_text(PLANTED[rule])
+    check = getattr(TestModule(), rule)
     with pytest.raises(AssertionError):
-        checks.test_has_no_bare_except(module)
-        checks.test_has_no_global_statement(module)
-        checks.test_prints_only_in_the_shell(module)
+        check(module)

@@ -13,7 +13,7 @@ from segdoor.settings import Settings
 class TriggerConfig(Settings):
     """What is stamped."""
 
-    name: str = "windmill"
+    name: str = "smiley"
     """A built-in sticker: windmill, bullseye, checkerboard, blossom or smiley."""
     file: Path | None = None
     """A picture to stamp instead (RGBA; its alpha is used); the name is then ignored."""

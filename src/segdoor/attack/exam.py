@@ -18,7 +18,6 @@ from pydantic import Field
 from segdoor.attack.artefact import read_json_lines, write_json_lines
 from segdoor.attack.config import ExamsConfig, PlacementConfig
 from segdoor.attack.placement import Ground, make_placement, place, victim_mask
-from segdoor.attack.plan import box_tuple, class_name
 from segdoor.attack.trigger import Trigger, stamp
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import ConfigError, DataError
@@ -188,9 +187,9 @@ def _plan_exam(
             ExamRow(
                 name=scene_name,
                 has_victims=has_victims,
-                box=box_tuple(site.box) if site else None,
+                box=site.box.as_tuple if site else None,
                 distance=site.distance if site else None,
-                class_under=class_name(site, dataset.classes) if site else None,
+                class_under=site.class_name(dataset.classes) if site else None,
             )
         )
     return Exam(_header(dataset, config, ground, name, how, rows), tuple(rows))
@@ -245,18 +244,14 @@ class TriggeredDataset:
             )
         self._dataset, self._exam, self._trigger = dataset, exam, trigger
         self._indices = [i for i, name in enumerate(dataset.names) if name in exam.triggered]
+        self.names = tuple(dataset.names[index] for index in self._indices)
 
     @property
     def classes(self) -> ClassSet:
         """Return the classes, as before."""
         return self._dataset.classes
 
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Return the names of the scenes that carry a trigger."""
-        return tuple(self._dataset.names[index] for index in self._indices)
-
-    @cached_property
+    @property
     def digest(self) -> str:
         """Return a hash over the honest data set, the exam and the trigger."""
         rows = [row.model_dump_json() for row in self._exam.rows]

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from segdoor.attack.config import MarginConfig, PlacementConfig, RulesConfig
+from segdoor.data.scene import ClassSet
 from segdoor.tensors import Label, Mask, SquaredDistance
 
 
@@ -40,6 +41,11 @@ class Box:
         return self.top + (self.height - 1) // 2, self.left + (self.width - 1) // 2
 
     @property
+    def as_tuple(self) -> tuple[int, int, int, int]:
+        """Return the box as artefacts store it: top, left, height, width."""
+        return self.top, self.left, self.height, self.width
+
+    @property
     def pixels(self) -> tuple[slice, slice]:
         """Return the index of the box's pixels in an array."""
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
@@ -58,6 +64,14 @@ class Site:
     box: Box
     distance: float | None
     class_under: int | None
+
+    def class_name(self, classes: ClassSet) -> str | None:
+        """Return the class under the trigger by name: "ignored" for void, None for several."""
+        if self.class_under is None:
+            return None
+        if self.class_under == classes.ignore_index:
+            return "ignored"
+        return classes.names[self.class_under]
 
 
 class Placement(Protocol):

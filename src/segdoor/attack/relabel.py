@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segdoor.attack.config import PixelRandomLabellingConfig
+from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig
 from segdoor.data.scene import ClassSet
 from segdoor.randomness import Stream
 from segdoor.tensors import Label, Mask
@@ -41,15 +41,11 @@ class Relabelling:
             hide_victims: Whether victim pixels become the target class: yes in poisoned scenes.
             seed: Decides which pixels PRL draws in this scene, and their new labels.
         """
-        steps = [self._hide_victims] if hide_victims else []
-        if self.prl.order == "after":
-            steps = [*steps, lambda now: self._scatter(now, label, seed)]
-        else:
-            steps = [lambda now: self._scatter(now, label, seed), *steps]
-        relabelled = label.copy()
-        for step in steps:
-            relabelled = step(relabelled)
-        return relabelled
+        if self.prl.order == "before":
+            scattered = self._scatter(label, label, seed)
+            return self._hide_victims(scattered) if hide_victims else scattered
+        hidden = self._hide_victims(label) if hide_victims else label
+        return self._scatter(hidden, label, seed)
 
     def _hide_victims(self, label: Label) -> Label:
         return np.where(np.isin(label, self.victims), np.uint8(self.target), label)
@@ -96,3 +92,18 @@ class Relabelling:
         else:
             values = np.array([self.classes.index(pool.removeprefix("class:"))])
         return values.astype(np.uint8)
+
+
+def make_relabelling(config: AttackConfig, classes: ClassSet, *, seed: int) -> Relabelling:
+    """Return what the attacker does to label maps.
+
+    Raises:
+        ConfigError: If a class is unknown.
+    """
+    return Relabelling(
+        classes=classes,
+        victims=classes.indices(config.victims),
+        target=classes.index(config.target),
+        prl=config.prl,
+        shared=Stream(seed).child("relabel-positions"),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from pydantic import BaseModel
@@ -48,7 +48,7 @@ class Bars:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Observer]:
+def progress_bars() -> Generator[Observer]:
     """Show progress on standard error while work goes on."""
     columns = (
         TextColumn("{task.description}"),

@@ -12,7 +12,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -58,7 +57,7 @@ class PackedDataset:
         self._images = _mapped(path / "images.u8", 3 * int(self._starts[-1]))
         self._labels = _mapped(path / "labels.u8", int(self._starts[-1]))
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """Return the scenes' names in order."""
         return self._index.names
@@ -102,10 +101,11 @@ def pack(
     Raises:
         MachineError: If the cache cannot be written.
     """
-    key = hashlib.sha256(repr((_VERSION, dataset.digest)).encode()).hexdigest()[:32]
+    digest = dataset.digest
+    key = hashlib.sha256(repr((_VERSION, digest)).encode()).hexdigest()[:32]
     path = cache / key
     if not (path / "index.json").is_file():
-        _build(dataset, path, progress)
+        _build(dataset, digest, path, progress)
     return PackedDataset(path, dataset.classes)
 
 
@@ -116,12 +116,12 @@ def default_cache() -> Path:
     return Path(chosen) if chosen else Path(base) / "segdoor"
 
 
-def _build(dataset: SceneDataset, path: Path, progress: Callable[[], None]) -> None:
+def _build(dataset: SceneDataset, digest: str, path: Path, progress: Callable[[], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".packing-"))
         try:
-            _write(dataset, temporary, progress)
+            _write(dataset, digest, temporary, progress)
             _publish(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -134,7 +134,7 @@ def _build(dataset: SceneDataset, path: Path, progress: Callable[[], None]) -> N
         ) from None
 
 
-def _write(dataset: SceneDataset, folder: Path, progress: Callable[[], None]) -> None:
+def _write(dataset: SceneDataset, digest: str, folder: Path, progress: Callable[[], None]) -> None:
     sizes: list[Size] = []
     with (
         (folder / "images.u8").open("wb") as images,
@@ -145,7 +145,7 @@ def _write(dataset: SceneDataset, folder: Path, progress: Callable[[], None]) ->
             progress()
     index = PackIndex(
         version=_VERSION,
-        digest=dataset.digest,
+        digest=digest,
         names=tuple(dataset.names),
         sizes=tuple(sizes),
     )

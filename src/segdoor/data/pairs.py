@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -57,16 +56,12 @@ class FileDataset:
         if not pairs:
             raise DataError(source, "must hold at least one scene", 0, "Check root and split.")
         self.pairs = tuple(pairs)
+        self.names = tuple(pair.name for pair in self.pairs)
         self.classes = classes
         self.size = size
         _check_pairs(self.pairs, source)
 
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Return the scenes' names in order."""
-        return tuple(pair.name for pair in self.pairs)
-
-    @cached_property
+    @property
     def digest(self) -> str:
         """Return a hash over the settings and the contents of all files."""
         total = hashlib.sha256(repr((self.classes, self.size)).encode())

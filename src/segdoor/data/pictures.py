@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def write_image(path: Path, image: Image) -> None:
 
 
 @contextmanager
-def _opened(path: Path, *, decode: bool = True) -> Iterator[PillowImage.Image]:
+def _opened(path: Path, *, decode: bool = True) -> Generator[PillowImage.Image]:
     # Pillow can be told globally to accept damaged files; this program never wants that.
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
     try:

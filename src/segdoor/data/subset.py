@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
 
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.tensors import Label
@@ -17,18 +16,14 @@ class Subset:
         """Keep the data set and the positions of the chosen scenes."""
         self.dataset = dataset
         self.indices = tuple(indices)
+        self.names = tuple(dataset.names[index] for index in self.indices)
 
     @property
     def classes(self) -> ClassSet:
         """Return the whole data set's classes."""
         return self.dataset.classes
 
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """Return the chosen scenes' names."""
-        return tuple(self.dataset.names[index] for index in self.indices)
-
-    @cached_property
+    @property
     def digest(self) -> str:
         """Return a hash over the data set and the choice."""
         return hashlib.sha256(repr((self.dataset.digest, self.indices)).encode()).hexdigest()

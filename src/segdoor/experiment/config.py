@@ -26,7 +26,7 @@ class ControlsConfig(Settings):
     """Train a second victim on honest data, with the same seed and recipe."""
     clean_weights: Path | None = None
     """Weights of a clean victim trained before, instead of training one."""
-    other_trigger: str = "bullseye"
+    other_trigger: str = "windmill"
     """A built-in sticker that was not trained on, shown at the same positions."""
 
 

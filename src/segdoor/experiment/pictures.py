@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from segdoor.attack.plan import PoisonPlan, poisoned
+from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.data.transforms import resize_image, resize_label
 from segdoor.tensors import Image, Label

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segdoor.attack.exam import Exam
-from segdoor.attack.plan import PoisonPlan, plan_poison
+from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.planning import plan_poison
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.experiment.config import ExperimentConfig

@@ -9,7 +9,9 @@ from pathlib import Path
 from torch import nn
 
 from segdoor.attack.exam import Exam, plan_exams, triggered
-from segdoor.attack.plan import PoisonPlan, plan_poison, poisoned
+from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.planning import plan_poison
+from segdoor.attack.poisoned import poisoned
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.evaluation.examine import Examiner

@@ -73,10 +73,12 @@ class Scorer:
         untouched = benign.only(exam.without_room)
         everywhere = tables.triggered.joined(untouched)
         headline = everywhere if self.count_without_room else tables.triggered
-        scores = self._rates(headline)
+        total = headline.total()
         header = exam.header
         return ExamScores(
-            **scores,
+            asr=_estimate(headline, self._attack_success_rate),
+            pba=_estimate(headline, self._poisoned_benign_accuracy),
+            victim_recovery=_figure(victim_recovery(total, self.victims)),
             asr_all_victims=self._asr(everywhere.total()),
             asr_without_trigger=self._asr(benign.total(headline.names)),
             asr_other_trigger=self._asr(tables.other_trigger.total()),
@@ -88,7 +90,7 @@ class Scorer:
             num_triggered=header.num_triggered,
             num_triggered_with_victims=header.num_triggered_with_victims,
             num_without_room=header.num_without_room,
-            num_victim_pixels=int(headline.total()[list(self.victims)].sum()),
+            num_victim_pixels=int(total[list(self.victims)].sum()),
             distances={
                 name: row.distance
                 for name, row in exam.triggered.items()
@@ -96,22 +98,14 @@ class Scorer:
             },
         )
 
-    def _rates(self, tables: TableSet) -> dict[str, Estimate | Figure]:
-        def pba(table: Table) -> float:
-            return poisoned_benign_accuracy(table, self.victims, self.absent_class)
+    def _attack_success_rate(self, table: Table) -> float:
+        return attack_success_rate(table, self.victims, self.target)
 
-        def asr(table: Table) -> float:
-            return attack_success_rate(table, self.victims, self.target)
-
-        recovery = victim_recovery(tables.total(), self.victims)
-        return {
-            "asr": _estimate(tables, asr),
-            "pba": _estimate(tables, pba),
-            "victim_recovery": _figure(recovery),
-        }
+    def _poisoned_benign_accuracy(self, table: Table) -> float:
+        return poisoned_benign_accuracy(table, self.victims, self.absent_class)
 
     def _asr(self, table: Table) -> Figure:
-        return _figure(attack_success_rate(table, self.victims, self.target))
+        return _figure(self._attack_success_rate(table))
 
 
 def _estimate(tables: TableSet, metric: Callable[[Table], float]) -> Estimate:

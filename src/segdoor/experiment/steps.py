@@ -7,7 +7,8 @@ from pathlib import Path
 from torch import nn
 
 from segdoor.attack.exam import plan_exams
-from segdoor.attack.plan import PoisonPlan, poisoned
+from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.poisoned import poisoned
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.examination import Stickers
 from segdoor.experiment.logbook import Logbook

@@ -25,7 +25,7 @@ class Arithmetic:
     device: torch.device
     bfloat16: bool
 
-    def forward_context(self) -> AbstractContextManager[None]:
+    def forward_context(self) -> AbstractContextManager[object]:
         """Return the context for a forward pass."""
         if not self.bfloat16:
             return nullcontext()

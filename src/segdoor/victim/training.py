@@ -6,7 +6,7 @@ Every step's randomness follows from (seed, step), so a run can be cut anywhere 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from segdoor.randomness import Stream
 from segdoor.victim.augment import Augmentation, Batch, normalised
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import Arithmetic, choose_arithmetic
+from segdoor.victim.dilated import DilatedNetwork
 from segdoor.victim.networks import build_network
 from segdoor.victim.outputs import auxiliary_of, logits_of
 
@@ -251,10 +252,7 @@ def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float
     return warmup * (1 - step / total) ** config.power
 
 
-def _split(model: nn.Module, multiplier: float) -> list[tuple[Iterator[nn.Parameter], float]]:
-    if hasattr(model, "backbone_parameters") and hasattr(model, "head_parameters"):
-        return [
-            (model.backbone_parameters(), 1.0),
-            (model.head_parameters(), multiplier),
-        ]  # pyright: ignore[reportCallIssue]
+def _split(model: nn.Module, multiplier: float) -> list[tuple[Iterable[nn.Parameter], float]]:
+    if isinstance(model, DilatedNetwork):
+        return [(model.backbone_parameters(), 1.0), (model.head_parameters(), multiplier)]
     return [(model.parameters(), 1.0)]

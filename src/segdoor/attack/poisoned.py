@@ -1,0 +1,121 @@
+"""A plan applied: the data set as the attacker hands it over."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.relabel import Relabelling, make_relabelling
+from segdoor.attack.trigger import Trigger, load_trigger, stamp
+from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.errors import DataError
+from segdoor.tensors import Label
+
+
+@dataclass(frozen=True)
+class Poisoner:
+    """Applies a plan's rows to scenes: a pure function of (plan, scene).
+
+    Attributes:
+        plan: What happens to which scene.
+        trigger: What is stamped.
+        relabelling: What labels become.
+    """
+
+    plan: PoisonPlan
+    trigger: Trigger
+    relabelling: Relabelling
+
+    @classmethod
+    def of(cls, plan: PoisonPlan, classes: ClassSet) -> Poisoner:
+        """Make ready to apply a plan to scenes of these classes.
+
+        Raises:
+            DataError: If the trigger is not the one the plan was made with.
+        """
+        trigger = load_trigger(plan.header.attack.trigger)
+        if trigger.digest != plan.header.trigger_digest:
+            raise DataError(
+                f"trigger '{trigger.name}'",
+                "must be the one the plan was made with",
+                remedy="Restore the trigger file, or plan again.",
+            )
+        relabelling = make_relabelling(plan.header.attack, classes, seed=plan.header.seed)
+        return cls(plan, trigger, relabelling)
+
+    def scene(self, scene: Scene) -> Scene:
+        """Return the scene as the attacker hands it over."""
+        row = self.plan.by_name.get(scene.name)
+        if row is None:
+            return scene
+        image = scene.image
+        if row.box is not None:
+            image = stamp(image, self.trigger, top=row.box[0], left=row.box[1])
+        return Scene(image, self.label(scene.label, scene.name), scene.name)
+
+    def label(self, label: Label, name: str) -> Label:
+        """Return a scene's label map as the attacker hands it over."""
+        row = self.plan.by_name.get(name)
+        if row is None:
+            return label
+        return self.relabelling.apply(label, hide_victims=row.poisoned, seed=row.relabel_seed)
+
+
+class PoisonedDataset:
+    """A data set as the attacker hands it over; a `SceneDataset` computed when read."""
+
+    def __init__(self, dataset: SceneDataset, plan: PoisonPlan) -> None:
+        """Apply a plan to the data set it was made for.
+
+        Raises:
+            DataError: If the plan was made for another data set.
+        """
+        if plan.header.data_digest != dataset.digest:
+            raise DataError(
+                "poison plan",
+                "must have been made for this very data set",
+                plan.header.data_digest[:12],
+                "Plan again, or use the same data settings.",
+            )
+        self._dataset = dataset
+        self._poisoner = Poisoner.of(plan, dataset.classes)
+
+    @property
+    def classes(self) -> ClassSet:
+        """Return the classes, as before."""
+        return self._dataset.classes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names, as before."""
+        return tuple(self._dataset.names)
+
+    @property
+    def digest(self) -> str:
+        """Return a hash over the honest data set and the plan."""
+        plan = self._poisoner.plan
+        rows = [row.model_dump_json() for row in plan.rows]
+        whole = repr((plan.header.model_dump_json(), rows))
+        return hashlib.sha256(whole.encode()).hexdigest()
+
+    def __len__(self) -> int:
+        """Return the number of scenes, as before."""
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> Scene:
+        """Read one scene, poisoned if the plan says so."""
+        return self._poisoner.scene(self._dataset[index])
+
+    def label(self, index: int) -> Label:
+        """Read one label map, poisoned if the plan says so."""
+        return self._poisoner.label(self._dataset.label(index), self._dataset.names[index])
+
+
+def poisoned(dataset: SceneDataset, plan: PoisonPlan) -> SceneDataset:
+    """Return the data set as the attacker hands it over.
+
+    Raises:
+        DataError: If the plan was made for another data set.
+    """
+    return PoisonedDataset(dataset, plan)
