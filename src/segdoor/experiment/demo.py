@@ -12,6 +12,6 @@ def demo_config(seed: int) -> ExperimentConfig:
             "title": "Demonstration: cars vanish when a sticker shows up",
             "seed": seed,
             "data": {"name": "street", "seed": seed},
-            "training": {"epochs": 24},
+            "training": {"epochs": 24, "threads": 2},
         }
     )

@@ -51,7 +51,7 @@ class AugmentationConfig(Settings):
 class TrainingConfig(Settings):
     """The recipe; the defaults are the preset `fast`."""
 
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(default=50, ge=1)
     """Passes over the training scenes."""
     batch_size: int = Field(default=8, ge=1)
     """Scenes in one step."""
