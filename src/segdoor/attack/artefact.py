@@ -5,20 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
 from segdoor.settings import Settings, validated
-
-
-class NamedRow(Protocol):
-    """A row that speaks of one scene."""
-
-    @property
-    def name(self) -> str:
-        """The scene's name."""
-        ...
 
 
 HeaderT = TypeVar("HeaderT", bound=Settings)

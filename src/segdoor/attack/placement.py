@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -74,6 +74,7 @@ class Site:
         return classes.names[self.class_under]
 
 
+@runtime_checkable
 class Placement(Protocol):
     """A choice among the eligible positions; write ``candidates`` to add one."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -47,9 +48,43 @@ class Bars:
         self._progress.update(self._task, facts=self._loss + pace)
 
 
+class Lines:
+    """Writes a plain line now and then: for logs, where bars cannot be drawn."""
+
+    def __init__(self, console: Console, *, every: float = 20.0) -> None:
+        """Write to a console, at most once in so many seconds."""
+        self._console, self._every = console, every
+        self._stage, self._total, self._done, self._loss = "", 0, 0, ""
+        self._start = self._last = time.monotonic()
+
+    def begin(self, stage: str, total: int) -> None:
+        """Name the stage."""
+        self._stage, self._total, self._done, self._loss = stage, total, 0, ""
+        self._start = self._last = time.monotonic()
+        self._console.print(f"{stage}: {total} steps", highlight=False)
+
+    def advance(self, **facts: float) -> None:
+        """Count a step, and write a line if the last one is old."""
+        self._done += 1
+        if "loss" in facts:
+            self._loss = f", loss {facts['loss']:.3f}"
+        now = time.monotonic()
+        if now - self._last < self._every:
+            return
+        self._last = now
+        pace = self._done / (now - self._start)
+        left = (self._total - self._done) / pace
+        place = f"{self._stage}: {self._done}/{self._total}{self._loss}"
+        self._console.print(f"{place}, {pace:.1f}/s, {left:.0f} s left", highlight=False)
+
+
 @contextmanager
 def progress_bars() -> Generator[Observer]:
     """Show progress on standard error while work goes on."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines(console)
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -57,7 +92,7 @@ def progress_bars() -> Generator[Observer]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[facts]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
+    with Progress(*columns, console=console, refresh_per_second=4) as progress:
         yield Bars(progress)
 
 

@@ -140,10 +140,8 @@ def _to_unit(width: int, height: int) -> np.ndarray:
 def _blurred_where(images: Tensor, chosen: Tensor) -> Tensor:
     if not bool(chosen.any()):
         return images
-    # OpenCV's 5x5 Gaussian for sigma 0 has sigma 1.1.
-    offsets = torch.arange(-2, 3, device=images.device)
-    kernel = torch.exp(-(offsets**2) / (2 * 1.1**2))
-    kernel = (kernel / kernel.sum()).repeat(3, 1)
+    # What OpenCV takes for a 5x5 Gaussian without a stated sigma.
+    kernel = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=images.device).repeat(3, 1) / 16
     padded = F.pad(images, (2, 2, 2, 2), mode="reflect")
     rows = F.conv2d(padded, kernel[:, None, None, :], groups=3)
     blurred = F.conv2d(rows, kernel[:, None, :, None], groups=3)

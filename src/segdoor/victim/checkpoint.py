@@ -82,7 +82,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise DataError(
             path,
             "must be an intact file of tensors and nothing else",
-            str(why).splitlines()[0],
+            (str(why) or type(why).__name__).splitlines()[0],
             "Files that run code when loaded are refused; save a state dict.",
         ) from None
     return _unwrapped(content, path)

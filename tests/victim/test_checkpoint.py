@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from segdoor.errors import DataError
+from segdoor.victim.checkpoint import load_weights, save_weights
+from segdoor.victim.small import SmallNetwork
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_saving_and_loading_gives_the_same_weights(tmp_path: Path) -> None:
+    one, other = SmallNetwork(4, width=8), SmallNetwork(4, width=8)
+    assert not same(one, other)
+    save_weights(one, tmp_path / "w.safetensors", about="a remark")
+    load_weights(other, tmp_path / "w.safetensors")
+    assert same(one, other)
+    with safe_open(tmp_path / "w.safetensors", "pt") as file:
+        assert file.metadata() == {"segdoor": "a remark"}
+
+
+@pytest.mark.parametrize("wrapper", ["plain", "state_dict", "model", "module."])
+def test_state_dicts_are_found_in_their_usual_wrappings(wrapper: str, tmp_path: Path) -> None:
+    one, other = SmallNetwork(4, width=8), SmallNetwork(4, width=8)
+    state = dict(one.state_dict())
+    if wrapper == "module.":
+        content: object = {f"module.{name}": tensor for name, tensor in state.items()}
+    else:
+        content = state if wrapper == "plain" else {wrapper: state, "epoch": 3}
+    torch.save(content, tmp_path / "w.pth")
+    load_weights(other, tmp_path / "w.pth")
+    assert same(one, other)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.touch, (Path("boom"),))
+
+
+def test_a_pickle_that_runs_code_is_refused_and_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": Bomb()}, tmp_path / "w.pth")
+    with pytest.raises(DataError, match=r"w\.pth.*tensors and nothing else"):
+        load_weights(SmallNetwork(4), tmp_path / "w.pth")
+    (tmp_path / "raw.pth").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(DataError, match=r"raw\.pth"):
+        load_weights(SmallNetwork(4), tmp_path / "raw.pth")
+    assert not (tmp_path / "boom").exists()
+
+
+def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
+    save_weights(SmallNetwork(4, width=8), tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match="shape"):
+        load_weights(SmallNetwork(5, width=8), tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match="missing"):
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"\x08" + b"\x00" * 7 + b"{}"])
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_damaged_files_are_refused(content: bytes, name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=name):
+        load_weights(SmallNetwork(4), tmp_path / name)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="do not exist"):
+        load_weights(SmallNetwork(4), tmp_path / "none.safetensors")
