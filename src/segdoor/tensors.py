@@ -20,6 +20,12 @@ Rgba: TypeAlias = UInt8[np.ndarray, "h w 4"]
 Label: TypeAlias = UInt8[np.ndarray, "H W"]
 """One class id a pixel; the class set's ignore index marks pixels that never count."""
 
+ResizedImage: TypeAlias = UInt8[np.ndarray, "h w 3"]
+"""An RGB picture of another size."""
+
+ResizedLabel: TypeAlias = UInt8[np.ndarray, "h w"]
+"""A label map of another size."""
+
 Mask: TypeAlias = Bool[np.ndarray, "H W"]
 """One yes or no a pixel."""
 

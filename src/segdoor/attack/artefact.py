@@ -11,7 +11,6 @@ from segdoor.errors import DataError
 from segdoor.files import write_atomically
 from segdoor.settings import Settings, validated
 
-
 HeaderT = TypeVar("HeaderT", bound=Settings)
 RowT = TypeVar("RowT", bound=Settings)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -60,7 +60,7 @@ class PlacementConfig(Settings):
     """Largest distance to the victim pixels, in pixels; in a run scaled from the paper's 60."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _ordered(self) -> PlacementConfig:
         if self.lower > self.upper:
             raise ValueError(f"lower ({self.lower}) must not exceed upper ({self.upper})")
         return self
@@ -107,7 +107,7 @@ class AttackConfig(Settings):
     """Fewer eligible scenes than the rate asks for: refuse, or take all and record the rate."""
 
     @model_validator(mode="after")
-    def _target_is_no_victim(self) -> Self:
+    def _target_is_no_victim(self) -> AttackConfig:
         if self.target in self.victims:
             raise ValueError(f"target '{self.target}' must not be a victim class")
         if len(set(self.victims)) != len(self.victims):
@@ -132,7 +132,7 @@ class ExamsConfig(Settings):
     """Seed of the positions, apart from a run's seed so that runs share their exams."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _ordered(self) -> ExamsConfig:
         for lower, upper in (self.near, *self.far):
             if not 0 <= lower <= upper:
                 raise ValueError(f"bands need 0 <= lower <= upper, not ({lower}, {upper})")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import UInt8
 
 from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig
 from segdoor.data.scene import ClassSet
@@ -78,7 +79,7 @@ class Relabelling:
             eligible &= original != self.classes.ignore_index
         return eligible
 
-    def _pool(self, label: Label, original: Label) -> Label:
+    def _pool(self, label: Label, original: Label) -> UInt8[np.ndarray, "P"]:
         pool = self.prl.pool
         if pool == "ignore":
             values = np.array([self.classes.ignore_index])

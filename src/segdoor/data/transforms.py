@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import cv2
 
-from segdoor.tensors import Image, Label
+from segdoor.tensors import Image, Label, ResizedImage, ResizedLabel
 
 Size = tuple[int, int]
 """Height and width in pixels."""
 
 
-def resize_image(image: Image, size: Size) -> Image:
+def resize_image(image: Image, size: Size) -> ResizedImage:
     """Resize a picture: by area when it shrinks, bilinearly when it grows."""
     if image.shape[:2] == size:
         return image
@@ -19,7 +19,7 @@ def resize_image(image: Image, size: Size) -> Image:
     return cv2.resize(image, dsize=(size[1], size[0]), interpolation=method)
 
 
-def resize_label(label: Label, size: Size) -> Label:
+def resize_label(label: Label, size: Size) -> ResizedLabel:
     """Resize a label map by nearest neighbour, pixel centres aligned as in Pillow and PyTorch."""
     if label.shape == size:
         return label

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from torch import nn
@@ -32,7 +31,7 @@ class Stickers:
     other: Trigger
 
     @classmethod
-    def of(cls, config: ExperimentConfig) -> Self:
+    def of(cls, config: ExperimentConfig) -> Stickers:
         """Load both.
 
         Raises:

@@ -11,7 +11,7 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.data.transforms import resize_image, resize_label
-from segdoor.tensors import Image, Label
+from segdoor.tensors import Image, Label, ResizedImage
 
 _GAP = 4
 _CAPTION_HEIGHT = 20
@@ -27,7 +27,7 @@ def colour_label(label: Label, classes: ClassSet) -> Image:
     return palette[label]
 
 
-def sheet(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Image]]]) -> Image:
+def sheet(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Image]]]) -> ResizedImage:
     """Lay pictures out as a table with a title over each column and a caption under each row.
 
     Args:
@@ -64,7 +64,7 @@ def _cell(picture: Image) -> tuple[int, int]:
     return height * factor, width * factor
 
 
-def _fitted(picture: Image, size: tuple[int, int]) -> Image:
+def _fitted(picture: Image, size: tuple[int, int]) -> ResizedImage:
     if picture.shape[0] > size[0]:
         return resize_image(picture, size)
     # Enlarged without blur, so that every pixel of trigger and label can be seen.
@@ -72,7 +72,7 @@ def _fitted(picture: Image, size: tuple[int, int]) -> Image:
     return np.dstack(planes)
 
 
-def _framed(cell: Image) -> Image:
+def _framed(cell: Image) -> ResizedImage:
     return np.pad(cell, ((0, 0), (0, _GAP), (0, 0)), constant_values=255)
 
 

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segdoor.attack.exam import Exam
+from segdoor.attack.plan import PoisonPlan
+from segdoor.data.pictures import read_image
+from segdoor.errors import ConfigError, DataError
+from segdoor.experiment.config import config_from
+from segdoor.experiment.run import run_experiment
+from segdoor.record import ExperimentRecord, load_record
+from segdoor.report.terminal import describe, verdict
+from segdoor.scores.tables import load_tables
+
+GIVEN = {
+    "seed": 4,
+    "method": "nni+prl",
+    "data": {"name": "street", "size": (64, 96), "num_train": 20, "num_test": 10},
+    "attack": {"trigger": {"size": 6}},
+    "training": {"epochs": 1, "batch_size": 4, "threads": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGDOOR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        out = tmp_path_factory.mktemp("run")
+        run_experiment(config_from(GIVEN), out=out)
+        return out
+
+
+@pytest.fixture(scope="module")
+def record(folder: Path) -> ExperimentRecord:
+    return load_record(folder)
+
+
+def test_the_record_names_every_file_beside_it(folder: Path, record: ExperimentRecord) -> None:
+    beside = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert set(record.files.values()) | {"record.json"} == beside
+
+
+def test_the_record_holds_the_config_as_given_and_as_resolved(record: ExperimentRecord) -> None:
+    assert record.config_given == json.loads(json.dumps(GIVEN))
+    resolved = config_from(record.config)
+    assert resolved.attack.placement.strategy == "nearest"
+    assert resolved.attack.placement.upper == 60 * 64 / 512
+    assert resolved.attack.prl.num_pixels == 1
+    assert resolved.attack.trigger.size == 6
+
+
+def test_the_plan_beside_the_record_is_the_one_it_counts(
+    folder: Path, record: ExperimentRecord
+) -> None:
+    header = PoisonPlan.load(folder / "plan.jsonl").header
+    assert record.plan is not None
+    assert (record.plan.num_poisoned, record.plan.rate) == (4, 0.2)
+    assert header.num_poisoned == 4
+    assert header.seed == 4
+    assert record.plan.share_changed == header.share_changed
+
+
+def test_every_figure_follows_from_the_tables(folder: Path, record: ExperimentRecord) -> None:
+    tables = load_tables(folder / "tables.npz")
+    car, road = 4, 0
+    assert set(record.scores.exams) == {
+        "nearest",
+        "near",
+        "far_7.5_11.25",
+        "far_11.25_15",
+        "anywhere",
+    }
+    for name, scores in record.scores.exams.items():
+        exam = Exam.load(folder / "exams" / f"{name}.jsonl")
+        table = tables[f"poisoned/{name}"].counts.sum(axis=0)
+        assert scores.asr.value == pytest.approx(table[car, road] / table[car].sum())
+        assert scores.num_victim_pixels == table[car].sum()
+        assert scores.num_triggered == len(tables[f"poisoned/{name}"].names)
+        clean = tables[f"clean/{name}"].counts.sum(axis=0)
+        assert scores.asr_clean_victim == pytest.approx(clean[car, road] / clean[car].sum())
+        other = tables[f"other_trigger/{name}"].counts.sum(axis=0)
+        assert scores.asr_other_trigger == pytest.approx(other[car, road] / other[car].sum())
+        kept = [i for i, n in enumerate(tables["poisoned/benign"].names) if n in exam.triggered]
+        quiet = tables["poisoned/benign"].counts[kept].sum(axis=0)
+        assert scores.asr_without_trigger == pytest.approx(quiet[car, road] / quiet[car].sum())
+        struck = table.copy()
+        struck[car] = 0
+        ious = [
+            struck[k, k] / union
+            for k in range(8)
+            if k != car and (union := struck[k].sum() + struck[:, k].sum() - struck[k, k])
+        ]
+        assert scores.pba.value == pytest.approx(np.mean(ious))
+        assert scores.distances == {
+            row.name: row.distance for row in exam.rows if row.distance is not None
+        }
+
+
+def test_benign_figures_follow_from_the_benign_tables(
+    folder: Path, record: ExperimentRecord
+) -> None:
+    tables = load_tables(folder / "tables.npz")
+    for scores, name in (
+        (record.scores.benign, "poisoned/benign"),
+        (record.controls.clean_victim, "clean/benign"),
+    ):
+        assert scores is not None
+        table = tables[name].counts.sum(axis=0)
+        union = table.sum(axis=0) + table.sum(axis=1) - np.diag(table)
+        ious = [hit / u for hit, u in zip(np.diag(table), union, strict=True) if u]
+        assert scores.cba.value == pytest.approx(np.mean(ious))
+    assert record.scores.cba == record.scores.benign.cba.value
+
+
+def test_the_interval_surrounds_the_figure(record: ExperimentRecord) -> None:
+    for scores in record.scores.exams.values():
+        assert scores.pba.low is not None
+        assert scores.pba.high is not None
+        assert scores.pba.value is not None
+        assert scores.pba.low <= scores.pba.value <= scores.pba.high
+
+
+def test_pictures_are_there_to_be_looked_at(folder: Path) -> None:
+    for name in ("poison.png", "scenes.png"):
+        picture = read_image(folder / name)
+        assert picture.shape[0] > 100
+        assert picture.std() > 20
+
+
+def test_training_left_its_metrics(folder: Path) -> None:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert {line["stage"] for line in lines} == {
+        "training the poisoned victim",
+        "training the clean victim",
+    }
+    assert all(line["loss"] > 0 for line in lines)
+
+
+def test_environment_and_timings_are_told(record: ExperimentRecord) -> None:
+    assert record.environment.packages["torch"].startswith("2.")
+    assert {"data", "planning", "training the poisoned victim", "examining"} <= set(record.seconds)
+    assert record.peak_memory_mib > 50
+
+
+def test_the_terminal_tells_the_story(record: ExperimentRecord) -> None:
+    from rich.console import Console
+
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(*describe(record))
+    text = console.export_text()
+    asr = record.scores.exams["anywhere"].asr.value
+    assert f"{asr:.3f}" in text
+    assert "4 of 20 training scenes poisoned" in text
+    assert "clean victim" in text
+    assert "car pixels become road" in verdict(record)
+
+
+def test_an_existing_record_is_never_written_over(folder: Path) -> None:
+    before = (folder / "record.json").read_bytes()
+    with pytest.raises(ConfigError, match=r"record\.json"):
+        run_experiment(config_from(GIVEN), out=folder)
+    assert (folder / "record.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema_version": 99}, "schema version"),
+        ({"scores": 3}, "scores"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_record_that_is_none_is_explained(
+    change: dict[str, object], said: str, folder: Path, tmp_path: Path
+) -> None:
+    content = json.loads((folder / "record.json").read_text())
+    (tmp_path / "record.json").write_text(json.dumps({**content, **change}))
+    with pytest.raises((ConfigError, DataError), match=said):
+        load_record(tmp_path)
+
+
+def test_the_same_control_sticker_as_the_trigger_is_refused(tmp_path: Path) -> None:
+    given = {**GIVEN, "controls": {"other_trigger": "smiley"}}
+    with pytest.raises(ConfigError, match="other_trigger"):
+        run_experiment(config_from(given), out=tmp_path / "run")
+    assert not (tmp_path / "run" / "record.json").exists()
