@@ -65,11 +65,8 @@ class PlanHeader(Settings):
     """Pixels of the data set that are not ignored."""
     num_changed_pixels: int
     """Pixels whose label changes."""
-
-    @property
-    def share_changed(self) -> float:
-        """Return the share of labels changed."""
-        return self.num_changed_pixels / max(1, self.num_labelled_pixels)
+    share_changed: float
+    """Share of labels changed: changed pixels / pixels that are not ignored."""
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,7 @@ class _Planner:
 
     def _header(self, rows: list[PlanRow], num_with_victims: int) -> PlanHeader:
         num_poisoned = sum(row.poisoned for row in rows)
+        num_changed = sum(row.changed_pixels for row in rows)
         return PlanHeader(
             data_digest=self.dataset.digest,
             attack=self.config,
@@ -155,5 +156,6 @@ class _Planner:
             num_poisoned=num_poisoned,
             rate=num_poisoned / len(self.dataset),
             num_labelled_pixels=self.num_labelled_pixels,
-            num_changed_pixels=sum(row.changed_pixels for row in rows),
+            num_changed_pixels=num_changed,
+            share_changed=num_changed / max(1, self.num_labelled_pixels),
         )

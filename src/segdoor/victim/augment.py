@@ -2,7 +2,7 @@
 
 Scaling, rotation, mirroring and cropping are one affine map from output to input pixels, so every
 scene is interpolated once, not three times.
-Deviation 1: semseg resamples once for each step and so blurs a little more; it also cuts away what
+Deviation 6: semseg resamples once for each step and so blurs a little more; it also cuts away what
 a rotation turns out of the frame, which here can reappear where the crop is larger than the scene.
 """
 

@@ -1,0 +1,397 @@
+"""Write the reference pages from the code: ``python docs/generate.py``."""
+# ruff: noqa: INP001 - a script beside the pages, not a package
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, Union, cast, get_args, get_origin
+
+import yaml
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic.fields import FieldInfo
+
+from segdoor.cli.app import make_app
+from segdoor.experiment.config import ExperimentConfig, Method, Preset, Reading, config_from
+from segdoor.experiment.fidelity import EXCEPTIONS, resolve
+from segdoor.record import ExperimentRecord
+from segdoor.settings import Settings
+
+HERE = Path(__file__).parent
+PAPER_SIZE = (512, 1024)
+SIZES = ((128, 256), (180, 240), (360, 480), PAPER_SIZE)
+VERBS = ("poison", "train", "examine", "run")
+Flat = dict[str, object]
+Row = tuple[str, FieldInfo]
+
+RECORD_TEXT = """\
+# The record
+
+`segdoor run`, `segdoor examine` and `segdoor demo` leave a `record.json`: what was asked, what
+was done and what came out. It needs nothing else to be read: it names the classes and their
+colours, holds every setting as given and as resolved, the versions it was made with, and every
+figure beside its controls. What the figures mean is explained in [method.md](method.md).
+
+## Reading it
+
+In Python; the first lines make a record within seconds, from so little training that its figures
+mean nothing:
+
+```python
+from pathlib import Path
+
+from segdoor import ExperimentConfig, run_experiment
+from segdoor.record import load_record
+
+tiny = ExperimentConfig.model_validate(
+    {
+        "data": {"num_train": 8, "num_test": 4, "size": (64, 96)},
+        "training": {"epochs": 1, "batch_size": 4, "threads": 1},
+    }
+)
+run_experiment(tiny, out=Path("runs/tiny"))
+
+record = load_record(Path("runs/tiny"))
+for name, exam in record.scores.exams.items():
+    print(name, exam.asr.value, exam.asr_without_trigger, exam.asr_clean_victim)
+```
+
+`segdoor show runs/tiny` prints the tables on the command line, and
+`segdoor show runs/tiny --json` the record itself. With jq:
+
+```sh
+jq '.scores.cba' runs/tiny/record.json
+jq '.scores.exams | map_values(.asr.value)' runs/tiny/record.json
+jq -r '.data.classes[].name' runs/tiny/record.json
+```
+
+## Files beside it
+
+The key `files` names those that a run left, by what they hold. All are written under a temporary
+name and then renamed, so half a file is never seen.
+
+| file | holds |
+|---|---|
+| `plan.jsonl` | the poison plan: a header, then one line a changed scene |
+| `poison.png` | the first poisoned scenes, before and after |
+| `exams/NAME.jsonl` | where the trigger sits in every test scene |
+| `tables.npz` | one table of pixel counts (true class x predicted class) a scene, for every test |
+| `metrics.jsonl` | loss and learning rate of every tenth step of training |
+| `scenes.png` | predictions without and with trigger |
+| `poisoned.safetensors`, `clean.safetensors` | the weights of the two victims |
+
+`segdoor examine` does not poison or train, so it leaves exams, tables and pictures only, and
+`plan` and `method` are null in its record.
+
+Every metric can be computed again, or a new one for the first time, from `tables.npz`:
+
+```python
+from segdoor.scores.metrics import clean_benign_accuracy
+from segdoor.scores.tables import load_tables
+
+tables = load_tables(Path("runs/tiny/tables.npz"))
+again = clean_benign_accuracy(tables["poisoned/benign"].total())
+assert again == record.scores.cba
+```
+
+The sets are called `poisoned/EXAM`, `clean/EXAM` (the clean victim) and `other_trigger/EXAM` (the
+poisoned victim with another sticker); `benign` is the exam without trigger.
+
+## Versions
+
+`schema_version` counts the layouts of the file. A reader accepts its own version and older ones,
+and refuses a newer one. Unknown keys are refused, so that a misspelt one is noticed. A share of
+nothing is null, never NaN: the file is strict JSON.
+
+## Every key
+
+`[]` stands for every entry of a list, `NAME` for a key that the run chooses (the name of an exam,
+a scene, a stage, a package or a file's content).
+"""
+
+CONFIGURATION_TEXT = """\
+# Settings
+
+Every setting has one name. In a YAML file it is a path of keys, on the command line an option:
+`attack.rate` is
+
+```yaml
+attack:
+  rate: 0.1
+```
+
+in the file and `--attack.rate 0.1` as an option. Options win over the file, and whatever is given
+wins over everything that [follows](#what-follows-from-what). On and off are
+`--attack.rules.on_victim` and `--attack.rules.no-on_victim`; a list of names is given by
+repeating the option (`--attack.victims car --attack.victims person`), numbers by writing them one
+after another (`--data.size 180 240`). A misspelt key or option is an error that names the nearest
+one. YAML is read as plain data: tags that would make objects are refused.
+
+One file can serve all verbs; each reads the settings it needs:
+
+```yaml
+# camvid.yaml
+title: CamVid, nearest neighbour injection
+seed: 1
+method: nni
+data:
+  name: camvid
+  root: camvid
+  size: [180, 240]
+attack:
+  rate: 0.1
+  victims: [car]
+  target: road
+  trigger:
+    name: blossom
+exams:
+  far: [[20, 30], [30, 40]]
+training:
+  epochs: 40
+  batch_size: 16
+```
+
+```sh
+segdoor poison camvid.yaml --out plans/one
+segdoor run camvid.yaml --seed 2 --out runs/two
+```
+
+Beside the settings there are options that only say what to do with them: `--out` (a folder that
+must not hold results yet), `--json`, `--plan` of `train`, and two short forms, `--victim` for
+`network.name` and `--weights` for `network.weights`.
+"""
+
+FOLLOWS_TEXT = """\
+## What follows from what
+
+Settings that you do not give are taken from these layers; a later one wins:
+
+1. the defaults in the tables below;
+2. `preset`: the recipe of training (and with `voc` the paper's lengths on VOC);
+3. the size of the scenes: trigger and bands;
+4. `reading`: in `official`, what the authors' code does where it differs from the paper's text;
+5. `method`: where triggers go and whether pixels are relabelled;
+6. what you give, in a file or as options.
+
+The record holds the result of all this under `config`, and what you gave under `config_given`.
+
+### Sizes
+
+The paper's lengths belong to Cityscapes at 512 x 1024 pixels: a trigger of 55 x 55 and bands that
+end at 60, 90 and 120 pixels. For other sizes the bands are scaled with the height, the trigger so
+that it covers the same share of the image, and Q, the pixels that PRL relabels in a scene, with
+the area. With the preset `voc` lengths and Q are the paper's own for VOC, whatever the size. In
+the reading `official` an even trigger size is raised by one.
+"""
+
+READING_TEXT = """\
+### The two readings
+
+What differs for method `nni+prl` and network `pspnet` on scenes of 512 x 1024 pixels:
+"""
+
+EXCEPTIONS_TEXT = """\
+Two things the authors' code does are bugs and never reproduced; a record in the reading
+`official` says so under `exceptions`:
+"""
+
+
+def main() -> None:
+    """Write all generated pages beside this file."""
+    for name, text in pages().items():
+        (HERE / name).write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[str, str]:
+    """Return the generated pages by file name."""
+    return {"record.md": record_page(), "configuration.md": configuration_page()}
+
+
+def record_page() -> str:
+    """Return the page about the record."""
+    rows = [
+        (f"`{key}`", kind(field.annotation), meaning(field))
+        for key, field in fields_of(ExperimentRecord, "", branches=True)
+    ]
+    return f"{RECORD_TEXT}\n{grid(('key', 'type', 'meaning'), rows)}"
+
+
+def configuration_page() -> str:
+    """Return the page about the settings."""
+    parts = [
+        CONFIGURATION_TEXT,
+        FOLLOWS_TEXT,
+        comparison([(f"{h} x {w}", resolved((h, w), method="prl")) for h, w in SIZES]),
+        "### Methods\n\nOn scenes of 512 x 1024 pixels:\n",
+        comparison(
+            [(f"{m}, {r}", method_of(m, r)) for r in get_args(Reading) for m in get_args(Method)]
+        ),
+        "### Presets\n\nWith method `prl` on scenes of 512 x 1024 pixels:\n",
+        comparison([(p, resolved(PAPER_SIZE, preset=p, method="prl")) for p in get_args(Preset)]),
+        READING_TEXT,
+        comparison([(r, reading_of(r)) for r in get_args(Reading)]),
+        EXCEPTIONS_TEXT,
+        "".join(f"- {exception}\n" for exception in EXCEPTIONS["official"]),
+        "## Every setting\n",
+        *sections(),
+    ]
+    return "\n".join(parts)
+
+
+def sections() -> Iterator[str]:
+    """Yield a heading and a table for each section of the settings."""
+    defaults = flat(ExperimentConfig().model_dump(mode="json"))
+    names = [name for name, field in ExperimentConfig.model_fields.items() if not nested(field)]
+    groups = {"": names, **{n: [n] for n in ExperimentConfig.model_fields if n not in names}}
+    for group, members in groups.items():
+        rows = [
+            (
+                f"`{key}`",
+                kind(field.annotation) + bounds(field),
+                code(defaults[key]),
+                meaning(field),
+            )
+            for key, field in fields_of(ExperimentConfig, "")
+            if key.split(".")[0] in members
+        ]
+        title = f"### `{group}`" if group else "### At the top"
+        verbs = ", ".join(f"`{verb}`" for verb in VERBS if takes(verb, rows[0][0]))
+        yield f"{title}\n\nOptions of {verbs}.\n"
+        yield grid(("setting", "values", "default", "meaning"), rows)
+
+
+def takes(verb: str, key: str) -> bool:
+    """Tell whether a verb has an option for a setting."""
+    app = make_app()
+    arguments = app[verb].assemble_argument_collection(default_parameter=app.default_parameter)
+    return any(f"--{key.strip('`')}" in argument.names for argument in arguments)
+
+
+def resolved(size: tuple[int, int], **given: object) -> Flat:
+    """Return every setting that a few given ones lead to on scenes of a size."""
+    return flat(resolve(config_from(given), size).model_dump(mode="json"))
+
+
+def reading_of(reading: str) -> Flat:
+    """Return every setting of a reading, the paper's fullest method and network given."""
+    network = {"name": "pspnet"}
+    return resolved(PAPER_SIZE, reading=reading, method="nni+prl", network=network)
+
+
+def method_of(method: str, reading: str) -> Flat:
+    """Return the settings that make up a method."""
+    found = resolved(PAPER_SIZE, method=method, reading=reading)
+    return {key: found[key] for key in ("attack.placement.strategy", "attack.prl.num_pixels")}
+
+
+def comparison(columns: Sequence[tuple[str, Mapping[str, object]]]) -> str:
+    """Return a table of the settings that are not the same in all columns."""
+    keys = [key for key in columns[0][1] if len({repr(column[key]) for _, column in columns}) > 1]
+    # What a choice is called is no consequence of it.
+    keys = [key for key in keys if "." in key]
+    if len(columns) > len(keys):
+        rows = [(name, *(code(column[key]) for key in keys)) for name, column in columns]
+        return grid(("", *(f"`{key}`" for key in keys)), rows)
+    rows = [(f"`{key}`", *(code(column[key]) for _, column in columns)) for key in keys]
+    return grid(("setting", *(name for name, _ in columns)), rows)
+
+
+def flat(tree: Mapping[str, object], prefix: str = "") -> Flat:
+    """Return a tree of settings as dotted keys."""
+    leaves: Flat = {}
+    for name, value in tree.items():
+        inner = isinstance(value, Mapping) and value
+        branch = cast("Mapping[str, object]", value)
+        leaves |= flat(branch, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
+    return leaves
+
+
+def fields_of(model: type[Settings], prefix: str, *, branches: bool = False) -> Iterator[Row]:
+    """Yield the leaves of a tree of models with their dotted keys, and its branches if asked."""
+    for name, field in model.model_fields.items():
+        inner, mark = inside(field.annotation)
+        if inner is None or branches:
+            yield prefix + name, field
+        if inner is not None:
+            yield from fields_of(inner, f"{prefix}{name}{mark}.", branches=branches)
+
+
+def nested(field: FieldInfo) -> bool:
+    """Tell whether a field is a section of its own."""
+    return inside(field.annotation)[0] is not None
+
+
+def inside(annotation: object) -> tuple[type[Settings] | None, str]:
+    """Return the model that an annotation holds, and what stands for its entries in a key."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return annotation, ""
+    marks = {tuple: "[]", dict: ".NAME"}
+    for part in get_args(annotation):
+        found, mark = inside(part)
+        if found:
+            return found, marks.get(cast("type", get_origin(annotation)), mark)
+    return None, ""
+
+
+def kind(annotation: object) -> str:
+    """Return a type in plain words."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is None:
+        return plain_kind(annotation)
+    if origin is Literal:
+        return ", ".join(code(part) for part in parts)
+    if origin in (Union, types.UnionType):
+        return " or ".join(kind(part) for part in parts)
+    if origin is dict:
+        return f"{kind(parts[1])} by name"
+    if origin is tuple:
+        return (
+            f"list of {kind(parts[0])}" if parts[-1] is ... else f"{len(parts)} x {kind(parts[0])}"
+        )
+    return kind(parts[0])
+
+
+def plain_kind(annotation: object) -> str:
+    """Return a type without parameters in plain words."""
+    words: dict[object, str] = {
+        str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path",
+        object: "anything", type(None): "null",
+    }  # fmt: skip
+    return words.get(annotation, "object")
+
+
+def bounds(field: FieldInfo) -> str:
+    """Return the bounds of a number in words, or nothing."""
+    signs: dict[type, tuple[str, str]] = {
+        Ge: ("ge", ">="), Gt: ("gt", ">"), Le: ("le", "<="), Lt: ("lt", "<"),
+    }  # fmt: skip
+    found = [
+        f"{sign} {getattr(rule, attribute):g}"
+        for rule in field.metadata
+        for known, (attribute, sign) in signs.items()
+        if isinstance(rule, known)
+    ]
+    return f", {' and '.join(found)}" if found else ""
+
+
+def meaning(field: FieldInfo) -> str:
+    """Return a field's description as one line that a table can hold."""
+    assert field.description, field
+    return " ".join(field.description.split()).replace("|", "\\|").replace("``", "`")
+
+
+def code(value: object) -> str:
+    """Return a value as YAML would have it."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000)
+    return f"`{text.removesuffix(chr(10)).removesuffix(chr(10) + '...')}`"
+
+
+def grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

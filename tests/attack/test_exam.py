@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segdoor.attack.config import ExamsConfig, TriggerConfig
+from segdoor.attack.exam import Exam, plan_exams, triggered
+from segdoor.attack.trigger import Trigger, load_trigger
+from segdoor.data.scene import SceneDataset
+from segdoor.errors import ConfigError, DataError, SegdoorError
+from strategies import (
+    CAR,
+    IGNORED,
+    ROAD,
+    SKY,
+    TREE,
+    MemoryDataset,
+    blocky_label,
+    dataset_of,
+    scene_of,
+)
+
+SIZE = (3, 3)
+NEAR, FAR = (0.0, 8.0), ((8.0, 12.0), (12.0, 16.0))
+
+
+def street() -> MemoryDataset:
+    """Six scenes with victims, two without, two with victims and no room."""
+    labels = [blocky_label(seed, (20, 24), (ROAD, ROAD, ROAD, CAR, TREE)) for seed in range(6)]
+    labels += [np.full((20, 24), TREE, np.uint8), np.full((18, 22), ROAD, np.uint8)]
+    crowded = np.full((20, 24), IGNORED, np.uint8)
+    crowded[5, 5] = CAR
+    return dataset_of([*labels, crowded, np.full((4, 4), CAR, np.uint8)])
+
+
+def exams_of(
+    dataset: MemoryDataset, size: tuple[int, int] = SIZE, **config: Any
+) -> dict[str, Exam]:
+    settings_ = ExamsConfig.model_validate({"near": NEAR, "far": FAR, **config})
+    planned = plan_exams(dataset, settings_, victims=("car",), trigger_size=size)
+    return {exam.name: exam for exam in planned}
+
+
+def sticker(size: int = 3, name: str = "checkerboard") -> Trigger:
+    return load_trigger(TriggerConfig(name=name, size=size))
+
+
+def distance_by_hand(label: np.ndarray, row: int, column: int) -> float:
+    rows, columns = np.nonzero(label == CAR)
+    return min(math.hypot(r - row, c - column) for r, c in zip(rows, columns, strict=True))
+
+
+def eligible_by_hand(label: np.ndarray, size: tuple[int, int]) -> list[tuple[int, int]]:
+    found = []
+    for top in range(label.shape[0] - size[0] + 1):
+        for left in range(label.shape[1] - size[1] + 1):
+            under = set(label[top : top + size[0], left : left + size[1]].flat)
+            if len(under) == 1 and not under & {CAR, IGNORED}:
+                found.append((top + (size[0] - 1) // 2, left + (size[1] - 1) // 2))
+    return found
+
+
+def test_there_is_an_exam_for_nearest_near_each_far_band_and_anywhere() -> None:
+    assert list(exams_of(street())) == ["nearest", "near", "far_8_12", "far_12_16", "anywhere"]
+
+
+@pytest.mark.parametrize("name", ["nearest", "near", "far_8_12", "far_12_16", "anywhere"])
+def test_counts_agree_with_a_recount_from_labels_and_rows(name: str) -> None:
+    dataset = street()
+    exam = exams_of(dataset)[name]
+    shows = {scene.name: bool((scene.label == CAR).any()) for scene in dataset.scenes}
+    header = exam.header
+    assert header.num_scenes == 10
+    assert header.num_with_victims == sum(shows.values()) == 8
+    assert header.num_triggered == len(exam.triggered)
+    carrying = [name for name in shows if shows[name] and name in exam.triggered]
+    assert header.num_triggered_with_victims == len(carrying)
+    assert header.num_without_room == len(exam.without_room)
+    assert set(exam.without_room) == {n for n in shows if shows[n] and n not in exam.triggered}
+    assert [row.name for row in exam.rows] == list(dataset.names)
+    assert {row.name: row.has_victims for row in exam.rows} == shows
+    assert {"scene_008", "scene_009"} <= set(exam.without_room)
+    assert {"scene_006", "scene_007"} <= set(exam.triggered)
+
+
+@pytest.mark.parametrize(
+    ("name", "lower", "upper"),
+    [("nearest", *NEAR), ("near", *NEAR), ("far_8_12", *FAR[0]), ("far_12_16", *FAR[1])],
+)
+@pytest.mark.parametrize("size", [(3, 3), (2, 4), (1, 1), (4, 4)])
+def test_triggers_lie_in_their_band_and_without_room_means_no_such_position(
+    name: str, lower: float, upper: float, size: tuple[int, int]
+) -> None:
+    dataset = street()
+    exam = exams_of(dataset, size)[name]
+    for row, scene in zip(exam.rows, dataset.scenes, strict=True):
+        if not row.has_victims:
+            continue
+        distances = {p: distance_by_hand(scene.label, *p) for p in eligible_by_hand(scene.label, size)}
+        within = {p: d for p, d in distances.items() if lower <= d <= upper}
+        if row.box is None:
+            assert not within
+            assert row.distance is None
+            continue
+        top, left, height, width = row.box
+        assert (height, width) == size
+        centre = top + (height - 1) // 2, left + (width - 1) // 2
+        assert centre in within
+        assert row.distance == pytest.approx(within[centre])
+        if name == "nearest":
+            assert row.distance <= min(within.values()) + 1e-9
+
+
+def test_scenes_without_victims_carry_a_trigger_at_no_distance() -> None:
+    for exam in exams_of(street()).values():
+        for name in ("scene_006", "scene_007"):
+            assert exam.triggered[name].distance is None
+            assert not exam.triggered[name].has_victims
+
+
+def test_positions_are_shared_by_triggers_of_one_size() -> None:
+    dataset = street()
+    for exam in exams_of(dataset).values():
+        first = triggered(dataset, exam, sticker(name="checkerboard"))
+        second = triggered(dataset, exam, sticker(name="bullseye"))
+        assert tuple(first.names) == tuple(second.names)
+        for index in range(len(first)):
+            box = exam.triggered[first[index].name].box
+            assert box is not None
+            differs = (first[index].image != second[index].image).any(axis=2)
+            rows, columns = np.nonzero(differs)
+            assert rows.size > 0
+            assert rows.min() >= box[0]
+            assert rows.max() < box[0] + box[2]
+            assert columns.min() >= box[1]
+            assert columns.max() < box[1] + box[3]
+
+
+def test_triggered_scenes_keep_their_labels_and_all_pixels_outside_the_box() -> None:
+    dataset = street()
+    before = dataset.digest
+    trigger = sticker()
+    for exam in exams_of(dataset).values():
+        stamped = triggered(dataset, exam, trigger)
+        assert isinstance(stamped, SceneDataset)
+        assert len(stamped) == len(stamped.names) == exam.header.num_triggered
+        for index in range(len(stamped)):
+            scene = stamped[index]
+            honest = dataset[dataset.names.index(scene.name)]
+            assert scene.name == stamped.names[index]
+            assert np.array_equal(scene.label, honest.label)
+            assert np.array_equal(stamped.label(index), honest.label)
+            top, left, height, width = exam.triggered[scene.name].box or (0, 0, 0, 0)
+            inside = np.zeros(honest.label.shape, bool)
+            inside[top : top + height, left : left + width] = True
+            assert np.array_equal(scene.image[~inside], honest.image[~inside])
+            under = scene.image[top : top + height, left : left + width]
+            assert np.array_equal(under, trigger.rgba[..., :3])
+    assert dataset.digest == before
+
+
+def test_exams_do_not_depend_on_the_order_of_scenes() -> None:
+    dataset = street()
+    order = np.random.default_rng(4).permutation(len(dataset))
+    shuffled = MemoryDataset([dataset[index] for index in order])
+    for name, exam in exams_of(dataset).items():
+        other = exams_of(shuffled)[name]
+        assert {row.name: row for row in other.rows} == {row.name: row for row in exam.rows}
+
+
+def test_a_scenes_position_does_not_depend_on_its_neighbours() -> None:
+    dataset = street()
+    part = MemoryDataset(dataset.scenes[2:7])
+    for name, exam in exams_of(dataset).items():
+        for row in exams_of(part)[name].rows:
+            assert row in exam.rows
+
+
+def test_an_exam_does_not_depend_on_the_other_bands() -> None:
+    dataset = street()
+    first, second = exams_of(dataset), exams_of(dataset, far=(FAR[1],))
+    for name in ("nearest", "near", "far_12_16", "anywhere"):
+        assert first[name].rows == second[name].rows
+
+
+def test_seeds_move_the_triggers_but_not_the_distance_of_the_nearest() -> None:
+    dataset = street()
+    first, second = exams_of(dataset, seed=0), exams_of(dataset, seed=1)
+    assert first["near"].rows != second["near"].rows
+    distances = [[row.distance for row in e["nearest"].rows] for e in (first, second)]
+    assert distances[0] == distances[1]
+
+
+def test_the_same_settings_give_the_same_exams() -> None:
+    assert exams_of(street()) == exams_of(street())
+
+
+def test_only_scenes_with_victims_on_request() -> None:
+    dataset = street()
+    for exam in exams_of(dataset, scope="with_victims").values():
+        assert [row.name for row in exam.rows] == [dataset.names[i] for i in (0, 1, 2, 3, 4, 5, 8, 9)]
+        assert exam.header.num_scenes == 10
+        assert exam.header.num_with_victims == 8
+        stamped = triggered(dataset, exam, sticker())
+        assert not {"scene_006", "scene_007"} & set(stamped.names)
+
+
+def test_rules_of_the_exams_are_followed() -> None:
+    dataset = street()
+    strict = {"distance": "chebyshev", "lower_included": False}
+    for row in exams_of(dataset, rules=strict)["far_8_12"].rows:
+        if row.distance is not None:
+            assert row.distance in (9, 10, 11, 12)
+    margin = {"margin": {"vertical": 7, "horizontal": 8, "unit": "pixels"}}
+    for exam in exams_of(dataset, rules=margin).values():
+        for row in exam.triggered.values():
+            top, left, _, _ = row.box or (0, 0, 0, 0)
+            assert 7 <= top + 1 < 20 - 7
+            assert 8 <= left + 1 < 24 - 8
+
+
+def test_no_victim_in_any_test_scene_is_an_error() -> None:
+    dataset = dataset_of([np.full((9, 9), TREE, np.uint8)])
+    with pytest.raises(ConfigError, match="car"):
+        exams_of(dataset)
+
+
+def test_an_unknown_victim_is_refused_and_the_known_ones_are_listed() -> None:
+    with pytest.raises(ConfigError, match=r"road.*car.*tree"):
+        plan_exams(street(), ExamsConfig(), victims=("boat",), trigger_size=SIZE)
+
+
+def test_an_exam_refuses_another_data_set_and_another_size() -> None:
+    dataset = street()
+    exam = exams_of(dataset)["near"]
+    other = MemoryDataset([*dataset.scenes[:-1], scene_of(dataset[9].label, "scene_009", seed=99)])
+    with pytest.raises(DataError, match="near"):
+        triggered(other, exam, sticker())
+    with pytest.raises(DataError, match="3, 3"):
+        triggered(dataset, exam, sticker(size=4))
+
+
+def test_digests_tell_exam_and_sticker_apart() -> None:
+    dataset = street()
+    exams = exams_of(dataset)
+    digests = [triggered(dataset, exam, sticker()).digest for exam in exams.values()]
+    digests.append(triggered(dataset, exams["near"], sticker(name="bullseye")).digest)
+    assert len({dataset.digest, *digests}) == len(digests) + 1
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.integers(0, 9999), min_size=1, max_size=4, unique=True),
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.integers(0, 2**40),
+)
+def test_exam_to_file_to_exam_is_the_identity(
+    tmp_path_factory: pytest.TempPathFactory, seeds: list[int], size: tuple[int, int], seed: int
+) -> None:
+    labels = [blocky_label(number, (13, 17), (ROAD, CAR, SKY)) for number in seeds]
+    labels[0][0, 0] = CAR
+    folder = tmp_path_factory.mktemp("exam")
+    for name, exam in exams_of(dataset_of(labels), size, seed=seed).items():
+        exam.save(folder / name)
+        assert Exam.load(folder / name) == exam
+
+
+@pytest.mark.parametrize("bands", [{"far": ((12.0, math.inf),)}, {"near": (0.0, math.inf)}])
+def test_an_open_band_is_refused_or_survives_the_file(tmp_path: Path, bands: dict[str, Any]) -> None:
+    try:
+        exams = exams_of(street(), **bands)
+    except ValueError:
+        return
+    for name, exam in exams.items():
+        exam.save(tmp_path / name)
+        assert Exam.load(tmp_path / name) == exam
+
+
+@pytest.mark.parametrize(
+    "bands",
+    [
+        {"near": (5.0, 4.0)},
+        {"near": (-1.0, 4.0)},
+        {"far": ((9.0, 8.0),)},
+        {"near": (0.0, math.nan)},
+        {"far": ((math.nan, 4.0),)},
+    ],
+)
+def test_bands_out_of_order_are_refused(bands: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="lower <= upper"):
+        ExamsConfig.model_validate(bands)
+
+
+def test_bands_that_differ_get_exams_of_their_own() -> None:
+    bands = ((10.0, 1000.001), (10.0, 1000.002))
+    names = [name for name in exams_of(street(), far=bands) if name.startswith("far")]
+    assert len(names) == 2
+
+
+Damage = Callable[[list[str]], list[str]]
+
+
+def edited(line: str, **changes: Any) -> str:
+    return json.dumps({**json.loads(line), **changes})
+
+
+DAMAGES: dict[str, Damage] = {
+    "nothing left": lambda _: [],
+    "a repeated row": lambda ls: [*ls, ls[2]],
+    "a newer schema": lambda ls: [edited(ls[0], schema_version=2), *ls[1:]],
+    "another kind": lambda ls: [edited(ls[0], kind="poison-plan"), *ls[1:]],
+    "an unknown key": lambda ls: [ls[0], edited(ls[1], extra=1), *ls[2:]],
+    "a cut line": lambda ls: [*ls[:-1], ls[-1][:9]],
+    "a row lost at the end": lambda ls: ls[:-1],
+    "a row lost in between": lambda ls: [*ls[:2], *ls[3:]],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_exam_is_refused_in_words(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "near.jsonl"
+    exams_of(street())["near"].save(path)
+    lines = DAMAGES[damage](path.read_text(encoding="utf-8").splitlines())
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with pytest.raises(SegdoorError, match=r"near\.jsonl"):
+        Exam.load(path)

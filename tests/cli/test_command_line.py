@@ -1,0 +1,606 @@
+"""What a person meets at the command line: exit codes, messages, files and the steps of a run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from segdoor.cli.app import run_command_line
+from segdoor.record import ExperimentRecord, load_record
+
+TINY = ["--data.num_train", "16", "--data.num_test", "6", "--data.size", "64", "96"]
+QUICK = ["--training.epochs", "1", "--training.batch_size", "4", "--training.threads", "1"]
+VERBS = {
+    "demo": "whole story",
+    "poison": "Choose which training scenes to poison",
+    "train": "Train a victim",
+    "examine": "Examine a trained network",
+    "run": "Poison, train, examine and record",
+    "show": "Print the results of a run",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The last line of standard error, without the progress bars before it."""
+        return self.err.strip().splitlines()[-1]
+
+
+class Shell:
+    """Runs commands in process and hears what they say."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *words: object) -> Answer:
+        self._capsys.readouterr()
+        code = run_command_line([str(word) for word in words])
+        heard = self._capsys.readouterr()
+        assert "Traceback" not in heard.err
+        return Answer(code, heard.out, heard.err)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _place(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGDOOR_CACHE", str(cache))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(capsys)
+
+
+@pytest.fixture(scope="module")
+def finished(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the one tiny run that all tests of this module share."""
+    out = tmp_path_factory.mktemp("run") / "tiny"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGDOOR_CACHE", str(cache))
+        assert run_command_line(["run", *TINY, *QUICK, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def record(finished: Path) -> ExperimentRecord:
+    return load_record(finished)
+
+
+class TestHelp:
+    def test_without_words_the_verbs_are_shown(self, shell: Shell) -> None:
+        answer = shell()
+        assert answer.code == 0
+        assert all(verb in answer.out for verb in VERBS)
+
+    def test_the_version_is_shown(self, shell: Shell) -> None:
+        answer = shell("--version")
+        assert answer.code == 0
+        assert answer.out.strip()[0].isdigit()
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_every_verb_says_what_it_is_for(self, shell: Shell, verb: str) -> None:
+        answer = shell(verb, "--help")
+        assert answer.code == 0
+        assert VERBS[verb] in answer.out
+        assert answer.err == ""
+
+    def test_the_list_of_verbs_says_what_each_is_for(self, shell: Shell) -> None:
+        listed = " ".join(shell("--help").out.split())
+        assert all(purpose in listed for purpose in VERBS.values())
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong command, and the four parts of the complaint about it."""
+
+    words: str
+    culprit: str
+    rule: str
+    value: str
+    remedy: str
+    code: int = 2
+    file: str = ""
+
+
+SMALL = "--data.num_train 4 --data.num_test 2 --data.size 64 96"
+MISTAKES = {
+    "misspelt key": Mistake(
+        "poison given.yaml",
+        "given.yaml: attack.rat",
+        "not a known setting",
+        "rat",
+        "Did you mean 'rate'?",
+        file="attack: {rat: 0.1}",
+    ),
+    "misspelt section": Mistake(
+        "poison given.yaml",
+        "given.yaml: atack",
+        "not a known setting",
+        "atack",
+        "Did you mean 'attack'?",
+        file="atack: {rate: 0.1}",
+    ),
+    "value in file": Mistake(
+        "poison given.yaml",
+        "given.yaml: attack.rate",
+        "less than or equal to 1",
+        "2",
+        "Correct the value.",
+        file="attack: {rate: 2}",
+    ),
+    "value in option": Mistake(
+        "poison --attack.rate 2",
+        "--attack.rate",
+        "less than or equal to 1",
+        "2",
+        "Correct the value.",
+    ),
+    "text for a number": Mistake(
+        "poison --attack.rate much",
+        "--attack.rate",
+        "valid number",
+        "much",
+        "Correct the value.",
+    ),
+    "value at the top": Mistake(
+        "poison --seed -1",
+        "seed",
+        "greater than or equal to 0",
+        "-1",
+        "Correct the value.",
+    ),
+    "settings at odds": Mistake(
+        "poison --attack.target car",
+        "--attack",
+        "target 'car' must not be a victim class",
+        "car",
+        "Correct the value.",
+    ),
+    "no YAML": Mistake(
+        "poison given.yaml",
+        "given.yaml",
+        "must be plain YAML",
+        "line 1",
+        "Correct the file.",
+        file="attack: [1, 2",
+    ),
+    "tagged YAML": Mistake(
+        "poison given.yaml",
+        "given.yaml",
+        "must be plain YAML",
+        "os.system",
+        "Correct the file.",
+        file="title: !!python/object/apply:os.system ['touch owned']",
+    ),
+    "no mapping": Mistake(
+        "poison given.yaml",
+        "given.yaml",
+        "must hold settings by name",
+        "list",
+        "Write",
+        file="- attack",
+    ),
+    "missing file": Mistake(
+        "poison missing.yaml",
+        "missing.yaml",
+        "must be a readable YAML file",
+        "No such file",
+        "Check the path.",
+    ),
+    "folder for a file": Mistake(
+        "poison .",
+        ".",
+        "must be a readable YAML file",
+        "Is a directory",
+        "Check the path.",
+    ),
+    "data set": Mistake(
+        "poison --data.name voc",
+        "data.name",
+        "must be a known data set",
+        "voc",
+        "Known: street, camvid, folder.",
+    ),
+    "no root": Mistake(
+        "poison --data.name folder",
+        "data.root",
+        "must name the folder of 'folder'",
+        "",
+        "Set --data.root.",
+    ),
+    "missing list": Mistake(
+        "poison --data.name camvid --data.root nowhere",
+        "nowhere/train.txt",
+        "must be a readable text file",
+        "No such file",
+        "Check root and split.",
+    ),
+    "scene too small": Mistake(
+        "poison --data.size 16 64",
+        "street: height",
+        "must be at least 32",
+        "16",
+        "Raise height.",
+    ),
+    "class": Mistake(
+        f"poison {SMALL} --attack.victims carr",
+        "class",
+        "must be one of the data set's",
+        "carr",
+        "Known: road, sidewalk,",
+    ),
+    "trigger": Mistake(
+        f"poison {SMALL} --attack.trigger.name star",
+        "trigger.name",
+        "must be a built-in sticker",
+        "star",
+        "Known: windmill, bullseye,",
+    ),
+    "control sticker": Mistake(
+        f"run {SMALL} --controls.other_trigger star",
+        "controls.other_trigger",
+        "must be a built-in sticker",
+        "star",
+        "Known: windmill, bullseye,",
+    ),
+    "control equals trigger": Mistake(
+        f"run {SMALL} --attack.trigger.name blossom --controls.other_trigger blossom",
+        "controls.other_trigger",
+        "must differ from the trigger",
+        "blossom",
+        "Name another built-in sticker.",
+    ),
+    "rate out of reach": Mistake(
+        f"poison {SMALL} --attack.rate 1 --attack.victims person --attack.trigger.size 63",
+        "attack.rate",
+        "asks for 4 of 4 scenes",
+        "1",
+        "Lower the rate, or set attack.shortfall to all_available.",
+    ),
+    "no weights": Mistake(
+        "examine", "--weights", "must name the trained weights", "", "A network without"
+    ),
+    "missing weights": Mistake(
+        f"examine {SMALL} --weights none.safetensors",
+        "none.safetensors",
+        "do not exist",
+        "",
+        "Check the path.",
+    ),
+    "network": Mistake(
+        f"train {SMALL} --victim unet",
+        "network.name",
+        "must be a known network or package.module:factory",
+        "unet",
+        "Known: small, pspnet, deeplabv3.",
+    ),
+    "factory": Mistake(
+        f"train {SMALL} --victim no_such_module:build",
+        "network.name",
+        "must name an importable module and a factory in it",
+        "no_such_module:build",
+        "No module named 'no_such_module'",
+    ),
+    "missing plan": Mistake(
+        f"train {SMALL} --plan missing.jsonl",
+        "missing.jsonl",
+        "must be a readable text file",
+        "No such file",
+        "Check the path.",
+    ),
+    "missing run": Mistake(
+        "show nowhere", "nowhere", "must be a readable record", "No such file", "Name a run's"
+    ),
+    "device": Mistake(
+        f"train {SMALL} --training.device abacus",
+        "training.device",
+        "must be a device of this machine",
+        "abacus",
+        "Try 'auto' or 'cpu'.",
+        code=3,
+    ),
+    "file in the way": Mistake(
+        f"poison {SMALL} --out given.yaml",
+        "given.yaml/plan.jsonl",
+        "must be writable",
+        "File exists",
+        "Choose another folder",
+        code=3,
+        file="seed: 0",
+    ),
+}
+
+
+class TestMistakes:
+    @pytest.mark.parametrize("name", MISTAKES)
+    def test_the_complaint_names_culprit_rule_value_and_remedy(
+        self, shell: Shell, name: str
+    ) -> None:
+        mistake = MISTAKES[name]
+        Path("given.yaml").write_text(mistake.file, encoding="utf-8")
+        answer = shell(*mistake.words.split())
+        assert answer.code == mistake.code
+        assert answer.out == ""
+        message = answer.complaint
+        culprit, rule, _ = message.partition(mistake.rule)
+        assert rule, message
+        assert mistake.culprit in culprit
+        found = message.partition("(found: ")[2]
+        assert mistake.value in found
+        remedy = message.removesuffix(".").partition(". ")[2]
+        assert mistake.remedy.removesuffix(".") in remedy
+        assert not Path("owned").exists()
+
+    @pytest.mark.parametrize(
+        ("words", "culprit", "near"),
+        [
+            ("poison --attack.rat 0.1", "--attack.rat", "--attack.rate"),
+            ("run --seeed 1", "--seeed", "--seed"),
+            ("run --attack.placement.stratgy band", "stratgy", "--attack.placement.strategy"),
+            ("pioson", "pioson", "poison"),
+            ("run --method pnn", "--method", "nni"),
+        ],
+    )
+    def test_a_misspelt_word_suggests_the_near_one(
+        self, shell: Shell, words: str, culprit: str, near: str
+    ) -> None:
+        answer = shell(*words.split())
+        assert answer.code == 2
+        assert culprit in answer.complaint
+        assert f"Did you mean {near}" in answer.complaint.replace('"', "")
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "show",
+            "poison --data.size 64",
+            "poison given.yaml more",
+            "poison --plan x",
+            "train --json",
+        ],
+    )
+    def test_misuse_is_exit_code_2(self, shell: Shell, words: str) -> None:
+        Path("given.yaml").write_text("seed: 0", encoding="utf-8")
+        answer = shell(*words.split())
+        assert answer.code == 2
+        assert answer.complaint.startswith("segdoor: ")
+
+    @pytest.mark.parametrize("choice", ["none", "null"])
+    def test_none_is_no_reading(self, shell: Shell, choice: str) -> None:
+        answer = shell("poison", "--reading", choice, *SMALL.split())
+        assert answer.code == 2
+        assert "--reading" in answer.complaint
+
+    def test_deeply_nested_yaml_is_refused(self, shell: Shell) -> None:
+        Path("given.yaml").write_text("[" * 5000, encoding="utf-8")
+        answer = shell("poison", "given.yaml")
+        assert answer.code == 2
+        assert answer.complaint.startswith("segdoor: given.yaml: ")
+
+    def test_unreadable_bytes_are_refused(self, shell: Shell) -> None:
+        Path("given.yaml").write_bytes(b"\xff\xfe\x00")
+        answer = shell("poison", "given.yaml")
+        assert answer.code == 2
+        assert answer.complaint.startswith("segdoor: given.yaml: must be a readable YAML file")
+
+    def test_a_damaged_cache_is_no_traceback(
+        self, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SEGDOOR_CACHE", str(tmp_path / "packs"))
+        assert shell("poison", *SMALL.split(), "--out", "first").code == 0
+        (index,) = (tmp_path / "packs").glob("*/index.json")
+        index.write_text("{", encoding="utf-8")
+        answer = shell("poison", *SMALL.split(), "--out", "second")
+        assert answer.code == 2
+        assert "index.json" in answer.complaint
+
+    def test_a_cache_that_cannot_be_written_is_exit_code_3(
+        self, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "occupied").write_text("", encoding="utf-8")
+        monkeypatch.setenv("SEGDOOR_CACHE", str(tmp_path / "occupied"))
+        answer = shell("poison", *SMALL.split())
+        assert answer.code == 3
+        assert "SEGDOOR_CACHE" in answer.complaint
+
+
+class TestPoison:
+    def test_writes_plan_and_preview(self, shell: Shell) -> None:
+        words = ["--data.num_train", "12", "--data.num_test", "4", "--data.size", "64", "96"]
+        answer = shell("poison", *words, "--out", "plans")
+        assert answer.code == 0
+        assert "2 of 12 scenes poisoned" in answer.out
+        assert sorted(path.name for path in Path("plans").iterdir()) == ["plan.jsonl", "poison.png"]
+        header, *rows = map(json.loads, Path("plans/plan.jsonl").read_text().splitlines())
+        assert header["kind"] == "poison-plan"
+        assert header["num_poisoned"] == len(rows) == 2
+        assert Path("plans/poison.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_json_is_alone_on_standard_output(self, shell: Shell) -> None:
+        answer = shell("poison", *SMALL.split(), "--json", "--out", "plans")
+        header = json.loads(answer.out)
+        assert header["kind"] == "poison-plan"
+        assert header == json.loads(Path("plans/plan.jsonl").read_text().splitlines()[0])
+
+    def test_refuses_to_write_over_a_plan(self, shell: Shell) -> None:
+        assert shell("poison", *SMALL.split(), "--out", "plans").code == 0
+        before = Path("plans/plan.jsonl").read_bytes()
+        answer = shell("poison", *SMALL.split(), "--out", "plans", "--seed", "1")
+        assert answer.code == 2
+        assert "--out plans: must not hold a plan.jsonl yet" in answer.complaint
+        assert Path("plans/plan.jsonl").read_bytes() == before
+
+    def test_a_folder_named_like_markup_is_printed_as_it_is(self, shell: Shell) -> None:
+        answer = shell("poison", *SMALL.split(), "--out", "plans[/b]")
+        assert answer.code == 0
+        assert "plans[/b]" in answer.out
+
+    def test_file_and_options_merge_and_options_win(self, shell: Shell) -> None:
+        Path("given.yaml").write_text(
+            "seed: 5\n"
+            "data: {num_train: 8, num_test: 2, size: [64, 96]}\n"
+            "attack: {rate: 0.5, trigger: {name: smiley, opacity: 0.5}}\n",
+            encoding="utf-8",
+        )
+        words = ["--seed", "7", "--attack.rate", "0.25", "--attack.trigger.name", "blossom"]
+        header = json.loads(shell("poison", "given.yaml", *words, "--json").out)
+        assert header["seed"] == 7
+        assert header["num_scenes"] == 8
+        assert header["attack"]["rate"] == 0.25
+        assert header["attack"]["trigger"]["name"] == "blossom"
+        assert header["attack"]["trigger"]["opacity"] == 0.5
+
+    def test_an_option_set_to_the_default_wins_over_the_file(self, shell: Shell) -> None:
+        Path("given.yaml").write_text("attack: {rules: {single_class: false}}", encoding="utf-8")
+        words = ["--attack.rules.single_class", *SMALL.split(), "--json"]
+        header = json.loads(shell("poison", "given.yaml", *words).out)
+        assert header["attack"]["rules"]["single_class"] is True
+
+    def test_a_setting_of_another_verb_in_the_file_is_accepted(self, shell: Shell) -> None:
+        Path("given.yaml").write_text("training: {epochs: 3}", encoding="utf-8")
+        assert shell("poison", "given.yaml", *SMALL.split()).code == 0
+
+    def test_an_empty_file_changes_nothing(self, shell: Shell) -> None:
+        Path("given.yaml").write_text("", encoding="utf-8")
+        with_file = shell("poison", "given.yaml", *SMALL.split(), "--json", "--out", "a").out
+        assert with_file == shell("poison", *SMALL.split(), "--json", "--out", "b").out
+
+    def test_every_setting_can_be_given_as_an_option(self, shell: Shell) -> None:
+        words = ["--attack.victims", "car", "--attack.victims", "person"]
+        header = json.loads(shell("poison", *SMALL.split(), *words, "--json").out)
+        assert header["attack"]["victims"] == ["car", "person"]
+
+
+class TestRun:
+    def test_leaves_everything_that_the_record_names(
+        self, finished: Path, record: ExperimentRecord
+    ) -> None:
+        assert record.files
+        assert [f for f in record.files.values() if not (finished / f).is_file()] == []
+        assert record.plan is not None
+        assert record.plan.num_poisoned == 3
+        assert record.data.num_train == 16
+        assert record.data.first_size == (64, 96)
+
+    def test_show_prints_the_results(self, shell: Shell, finished: Path) -> None:
+        answer = shell("show", finished)
+        assert answer.code == 0
+        assert answer.err == ""
+        for word in ("Poisoned tests", "Benign test", "3 of 16 training scenes poisoned"):
+            assert word in answer.out
+
+    def test_show_can_be_read_at_80_columns(
+        self,
+        shell: Shell,
+        finished: Path,
+        record: ExperimentRecord,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+        shown = shell("show", finished).out
+        assert "…" not in shown
+        assert all(name.split("_")[0] in shown for name in record.scores.exams)
+
+    def test_show_prints_the_very_record_as_json(self, shell: Shell, finished: Path) -> None:
+        answer = shell("show", finished / "record.json", "--json")
+        assert answer.code == 0
+        assert json.loads(answer.out) == json.loads((finished / "record.json").read_text())
+
+    def test_show_prints_a_title_as_it_is(self, shell: Shell, finished: Path) -> None:
+        content = json.loads((finished / "record.json").read_text())
+        content["title"] = "cars [vanish] here [/b]"
+        Path("record.json").write_text(json.dumps(content), encoding="utf-8")
+        answer = shell("show", "record.json")
+        assert answer.code == 0
+        assert content["title"] in answer.out
+
+    @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"schema_version": 99}', "null", "\x00"])
+    def test_show_refuses_what_is_no_record(self, shell: Shell, content: str) -> None:
+        Path("record.json").write_text(content, encoding="utf-8")
+        answer = shell("show", ".")
+        assert answer.code == 2
+        assert "record.json" in answer.complaint
+
+    def test_refuses_to_write_over_a_record(self, shell: Shell, finished: Path) -> None:
+        answer = shell("run", *TINY, *QUICK, "--out", finished)
+        assert answer.code == 2
+        assert "must not hold a record.json yet" in answer.complaint
+        assert "Name another folder" in answer.complaint
+
+
+class TestSteps:
+    @pytest.fixture(autouse=True)
+    def _weights(self, finished: Path) -> None:
+        shutil.copy(finished / "poisoned.safetensors", "theirs.safetensors")
+
+    def test_examine_finds_what_the_run_found(self, shell: Shell, record: ExperimentRecord) -> None:
+        answer = shell("examine", "--weights", "theirs.safetensors", *TINY, "--json", "--out", "e")
+        assert answer.code == 0
+        again = load_record(Path("e"))
+        assert json.loads(answer.out) == json.loads(Path("e/record.json").read_text())
+        assert again.scores.benign.cba == record.scores.benign.cba
+        assert again.scores.cba == record.scores.cba
+        assert again.plan is None
+        assert again.method is None
+        assert again.controls.clean_victim is None
+        for name, exam in record.scores.exams.items():
+            expected = exam.model_copy(update={"asr_clean_victim": None})
+            assert again.scores.exams[name] == expected
+
+    def test_poison_then_train_makes_the_weights_of_the_run(
+        self, shell: Shell, finished: Path
+    ) -> None:
+        assert shell("poison", *TINY, "--out", "plans").code == 0
+        assert Path("plans/plan.jsonl").read_bytes() == (finished / "plan.jsonl").read_bytes()
+        answer = shell("train", "--plan", "plans/plan.jsonl", *TINY, *QUICK, "--out", "t")
+        assert answer.code == 0
+        assert_equal_weights(Path("t/poisoned.safetensors"), finished / "poisoned.safetensors")
+
+    def test_train_without_plan_makes_the_clean_weights_of_the_run(
+        self, shell: Shell, finished: Path
+    ) -> None:
+        assert shell("train", *TINY, *QUICK, "--out", "t").code == 0
+        assert_equal_weights(Path("t/clean.safetensors"), finished / "clean.safetensors")
+
+    def test_train_refuses_a_plan_for_other_scenes(self, shell: Shell, finished: Path) -> None:
+        plan = finished / "plan.jsonl"
+        answer = shell("train", "--plan", plan, *TINY, *QUICK, "--data.seed", "1", "--out", "t")
+        assert answer.code == 2
+        assert "must have been made for this very data set" in answer.complaint
+        assert not Path("t").exists()
+
+    def test_far_bands_can_be_given_as_options(self, shell: Shell) -> None:
+        words = ["--weights", "theirs.safetensors", "--exams.far", "20", "30"]
+        answer = shell("examine", *words, *TINY, "--json", "--out", "e")
+        assert answer.code == 0
+        assert list(json.loads(answer.out)["scores"]["exams"]) == [
+            "nearest",
+            "near",
+            "far_20_30",
+            "anywhere",
+        ]
+
+
+def assert_equal_weights(one: Path, other: Path) -> None:
+    first, second = load_file(one), load_file(other)
+    assert first.keys() == second.keys()
+    assert [name for name in first if not np.array_equal(first[name], second[name])] == []

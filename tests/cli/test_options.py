@@ -1,0 +1,61 @@
+"""Every option of every verb is frozen: adding, renaming or losing one is a decision.
+
+Set SEGDOOR_UPDATE_GOLD=1 to write the list anew.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from cyclopts import App
+
+from segdoor.cli.app import make_app
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.settings import Settings
+
+GOLD = Path(__file__).with_name("options.txt")
+VERBS = ["demo", "poison", "train", "examine", "run", "show"]
+
+
+def options(app: App, verb: str) -> list[str]:
+    arguments = app[verb].assemble_argument_collection(default_parameter=app.default_parameter)
+    return sorted(name for a in arguments if not a.children for name in a.names)
+
+
+def listing() -> str:
+    app = make_app()
+    blocks = ["\n".join([verb, *(f"  {name}" for name in options(app, verb))]) for verb in VERBS]
+    return "\n".join(blocks) + "\n"
+
+
+def settings(model: type[Settings], prefix: str = "") -> set[str]:
+    keys: set[str] = set()
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        nested = isinstance(kind, type) and issubclass(kind, Settings)
+        keys |= settings(kind, f"{prefix}{name}.") if nested else {prefix + name}
+    return keys
+
+
+def test_the_verbs_are_frozen() -> None:
+    commands = [name for name in make_app() if not name.startswith("-")]
+    assert commands == VERBS
+
+
+def test_options_are_frozen() -> None:
+    if os.environ.get("SEGDOOR_UPDATE_GOLD"):
+        GOLD.write_text(listing(), encoding="utf-8")
+    assert listing() == GOLD.read_text(encoding="utf-8")
+
+
+def test_run_has_an_option_for_every_setting_under_the_same_name() -> None:
+    named = {name.removeprefix("--") for name in options(make_app(), "run")}
+    assert settings(ExperimentConfig) - named == set()
+
+
+@pytest.mark.parametrize("verb", ["poison", "train", "examine"])
+def test_steps_have_no_option_that_run_lacks(verb: str) -> None:
+    app = make_app()
+    assert set(options(app, verb)) - set(options(app, "run")) <= {"--plan"}
