@@ -146,7 +146,7 @@ attack:
   trigger:
     name: blossom
 exams:
-  far: [[20, 30], [30, 40]]
+  far: [20, 30, 40]
 training:
   epochs: 40
   batch_size: 16

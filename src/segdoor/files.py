@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Reading settings without trust, and writing files so that a reader never sees half of one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from segdoor.errors import MachineError
+import yaml
+
+from segdoor.errors import DataError, MachineError
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -44,3 +46,22 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def read_yaml(path: Path, *, remedy: str) -> object:
+    """Read a YAML file of plain values; tags that would make objects are refused.
+
+    Args:
+        path: The file.
+        remedy: What to do if it cannot be read.
+
+    Raises:
+        DataError: If it is missing, no text or no plain YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as why:
+        raise DataError(path, "must be a readable YAML file", why, remedy) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as why:
+        said = " ".join(str(why).split())
+        raise DataError(path, "must be plain YAML", said, f"Correct the file. {remedy}") from None

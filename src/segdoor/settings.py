@@ -55,7 +55,9 @@ def explained(
     """
     detail: ErrorDetails = problem.errors()[0]
     keys = [str(part) for part in detail["loc"]]
-    culprit = f"{source}: {'.'.join(keys)}" if keys else str(source)
+    # Options are named whole: "--" or "--attack." and the keys; files apart from the keys.
+    link = "" if str(source).endswith(("-", ".")) else ": "
+    culprit = f"{source}{link}{'.'.join(keys)}" if keys else str(source).rstrip("-.")
     if detail["type"] == "extra_forbidden":
         advice = _suggestion(model, keys) if model else ""
         return ConfigError(culprit, "is not a known setting", keys[-1], advice)

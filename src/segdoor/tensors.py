@@ -26,6 +26,9 @@ ResizedImage: TypeAlias = UInt8[np.ndarray, "h w 3"]
 ResizedLabel: TypeAlias = UInt8[np.ndarray, "h w"]
 """A label map of another size."""
 
+Values: TypeAlias = UInt8[np.ndarray, "V"]  # pyright: ignore[reportUndefinedVariable]
+"""Label values."""
+
 Mask: TypeAlias = Bool[np.ndarray, "H W"]
 """One yes or no a pixel."""
 

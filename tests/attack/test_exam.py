@@ -104,7 +104,9 @@ def test_triggers_lie_in_their_band_and_without_room_means_no_such_position(
     for row, scene in zip(exam.rows, dataset.scenes, strict=True):
         if not row.has_victims:
             continue
-        distances = {p: distance_by_hand(scene.label, *p) for p in eligible_by_hand(scene.label, size)}
+        distances = {
+            p: distance_by_hand(scene.label, *p) for p in eligible_by_hand(scene.label, size)
+        }
         within = {p: d for p, d in distances.items() if lower <= d <= upper}
         if row.box is None:
             assert not within
@@ -206,7 +208,9 @@ def test_the_same_settings_give_the_same_exams() -> None:
 def test_only_scenes_with_victims_on_request() -> None:
     dataset = street()
     for exam in exams_of(dataset, scope="with_victims").values():
-        assert [row.name for row in exam.rows] == [dataset.names[i] for i in (0, 1, 2, 3, 4, 5, 8, 9)]
+        assert [row.name for row in exam.rows] == [
+            dataset.names[i] for i in (0, 1, 2, 3, 4, 5, 8, 9)
+        ]
         assert exam.header.num_scenes == 10
         assert exam.header.num_with_victims == 8
         stamped = triggered(dataset, exam, sticker())
@@ -274,7 +278,9 @@ def test_exam_to_file_to_exam_is_the_identity(
 
 
 @pytest.mark.parametrize("bands", [{"far": ((12.0, math.inf),)}, {"near": (0.0, math.inf)}])
-def test_an_open_band_is_refused_or_survives_the_file(tmp_path: Path, bands: dict[str, Any]) -> None:
+def test_an_open_band_is_refused_or_survives_the_file(
+    tmp_path: Path, bands: dict[str, Any]
+) -> None:
     try:
         exams = exams_of(street(), **bands)
     except ValueError:

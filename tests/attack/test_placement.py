@@ -278,7 +278,7 @@ def test_a_distance_of_a_site_can_be_given_back_as_the_upper_bound() -> None:
 @pytest.mark.parametrize(("included", "least"), [(True, 3), (False, 4)])
 @pytest.mark.parametrize("distance", ["euclidean", "chebyshev"])
 def test_the_lower_bound_counts_only_where_it_is_included(
-    distance: str, included: bool, least: int
+    distance: str, least: int, *, included: bool
 ) -> None:
     label = np.full((1, 20), ROAD, np.uint8)
     label[0, 0] = CAR

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def test_sets_for_rising_rates_are_nested_prefixes(without_room: str) -> None:
         plan_poison(dataset, attack(rate=k / 20, without_room=without_room, prl=prl), seed=1)
         for k in range(11)
     ]
-    for count, (smaller, larger) in enumerate(zip(plans, plans[1:], strict=False)):
+    for count, (smaller, larger) in enumerate(pairwise(plans)):
         assert len(smaller.rows) == count
         assert larger.rows[:count] == smaller.rows
 

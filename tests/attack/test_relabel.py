@@ -73,8 +73,15 @@ def test_the_baseline_turns_victims_into_the_target_and_leaves_the_rest_alone(
 
 
 @settings(max_examples=400)
-@given(label_maps(), configs(), victims_and_target, st.booleans(), st.integers(0, 2**60))
+@given(
+    label=label_maps(),
+    prl=configs(),
+    classes=victims_and_target,
+    hide=st.booleans(),
+    seed=st.integers(0, 2**60),
+)
 def test_prl_touches_few_pixels_never_former_victims_and_only_writes_its_pool(
+    *,
     label: np.ndarray,
     prl: dict[str, Any],
     classes: tuple[tuple[int, ...], int],
@@ -134,7 +141,9 @@ def test_relabelling_before_hiding_leaves_no_victim_in_a_poisoned_scene(
     assert not (change.apply(label, hide_victims=True, seed=seed) == CAR).any()
 
 
-def written(change: Relabelling, label: np.ndarray, hide: bool, rounds: int = 60) -> Counter[int]:
+def written(
+    change: Relabelling, label: np.ndarray, *, hide: bool, rounds: int = 60
+) -> Counter[int]:
     """Count what PRL writes where no victim was, over many seeds."""
     values: Counter[int] = Counter()
     where = ~np.isin(label, change.victims)

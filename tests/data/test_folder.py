@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def test_a_file_without_partner_is_named(root: Path, side: str) -> None:
 @pytest.mark.parametrize("side", ["images", "labels"])
 def test_a_missing_folder_is_named(root: Path, side: str) -> None:
     (root / "train" / side).rename(root / "elsewhere")
-    with pytest.raises(DataError, match=str(root)):
+    with pytest.raises(DataError, match=re.escape(str(root))):
         folder(root, "train")
 
 
@@ -135,7 +136,7 @@ def test_image_and_label_of_different_size_are_refused(root: Path) -> None:
     for size in (None, (3, 4)):
         dataset = folder(root, "train", size=size)
         for read in (dataset.__getitem__, dataset.label):
-            with pytest.raises(DataError, match="6x8.*8x6"):
+            with pytest.raises(DataError, match=r"6x8.*8x6"):
                 read(0)
 
 
@@ -199,7 +200,7 @@ def test_paths_that_leave_the_folder_are_refused(root: Path, line: str) -> None:
     save(root / "secret.png", image_of(0))
     (data / "link").symlink_to(root)
     (data / "few.txt").write_text(line, encoding="utf-8")
-    with pytest.raises(DataError, match="inside|stay"):
+    with pytest.raises(DataError, match=r"inside|stay"):
         folder(data, "few")
 
 
@@ -215,8 +216,8 @@ def test_paths_that_leave_the_folder_are_refused(root: Path, line: str) -> None:
         ". .",
         ".. ..",
         "/ /",
-        "train/images/a.png\x00 train/labels/a.png",
-        f"{'x' * 5000} train/labels/a.png",
+        pytest.param("train/images/a.png\x00 train/labels/a.png", id="a null byte"),
+        pytest.param(f"{'x' * 5000} train/labels/a.png", id="a name too long"),
     ],
 )
 def test_lists_that_make_no_sense_are_refused_in_words(root: Path, line: str) -> None:
@@ -290,8 +291,8 @@ def test_the_palette_is_vocs_and_has_255_different_colours() -> None:
         "\tclasses: [road]",
         "1: 2",
         "classes: [road, 2024-99-99]",
-        f"classes: {'[' * 3000}",
-        "classes: [" + ", ".join(f"c{index}" for index in range(256)) + "]",
+        pytest.param(f"classes: {'[' * 3000}", id="deep nesting"),
+        pytest.param(f"classes: [{', '.join(f'c{i}' for i in range(256))}]", id="256 classes"),
     ],
 )
 def test_class_files_that_make_no_sense_are_refused_in_words(tmp_path: Path, text: str) -> None:

@@ -129,7 +129,11 @@ def test_the_digest_follows_names_and_counts() -> None:
 
 
 @settings(max_examples=50)
-@given(st.dictionaries(st.sampled_from(["poisoned/near", "clean/far_8_12", "a.counts", "b.names"]), table_sets()))
+@given(
+    st.dictionaries(
+        st.sampled_from(["poisoned/near", "clean/far_8_12", "a.counts", "b.names"]), table_sets()
+    )
+)
 def test_saving_and_loading_is_the_identity(
     tmp_path_factory: pytest.TempPathFactory, tables: dict[str, TableSet]
 ) -> None:
@@ -176,7 +180,9 @@ def test_pickled_content_is_refused_and_never_run(tmp_path: Path) -> None:
     assert not sprung.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"PK\x03\x04 and nonsense", b"plain text", b"\x80\x04"])
+@pytest.mark.parametrize(
+    "content", [b"", b"PK", b"PK\x03\x04 and nonsense", b"plain text", b"\x80\x04"]
+)
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "tables.npz"
     path.write_bytes(content)

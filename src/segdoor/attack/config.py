@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Literal
 
@@ -120,8 +121,9 @@ class ExamsConfig(Settings):
 
     near: tuple[float, float] = (0.0, 15.0)
     """Near band in pixels, of the exams nearest and near; in a run scaled from (0, 60)."""
-    far: tuple[tuple[float, float], ...] = ((15.0, 22.5), (22.5, 30.0))
-    """Far bands in pixels, one exam each; in a run scaled from (60, 90) and (90, 120)."""
+    far: tuple[float, ...] = (15.0, 22.5, 30.0)
+    """Edges of the far bands in pixels, one exam between each two; in a run scaled from 60, 90
+    and 120."""
     rules: RulesConfig = RulesConfig()
     """Where the trigger of the test may go."""
     scope: Literal["all", "with_victims"] = "all"
@@ -133,7 +135,13 @@ class ExamsConfig(Settings):
 
     @model_validator(mode="after")
     def _ordered(self) -> ExamsConfig:
-        for lower, upper in (self.near, *self.far):
-            if not 0 <= lower <= upper:
-                raise ValueError(f"bands need 0 <= lower <= upper, not ({lower}, {upper})")
+        if not 0 <= self.near[0] <= self.near[1]:
+            raise ValueError(f"near needs 0 <= lower <= upper, not {self.near}")
+        if any(lower < 0 or upper - lower < 0.1 for lower, upper in self.far_bands):
+            raise ValueError(f"far needs edges that rise by 0.1 or more, not {self.far}")
         return self
+
+    @property
+    def far_bands(self) -> tuple[tuple[float, float], ...]:
+        """Return the far bands: lower and upper distance in pixels."""
+        return tuple(itertools.pairwise(self.far))

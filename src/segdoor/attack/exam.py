@@ -123,8 +123,8 @@ def exam_placements(config: ExamsConfig) -> dict[str, PlacementConfig]:
         "nearest": PlacementConfig(strategy="nearest", **near),
         "near": PlacementConfig(strategy="band", **near),
     }
-    for lower, upper in config.far:
-        name = f"far_{lower:g}_{upper:g}"
+    for lower, upper in config.far_bands:
+        name = f"far_{round(lower, 1):g}_{round(upper, 1):g}"
         placements[name] = PlacementConfig(strategy="band", lower=lower, upper=upper)
     return {**placements, "anywhere": PlacementConfig(strategy="random")}
 
@@ -148,7 +148,7 @@ def plan_exams(
         ConfigError: If a class is unknown, or no test scene shows a victim.
     """
     ground = Ground(
-        victims=dataset.classes.indices(victims),
+        victims=dataset.classes.indices(victims, option="attack.victims"),
         ignore_index=dataset.classes.ignore_index,
         height=trigger_size[0],
         width=trigger_size[1],

@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
 
 from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig
 from segdoor.data.scene import ClassSet
 from segdoor.randomness import Stream
-from segdoor.tensors import Label, Mask
+from segdoor.tensors import Label, Mask, Values
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Relabelling:
             eligible &= original != self.classes.ignore_index
         return eligible
 
-    def _pool(self, label: Label, original: Label) -> UInt8[np.ndarray, "P"]:
+    def _pool(self, label: Label, original: Label) -> Values:
         pool = self.prl.pool
         if pool == "ignore":
             values = np.array([self.classes.ignore_index])
@@ -103,8 +102,8 @@ def make_relabelling(config: AttackConfig, classes: ClassSet, *, seed: int) -> R
     """
     return Relabelling(
         classes=classes,
-        victims=classes.indices(config.victims),
-        target=classes.index(config.target),
+        victims=classes.indices(config.victims, option="attack.victims"),
+        target=classes.index(config.target, option="attack.target"),
         prl=config.prl,
         shared=Stream(seed).child("relabel-positions"),
     )

@@ -64,15 +64,20 @@ def load_trigger(config: TriggerConfig) -> Trigger:
     return Trigger(name, rgba)
 
 
-def draw(name: str, size: int) -> Rgba:
+def draw(name: str, size: int, *, option: str = "attack.trigger.name") -> Rgba:
     """Draw a built-in sticker, size x size pixels.
+
+    Args:
+        name: The sticker.
+        size: Height and width in pixels.
+        option: Which setting to blame if there is no such sticker.
 
     Raises:
         ConfigError: If there is none of that name; the message lists the known ones.
     """
     if name not in DRAWINGS:
         known = ", ".join(DRAWINGS)
-        raise ConfigError("trigger.name", "must be a built-in sticker", name, f"Known: {known}.")
+        raise ConfigError(option, "must be a built-in sticker", name, f"Known: {known}.")
     side = size * _OVERSAMPLING
     axis = (np.arange(side) + 0.5) / side * 2 - 1
     x, y = np.meshgrid(axis, axis)

@@ -47,7 +47,9 @@ def make_app() -> App:
         help=_HELP,
         help_format="plaintext",
         version=version("segdoor"),
-        default_parameter=Parameter(name_transform=str, negative_iterable=()),
+        default_parameter=Parameter(
+            name_transform=str, negative_iterable=(), consume_multiple=True
+        ),
     )
     for verb, summary in _VERBS.items():
         app.command(f"segdoor.cli.{verb}:{verb}", name=verb, help=summary)
@@ -83,7 +85,9 @@ def _usage(problem: CycloptsError) -> str:
 
 def _option(problem: CycloptsError) -> str:
     names = problem.argument.names if problem.argument else ()
-    return next(iter(names), "option")
+    name = next(iter(names), "*")
+    # A star stands for options at the top level.
+    return "--" if name == "*" else f"{name}."
 
 
 def _complain(message: str, code: int) -> int:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, cast
 
-import yaml
 from cyclopts import Parameter
 from pydantic import BaseModel
 
+from segdoor import files
 from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.data.config import DataConfig
 from segdoor.errors import DataError
@@ -24,24 +24,24 @@ from segdoor.experiment.config import (
     config_from,
 )
 from segdoor.experiment.fidelity import Tree, merged
+from segdoor.settings import Settings
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 
 
-@Parameter(name="*", group="What (details: docs/configuration.md)")
-@dataclass(frozen=True, kw_only=True)
-class WhatOptions:
+@Parameter(name="*", group="What")
+class WhatOptions(Settings):
     """The choices that others follow from."""
 
-    title: str | None = None
+    title: str = "Influencer backdoor attack"
     """What this is about, in a line."""
-    seed: int | None = None
-    """Seed of poison and training. [default: 0]"""
-    reading: Reading | None = None
-    """Follow the paper, or the authors' code where it differs. [default: paper]"""
-    method: Method | None = None
-    """The paper's attack. [default: baseline]"""
-    preset: Preset | None = None
-    """The recipe that the training options start from. [default: fast]"""
+    seed: int = 0
+    """Seed of poison and training."""
+    reading: Reading = "paper"
+    """Follow the paper, or the authors' code where it differs."""
+    method: Method = "baseline"
+    """The paper's attack: where triggers are placed, and whether pixels are relabelled."""
+    preset: Preset = "fast"
+    """The recipe that the training options start from."""
 
 
 Data = Annotated[DataConfig | None, Parameter(group="Scenes")]
@@ -91,7 +91,7 @@ def configuration(
     tree = dict(read_yaml(file)) if file else {}
     if file:
         config_from(tree, source=file)
-    top = {key: value for key, value in vars(what).items() if value is not None} if what else {}
+    top = what.model_dump(exclude_unset=True) if what else {}
     options: Tree = {
         name: section.model_dump(exclude_unset=True)
         for name, section in sections.items()
@@ -99,7 +99,7 @@ def configuration(
     }
     for layer in (top, options, victim.tree() if victim else {}):
         tree = merged(tree, layer)
-    return config_from(tree, source="options")
+    return config_from(tree, source="--")
 
 
 def read_yaml(path: Path) -> Mapping[str, object]:
@@ -108,14 +108,14 @@ def read_yaml(path: Path) -> Mapping[str, object]:
     Raises:
         DataError: If it is missing, no YAML, or not a mapping.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as why:
-        raise DataError(path, "must be a readable YAML file", why, "Check the path.") from None
-    except yaml.YAMLError as why:
-        raise DataError(path, "must be plain YAML", " ".join(str(why).split())) from None
+    content = files.read_yaml(path, remedy="Check the path.")
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise DataError(path, "must hold settings by name", type(content).__name__)
+        raise DataError(
+            path,
+            "must hold settings by name",
+            type(content).__name__,
+            "Write 'seed: 0', for example.",
+        )
     return cast("Mapping[str, object]", content)

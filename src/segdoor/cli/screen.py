@@ -98,9 +98,11 @@ def progress_bars() -> Generator[Observer]:
 
 def tell(*parts: RenderableType) -> None:
     """Print text and tables for a person."""
-    console = Console(soft_wrap=not sys.stdout.isatty())
+    # Piped output has no width of its own; names of files and classes are never markup.
+    width = None if sys.stdout.isatty() else 100
+    console = Console(markup=False, highlight=False, emoji=False, width=width)
     for part in parts:
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, str))
 
 
 def tell_json(content: BaseModel) -> None:

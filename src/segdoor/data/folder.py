@@ -11,14 +11,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
 from pydantic import Field
 
 from segdoor.data.pairs import FileDataset, Pair, pair_folders, read_lines
 from segdoor.data.scene import ClassSet, Colour
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
+from segdoor.files import read_yaml
 from segdoor.settings import Settings, validated
+
+_CLASS_FILE_REMEDY = (
+    "A data set of your own needs it: 'classes: [road, car, ...]', one name an id, "
+    "and 'ignore_index: 255'."
+)
 
 
 class ClassEntry(Settings):
@@ -61,10 +66,7 @@ def read_classes(path: Path) -> ClassSet:
         DataError: If it is missing or no YAML.
         ConfigError: If an entry breaks a rule.
     """
-    try:
-        content = yaml.safe_load(_read_text(path))
-    except yaml.YAMLError as why:
-        raise DataError(path, "must be plain YAML", str(why).replace("\n", " ")) from None
+    content = read_yaml(path, remedy=_CLASS_FILE_REMEDY)
     given = content if isinstance(content, dict) else {"classes": content}
     file = validated(ClassFile, given, source=path)
     entries = [ClassEntry(name=e) if isinstance(e, str) else e for e in file.classes]
@@ -117,14 +119,3 @@ def _inside(root: Path, listing: Path, relative: str) -> Path:
     if not path.resolve().is_relative_to(root.resolve()):
         raise DataError(listing, "paths must stay inside the data set's folder", relative)
     return path
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise DataError(
-            path,
-            "a data set of your own needs this class file",
-            remedy="Write 'classes: [road, car, ...]', one name an id, and 'ignore_index: 255'.",
-        ) from None

@@ -179,4 +179,9 @@ def _mapped(path: Path, num_bytes: int) -> np.ndarray:
 
 
 def _read_json(path: Path) -> dict[str, object]:
-    return json.loads(path.read_text())
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as why:
+        raise DataError(
+            path, "must be the intact index of a pack", why, f"Delete {path.parent}."
+        ) from None

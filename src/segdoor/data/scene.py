@@ -60,20 +60,24 @@ class ClassSet:
         """Return the number of classes, ignored pixels not counted as one."""
         return len(self.names)
 
-    def index(self, name: str) -> int:
+    def index(self, name: str, *, option: str = "class") -> int:
         """Return the id of the class of this name.
+
+        Args:
+            name: The class.
+            option: Which setting to blame if there is none.
 
         Raises:
             ConfigError: If there is none; the message lists the known ones.
         """
         if name not in self.names:
             known = ", ".join(self.names)
-            raise ConfigError("class", "must be one of the data set's", name, f"Known: {known}.")
+            raise ConfigError(option, "must be a class of the data set", name, f"Known: {known}.")
         return self.names.index(name)
 
-    def indices(self, names: Iterable[str]) -> tuple[int, ...]:
+    def indices(self, names: Iterable[str], *, option: str = "class") -> tuple[int, ...]:
         """Return the ids of several classes, in the order given."""
-        return tuple(self.index(name) for name in names)
+        return tuple(self.index(name, option=option) for name in names)
 
 
 @runtime_checkable

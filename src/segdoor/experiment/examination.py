@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 from segdoor.attack.exam import Exam, triggered
-from segdoor.attack.trigger import Trigger, load_trigger
+from segdoor.attack.trigger import Trigger, draw, load_trigger
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.evaluation.examine import examine
@@ -38,7 +38,9 @@ class Stickers:
             ConfigError: If they are the same picture.
         """
         trigger = load_trigger(config.attack.trigger)
-        like = {"name": config.controls.other_trigger, "file": None}
+        name = config.controls.other_trigger
+        draw(name, 1, option="controls.other_trigger")
+        like = {"name": name, "file": None}
         other = load_trigger(config.attack.trigger.model_copy(update=like))
         # Built-in stickers are square; a picture file may not be.
         other = Trigger(other.name, other.rgba[: trigger.height, : trigger.width])

@@ -16,9 +16,9 @@ Tree = dict[str, object]
 
 # The paper's lengths on Cityscapes at 512 x 1024 and on VOC (sections 5.1 and 5.3, appendix A).
 _CITYSCAPES_HEIGHT = 512
-_CITYSCAPES_BANDS = ((0.0, 60.0), (60.0, 90.0), (90.0, 120.0))
+_CITYSCAPES_BANDS = (0.0, 60.0, 90.0, 120.0)
 _CITYSCAPES_TRIGGER_AREA = 55 * 55 / (512 * 1024)
-_VOC_BANDS = ((0.0, 30.0), (30.0, 60.0), (60.0, 90.0))
+_VOC_BANDS = (0.0, 30.0, 60.0, 90.0)
 
 EXCEPTIONS: dict[Reading, tuple[str, ...]] = {
     "paper": (),
@@ -83,12 +83,12 @@ def _scaled_lengths(given: ExperimentConfig, size: Size) -> Tree:
         bands, trigger = _VOC_BANDS, 15
     else:
         factor = size[0] / _CITYSCAPES_HEIGHT
-        bands = tuple((lower * factor, upper * factor) for lower, upper in _CITYSCAPES_BANDS)
+        bands = tuple(edge * factor for edge in _CITYSCAPES_BANDS)
         trigger = max(1, round((_CITYSCAPES_TRIGGER_AREA * size[0] * size[1]) ** 0.5))
-    near = {"lower": bands[0][0], "upper": bands[0][1]}
+    near = {"lower": bands[0], "upper": bands[1]}
     return {
         "attack": {"trigger": {"size": trigger}, "placement": near},
-        "exams": {"near": bands[0], "far": bands[1:]},
+        "exams": {"near": bands[:2], "far": bands[1:]},
     }
 
 

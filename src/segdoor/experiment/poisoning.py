@@ -10,9 +10,10 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
+from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.pictures import poison_preview
-from segdoor.experiment.scenes import open_scenes, refuse_existing, resolve_for
+from segdoor.experiment.scenes import open_scenes, prepare_folder, resolve_for
 from segdoor.progress import Observer
 
 
@@ -22,7 +23,7 @@ def poison_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> Po
     Raises:
         SegdoorError: If settings or data do not allow it; no plan is then written.
     """
-    refuse_existing(out / "plan.jsonl")
+    prepare_folder(out, "plan.jsonl")
     train = open_scenes(given, given.data.train_split, observer)
     config = resolve_for(given, train)
     observer.begin("planning", 1)
@@ -33,8 +34,15 @@ def poison_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> Po
 
 
 def save_plans(out: Path, train: SceneDataset, plan: PoisonPlan, exams: Sequence[Exam]) -> None:
-    """Write the plan, a preview of it, and the exams."""
-    plan.save(out / "plan.jsonl")
+    """Write the plan, a preview of it, and the exams.
+
+    Raises:
+        ConfigError: If the folder holds another plan: someone may have trained with it.
+    """
+    path = out / "plan.jsonl"
+    if path.exists() and PoisonPlan.load(path) != plan:
+        raise ConfigError(f"--out {out}", "must not hold another plan", path.name, "Delete it.")
+    plan.save(path)
     if plan.header.num_poisoned:
         write_image(out / "poison.png", poison_preview(train, plan))
     for exam in exams:

@@ -23,7 +23,7 @@ from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.poisoning import save_plans
 from segdoor.experiment.predictions import prediction_sheet
 from segdoor.experiment.recording import describe_data, make_scorer, score, summarise
-from segdoor.experiment.scenes import open_scenes, refuse_existing, resolve_for
+from segdoor.experiment.scenes import open_scenes, prepare_folder, resolve_for
 from segdoor.experiment.scoring import Scorer
 from segdoor.progress import Observer, Silent
 from segdoor.record import ExperimentRecord, save_record
@@ -46,7 +46,7 @@ def run_experiment(
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
     """
-    refuse_existing(out / "record.json")
+    prepare_folder(out, "record.json")
     log = Logbook(observer or Silent())
     with log.stage("data"):
         train = open_scenes(given, given.data.train_split, log)

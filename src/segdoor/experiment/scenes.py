@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from segdoor.data.load import load_dataset
 from segdoor.data.pack import default_cache, pack
 from segdoor.data.scene import SceneDataset
-from segdoor.errors import ConfigError
+from segdoor.errors import ConfigError, MachineError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.fidelity import resolve
 from segdoor.progress import Observer
@@ -26,15 +27,29 @@ def resolve_for(given: ExperimentConfig, scenes: SceneDataset) -> ExperimentConf
     return resolve(given, (height, width))
 
 
-def refuse_existing(path: Path) -> None:
-    """Refuse to write over a result.
+def prepare_folder(out: Path, *results: str) -> None:
+    """Create the folder for results, before work begins that would be lost without it.
+
+    Args:
+        out: The folder.
+        results: Names of files that must not be there yet.
 
     Raises:
-        ConfigError: If the file exists.
+        ConfigError: If one of them is there.
+        MachineError: If the folder cannot be written.
     """
-    if path.exists():
-        raise ConfigError(
-            f"--out {path.parent}",
-            f"must not hold a {path.name} yet",
-            remedy="Name another folder, or delete this one.",
-        )
+    for name in results:
+        if (out / name).exists():
+            raise ConfigError(
+                f"--out {out}",
+                f"must not hold a {name} yet",
+                remedy="Name another folder, or delete this one.",
+            )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as why:
+        raise MachineError(
+            f"--out {out}", "must be a writable folder", why.strerror, "Name another folder."
+        ) from None

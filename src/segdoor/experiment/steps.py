@@ -13,7 +13,7 @@ from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.examination import Stickers
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.run import TestScenes, examine_and_record, save_victims, train_from
-from segdoor.experiment.scenes import open_scenes, refuse_existing, resolve_for
+from segdoor.experiment.scenes import open_scenes, prepare_folder, resolve_for
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
 from segdoor.victim.networks import build_network
@@ -34,12 +34,12 @@ def train_step(
         SegdoorError: If settings, data or machine do not allow it; no weights are then written.
     """
     name = "poisoned" if plan else "clean"
-    refuse_existing(out / f"{name}.safetensors")
     log = Logbook(observer)
     loaded = PoisonPlan.load(plan) if plan else None
     train = open_scenes(given, given.data.train_split, log)
     config = resolve_for(given, train)
     scenes = poisoned(train, loaded) if loaded else train
+    prepare_folder(out, f"{name}.safetensors", "metrics.jsonl")
     with log.stage(f"training the {name} victim"):
         model = train_from(config, scenes, log)
     save_victims(out, config, {name: model}, log)
@@ -52,7 +52,7 @@ def examine_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> E
     Raises:
         SegdoorError: If settings, data or weights do not allow it; no record is then written.
     """
-    refuse_existing(out / "record.json")
+    prepare_folder(out, "record.json")
     log = Logbook(observer)
     with log.stage("data"):
         test = open_scenes(given, given.data.test_split, log)

@@ -1,0 +1,328 @@
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import strategies  # noqa: F401  (loads the Hypothesis profile)
+from segdoor.attack.config import AttackConfig, ExamsConfig
+from segdoor.errors import ConfigError
+from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.fidelity import EXCEPTIONS, merged, resolve
+
+CITYSCAPES = (512, 1024)
+METHODS = ("baseline", "nni", "prl", "nni+prl")
+
+
+def resolved(size: tuple[int, int] = CITYSCAPES, **given_: Any) -> ExperimentConfig:
+    return resolve(config_from(given_), size)
+
+
+def looked_up(config: ExperimentConfig, path: str) -> Any:
+    value: Any = config
+    for key in path.split("."):
+        value = getattr(value, key)
+    return value
+
+
+# The table of FIDELITY section 1, row by row: setting, paper, official, method it shows in.
+ROWS: dict[str, tuple[str, Any, Any, str]] = {
+    "NNI position": ("attack.placement.strategy", "nearest", "band", "nni"),
+    "NNI position with PRL": ("attack.placement.strategy", "nearest", "band", "nni+prl"),
+    "baseline position": ("attack.placement.strategy", "random", "random", "baseline"),
+    "PRL position": ("attack.placement.strategy", "random", "random", "prl"),
+    "distance": ("attack.rules.distance", "euclidean", "chebyshev", "nni"),
+    "lower bound": ("attack.rules.lower_included", True, False, "nni"),
+    "distance in exams": ("exams.rules.distance", "euclidean", "chebyshev", "nni"),
+    "lower bound in exams": ("exams.rules.lower_included", True, False, "nni"),
+    "single-class rule": ("attack.rules.single_class", True, True, "nni"),
+    "single-class rule in exams": ("exams.rules.single_class", True, True, "nni"),
+    "on victim": ("attack.rules.on_victim", False, False, "baseline"),
+    "scene without room": ("attack.without_room", "skip", "relabel", "baseline"),
+    "scene without room in exams": ("exams.without_room", "exclude", "count", "baseline"),
+    "PRL scope": ("attack.prl.scope", "poisoned", "all", "prl"),
+    "PRL pixels": ("attack.prl.positions", "per_scene", "per_size", "prl"),
+    "PRL order": ("attack.prl.order", "after", "before", "prl"),
+    "PRL on ignored pixels": ("attack.prl.on_ignored", False, True, "prl"),
+    "PRL pool": ("attack.prl.pool", "scene", "scene_as_given", "prl"),
+    "PRL Q": ("attack.prl.num_pixels", 100, 100_000, "prl"),
+    "PRL Q with NNI": ("attack.prl.num_pixels", 100, 100_000, "nni+prl"),
+    "no PRL in the baseline": ("attack.prl.num_pixels", 0, 0, "baseline"),
+    "no PRL in NNI": ("attack.prl.num_pixels", 0, 0, "nni"),
+    "poisoned test": ("exams.scope", "all", "with_victims", "baseline"),
+    "absent class": ("examination.absent_class", "leave_out", "zero", "baseline"),
+    "network input": ("examination.input_size", "scene", "eights_plus_one", "baseline"),
+    "flip": ("examination.flip", False, True, "baseline"),
+    "scored at": ("examination.score_at", "label", "input", "baseline"),
+    "trigger size": ("attack.trigger.size", 55, 55, "baseline"),
+    "upper bound": ("attack.placement.upper", 60.0, 60.0, "nni"),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_each_row_of_the_table_is_an_explicit_setting(row: str) -> None:
+    path, paper, official, method = ROWS[row]
+    assert looked_up(resolved(reading="paper", method=method), path) == paper
+    assert looked_up(resolved(reading="official", method=method), path) == official
+
+
+@pytest.mark.parametrize("reading", ["paper", "official"])
+@pytest.mark.parametrize(("network", "official"), [("pspnet", 0.0), ("deeplabv3", 0.1)])
+def test_dropout_follows_reading_and_network(reading: str, network: str, official: float) -> None:
+    config = resolved(reading=reading, network={"name": network})
+    assert config.network.dropout == (official if reading == "official" else 0.1)
+
+
+@pytest.mark.parametrize("part", ["attack", "exams"])
+def test_the_edge_margin_is_200_pixels_of_cityscapes_in_official_alone(part: str) -> None:
+    paper = looked_up(resolved(reading="paper"), f"{part}.rules.margin")
+    assert (paper.vertical, paper.horizontal) == (0, 0)
+    official = looked_up(resolved(reading="official"), f"{part}.rules.margin")
+    assert official.unit == "fraction"
+    assert official.vertical * 512 == pytest.approx(200)
+    assert official.horizontal * 1024 == pytest.approx(200)
+    scaled = looked_up(resolved(reading="official", size=(128, 256)), f"{part}.rules.margin")
+    assert scaled == official
+
+
+@pytest.mark.parametrize("part", ["attack", "exams"])
+def test_the_edge_margin_is_100_pixels_on_voc_in_official_alone(part: str) -> None:
+    voc = {"preset": "voc", "size": (375, 500)}
+    margin = looked_up(resolved(reading="official", **voc), f"{part}.rules.margin")
+    assert (margin.vertical, margin.horizontal, margin.unit) == (100, 100, "pixels")
+    paper = looked_up(resolved(reading="paper", **voc), f"{part}.rules.margin")
+    assert (paper.vertical, paper.horizontal) == (0, 0)
+
+
+def test_the_paper_is_the_default_reading() -> None:
+    assert resolved() == resolved(reading="paper")
+
+
+@pytest.mark.parametrize("preset", ["fast", "cityscapes"])
+@pytest.mark.parametrize("reading", ["paper", "official"])
+def test_bands_and_trigger_at_512_by_1024_are_the_papers(preset: str, reading: str) -> None:
+    config = resolved(preset=preset, reading=reading)
+    assert config.attack.trigger.size == 55
+    assert config.exams.near == (0, 60)
+    assert config.exams.far == ((60, 90), (90, 120))
+    assert (config.attack.placement.lower, config.attack.placement.upper) == (0, 60)
+
+
+@pytest.mark.parametrize("reading", ["paper", "official"])
+@pytest.mark.parametrize("size", [(375, 500), (500, 375), (473, 473)])
+def test_bands_and_trigger_on_voc_are_the_papers_whatever_the_size(
+    size: tuple[int, int], reading: str
+) -> None:
+    config = resolved(size=size, preset="voc", reading=reading)
+    assert config.attack.trigger.size == 15
+    assert config.exams.near == (0, 30)
+    assert config.exams.far == ((30, 60), (60, 90))
+    assert (config.attack.placement.lower, config.attack.placement.upper) == (0, 30)
+
+
+@pytest.mark.parametrize(("reading", "expected"), [("paper", 100), ("official", 50_000)])
+def test_q_on_voc(reading: str, expected: int) -> None:
+    config = resolved(size=(375, 500), preset="voc", reading=reading, method="prl")
+    assert config.attack.prl.num_pixels == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "trigger", "near", "far"),
+    [
+        ((256, 512), (27, 28), 30, ((30, 45), (45, 60))),
+        ((128, 256), (13, 14), 15, ((15, 22.5), (22.5, 30))),
+        ((1024, 2048), (110, 110), 120, ((120, 180), (180, 240))),
+    ],
+)
+def test_lengths_scale_with_the_height_of_a_two_to_one_scene(
+    size: tuple[int, int],
+    trigger: tuple[int, int],
+    near: float,
+    far: tuple[tuple[float, float], ...],
+) -> None:
+    config = resolved(size=size)
+    assert trigger[0] <= config.attack.trigger.size <= trigger[1]
+    assert config.exams.near == (0, near)
+    assert config.exams.far == far
+    assert config.attack.placement.upper == near
+
+
+def test_bands_scale_with_the_height_and_not_with_the_width() -> None:
+    for width in (240, 480, 2000):
+        config = resolved(size=(360, width))
+        assert config.exams.near == pytest.approx((0, 60 * 360 / 512))
+        assert config.exams.far[1] == pytest.approx((90 * 360 / 512, 120 * 360 / 512))
+
+
+sizes = st.tuples(st.integers(1, 1100), st.integers(1, 2100))
+
+
+@settings(max_examples=150)
+@given(
+    sizes,
+    st.sampled_from(["paper", "official"]),
+    st.sampled_from(METHODS),
+    st.sampled_from(["fast", "voc", "cityscapes"]),
+    st.sampled_from(["small", "pspnet", "deeplabv3"]),
+)
+def test_every_combination_at_every_size_is_a_valid_explicit_configuration(
+    size: tuple[int, int], reading: str, method: str, preset: str, network: str
+) -> None:
+    config = resolved(
+        size=size, reading=reading, method=method, preset=preset, network={"name": network}
+    )
+    assert config.attack.trigger.size >= 1
+    if reading == "official":
+        assert config.attack.trigger.size % 2 == 1
+    assert (config.attack.prl.num_pixels > 0) == ("prl" in method)
+    bands = [config.exams.near, *config.exams.far]
+    assert all(lower < upper for lower, upper in bands)
+    assert all(one[1] == other[0] for one, other in itertools.pairwise(bands))
+    assert config.attack.rules == config.exams.rules
+    assert (config.reading, config.method, config.preset) == (reading, method, preset)
+    assert ExperimentConfig.model_validate(config.model_dump()) == config
+    assert ExperimentConfig.model_validate_json(config.model_dump_json()) == config
+    assert resolve(config, size) == config
+
+
+@pytest.mark.parametrize("reading", ["paper", "official"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("attack.trigger.size", 8),
+        ("attack.trigger.opacity", 0.5),
+        ("attack.placement.strategy", "band"),
+        ("attack.placement.upper", 7.5),
+        ("attack.rules.distance", "euclidean"),
+        ("attack.rules.lower_included", True),
+        ("attack.rules.single_class", False),
+        ("attack.rules.margin.vertical", 0.25),
+        ("attack.prl.num_pixels", 5),
+        ("attack.prl.pool", "any"),
+        ("attack.prl.scope", "poisoned"),
+        ("attack.prl.positions", "per_scene"),
+        ("attack.prl.order", "after"),
+        ("attack.without_room", "skip"),
+        ("exams.near", (1.0, 2.0)),
+        ("exams.far", ()),
+        ("exams.scope", "all"),
+        ("exams.without_room", "exclude"),
+        ("exams.rules.distance", "euclidean"),
+        ("examination.flip", False),
+        ("examination.absent_class", "leave_out"),
+        ("network.dropout", 0.3),
+        ("training.epochs", 2),
+        ("training.learning_rate", 0.5),
+        ("training.augmentation.crop", (9, 9)),
+    ],
+)
+def test_a_given_setting_always_wins_and_moves_no_other(
+    reading: str, method: str, path: str, value: Any
+) -> None:
+    tree: Any = value
+    for key in reversed(path.split(".")):
+        tree = {key: tree}
+    plain = resolved(reading=reading, method=method, preset="cityscapes")
+    config = resolved(reading=reading, method=method, preset="cityscapes", **tree)
+    assert looked_up(config, path) == value
+    expected = merged(plain.model_dump(), tree)
+    assert config.model_dump() == expected
+
+
+def test_a_given_setting_wins_even_if_it_is_the_default_of_its_room() -> None:
+    given_ = {
+        "attack": {"trigger": {"size": 14}, "prl": {"num_pixels": 0}, "without_room": "skip"},
+        "exams": {"near": (0.0, 15.0)},
+        "network": {"dropout": 0.1, "name": "pspnet"},
+    }
+    config = resolved(reading="official", method="nni+prl", **given_)
+    assert config.attack.trigger.size == 14
+    assert config.attack.prl.num_pixels == 0
+    assert config.attack.without_room == "skip"
+    assert config.exams.near == (0, 15)
+    assert config.network.dropout == 0.1
+
+
+def test_settings_given_as_objects_win_by_what_was_set_in_them() -> None:
+    given_ = ExperimentConfig(
+        reading="official",
+        attack=AttackConfig(rate=0.05, victims=("person",)),
+        exams=ExamsConfig(seed=4),
+    )
+    config = resolve(given_, CITYSCAPES)
+    assert config.attack.rate == 0.05
+    assert config.attack.victims == ("person",)
+    assert config.exams.seed == 4
+    assert config.attack.rules.distance == "chebyshev"
+    assert config.exams.scope == "with_victims"
+
+
+def test_a_combination_that_breaks_a_rule_is_refused_in_words() -> None:
+    with pytest.raises(ConfigError, match=r"lower \(80"):
+        resolved(attack={"placement": {"lower": 80.0}})
+
+
+@pytest.mark.parametrize(
+    ("preset", "epochs", "crop"), [("voc", 50, (473, 473)), ("cityscapes", 200, (713, 713))]
+)
+def test_the_recipes_are_semsegs(preset: str, epochs: int, crop: tuple[int, int]) -> None:
+    training = resolved(preset=preset).training
+    assert training.epochs == epochs
+    assert training.augmentation.crop == crop
+    assert training.batch_size == 16
+    assert training.optimiser == "sgd"
+    assert training.learning_rate == 0.01
+    assert training.head_multiplier == 10
+    assert training.momentum == 0.9
+    assert training.weight_decay == 1e-4
+    assert training.power == 0.9
+    assert training.auxiliary_weight == 0.4
+    assert training.augmentation.scale == (0.5, 2.0)
+    assert training.augmentation.rotation == 10
+    assert training.augmentation.rotation_probability == 0.5
+    assert training.augmentation.blur_probability == 0.5
+    assert training.augmentation.flip_probability == 0.5
+
+
+def test_official_names_what_it_never_reproduces() -> None:
+    assert EXCEPTIONS["paper"] == ()
+    told = " ".join(EXCEPTIONS["official"])
+    assert "bilinear" in told
+    assert "pacity" in told
+
+
+def test_q_scales_with_the_area_and_never_falls_to_zero() -> None:
+    for size, paper in (((180, 240), 8), ((256, 512), 25), ((1, 1), 1)):
+        assert resolved(size=size, method="prl").attack.prl.num_pixels == paper
+    official = resolved(size=(180, 240), method="prl", reading="official")
+    share = 180 * 240 / (512 * 1024)
+    assert official.attack.prl.num_pixels == math.floor(100_000 * share + 0.5)
+
+
+nested_trees = st.recursive(
+    st.integers(0, 9),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+trees = st.dictionaries(st.sampled_from("abc"), nested_trees, max_size=3)
+
+
+@given(trees, trees)
+def test_of_two_trees_the_upper_wins_leaf_by_leaf(
+    below: dict[str, Any], above: dict[str, Any]
+) -> None:
+    copies = repr((below, above))
+    result = merged(below, above)
+    assert repr((below, above)) == copies
+    for key in {*below, *above}:
+        if key not in above:
+            assert result[key] == below[key]
+        elif isinstance(above[key], dict) and isinstance(below.get(key), dict):
+            assert result[key] == merged(below[key], above[key])
+        else:
+            assert result[key] == above[key]
