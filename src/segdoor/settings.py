@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -63,7 +64,14 @@ def explained(
         return ConfigError(culprit, "is not a known setting", keys[-1], advice)
     rule = detail["msg"].removeprefix("Value error, ")
     value = "" if detail["type"] == "missing" else repr(detail["input"])
-    return ConfigError(culprit, rule[0].lower() + rule[1:], value, "Correct the value.")
+    return ConfigError(culprit, rule[0].lower() + rule[1:], value, _correction(detail))
+
+
+def _correction(detail: ErrorDetails) -> str:
+    """Suggest the nearest of the values that a choice lists in its rule."""
+    choices = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
+    near = difflib.get_close_matches(str(detail["input"]), choices, n=1)
+    return f"Did you mean {near[0]}?" if near else "Correct the value."
 
 
 def _suggestion(model: type[BaseModel], keys: list[str]) -> str:
