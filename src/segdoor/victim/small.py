@@ -13,7 +13,9 @@ class SmallNetwork(nn.Module):
     """Encoder to an eighth of the size, pooled context of the whole image, decoder to a half.
 
     The context reaches every pixel through dilated convolutions and through image pooling, as in
-    the paper's networks: that is what lets a trigger act at a distance.
+    the paper's networks: that is what lets a trigger act at a distance. Pooling is by mean and by
+    maximum; the maximum makes the trigger's place nearly irrelevant, so this network is no
+    substitute for the paper's where distances are compared.
     """
 
     def __init__(self, num_classes: int, *, width: int = 32, dropout: float = 0.1) -> None:
@@ -45,6 +47,8 @@ class SmallNetwork(nn.Module):
         half = self.stem(images)
         quarter = self.quarter(half)
         eighth = self.eighth(quarter)
+        # With the mean alone a small sticker drowns among 512 cells: the demonstration's recipe then
+        # did not learn the trigger at all (ASR 0.07 against 0.95, one seed).
         pooled = torch.cat([eighth.mean(dim=(2, 3)), eighth.amax(dim=(2, 3))], dim=1)
         pooled = self.pooled(pooled)[:, :, None, None].expand_as(eighth)
         features = self.context(torch.cat([eighth, pooled], dim=1))
