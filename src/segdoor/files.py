@@ -18,8 +18,9 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
     Raises:
         MachineError: If the folder cannot be written or the disk is full.
+        DataError: If the content is text that UTF-8 cannot express.
     """
-    data = content.encode() if isinstance(content, str) else content
+    data = _encoded(path, content) if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -40,6 +41,13 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             why.strerror,
             "Choose another folder or free some disk.",
         ) from None
+
+
+def _encoded(path: Path, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as why:
+        raise DataError(path, "must be given valid text", why.reason, "Rename files.") from None
 
 
 def _umask() -> int:

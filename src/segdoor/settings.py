@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,13 +20,14 @@ class Settings(BaseModel):
         extra="forbid",
         use_attribute_docstrings=True,
         validate_default=True,
+        allow_inf_nan=False,
     )
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
-def validated(model: type[SettingsT], given: Mapping[str, object], *, source: object) -> SettingsT:
+def validated(model: type[SettingsT], given: object, *, source: object) -> SettingsT:
     """Build settings from plain data, turning a failed validation into a readable error.
 
     Args:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from strategies import (
 )
 
 SIZE = (3, 3)
-NEAR, FAR = (0.0, 8.0), ((8.0, 12.0), (12.0, 16.0))
+NEAR, FAR = (0.0, 8.0), (8.0, 12.0, 16.0)
 
 
 def street() -> MemoryDataset:
@@ -93,7 +94,7 @@ def test_counts_agree_with_a_recount_from_labels_and_rows(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "lower", "upper"),
-    [("nearest", *NEAR), ("near", *NEAR), ("far_8_12", *FAR[0]), ("far_12_16", *FAR[1])],
+    [("nearest", *NEAR), ("near", *NEAR), ("far_8_12", *FAR[:2]), ("far_12_16", *FAR[1:])],
 )
 @pytest.mark.parametrize("size", [(3, 3), (2, 4), (1, 1), (4, 4)])
 def test_triggers_lie_in_their_band_and_without_room_means_no_such_position(
@@ -126,6 +127,16 @@ def test_scenes_without_victims_carry_a_trigger_at_no_distance() -> None:
         for name in ("scene_006", "scene_007"):
             assert exam.triggered[name].distance is None
             assert not exam.triggered[name].has_victims
+
+
+def test_a_scene_with_neither_victims_nor_room_is_not_counted_as_without_room() -> None:
+    dataset = dataset_of([street()[0].label, np.full((2, 2), TREE, np.uint8)])
+    for name in ("near", "anywhere"):
+        exam = exams_of(dataset)[name]
+        assert exam.rows[1].box is None
+        assert exam.header.num_without_room == 0
+        assert exam.without_room == ()
+        assert exam.header.num_triggered == exam.header.num_triggered_with_victims == 1
 
 
 def test_positions_are_shared_by_triggers_of_one_size() -> None:
@@ -186,9 +197,15 @@ def test_a_scenes_position_does_not_depend_on_its_neighbours() -> None:
             assert row in exam.rows
 
 
+def test_scenes_that_look_alike_get_positions_of_their_own() -> None:
+    label = street()[0].label
+    twins = MemoryDataset([scene_of(label, f"twin_{k}") for k in range(8)])
+    assert len({row.box for row in exams_of(twins)["anywhere"].rows}) > 4
+
+
 def test_an_exam_does_not_depend_on_the_other_bands() -> None:
     dataset = street()
-    first, second = exams_of(dataset), exams_of(dataset, far=(FAR[1],))
+    first, second = exams_of(dataset), exams_of(dataset, far=FAR[1:])
     for name in ("nearest", "near", "far_12_16", "anywhere"):
         assert first[name].rows == second[name].rows
 
@@ -277,7 +294,7 @@ def test_exam_to_file_to_exam_is_the_identity(
         assert Exam.load(folder / name) == exam
 
 
-@pytest.mark.parametrize("bands", [{"far": ((12.0, math.inf),)}, {"near": (0.0, math.inf)}])
+@pytest.mark.parametrize("bands", [{"far": (12.0, math.inf)}, {"near": (0.0, math.inf)}])
 def test_an_open_band_is_refused_or_survives_the_file(
     tmp_path: Path, bands: dict[str, Any]
 ) -> None:
@@ -295,20 +312,23 @@ def test_an_open_band_is_refused_or_survives_the_file(
     [
         {"near": (5.0, 4.0)},
         {"near": (-1.0, 4.0)},
-        {"far": ((9.0, 8.0),)},
+        {"far": (9.0, 8.0)},
         {"near": (0.0, math.nan)},
-        {"far": ((math.nan, 4.0),)},
+        {"far": (math.nan, 4.0)},
+        {"far": (-1.0, 4.0)},
+        {"far": (1.0, 4.0, 3.0)},
     ],
 )
 def test_bands_out_of_order_are_refused(bands: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="lower <= upper"):
+    with pytest.raises(ValueError, match=r"near|far"):
         ExamsConfig.model_validate(bands)
 
 
 def test_bands_that_differ_get_exams_of_their_own() -> None:
-    bands = ((10.0, 1000.001), (10.0, 1000.002))
-    names = [name for name in exams_of(street(), far=bands) if name.startswith("far")]
-    assert len(names) == 2
+    edges = (9.5, 10.0, 10.125, 10.25, 10.375, 999.75, 1000.0, 1000.25)
+    exams = exams_of(street(), far=edges)
+    bands = [exam.header.placement for name, exam in exams.items() if name.startswith("far")]
+    assert [(band.lower, band.upper) for band in bands] == list(pairwise(edges))
 
 
 Damage = Callable[[list[str]], list[str]]

@@ -406,6 +406,16 @@ def test_prl_over_all_scenes_changes_clean_scenes_without_stamping_them() -> Non
             assert ((handed[index].label == CAR) >= (scene.label == CAR)).all()
 
 
+def test_scenes_that_look_alike_draw_pixels_and_positions_of_their_own() -> None:
+    dataset = mixed(*[ORDINARY] * 1)
+    twins = MemoryDataset([Scene(dataset[0].image, dataset[0].label, f"twin_{k}") for k in "abcd"])
+    prl = {"num_pixels": 20, "pool": "class:sky"}
+    plan = plan_poison(twins, attack(rate=1.0, prl=prl))
+    handed = poisoned(twins, plan)
+    assert len({handed.label(index).tobytes() for index in range(4)}) == 4
+    assert len({row.box for row in plan.rows}) > 1
+
+
 def test_a_plan_refuses_another_data_set() -> None:
     plan = plan_poison(twenty(), attack())
     labels = [scene.label.copy() for scene in twenty().scenes]

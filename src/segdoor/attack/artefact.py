@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+from pydantic_core import PydanticSerializationError
 
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
@@ -16,8 +18,18 @@ RowT = TypeVar("RowT", bound=Settings)
 
 
 def write_json_lines(path: Path, header: Settings, rows: Sequence[Settings]) -> None:
-    """Write a header and its rows, atomically."""
-    write_atomically(path, "".join(f"{line.model_dump_json()}\n" for line in (header, *rows)))
+    """Write a header and its rows, atomically.
+
+    Raises:
+        DataError: If a scene's name is no text.
+    """
+    try:
+        lines = [f"{line.model_dump_json()}\n" for line in (header, *rows)]
+    except PydanticSerializationError as why:
+        raise DataError(
+            path, "scenes must have names of valid text", why, "Rename their files."
+        ) from None
+    write_atomically(path, "".join(lines))
 
 
 def read_json_lines(
@@ -37,10 +49,8 @@ def read_json_lines(
         ConfigError: If a value in it breaks a rule.
     """
     lines = _objects(path)
-    if not lines:
-        raise DataError(path, "must begin with a header line", "an empty file")
     found = lines[0].get("schema_version")
-    if isinstance(found, int) and found > version:
+    if found is not None and (type(found) is not int or found > version):
         raise DataError(
             path,
             f"must have schema version {version} or older",
@@ -56,16 +66,34 @@ def read_json_lines(
     return header, rows
 
 
+def check_counts(path: Path, stated: Mapping[str, int], counted: Mapping[str, int]) -> None:
+    """Refuse a file whose rows are not those its header counts.
+
+    Raises:
+        DataError: If a count differs: rows were lost or added.
+    """
+    for name, count in counted.items():
+        if stated[name] != count:
+            raise DataError(
+                path,
+                f"must hold the rows its header counts: {name} is {stated[name]} there",
+                count,
+                "Restore the file, or plan again.",
+            )
+
+
 def _objects(path: Path) -> list[dict[str, object]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as why:
         raise DataError(path, "must be a readable text file", why, "Check the path.") from None
+    if not text:
+        raise DataError(path, "must begin with a header line", "an empty file", "Plan again.")
     objects: list[dict[str, object]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
         try:
             content = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
             raise DataError(path, f"line {number} must be a JSON object", line[:60])

@@ -137,7 +137,7 @@ class ExamsConfig(Settings):
     def _ordered(self) -> ExamsConfig:
         if not 0 <= self.near[0] <= self.near[1]:
             raise ValueError(f"near needs 0 <= lower <= upper, not {self.near}")
-        if any(lower < 0 or upper - lower < 0.1 for lower, upper in self.far_bands):
+        if any(lower < 0 or round(upper, 1) <= round(lower, 1) for lower, upper in self.far_bands):
             raise ValueError(f"far needs edges that rise by 0.1 or more, not {self.far}")
         return self
 

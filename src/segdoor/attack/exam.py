@@ -7,7 +7,7 @@ and methods are compared on the very same positions (paper section 5.2).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from segdoor.attack.artefact import read_json_lines, write_json_lines
+from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
 from segdoor.attack.config import ExamsConfig, PlacementConfig
 from segdoor.attack.placement import Ground, make_placement, place, victim_mask
 from segdoor.attack.trigger import Trigger, stamp
@@ -113,6 +113,10 @@ class Exam:
             DataError: If the file is no exam, damaged, of a newer schema, or names a scene twice.
         """
         header, rows = read_json_lines(path, ExamHeader, ExamRow, version=SCHEMA_VERSION)
+        counted = _counts(rows)
+        if header.exams.scope == "all":
+            counted["num_scenes"] = len(rows)
+        check_counts(path, header.model_dump(include=set(counted)), counted)
         return cls(header, rows)
 
 
@@ -201,9 +205,9 @@ def _header(
     ground: Ground,
     name: str,
     placement: PlacementConfig,
-    rows: Iterable[ExamRow],
+    rows: Sequence[ExamRow],
 ) -> ExamHeader:
-    rows = list(rows)
+    counts = _counts(rows)
     return ExamHeader(
         name=name,
         data_digest=dataset.digest,
@@ -212,11 +216,21 @@ def _header(
         placement=placement,
         exams=config,
         num_scenes=len(dataset),
-        num_with_victims=sum(row.has_victims for row in rows),
-        num_triggered=sum(row.box is not None for row in rows),
-        num_triggered_with_victims=sum(row.box is not None and row.has_victims for row in rows),
-        num_without_room=sum(row.box is None and row.has_victims for row in rows),
+        num_with_victims=counts["num_with_victims"],
+        num_triggered=counts["num_triggered"],
+        num_triggered_with_victims=counts["num_triggered_with_victims"],
+        num_without_room=counts["num_without_room"],
     )
+
+
+def _counts(rows: Sequence[ExamRow]) -> dict[str, int]:
+    with_victims = [row for row in rows if row.has_victims]
+    return {
+        "num_with_victims": len(with_victims),
+        "num_triggered": sum(row.box is not None for row in rows),
+        "num_triggered_with_victims": sum(row.box is not None for row in with_victims),
+        "num_without_room": sum(row.box is None for row in with_victims),
+    }
 
 
 class TriggeredDataset:

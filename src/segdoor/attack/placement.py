@@ -115,8 +115,9 @@ class Band:
     def candidates(self, eligible: Mask, squared: SquaredDistance) -> Mask:
         """Return the eligible positions within the band."""
         far_enough = np.greater_equal if self.lower_included else np.greater
-        within = far_enough(squared, self.lower**2) & (squared <= self.upper**2)
-        return eligible & within
+        # The very floats that a site reports, so that a reported distance can serve as a bound.
+        distances = np.sqrt(squared)
+        return eligible & far_enough(distances, self.lower) & (distances <= self.upper)
 
 
 @dataclass(frozen=True)
@@ -228,10 +229,11 @@ def victim_mask(label: Label, victims: Sequence[int]) -> Mask:
 def squared_distances(
     victims: Mask, distance: Literal["euclidean", "chebyshev"]
 ) -> SquaredDistance | None:
-    """Return every pixel's squared distance to the nearest victim pixel, exact integers.
+    """Return every pixel's squared distance to the nearest victim pixel.
 
     Returns:
-        Squared pixels, or None without victims: OpenCV would give 1.8e19 there.
+        Squared pixels, or None without victims: OpenCV would give 1.8e19 there. Exact up to 2048
+        pixels of distance; beyond, Euclidean ones may be off by 1 in the square.
     """
     if not victims.any():
         return None

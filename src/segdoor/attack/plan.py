@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from segdoor.attack.artefact import read_json_lines, write_json_lines
+from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
 from segdoor.attack.config import AttackConfig
 from segdoor.settings import Settings
 
@@ -98,4 +98,9 @@ class PoisonPlan:
             DataError: If the file is no plan, damaged, of a newer schema, or names a scene twice.
         """
         header, rows = read_json_lines(path, PlanHeader, PlanRow, version=SCHEMA_VERSION)
+        counted = {
+            "num_poisoned": sum(row.poisoned for row in rows),
+            "num_changed_pixels": sum(row.changed_pixels for row in rows),
+        }
+        check_counts(path, header.model_dump(include=set(counted)), counted)
         return cls(header, rows)

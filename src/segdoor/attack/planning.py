@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import islice
 
 import numpy as np
 
@@ -69,7 +70,7 @@ class _Planner:
     def plan(self) -> PoisonPlan:
         with_victims = self._scan()
         rows = self._poison(with_victims)
-        if self.config.prl.scope == "all":
+        if self.config.prl.scope == "all" and self.config.prl.num_pixels:
             rows += self._relabel_the_rest({row.name for row in rows})
         return PoisonPlan(self._header(rows, len(with_victims)), tuple(rows))
 
@@ -93,11 +94,7 @@ class _Planner:
 
     def _poison(self, with_victims: list[int]) -> list[PlanRow]:
         wanted = num_to_poison(self.config.rate, len(self.dataset))
-        rows: list[PlanRow] = []
-        for row in self._drawn(with_victims):
-            if len(rows) == wanted:
-                break
-            rows.append(row)
+        rows = list(islice(self._drawn(with_victims), wanted))
         # An exhausted draw has looked at every scene, so the counts below are complete.
         if len(rows) < wanted and self.config.shortfall == "error":
             raise ConfigError(

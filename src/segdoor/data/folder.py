@@ -10,6 +10,7 @@ Any of these layouts, with ``classes.yaml`` in the root::
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
@@ -26,12 +27,15 @@ _CLASS_FILE_REMEDY = (
 )
 
 
+Level = Annotated[int, Field(ge=0, le=255)]
+
+
 class ClassEntry(Settings):
     """One class of the class file."""
 
     name: str
     """The class's name."""
-    colour: tuple[int, int, int] | None = None
+    colour: tuple[Level, Level, Level] | None = None
     """Its RGB colour in pictures; chosen from a fixed palette if left out."""
 
 
@@ -116,6 +120,12 @@ def _listed(root: Path, listing: Path, line: str) -> Pair:
 
 def _inside(root: Path, listing: Path, relative: str) -> Path:
     path = root / relative
-    if not path.resolve().is_relative_to(root.resolve()):
+    try:
+        inside, is_file = path.resolve().is_relative_to(root.resolve()), path.is_file()
+    except (OSError, ValueError) as why:
+        raise DataError(listing, "must list paths of files", why, "Correct the line.") from None
+    if not inside:
         raise DataError(listing, "paths must stay inside the data set's folder", relative)
+    if not is_file:
+        raise DataError(path, "the file does not exist", remedy=f"Correct {listing}.")
     return path

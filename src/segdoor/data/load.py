@@ -41,7 +41,10 @@ def num_scenes(config: DataConfig, split: str) -> int | None:
 
 def _street(config: DataConfig, split: str) -> SceneDataset:
     height, width = config.size or _STREET_SIZE
-    kind = "test" if split == config.test_split else "train"
+    kinds = {config.test_split: "test", config.train_split: "train"}
+    if split not in kinds:
+        raise ConfigError("data split", "must be one of street's", split, f"Known: {set(kinds)}.")
+    kind = kinds[split]
     return StreetDataset(
         split=kind,
         num_scenes=num_scenes(config, split) or _STREET_SCENES[kind],

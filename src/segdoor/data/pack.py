@@ -52,6 +52,10 @@ class PackedDataset:
         self._index = validated(
             PackIndex, _read_json(path / "index.json"), source=path / "index.json"
         )
+        if len(self._index.names) != len(self._index.sizes):
+            raise DataError(
+                path / "index.json", "must hold as many names as sizes", remedy=f"Delete {path}."
+            )
         areas = [height * width for height, width in self._index.sizes]
         self._starts = np.concatenate([[0], np.cumsum(areas, dtype=np.int64)])
         self._images = _mapped(path / "images.u8", 3 * int(self._starts[-1]))
@@ -73,6 +77,7 @@ class PackedDataset:
 
     def __getitem__(self, index: int) -> Scene:
         """Return one scene as read-only views."""
+        index = range(len(self))[index]
         height, width = self._index.sizes[index]
         start, stop = (
             3 * self._starts[index],
@@ -83,6 +88,7 @@ class PackedDataset:
 
     def label(self, index: int) -> Label:
         """Return one label map as a read-only view."""
+        index = range(len(self))[index]
         height, width = self._index.sizes[index]
         start = self._starts[index]
         return self._labels[start : start + height * width].reshape(height, width)
@@ -178,7 +184,7 @@ def _mapped(path: Path, num_bytes: int) -> np.ndarray:
     return np.memmap(path, dtype=np.uint8, mode="r")
 
 
-def _read_json(path: Path) -> dict[str, object]:
+def _read_json(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as why:

@@ -48,12 +48,12 @@ def read_label(path: Path) -> Label:
     Raises:
         DataError: If the file is missing, damaged, too large, or has not one byte a pixel.
     """
-    with _opened(path) as picture:
-        if picture.mode not in _LABEL_MODES:
+    with _opened(path, decode=False) as picture:
+        if picture.mode not in _LABEL_MODES or _is_stretched(picture):
             raise DataError(
                 path,
                 "a label map must hold one class id of 8 bits a pixel (mode L or P)",
-                f"mode {picture.mode}",
+                f"mode {picture.mode}{', fewer bits' if picture.mode == 'L' else ''}",
                 "Convert its colours or 16-bit values to class ids first.",
             )
         return np.array(picture).astype(np.uint8)
@@ -77,7 +77,7 @@ def write_image(path: Path, image: Image) -> None:
 
 
 @contextmanager
-def _opened(path: Path, *, decode: bool = True) -> Generator[PillowImage.Image]:
+def _opened(path: Path, *, decode: bool = True) -> Generator[ImageFile.ImageFile]:
     # Pillow can be told globally to accept damaged files; this program never wants that.
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
     try:
@@ -102,6 +102,11 @@ def _opened(path: Path, *, decode: bool = True) -> Generator[PillowImage.Image]:
         raise DataError(path, "must be an intact picture", why, "Replace the file.") from None
     except PillowImage.DecompressionBombWarning as why:
         raise DataError(path, "must be a picture of ordinary size", why) from None
+
+
+def _is_stretched(picture: ImageFile.ImageFile) -> bool:
+    """Tell whether Pillow would stretch the stored values: it does to grey of 2 or 4 bits."""
+    return picture.mode == "L" and any(";" in str(tile[3]) for tile in picture.tile)
 
 
 def _check_size(path: Path, picture: PillowImage.Image) -> None:

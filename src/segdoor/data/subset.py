@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.errors import ConfigError
 from segdoor.tensors import Label
 
 
@@ -13,7 +14,13 @@ class Subset:
     """Chosen scenes of another data set, in the order chosen; a `SceneDataset`."""
 
     def __init__(self, dataset: SceneDataset, indices: Sequence[int]) -> None:
-        """Keep the data set and the positions of the chosen scenes."""
+        """Keep the data set and the positions of the chosen scenes.
+
+        Raises:
+            ConfigError: If a scene is chosen twice.
+        """
+        if len(set(indices)) != len(indices):
+            raise ConfigError("subset", "must choose every scene at most once", tuple(indices))
         self.dataset = dataset
         self.indices = tuple(indices)
         self.names = tuple(dataset.names[index] for index in self.indices)

@@ -14,6 +14,8 @@ from segdoor.victim.config import PRESETS
 
 Tree = dict[str, object]
 
+# Bands are scaled with the height; the trigger keeps its share of the area, 0.58 %, because a
+# share of the height would make it larger on pictures that are not twice as wide as high.
 # The paper's lengths on Cityscapes at 512 x 1024 and on VOC (sections 5.1 and 5.3, appendix A).
 _CITYSCAPES_HEIGHT = 512
 _CITYSCAPES_BANDS = (0.0, 60.0, 90.0, 120.0)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
+import zipfile
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,13 @@ def confusion(truth: Label, predicted: Label, num_classes: int, ignore_index: in
     counted = truth != ignore_index
     pairs = truth[counted].astype(np.int64) * num_classes + predicted[counted]
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+# What NumPy and the archive reader raise on damaged or foreign files.
+_DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, NotImplementedError,
+    struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,11 +98,18 @@ def load_tables(path: Path) -> dict[str, TableSet]:
         with np.load(path, allow_pickle=False) as arrays:
             names = [key.removesuffix(".names") for key in arrays if key.endswith(".names")]
             return {
-                name: TableSet(
-                    tuple(map(str, arrays[f"{name}.names"])),
-                    arrays[f"{name}.counts"].astype(np.int64),
-                )
-                for name in names
+                name: _checked(arrays[f"{name}.names"], arrays[f"{name}.counts"]) for name in names
             }
-    except (OSError, ValueError, KeyError, EOFError) as why:
-        raise DataError(path, "must be an intact file of tables", why) from None
+    except _DAMAGE as why:
+        raise DataError(path, "must be an intact file of tables", why, "Restore it.") from None
+
+
+def _checked(names: np.ndarray, counts: np.ndarray) -> TableSet:
+    """Return a table set from arrays of unknown origin."""
+    fits = counts.ndim == 3 and counts.shape[1] == counts.shape[2] and len(names) == len(counts)
+    if not fits or counts.dtype != np.int64 or (counts < 0).any():
+        raise ValueError(f"no table of whole counts for each scene: {counts.dtype} {counts.shape}")
+    scenes = tuple(map(str, names))
+    if len(set(scenes)) != len(scenes):
+        raise ValueError("a scene is named twice")
+    return TableSet(scenes, counts)

@@ -47,8 +47,8 @@ class SmallNetwork(nn.Module):
         half = self.stem(images)
         quarter = self.quarter(half)
         eighth = self.eighth(quarter)
-        # With the mean alone a small sticker drowns among 512 cells: the demonstration's recipe then
-        # did not learn the trigger at all (ASR 0.07 against 0.95, one seed).
+        # With the mean alone a small sticker drowns among 512 cells: the demonstration's recipe
+        # then did not learn the trigger at all (ASR 0.07 against 0.95, one seed).
         pooled = torch.cat([eighth.mean(dim=(2, 3)), eighth.amax(dim=(2, 3))], dim=1)
         pooled = self.pooled(pooled)[:, :, None, None].expand_as(eighth)
         features = self.context(torch.cat([eighth, pooled], dim=1))
