@@ -70,8 +70,8 @@ def test_every_figure_follows_from_the_tables(folder: Path, record: ExperimentRe
     assert set(record.scores.exams) == {
         "nearest",
         "near",
-        "far_7.5_11.25",
-        "far_11.25_15",
+        "far_7.5_11.2",
+        "far_11.2_15",
         "anywhere",
     }
     for name, scores in record.scores.exams.items():
