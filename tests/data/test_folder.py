@@ -73,11 +73,36 @@ def test_a_list_of_two_columns_keeps_its_order(root: Path) -> None:
     lines = [f"train/images/{name}.png train/labels/{name}.png" for name in ("b", "c")]
     (root / "few.txt").write_text("\n\n".join(lines) + "\n\n", encoding="utf-8")
     dataset = folder(root, "few")
-    assert [np.array_equal(dataset[i].label, label_of(seed)) for i, seed in ((0, 2), (1, 0))]
+    assert np.array_equal(dataset[0].label, label_of(2))
+    assert np.array_equal(dataset[1].label, label_of(0))
     assert len(dataset) == 2
     assert len(set(dataset.names)) == 2
     assert np.array_equal(dataset[0].image, image_of(2))
     assert np.array_equal(dataset[1].image, image_of(0))
+
+
+def flat(root: Path, names: str) -> None:
+    (root / "classes.yaml").write_text(CLASS_FILE, encoding="utf-8")
+    for seed, name in enumerate(names):
+        write_scene(root / "images", root / "labels", name, seed)
+
+
+def test_a_list_of_one_column_names_pictures_of_flat_folders(tmp_path: Path) -> None:
+    flat(tmp_path, "abcd")
+    (tmp_path / "some.txt").write_text("d\nb\n", encoding="utf-8")
+    check_three(folder(tmp_path, "some"), {"d": 3, "b": 1})
+    (tmp_path / "wrong.txt").write_text("d\ne\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"wrong\.txt.*e"):
+        folder(tmp_path, "wrong")
+
+
+def test_flat_folders_without_a_list_are_dealt_out(tmp_path: Path) -> None:
+    flat(tmp_path, "abcdefghijk")
+    train, test = folder(tmp_path, "train"), folder(tmp_path, "test")
+    assert test.names == ("e", "j")
+    assert sorted(train.names + test.names) == list("abcdefghijk")
+    with pytest.raises(DataError, match=r"val\.txt"):
+        folder(tmp_path, "val")
 
 
 def test_scenes_can_be_read_from_the_end_and_never_beyond_it(root: Path) -> None:

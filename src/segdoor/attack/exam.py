@@ -149,7 +149,7 @@ def plan_exams(
         trigger_size: Height and width of the trigger in pixels.
 
     Raises:
-        ConfigError: If a class is unknown, or no test scene shows a victim.
+        ConfigError: If a class is unknown, no test scene shows a victim, or none has room.
     """
     ground = Ground(
         victims=dataset.classes.indices(victims, option="attack.victims"),
@@ -167,6 +167,14 @@ def plan_exams(
             "attack.victims",
             "must occur in at least one test scene",
             ", ".join(victims),
+            "Choose another victim class.",
+        )
+    if not any(exam.triggered for exam in exams):
+        raise ConfigError(
+            "attack.trigger.size",
+            "must leave room for the trigger in at least one test scene",
+            f"{ground.height}x{ground.width} pixels",
+            "Use a smaller trigger, or switch off exams.rules.single_class.",
         )
     return exams
 

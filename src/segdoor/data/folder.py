@@ -3,12 +3,15 @@
 Any of these layouts, with ``classes.yaml`` in the root::
 
     root/SPLIT.txt                            two columns: image path, label path
+    root/SPLIT.txt   root/images/   root/labels/    one column: names without ending
     root/SPLIT/images/   root/SPLIT/labels/
     root/images/SPLIT/   root/labels/SPLIT/
+    root/images/   root/labels/                     every fifth scene by name is the test split
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +29,9 @@ _CLASS_FILE_REMEDY = (
     "and 'ignore_index: 255'."
 )
 
+
+# Which scenes of every five belong to a split where nothing else says so.
+_DEALT = {"train": (0, 1, 2, 3), "test": (4,)}
 
 Level = Annotated[int, Field(ge=0, le=255)]
 
@@ -95,19 +101,38 @@ def palette(index: int) -> Colour:
 def _pairs(root: Path, split: str) -> list[Pair]:
     listing = root / f"{split}.txt"
     if listing.is_file():
-        return [_listed(root, listing, line) for line in read_lines(listing)]
+        return _listed_pairs(root, listing)
     for images, labels in (
         (root / split / "images", root / split / "labels"),
         (root / "images" / split, root / "labels" / split),
     ):
         if images.is_dir():
             return pair_folders(images, labels)
+    if split in _DEALT and (root / "images").is_dir():
+        pairs = pair_folders(root / "images", root / "labels")
+        return [pair for index, pair in enumerate(pairs) if index % 5 in _DEALT[split]]
     raise DataError(
         root,
-        f"must hold {split}.txt, {split}/images or images/{split}",
+        f"must hold {split}.txt, {split}/images, images/{split} or images",
         "none of them",
         "See 'folder' in the documentation for the layouts.",
     )
+
+
+def _listed_pairs(root: Path, listing: Path) -> list[Pair]:
+    lines = read_lines(listing)
+    if all(len(line.split()) == 1 for line in lines):
+        known = {pair.name: pair for pair in pair_folders(root / "images", root / "labels")}
+        return [_known(known, root, listing, line) for line in lines]
+    return [_listed(root, listing, line) for line in lines]
+
+
+def _known(known: Mapping[str, Pair], root: Path, listing: Path, name: str) -> Pair:
+    if name not in known:
+        raise DataError(
+            listing, f"must list names of pictures in {root / 'images'}", name, "Correct the line."
+        )
+    return known[name]
 
 
 def _listed(root: Path, listing: Path, line: str) -> Pair:

@@ -61,12 +61,12 @@ def run_experiment(
     save_plans(out, train, plan, exams)
     victims = _train_victims(config, train, plan, log)
     save_victims(out, config, victims, log)
-    test_scenes = TestScenes(test, tuple(exams), stickers)
-    return examine_and_record(given, config, out, test_scenes, victims, log, train=train, plan=plan)
+    scenes = ExamScenes(test, tuple(exams), stickers)
+    return examine_and_record(given, config, out, scenes, victims, log, train=train, plan=plan)
 
 
 @dataclass(frozen=True)
-class TestScenes:
+class ExamScenes:
     """What victims are examined on.
 
     Attributes:
@@ -74,8 +74,6 @@ class TestScenes:
         exams: Where triggers sit in them.
         stickers: The trigger and the control.
     """
-
-    __test__ = False  # pytest would take the name for a test
 
     honest: SceneDataset
     exams: tuple[Exam, ...]
@@ -86,7 +84,7 @@ def examine_and_record(
     given: ExperimentConfig,
     config: ExperimentConfig,
     out: Path,
-    scenes: TestScenes,
+    scenes: ExamScenes,
     victims: Mapping[str, nn.Module],
     log: Logbook,
     *,
@@ -172,18 +170,19 @@ def save_victims(
 def _save_picture(
     out: Path,
     config: ExperimentConfig,
-    scenes: TestScenes,
+    scenes: ExamScenes,
     victim: nn.Module,
     scorer: Scorer,
     tables: Mapping[str, TableSet],
 ) -> None:
     anywhere = scenes.exams[-1]
-    picture = prediction_sheet(
-        Examiner(victim, scenes.honest.classes, config.examination, config.network),
-        scenes.honest,
-        triggered(scenes.honest, anywhere, scenes.stickers.trigger),
-        telling_scenes(tables[f"poisoned/{anywhere.name}"], scorer.victims, scorer.target),
-    )
+    of_exam = tables[f"poisoned/{anywhere.name}"]
+    chosen = telling_scenes(of_exam, scorer.victims, scorer.target)
+    if not chosen:
+        return
+    examiner = Examiner(victim, scenes.honest.classes, config.examination, config.network)
+    stamped = triggered(scenes.honest, anywhere, scenes.stickers.trigger)
+    picture = prediction_sheet(examiner, scenes.honest, stamped, chosen)
     write_image(out / "scenes.png", picture)
 
 

@@ -12,7 +12,7 @@ from segdoor.attack.poisoned import poisoned
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.examination import Stickers
 from segdoor.experiment.logbook import Logbook
-from segdoor.experiment.run import TestScenes, examine_and_record, save_victims, train_from
+from segdoor.experiment.run import ExamScenes, examine_and_record, save_victims, train_from
 from segdoor.experiment.scenes import open_scenes, prepare_folder, resolve_for
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
@@ -68,5 +68,5 @@ def examine_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> E
         )
     for exam in exams:
         exam.save(out / "exams" / f"{exam.name}.jsonl")
-    scenes = TestScenes(test, tuple(exams), stickers)
+    scenes = ExamScenes(test, tuple(exams), stickers)
     return examine_and_record(given, config, out, scenes, victims, log)
