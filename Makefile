@@ -24,14 +24,14 @@ test-slow: $(READY)  ## Run the checks on real data and real training (SEGDOOR_C
 	$(RUN)/pytest -m "slow" --timeout 3600
 
 lint: $(READY)  ## Check style, types and architecture
-	$(RUN)/ruff format --check src tests
-	$(RUN)/ruff check src tests
+	$(RUN)/ruff format --check src tests docs
+	$(RUN)/ruff check src tests docs
 	$(RUN)/lint-imports --no-cache
 	$(RUN)/basedpyright --threads 2
 
 fix: $(READY)  ## Format the code and mend what can be mended mechanically
-	$(RUN)/ruff check --fix src tests
-	$(RUN)/ruff format src tests
+	$(RUN)/ruff check --fix src tests docs
+	$(RUN)/ruff format src tests docs
 
 clean:  ## Remove the environment and everything made
 	rm -rf .venv demo runs build
