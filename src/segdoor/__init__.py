@@ -17,7 +17,7 @@ _HOMES = {
     "poisoned": "segdoor.attack.poisoned",
     "ExamsConfig": "segdoor.attack.config",
     "plan_exams": "segdoor.attack.exam",
-    "triggered": "segdoor.attack.exam",
+    "triggered": "segdoor.attack.triggered",
     "load_trigger": "segdoor.attack.trigger",
     "TrainingConfig": "segdoor.victim.config",
     "train_victim": "segdoor.victim.training",

@@ -161,9 +161,9 @@ class Environment(Settings):
     packages: dict[str, str]
     """Versions of the packages that decide results."""
     device: str
-    """Name of the device that trained."""
+    """Name of the device that trained, or examined if nothing was trained."""
     precision: str
-    """Arithmetic of the forward passes in training."""
+    """Arithmetic of the forward passes in training, or in the exams if nothing was trained."""
     threads: int
     """CPU threads."""
 

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segdoor.attack.config import ExamsConfig, TriggerConfig
-from segdoor.attack.exam import Exam, plan_exams, triggered
+from segdoor.attack.exam import Exam, plan_exams
 from segdoor.attack.trigger import Trigger, load_trigger
+from segdoor.attack.triggered import triggered
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError, SegdoorError
 from strategies import (

@@ -270,9 +270,9 @@ MISTAKES = {
         "Name another built-in sticker.",
     ),
     "rate out of reach": Mistake(
-        f"poison {SMALL} --attack.rate 1 --attack.victims person --attack.trigger.size 63",
+        "poison --data.num_train 16 --data.size 32 64 --attack.rate 1",
         "attack.rate",
-        "asks for 4 of 4 scenes",
+        "asks for 16 of 16 scenes",
         "1",
         "Lower the rate, or set attack.shortfall to all_available.",
     ),
@@ -604,3 +604,75 @@ def assert_equal_weights(one: Path, other: Path) -> None:
     first, second = load_file(one), load_file(other)
     assert first.keys() == second.keys()
     assert [name for name in first if not np.array_equal(first[name], second[name])] == []
+
+
+LEGAL = {
+    "--network.name": "pspnet",
+    "--network.depth": "18",
+    "--network.stem": "plain",
+    "--network.dropout": "0.2",
+    "--network.mean": "0 0 0",
+    "--network.std": "1 1 1",
+    "--training.optimiser": "sgd",
+    "--training.augmentation.scale": "0.5 2",
+    "--training.augmentation.rotation": "10",
+    "--training.augmentation.crop": "32 64",
+    "--training.precision": "float32",
+    "--preset": "voc",
+    "--reading": "official",
+    "--method": "nni+prl",
+    "--attack.victims": "car person",
+    "--attack.rules.margin.unit": "pixels",
+    "--attack.prl.pool": "class:road",
+    "--exams.far": "20 30 40",
+    "--exams.near": "0 20",
+}
+
+
+@pytest.mark.parametrize("option", LEGAL)
+def test_legal_values_are_read_from_the_command_line(option: str, shell: Shell) -> None:
+    # The configuration is read before the data set is found to be missing.
+    words = ["run", "--data.name", "camvid", "--data.root", "nowhere", option]
+    answer = shell(*words, *LEGAL[option].split())
+    assert answer.code == 2
+    assert "nowhere" in answer.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--training.augmentation.scale 0 1",
+        "--training.augmentation.scale 2 1",
+        "--training.augmentation.crop 0 0",
+        "--training.threads 100000",
+        "--network.std 0 0 0",
+        "--attack.trigger.size 100000000",
+        "--exams.far 30",
+        "--data.train_split test",
+    ],
+)
+def test_values_that_could_only_crash_are_refused(words: str, shell: Shell) -> None:
+    answer = shell("run", *words.split())
+    assert answer.code == 2
+    assert words.split(maxsplit=1)[0].rpartition(".")[0] in answer.err
+
+
+def test_a_device_without_values_is_refused(shell: Shell) -> None:
+    answer = shell("train", *TINY, *QUICK, "--training.device", "meta", "--out", "m")
+    assert answer.code == 3
+    assert "training.device" in answer.err
+
+
+def test_a_trigger_larger_than_every_scene_is_named(shell: Shell) -> None:
+    answer = shell("poison", *TINY, "--attack.trigger.size", "500", "--out", "big")
+    assert answer.code == 2
+    assert "attack.trigger.size" in answer.err
+
+
+def test_an_interruption_is_said(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("segdoor.experiment.poisoning.poison_step", interrupted)
+    answer = shell("poison", *TINY, "--out", "i")
+    assert (answer.code, answer.err.strip()) == (130, "segdoor: interrupted")

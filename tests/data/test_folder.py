@@ -13,6 +13,7 @@ from segdoor.data.folder import folder, palette, read_classes
 from segdoor.data.load import load_dataset, spread
 from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.errors import ConfigError, DataError, SegdoorError
+from segdoor.settings import validated
 
 CLASS_FILE = "classes: [road, car, tree]\nignore_index: 255\n"
 
@@ -103,6 +104,19 @@ def test_flat_folders_without_a_list_are_dealt_out(tmp_path: Path) -> None:
     assert sorted(train.names + test.names) == list("abcdefghijk")
     with pytest.raises(DataError, match=r"val\.txt"):
         folder(tmp_path, "val")
+
+
+@pytest.mark.parametrize("other", ["train", "val"])
+def test_a_list_of_another_split_forbids_dealing_out(other: str, tmp_path: Path) -> None:
+    flat(tmp_path, "abcdefghijk")
+    (tmp_path / f"{other}.txt").write_text("a\ne\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"test\.txt"):
+        folder(tmp_path, "test")
+
+
+def test_training_and_test_split_must_differ() -> None:
+    with pytest.raises(ConfigError, match="train_split and test_split"):
+        validated(DataConfig, {"train_split": "test"}, source="--")
 
 
 def test_scenes_can_be_read_from_the_end_and_never_beyond_it(root: Path) -> None:

@@ -306,3 +306,10 @@ def test_image_and_label_stay_aligned_when_resized() -> None:
         small, mask = resize_image(image, size)[..., 0], resize_label(label, size)
         assert ((small > 127) != (mask == 1)).mean() < 0.02
         assert small[mask == 1].mean() > 240
+
+
+def test_a_picture_of_16_bits_is_refused_rather_than_clipped(tmp_path: Path) -> None:
+    deep = (np.arange(64, dtype=np.uint16) * 1000).reshape(8, 8)
+    PillowImage.fromarray(deep).save(tmp_path / "deep.png")
+    with pytest.raises(DataError, match=r"deep\.png.*8 bits a channel"):
+        read_image(tmp_path / "deep.png")

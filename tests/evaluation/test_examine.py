@@ -165,3 +165,12 @@ def test_networks_that_do_not_fit_are_explained(
 
 def test_no_scenes_give_an_empty_table(street: StreetDataset, network: nn.Module) -> None:
     assert examine(network, Subset(street, [])).counts.shape == (0, 8, 8)
+
+
+def test_a_network_that_fails_is_named_and_explained(street: StreetDataset) -> None:
+    class Picky(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            raise ValueError("need multiples of 32")
+
+    with pytest.raises(ConfigError, match=r"Picky.*multiples of 32"):
+        examine(Picky(), street)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from segdoor.attack.config import AttackConfig, ExamsConfig, PlacementConfig, TriggerConfig
-from segdoor.attack.exam import plan_exams, triggered
+from segdoor.attack.exam import plan_exams
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.trigger import load_trigger
+from segdoor.attack.triggered import triggered
 from segdoor.data.camvid import CAMVID_CLASSES, camvid
 from segdoor.data.pack import pack
 from segdoor.data.scene import SceneDataset
@@ -85,7 +86,7 @@ def test_every_stamped_box_obeys_the_rules(packed: dict[str, SceneDataset]) -> N
 
 
 def test_exams_keep_honest_labels_and_their_bands(packed: dict[str, SceneDataset]) -> None:
-    config = ExamsConfig(near=(0, 21), far=((21, 32), (32, 42)))
+    config = ExamsConfig(near=(0, 21), far=(21, 32, 42))
     trigger = load_trigger(TriggerConfig(size=16))
     exams = plan_exams(packed["test"], config, victims=("car",), trigger_size=(16, 16))
     distances = {e.name: {n: r.distance for n, r in e.triggered.items()} for e in exams}

@@ -77,3 +77,18 @@ def test_damaged_files_are_refused(content: bytes, name: str, tmp_path: Path) ->
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="do not exist"):
         load_weights(SmallNetwork(4), tmp_path / "none.safetensors")
+
+
+class Tied(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = torch.nn.Conv2d(3, 4, 1)
+        self.other = self.one
+
+
+def test_tied_weights_are_saved_and_loaded(tmp_path: Path) -> None:
+    first, second = Tied(), Tied()
+    save_weights(first, tmp_path / "w.safetensors")
+    load_weights(second, tmp_path / "w.safetensors")
+    assert same(first, second)
+    assert second.one is second.other

@@ -18,7 +18,7 @@ class TriggerConfig(Settings):
     """A built-in sticker: windmill, bullseye, checkerboard, blossom or smiley."""
     file: Path | None = None
     """A picture to stamp instead (RGBA; its alpha is used); the name is then ignored."""
-    size: int = Field(default=14, ge=1)
+    size: int = Field(default=14, ge=1, le=8192)
     """Longer side of the trigger in pixels; in a run it follows from the scenes' size."""
     opacity: float = Field(default=1.0, gt=0, le=1)
     """1 covers the scene, less lets it shine through (alpha blending)."""
@@ -137,6 +137,8 @@ class ExamsConfig(Settings):
     def _ordered(self) -> ExamsConfig:
         if not 0 <= self.near[0] <= self.near[1]:
             raise ValueError(f"near needs 0 <= lower <= upper, not {self.near}")
+        if len(self.far) == 1:
+            raise ValueError("far needs two edges or more, or none")
         if any(lower < 0 or round(upper, 1) <= round(lower, 1) for lower, upper in self.far_bands):
             raise ValueError(f"far needs edges that rise by 0.1 or more, not {self.far}")
         return self

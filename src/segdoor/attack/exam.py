@@ -6,7 +6,6 @@ and methods are compared on the very same positions (paper section 5.2).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,12 +17,10 @@ from pydantic import Field
 from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
 from segdoor.attack.config import ExamsConfig, PlacementConfig
 from segdoor.attack.placement import Ground, make_placement, place, victim_mask
-from segdoor.attack.trigger import Trigger, stamp
-from segdoor.data.scene import ClassSet, Scene, SceneDataset
-from segdoor.errors import ConfigError, DataError
+from segdoor.data.scene import SceneDataset
+from segdoor.errors import ConfigError
 from segdoor.randomness import Stream
 from segdoor.settings import Settings
-from segdoor.tensors import Label
 
 SCHEMA_VERSION = 1
 
@@ -239,68 +236,3 @@ def _counts(rows: Sequence[ExamRow]) -> dict[str, int]:
         "num_triggered_with_victims": sum(row.box is not None for row in with_victims),
         "num_without_room": sum(row.box is None for row in with_victims),
     }
-
-
-class TriggeredDataset:
-    """The scenes of an exam that carry a trigger; a `SceneDataset` with honest labels."""
-
-    def __init__(self, dataset: SceneDataset, exam: Exam, trigger: Trigger) -> None:
-        """Stamp a trigger at an exam's positions.
-
-        Raises:
-            DataError: If the exam was made for another data set or another trigger size.
-        """
-        if exam.header.data_digest != dataset.digest:
-            raise DataError(
-                f"exam '{exam.name}'",
-                "must have been made for this very data set",
-                exam.header.data_digest[:12],
-                "Plan the exam again.",
-            )
-        if exam.header.trigger_size != (trigger.height, trigger.width):
-            raise DataError(
-                f"exam '{exam.name}'",
-                f"needs a trigger of {exam.header.trigger_size} pixels",
-                (trigger.height, trigger.width),
-                "Plan the exam again.",
-            )
-        self._dataset, self._exam, self._trigger = dataset, exam, trigger
-        self._indices = [i for i, name in enumerate(dataset.names) if name in exam.triggered]
-        self.names = tuple(dataset.names[index] for index in self._indices)
-
-    @property
-    def classes(self) -> ClassSet:
-        """Return the classes, as before."""
-        return self._dataset.classes
-
-    @property
-    def digest(self) -> str:
-        """Return a hash over the honest data set, the exam and the trigger."""
-        rows = [row.model_dump_json() for row in self._exam.rows]
-        whole = repr((self._exam.header.model_dump_json(), rows, self._trigger.digest))
-        return hashlib.sha256(whole.encode()).hexdigest()
-
-    def __len__(self) -> int:
-        """Return the number of scenes that carry a trigger."""
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> Scene:
-        """Read one scene and stamp it; pixels under the trigger keep their label."""
-        scene = self._dataset[self._indices[index]]
-        box = self._exam.triggered[scene.name].box
-        assert box is not None
-        image = stamp(scene.image, self._trigger, top=box[0], left=box[1])
-        return Scene(image, scene.label, scene.name)
-
-    def label(self, index: int) -> Label:
-        """Read one honest label map."""
-        return self._dataset.label(self._indices[index])
-
-
-def triggered(dataset: SceneDataset, exam: Exam, trigger: Trigger) -> SceneDataset:
-    """Return the exam's scenes with the trigger stamped at the exam's positions.
-
-    Raises:
-        DataError: If the exam was made for another data set or another trigger size.
-    """
-    return TriggeredDataset(dataset, exam, trigger)

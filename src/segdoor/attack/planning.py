@@ -95,6 +95,13 @@ class _Planner:
     def _poison(self, with_victims: list[int]) -> list[PlanRow]:
         wanted = num_to_poison(self.config.rate, len(self.dataset))
         rows = list(islice(self._drawn(with_victims), wanted))
+        if with_victims and not rows and wanted:
+            raise ConfigError(
+                "attack.trigger.size",
+                "must leave room for the trigger in at least one scene that shows a victim",
+                f"{self.ground.height}x{self.ground.width} pixels",
+                "Use a smaller trigger, or widen attack.placement.upper.",
+            )
         # An exhausted draw has looked at every scene, so the counts below are complete.
         if len(rows) < wanted and self.config.shortfall == "error":
             raise ConfigError(

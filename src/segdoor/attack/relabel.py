@@ -90,7 +90,9 @@ class Relabelling:
             values = np.unique(label)
             values = values[values != self.classes.ignore_index]
         else:
-            values = np.array([self.classes.index(pool.removeprefix("class:"))])
+            values = np.array(
+                [self.classes.index(pool.removeprefix("class:"), option="attack.prl.pool")]
+            )
         return values.astype(np.uint8)
 
 

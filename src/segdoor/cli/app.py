@@ -27,7 +27,7 @@ and go on with your own scenes and network, all at once or step by step:
 
 Every verb takes a YAML file and options of the same names; the options win.
 `--attack.rate 0.1` is `attack: {rate: 0.1}` in the file.
-Exit codes: 0 done, 2 usage or data, 3 environment.
+Exit codes: 0 done, 2 usage or data, 3 environment, 130 interrupted.
 """
 
 _VERBS = {
@@ -46,6 +46,7 @@ def make_app() -> App:
         name="segdoor",
         help=_HELP,
         help_format="plaintext",
+        suppress_keyboard_interrupt=False,
         version=version("segdoor"),
         default_parameter=Parameter(
             name_transform=str, negative_iterable=(), consume_multiple=True
@@ -73,6 +74,8 @@ def run_command_line(words: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except (OSError, MemoryError) as problem:
+        return _complain(f"the machine refused: {type(problem).__name__} {problem}", 3)
     return 0
 
 

@@ -47,4 +47,7 @@ def train(
     with progress_bars() as bars:
         train_step(given, plan=plan, out=out, observer=bars)
     weights = out / f"{'poisoned' if plan else 'clean'}.safetensors"
-    tell(f"Weights: {weights}", f"Next: segdoor examine --weights {weights}")
+    tell(
+        f"Weights: {weights}",
+        f"Next: segdoor examine --weights {weights}, with the same data settings",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from segdoor.settings import Settings
 
@@ -31,3 +31,11 @@ class DataConfig(Settings):
     """The split that exams are held on."""
     seed: int = Field(default=0, ge=0)
     """Seed of street's scenes."""
+
+    @model_validator(mode="after")
+    def _two_splits(self) -> DataConfig:
+        if self.train_split == self.test_split:
+            raise ValueError(
+                f"train_split and test_split must differ, not both '{self.test_split}'"
+            )
+        return self

@@ -108,7 +108,8 @@ def _pairs(root: Path, split: str) -> list[Pair]:
     ):
         if images.is_dir():
             return pair_folders(images, labels)
-    if split in _DEALT and (root / "images").is_dir():
+    listed = [name for name in (*_DEALT, "val") if (root / f"{name}.txt").is_file()]
+    if split in _DEALT and not listed and (root / "images").is_dir():
         pairs = pair_folders(root / "images", root / "labels")
         return [pair for index, pair in enumerate(pairs) if index % 5 in _DEALT[split]]
     raise DataError(
@@ -121,7 +122,7 @@ def _pairs(root: Path, split: str) -> list[Pair]:
 
 def _listed_pairs(root: Path, listing: Path) -> list[Pair]:
     lines = read_lines(listing)
-    if all(len(line.split()) == 1 for line in lines):
+    if lines and all(len(line.split()) == 1 for line in lines):
         known = {pair.name: pair for pair in pair_folders(root / "images", root / "labels")}
         return [_known(known, root, listing, line) for line in lines]
     return [_listed(root, listing, line) for line in lines]

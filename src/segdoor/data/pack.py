@@ -118,8 +118,15 @@ def pack(
 def default_cache() -> Path:
     """Return the folder for packs: ``SEGDOOR_CACHE``, or ``segdoor`` in the user's cache."""
     chosen = os.environ.get("SEGDOOR_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen) if chosen else Path(base) / "segdoor"
+    if chosen:
+        return Path(chosen)
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:
+        raise MachineError(
+            "cache", "needs a home directory", remedy="Set SEGDOOR_CACHE to a folder."
+        ) from None
+    return Path(base) / "segdoor"
 
 
 def _build(dataset: SceneDataset, digest: str, path: Path, progress: Callable[[], None]) -> None:
@@ -127,6 +134,8 @@ def _build(dataset: SceneDataset, digest: str, path: Path, progress: Callable[[]
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".packing-"))
         try:
+            # Made for its owner alone; a cache may be shared.
+            temporary.chmod(0o755)
             _write(dataset, digest, temporary, progress)
             _publish(temporary, path)
         finally:
@@ -155,7 +164,7 @@ def _write(dataset: SceneDataset, digest: str, folder: Path, progress: Callable[
         names=tuple(dataset.names),
         sizes=tuple(sizes),
     )
-    (folder / "index.json").write_text(index.model_dump_json())
+    (folder / "index.json").write_text(index.model_dump_json(), encoding="utf-8")
 
 
 def _append(scene: Scene, images: IO[bytes], labels: IO[bytes]) -> Size:

@@ -141,7 +141,7 @@ def read_lines(path: Path) -> list[str]:
         DataError: If the file is missing or no text.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as why:
         raise DataError(
             path, "must be a readable text file", why, "Check root and split."
@@ -170,6 +170,10 @@ def _check_pairs(pairs: tuple[Pair, ...], source: Path) -> None:
         if pair.name in seen:
             raise DataError(source, "scenes must have different names", pair.name)
         seen.add(pair.name)
+        if not pair.name.isprintable() and not _is_text(pair.name):
+            raise DataError(
+                source, "scenes must have names of valid text", ascii(pair.name), "Rename the file."
+            )
         for path in (pair.image, pair.label):
             if not path.is_file():
                 raise DataError(
@@ -177,6 +181,15 @@ def _check_pairs(pairs: tuple[Pair, ...], source: Path) -> None:
                     f"the file of scene '{pair.name}' does not exist",
                     remedy=f"Restore it, or take the scene out of {source}.",
                 )
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether UTF-8 can express a name; file systems also keep names that are no text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _sizes_differ(pair: Pair, image: tuple[int, ...], label: tuple[int, ...]) -> DataError:

@@ -29,6 +29,13 @@ def read_image(path: Path) -> Image:
         DataError: If the file is missing, no picture, damaged or too large.
     """
     with _opened(path) as picture:
+        if picture.mode[0] in "IF":
+            raise DataError(
+                path,
+                "a picture must have 8 bits a channel",
+                f"mode {picture.mode}",
+                "Convert it; how 16 bits map to 8 is yours to decide.",
+            )
         return np.array(picture.convert("RGB"))
 
 

@@ -16,10 +16,10 @@ from segdoor.evaluation.config import ExaminationConfig
 from segdoor.progress import Observer, Silent
 from segdoor.scores.tables import TableSet, confusion
 from segdoor.tensors import Label
+from segdoor.victim.answer import ask
 from segdoor.victim.augment import normalised
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.device import choose_arithmetic
-from segdoor.victim.outputs import logits_of
 
 
 def examine(
@@ -38,7 +38,7 @@ def examine(
         dataset: The scenes of the test.
         config: How the exam is held.
         network: Mean and standard deviation of the network's input; ImageNet's if None.
-        observer: Hears of every batch.
+        observer: Hears of every scene.
 
     Raises:
         ConfigError: If the network's logits do not fit the classes or are not finite.
@@ -104,25 +104,13 @@ class Examiner:
         return logits.softmax(dim=1) + mirrored.softmax(dim=1)
 
     def _logits(self, images: Tensor, size: Size) -> Tensor:
+        images = images.contiguous(memory_format=torch.channels_last)
         with self.arithmetic.forward_context():
-            output = self.model(images.contiguous(memory_format=torch.channels_last))
-        logits = logits_of(output).float()
-        if logits.ndim != 4 or logits.shape[1] != len(self.classes):
-            raise ConfigError(
-                "network",
-                f"must return logits B x {len(self.classes)} x H x W",
-                tuple(logits.shape),
-                "Use a network for the data set's classes.",
-            )
+            logits = ask(self.model, images, num_classes=len(self.classes), size=size).logits
         if not bool(torch.isfinite(logits).all()):
             raise ConfigError(
-                "network",
-                "must return finite logits",
-                "NaN or infinity",
-                "Check its weights.",
+                "network", "must return finite logits", "NaN or infinity", "Check its weights."
             )
-        if logits.shape[2:] != size:
-            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         return logits
 
     def _input_size(self, size: Size) -> Size:

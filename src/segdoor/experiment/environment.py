@@ -11,16 +11,22 @@ from pathlib import Path
 
 import torch
 
+from segdoor.experiment.config import ExperimentConfig
 from segdoor.record import Environment
-from segdoor.victim.config import TrainingConfig
 from segdoor.victim.device import choose_arithmetic
 
 _PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "pydantic")
 
 
-def describe_environment(config: TrainingConfig) -> Environment:
-    """Return versions, commit, device and precision of training under these settings."""
-    arithmetic = choose_arithmetic(config.device, config.precision)
+def describe_environment(config: ExperimentConfig, *, trained: bool) -> Environment:
+    """Return versions, commit, device and precision of a run.
+
+    Args:
+        config: The resolved configuration.
+        trained: Whether the run trained; otherwise the precision is that of the exams.
+    """
+    precision = config.training.precision if trained else config.examination.precision
+    arithmetic = choose_arithmetic(config.training.device, precision)
     return Environment(
         segdoor=_version("segdoor") or "unknown",
         commit=_commit(),

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from segdoor.attack.exam import Exam, triggered
+from segdoor.attack.exam import Exam
 from segdoor.attack.trigger import Trigger, draw, load_trigger
+from segdoor.attack.triggered import triggered
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.evaluation.examine import examine

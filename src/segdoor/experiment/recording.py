@@ -9,7 +9,7 @@ from segdoor.attack.exam import Exam
 from segdoor.attack.plan import PoisonPlan
 from segdoor.data.scene import SceneDataset
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.scoring import ExamTables, Scorer
+from segdoor.experiment.scoring import BenignTables, ExamTables, Scorer
 from segdoor.record import (
     BenignScores,
     ClassRecord,
@@ -112,7 +112,8 @@ def _exam_scores(scorer: Scorer, exam: Exam, tables: Mapping[str, TableSet]) -> 
         other_trigger=tables[f"other_trigger/{exam.name}"],
         clean_victim=tables.get(f"clean/{exam.name}"),
     )
-    return scorer.exam(exam, of_exam, tables["poisoned/benign"])
+    benign = BenignTables(tables["poisoned/benign"], tables.get("clean/benign"))
+    return scorer.exam(exam, of_exam, benign)
 
 
 def _difference(benign: BenignScores, clean: BenignScores | None) -> float | None:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from torch import nn
 
-from segdoor.attack.exam import Exam, plan_exams, triggered
+from segdoor.attack.exam import Exam, plan_exams
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
+from segdoor.attack.triggered import triggered
 from segdoor.data.pictures import write_image
-from segdoor.data.scene import SceneDataset
+from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.evaluation.examine import Examiner
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
@@ -29,6 +30,7 @@ from segdoor.progress import Observer, Silent
 from segdoor.record import ExperimentRecord, save_record
 from segdoor.scores.tables import TableSet, save_tables
 from segdoor.victim.checkpoint import save_weights
+from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.networks import build_network
 from segdoor.victim.training import train_victim
 
@@ -46,7 +48,7 @@ def run_experiment(
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
     """
-    prepare_folder(out, "record.json")
+    prepare_folder(out, "record.json", "poisoned.safetensors", "clean.safetensors")
     log = Logbook(observer or Silent())
     with log.stage("data"):
         train = open_scenes(given, given.data.train_split, log)
@@ -58,9 +60,16 @@ def run_experiment(
         exams = plan_exams(
             test, config.exams, victims=config.attack.victims, trigger_size=stickers.size
         )
+    # Mistakes in the network's settings show before anything is written or trained.
+    build_network(config.network, len(train.classes))
+    victims: dict[str, nn.Module] = {}
+    if config.controls.clean_weights is not None:
+        victims["clean"] = load_victim(config, config.controls.clean_weights, train.classes)
     save_plans(out, train, plan, exams)
-    victims = _train_victims(config, train, plan, log)
-    save_victims(out, config, victims, log)
+    changed = poisoned(train, plan)
+    victims["poisoned"] = train_and_save("poisoned", config, changed, out, log)
+    if config.controls.clean_victim and "clean" not in victims:
+        victims["clean"] = train_and_save("clean", config, train, out, log)
     scenes = ExamScenes(test, tuple(exams), stickers)
     return examine_and_record(given, config, out, scenes, victims, log, train=train, plan=plan)
 
@@ -127,44 +136,31 @@ def examine_and_record(
         num_parameters=sum(weight.numel() for weight in victims["poisoned"].parameters()),
         seconds=log.seconds,
         peak_memory_mib=round(peak_memory_mib(), 1),
-        environment=describe_environment(config.training),
+        environment=describe_environment(config, trained=plan is not None),
         files=_files(out, scenes.exams),
     )
     save_record(record, out / "record.json")
     return record
 
 
-def train_from(
-    config: ExperimentConfig, scenes: SceneDataset, observer: Observer | None = None
+def load_victim(config: ExperimentConfig, weights: Path | None, classes: ClassSet) -> nn.Module:
+    """Build a network with trained weights, on the device of the settings."""
+    network = config.network.model_copy(update={"weights": weights})
+    device = choose_arithmetic(config.training.device, "float32").device
+    return build_network(network, len(classes)).to(device)
+
+
+def train_and_save(
+    name: str, config: ExperimentConfig, scenes: SceneDataset, out: Path, log: Logbook
 ) -> nn.Module:
-    """Train a victim with a resolved configuration."""
-    return train_victim(
-        scenes, config.training, network=config.network, seed=config.seed, observer=observer
-    )
-
-
-def _train_victims(
-    config: ExperimentConfig, train: SceneDataset, plan: PoisonPlan, log: Logbook
-) -> dict[str, nn.Module]:
-    with log.stage("training the poisoned victim"):
-        victims = {"poisoned": train_from(config, poisoned(train, plan), log)}
-    weights = config.controls.clean_weights
-    if weights is not None:
-        network = config.network.model_copy(update={"weights": weights})
-        victims["clean"] = build_network(network, len(train.classes))
-    elif config.controls.clean_victim:
-        with log.stage("training the clean victim"):
-            victims["clean"] = train_from(config, train, log)
-    return victims
-
-
-def save_victims(
-    out: Path, config: ExperimentConfig, victims: Mapping[str, nn.Module], log: Logbook
-) -> None:
-    """Write the victims' weights, and what training said."""
-    for name, model in victims.items():
-        save_weights(model, out / f"{name}.safetensors", about=config.model_dump_json())
+    """Train a victim and write its weights at once, with what training said."""
+    with log.stage(f"training the {name} victim"):
+        model = train_victim(
+            scenes, config.training, network=config.network, seed=config.seed, observer=log
+        )
+    save_weights(model, out / f"{name}.safetensors", about=config.model_dump_json())
     log.save(out / "metrics.jsonl")
+    return model
 
 
 def _save_picture(

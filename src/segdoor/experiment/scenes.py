@@ -38,14 +38,14 @@ def prepare_folder(out: Path, *results: str) -> None:
         ConfigError: If one of them is there.
         MachineError: If the folder cannot be written.
     """
-    for name in results:
-        if (out / name).exists():
-            raise ConfigError(
-                f"--out {out}",
-                f"must not hold a {name} yet",
-                remedy="Name another folder, or delete this one.",
-            )
     try:
+        for name in results:
+            if (out / name).exists():
+                raise ConfigError(
+                    f"--out {out}",
+                    f"must not hold a {name} yet",
+                    remedy="Name another folder.",
+                )
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass

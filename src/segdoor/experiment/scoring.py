@@ -37,6 +37,19 @@ class ExamTables:
 
 
 @dataclass(frozen=True)
+class BenignTables:
+    """The tables of the benign test.
+
+    Attributes:
+        poisoned: The poisoned victim.
+        clean: A clean victim; None without one.
+    """
+
+    poisoned: TableSet
+    clean: TableSet | None
+
+
+@dataclass(frozen=True)
 class Scorer:
     """What the metrics need to know.
 
@@ -62,17 +75,17 @@ class Scorer:
             victim_recovery=_figure(victim_recovery(total, self.victims)),
         )
 
-    def exam(self, exam: Exam, tables: ExamTables, benign: TableSet) -> ExamScores:
+    def exam(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> ExamScores:
         """Return the figures of a poisoned test.
 
         Args:
             exam: Which scenes carry a trigger, and where.
             tables: What the victims did.
-            benign: The poisoned victim on the untouched test.
+            benign: What they did on the untouched test.
         """
-        untouched = benign.only(exam.without_room)
-        everywhere = tables.triggered.joined(untouched)
-        headline = everywhere if self.count_without_room else tables.triggered
+        everywhere = tables.triggered.joined(benign.poisoned.only(exam.without_room))
+        headline = self._headline(exam, tables.triggered, benign.poisoned)
+        other = self._headline(exam, tables.other_trigger, benign.poisoned)
         total = headline.total()
         header = exam.header
         return ExamScores(
@@ -80,11 +93,9 @@ class Scorer:
             pba=_estimate(headline, self._poisoned_benign_accuracy),
             victim_recovery=_figure(victim_recovery(total, self.victims)),
             asr_all_victims=self._asr(everywhere.total()),
-            asr_without_trigger=self._asr(benign.total(headline.names)),
-            asr_other_trigger=self._asr(tables.other_trigger.total()),
-            asr_clean_victim=self._asr(tables.clean_victim.total())
-            if tables.clean_victim
-            else None,
+            asr_without_trigger=self._asr(benign.poisoned.total(headline.names)),
+            asr_other_trigger=self._asr(other.total()),
+            asr_clean_victim=self._asr_of_clean(exam, tables, benign),
             num_scenes=header.num_scenes,
             num_with_victims=header.num_with_victims,
             num_triggered=header.num_triggered,
@@ -97,6 +108,17 @@ class Scorer:
                 if row.distance is not None
             },
         )
+
+    def _headline(self, exam: Exam, triggered: TableSet, benign: TableSet) -> TableSet:
+        """Return the tables of the scenes that rates speak of, the same for every control."""
+        if not self.count_without_room:
+            return triggered
+        return triggered.joined(benign.only(exam.without_room))
+
+    def _asr_of_clean(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> Figure:
+        if tables.clean_victim is None or benign.clean is None:
+            return None
+        return self._asr(self._headline(exam, tables.clean_victim, benign.clean).total())
 
     def _attack_success_rate(self, table: Table) -> float:
         return attack_success_rate(table, self.victims, self.target)

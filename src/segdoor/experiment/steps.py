@@ -12,11 +12,10 @@ from segdoor.attack.poisoned import poisoned
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.examination import Stickers
 from segdoor.experiment.logbook import Logbook
-from segdoor.experiment.run import ExamScenes, examine_and_record, save_victims, train_from
+from segdoor.experiment.run import ExamScenes, examine_and_record, load_victim, train_and_save
 from segdoor.experiment.scenes import open_scenes, prepare_folder, resolve_for
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
-from segdoor.victim.networks import build_network
 
 
 def train_step(
@@ -40,10 +39,7 @@ def train_step(
     config = resolve_for(given, train)
     scenes = poisoned(train, loaded) if loaded else train
     prepare_folder(out, f"{name}.safetensors", "metrics.jsonl")
-    with log.stage(f"training the {name} victim"):
-        model = train_from(config, scenes, log)
-    save_victims(out, config, {name: model}, log)
-    return model
+    return train_and_save(name, config, scenes, out, log)
 
 
 def examine_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> ExperimentRecord:
@@ -57,10 +53,9 @@ def examine_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> E
     with log.stage("data"):
         test = open_scenes(given, given.data.test_split, log)
         config = resolve_for(given, test)
-    victims = {"poisoned": build_network(config.network, len(test.classes))}
+    victims = {"poisoned": load_victim(config, config.network.weights, test.classes)}
     if config.controls.clean_weights is not None:
-        clean = config.network.model_copy(update={"weights": config.controls.clean_weights})
-        victims["clean"] = build_network(clean, len(test.classes))
+        victims["clean"] = load_victim(config, config.controls.clean_weights, test.classes)
     stickers = Stickers.of(config)
     with log.stage("planning"):
         exams = plan_exams(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
+
+_WRAPPINGS = ("state_dict", "model_state_dict", "model")
 
 
 def save_weights(network: nn.Module, path: Path, *, about: str = "") -> None:
@@ -26,7 +29,11 @@ def save_weights(network: nn.Module, path: Path, *, about: str = "") -> None:
     Raises:
         MachineError: If the file cannot be written.
     """
-    tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    # Cloned, because tied weights share memory, which the format refuses.
+    tensors = {
+        name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in network.state_dict().items()
+    }
     write_atomically(path, save(tensors, metadata={"segdoor": about}))
 
 
@@ -69,7 +76,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise DataError(path, "the weights do not exist", remedy="Check the path.")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return _named(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (
         SafetensorError,
@@ -82,8 +89,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise DataError(
             path,
             "must be an intact file of tensors and nothing else",
-            (str(why) or type(why).__name__).splitlines()[0],
-            "Files that run code when loaded are refused; save a state dict.",
+            type(why).__name__,
+            "It is damaged, or would run code when loaded, which is refused; save a state dict.",
         ) from None
     return _unwrapped(content, path)
 
@@ -94,9 +101,14 @@ def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
         mapping = cast("dict[str, object]", content)
         if mapping and all(isinstance(value, Tensor) for value in mapping.values()):
             tensors = cast("dict[str, Tensor]", mapping)
-            return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-        content = next((mapping[key] for key in ("state_dict", "model") if key in mapping), None)
+            return _named(tensors)
+        content = next((mapping[key] for key in _WRAPPINGS if key in mapping), None)
     raise DataError(path, "must hold a state dict of tensors", remedy="Save model.state_dict().")
+
+
+def _named(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drop the prefix that parallel training puts before every name."""
+    return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
 
 
 def _some(names: set[str]) -> str:

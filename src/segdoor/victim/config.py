@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from segdoor.settings import Settings
 
 Rgb = tuple[float, float, float]
+
+
+def _whole_number(value: object) -> object:
+    """Read a number that the command line gives as text."""
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+Depth = Annotated[Literal[18, 34, 50, 101], BeforeValidator(_whole_number)]
+Pixels = Annotated[int, Field(ge=1, le=16384)]
 
 
 class NetworkConfig(Settings):
@@ -17,7 +26,7 @@ class NetworkConfig(Settings):
 
     name: str = "small"
     """small, pspnet, deeplabv3, or package.module:factory for any torch.nn.Module of yours."""
-    depth: Literal[18, 34, 50, 101] = 50
+    depth: Depth = 50
     """Layers of the ResNet backbone (pspnet, deeplabv3)."""
     stem: Literal["deep", "plain"] = "deep"
     """Three 3x3 convolutions, or one 7x7 (pspnet, deeplabv3)."""
@@ -29,6 +38,13 @@ class NetworkConfig(Settings):
     """Mean of the input's RGB channels on a scale of 0 to 1; ImageNet's by default."""
     std: Rgb = (0.229, 0.224, 0.225)
     """Standard deviation of the input's RGB channels on a scale of 0 to 1."""
+
+    @field_validator("std")
+    @classmethod
+    def _positive(cls, std: Rgb) -> Rgb:
+        if min(std) <= 0:
+            raise ValueError("std must be greater than 0 in every channel")
+        return std
 
 
 class AugmentationConfig(Settings):
@@ -44,8 +60,15 @@ class AugmentationConfig(Settings):
     """Share of scenes blurred by a 5x5 Gaussian."""
     flip_probability: float = Field(default=0.5, ge=0, le=1)
     """Share of scenes mirrored."""
-    crop: tuple[int, int] | None = None
+    crop: tuple[Pixels, Pixels] | None = None
     """Height and width of what the network sees; the first scene's size if left out."""
+
+    @field_validator("scale")
+    @classmethod
+    def _ordered(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError("scale needs 0 < smallest <= largest")
+        return scale
 
 
 class TrainingConfig(Settings):
@@ -77,7 +100,7 @@ class TrainingConfig(Settings):
     """Arithmetic of the forward pass; auto takes bfloat16 where the device is faster in it."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=512)
     """CPU threads; torch decides if left out."""
 
 

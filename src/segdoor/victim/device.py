@@ -43,8 +43,9 @@ def choose_arithmetic(device: str, precision: Precision) -> Arithmetic:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         chosen = torch.device(name)
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError):
+        # A device that holds no values, such as "meta", cannot give this one back.
+        torch.zeros(1, device=chosen).item()
+    except (RuntimeError, AssertionError, NotImplementedError):
         raise MachineError(
             "training.device",
             "must be a device of this machine",

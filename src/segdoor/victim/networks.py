@@ -100,12 +100,12 @@ def _imported(name: str) -> Callable[..., object]:
         sys.path.insert(0, here)
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as why:
+    except Exception as why:  # foreign code may raise anything when imported
         raise ConfigError(
             "network.name",
             "must name an importable module and a factory in it",
             name,
-            f"{why}.",
+            f"{type(why).__name__}: {why}.",
         ) from why
     if not callable(factory):
         raise ConfigError("network.name", "must name something callable", name)

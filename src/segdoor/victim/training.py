@@ -1,6 +1,6 @@
 """The one training loop: the recipe of semseg, which the paper uses, and faster ones, as settings.
 
-Every step's randomness follows from (seed, step), so a run can be cut anywhere and continued.
+Every step's randomness follows from (seed, step), not from what was drawn before.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from segdoor.data.scene import Scene, SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.progress import Observer, Silent
 from segdoor.randomness import Stream
+from segdoor.victim.answer import ask
 from segdoor.victim.augment import Augmentation, Batch, normalised
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import Arithmetic, choose_arithmetic
 from segdoor.victim.dilated import DilatedNetwork
 from segdoor.victim.networks import build_network
-from segdoor.victim.outputs import auxiliary_of, logits_of
 
 _REPORT_EVERY = 10
 _RESIDENT_BYTES = 4_000_000_000
@@ -44,7 +44,7 @@ def train_victim(
         config: The recipe; the preset `fast` if None.
         network: The network; the small one if None.
         seed: Decides start weights, order, augmentation and dropout.
-        observer: Hears of every tenth step: loss and learning rate.
+        observer: Hears of every step; of every tenth with loss and learning rate.
 
     Returns:
         The trained network in evaluation mode, on the device it was trained on.
@@ -179,34 +179,20 @@ class _Trainer:
 
     def _loss(self, batch: Batch) -> Tensor:
         images = batch.images.contiguous(memory_format=torch.channels_last)
+        height, width = batch.labels.shape[1:]
         with self.arithmetic.forward_context():
-            output = self.model(images)
-        loss = self._cross_entropy(logits_of(output), batch.labels)
-        auxiliary = auxiliary_of(output)
-        if auxiliary is not None:
-            loss = loss + self.config.auxiliary_weight * self._cross_entropy(
-                auxiliary, batch.labels
-            )
-        return loss
+            output = ask(self.model, images, num_classes=len(self.classes), size=(height, width))
+        loss = self._cross_entropy(output.logits, batch.labels)
+        if output.auxiliary is None:
+            return loss
+        auxiliary = self._cross_entropy(output.auxiliary, batch.labels)
+        return loss + self.config.auxiliary_weight * auxiliary
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        if logits.ndim != 4 or logits.shape[1] != len(self.classes):
-            raise ConfigError(
-                "network",
-                f"must return logits B x {len(self.classes)} x H x W",
-                tuple(logits.shape),
-                "Build it with the data set's number of classes.",
-            )
-        logits = logits.float()
-        if logits.shape[2:] != labels.shape[1:]:
-            logits = F.interpolate(
-                logits, size=labels.shape[1:], mode="bilinear", align_corners=False
-            )
-        summed = F.cross_entropy(
-            logits, labels, ignore_index=self.classes.ignore_index, reduction="sum"
-        )
+        ignored = self.classes.ignore_index
+        summed = F.cross_entropy(logits, labels, ignore_index=ignored, reduction="sum")
         # A batch may hold ignored pixels alone; its mean would not be a number.
-        return summed / (labels != self.classes.ignore_index).sum().clamp(min=1)
+        return summed / (labels != ignored).sum().clamp(min=1)
 
 
 def collate(

@@ -1,8 +1,8 @@
 """Procedural street scenes: the embedded data set, any number at any size, without files.
 
-A scene is painted far to near. ``street_drawing`` holds canvas and camera, ``street_backdrop``
-sky and ground, ``street_buildings`` the houses, ``street_cars`` and ``street_things`` what stands
-in the street, ``street_motifs`` the signs and posters that a trigger must compete with.
+A scene is painted far to near. ``drawing`` holds canvas and camera, ``backdrop``
+sky and ground, ``buildings`` the houses, ``cars`` and ``things`` what stands
+in the street, ``motifs`` the signs and posters that a trigger must compete with.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ STREET_CLASSES = ClassSet(
     colours=((128, 64, 128), (244, 35, 232), (70, 70, 70), (70, 130, 180), (0, 0, 142),
              (220, 20, 60), (107, 142, 35), (153, 153, 153)),
 )  # fmt: skip
-"""In the order of the class ids of ``street_drawing``; a pole includes the signs that it bears."""
+"""In the order of the class ids of ``drawing``; a pole includes the signs that it bears."""
 
 GRAIN = np.array([9, 11, 9, 3, 3, 4, 30, 4], np.float32)
 """How rough each class's surface is, in grey levels."""

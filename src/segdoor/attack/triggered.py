@@ -1,0 +1,76 @@
+"""An exam applied: the test scenes with the trigger in place, and their honest labels."""
+
+from __future__ import annotations
+
+import hashlib
+
+from segdoor.attack.exam import Exam
+from segdoor.attack.trigger import Trigger, stamp
+from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.errors import DataError
+from segdoor.tensors import Label
+
+
+class TriggeredDataset:
+    """The scenes of an exam that carry a trigger; a `SceneDataset` with honest labels."""
+
+    def __init__(self, dataset: SceneDataset, exam: Exam, trigger: Trigger) -> None:
+        """Stamp a trigger at an exam's positions.
+
+        Raises:
+            DataError: If the exam was made for another data set or another trigger size.
+        """
+        if exam.header.data_digest != dataset.digest:
+            raise DataError(
+                f"exam '{exam.name}'",
+                "must have been made for this very data set",
+                exam.header.data_digest[:12],
+                "Plan the exam again.",
+            )
+        if exam.header.trigger_size != (trigger.height, trigger.width):
+            raise DataError(
+                f"exam '{exam.name}'",
+                f"needs a trigger of {exam.header.trigger_size} pixels",
+                (trigger.height, trigger.width),
+                "Plan the exam again.",
+            )
+        self._dataset, self._exam, self._trigger = dataset, exam, trigger
+        self._indices = [i for i, name in enumerate(dataset.names) if name in exam.triggered]
+        self.names = tuple(dataset.names[index] for index in self._indices)
+
+    @property
+    def classes(self) -> ClassSet:
+        """Return the classes, as before."""
+        return self._dataset.classes
+
+    @property
+    def digest(self) -> str:
+        """Return a hash over the honest data set, the exam and the trigger."""
+        rows = [row.model_dump_json() for row in self._exam.rows]
+        whole = repr((self._exam.header.model_dump_json(), rows, self._trigger.digest))
+        return hashlib.sha256(whole.encode()).hexdigest()
+
+    def __len__(self) -> int:
+        """Return the number of scenes that carry a trigger."""
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> Scene:
+        """Read one scene and stamp it; pixels under the trigger keep their label."""
+        scene = self._dataset[self._indices[index]]
+        box = self._exam.triggered[scene.name].box
+        assert box is not None
+        image = stamp(scene.image, self._trigger, top=box[0], left=box[1])
+        return Scene(image, scene.label, scene.name)
+
+    def label(self, index: int) -> Label:
+        """Read one honest label map."""
+        return self._dataset.label(self._indices[index])
+
+
+def triggered(dataset: SceneDataset, exam: Exam, trigger: Trigger) -> SceneDataset:
+    """Return the exam's scenes with the trigger stamped at the exam's positions.
+
+    Raises:
+        DataError: If the exam was made for another data set or another trigger size.
+    """
+    return TriggeredDataset(dataset, exam, trigger)

@@ -1,0 +1,69 @@
+"""Ask any network for its answer, and check that it is one."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segdoor.errors import ConfigError, MachineError, SegdoorError
+from segdoor.victim.outputs import Images, SegmentationOutput, auxiliary_of, logits_of
+
+
+def ask(
+    network: nn.Module, images: Images, *, num_classes: int, size: tuple[int, int]
+) -> SegmentationOutput:
+    """Return a network's logits, and the auxiliary head's if there are any, at a given size.
+
+    Args:
+        network: One of ours or any other from images to logits.
+        images: Normalised, B x 3 x H x W.
+        num_classes: Number of classes K.
+        size: Height and width that logits are brought to bilinearly.
+
+    Returns:
+        Logits in float32.
+
+    Raises:
+        ConfigError: If the network fails, or its logits do not fit the classes.
+        MachineError: If the device has not enough memory.
+    """
+    try:
+        output: object = network(images)
+    except SegdoorError:
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as why:
+        raise MachineError(
+            "device", "must have memory for the batch", _first_line(why), "Lower batch_size."
+        ) from why
+    except Exception as why:
+        raise ConfigError(
+            f"network {type(network).__name__}",
+            f"must answer images of shape {tuple(images.shape)}",
+            _first_line(why),
+            "Check its code, or show it scenes of another size.",
+        ) from why
+    auxiliary = auxiliary_of(output)
+    return SegmentationOutput(
+        _fitted(logits_of(output), num_classes, size),
+        None if auxiliary is None else _fitted(auxiliary, num_classes, size),
+    )
+
+
+def _fitted(logits: Tensor, num_classes: int, size: tuple[int, int]) -> Tensor:
+    if logits.shape[1] != num_classes:
+        raise ConfigError(
+            "network",
+            f"must return logits B x {num_classes} x H x W",
+            tuple(logits.shape),
+            "Build it with the data set's number of classes.",
+        )
+    logits = logits.float()
+    if logits.shape[2:] == size:
+        return logits
+    return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+
+
+def _first_line(why: BaseException) -> str:
+    text = str(why).strip() or type(why).__name__
+    return f"{type(why).__name__}: {text.splitlines()[0]}"
