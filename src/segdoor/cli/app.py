@@ -33,6 +33,8 @@ Exit codes: 0 done, 2 usage or data, 3 environment, 130 interrupted.
 _VERBS = {
     "demo": "Tell the whole story on built-in street scenes, in minutes.",
     "poison": "Choose which training scenes to poison, and preview them.",
+    "verify": "Say whether a poisoned copy is still as it was written.",
+    "restore": "Give a poisoned copy the source's bytes back.",
     "train": "Train a victim, on honest or poisoned scenes.",
     "examine": "Examine a trained network with and without the trigger.",
     "run": "Poison, train, examine and record, all at once.",

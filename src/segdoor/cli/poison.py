@@ -12,6 +12,8 @@ def poison(
     config: Path | None = None,
     *,
     out: Path = Path("runs/poison"),
+    copy: Path | None = None,
+    lossless: bool = False,
     json: bool = False,
     what: WhatOptions | None = None,
     data: Data = None,
@@ -20,21 +22,27 @@ def poison(
     """Choose which training scenes to poison, and preview them.
 
     Writes the plan (JSON lines: which scenes, where the trigger goes, how labels change) and a
-    picture of the first poisoned scenes. The data set itself is not touched.
+    picture of the first poisoned scenes. The data set itself is not touched; with --copy a
+    poisoned copy of its folder is written, for any trainer, which `segdoor restore` undoes.
 
     Args:
         config: A YAML file with any of the settings below, and others.
         out: Folder for plan.jsonl and poison.png.
+        copy: A new folder for a poisoned copy in the data set's own layout.
+        lossless: Store poisoned JPEG pictures as PNG, under their name, without any loss.
         json: Print the plan's header as JSON instead of text.
         what: Choices that others follow from.
         data: The scenes.
         attack: The attacker.
     """
     given = configuration(config, what, data=data, attack=attack)
-    from segdoor.experiment.poisoning import poison_step
+    from segdoor.experiment.poisoning import copy_step, poison_step
 
     with progress_bars() as bars:
-        header = poison_step(given, out=out, observer=bars).header
+        plan = poison_step(given, out=out, observer=bars)
+        header = plan.header
+        if copy is not None:
+            copy_step(given, plan, out=copy, lossless=lossless, observer=bars)
     if json:
         tell_json(header)
         return
@@ -44,5 +52,6 @@ def poison(
         f"{header.num_without_room} of those drawn had no room for the trigger",
         f"{header.share_changed:.2%} of all labels changed",
         f"Plan and preview: {out}",
+        *([f"Poisoned copy: {copy}, undone by: segdoor restore {copy}"] if copy else []),
         f"Next: segdoor train --plan {out / 'plan.jsonl'}, with the same data settings",
     )

@@ -38,12 +38,8 @@ def camvid(root: Path, split: str, *, size: Size | None = None) -> FileDataset:
     """
     listing = root / f"{split}.txt"
     stems = [Path(line.split()[0]).stem for line in read_lines(listing)]
-    return FileDataset(
-        [_pair(root, split, stem) for stem in stems],
-        CAMVID_CLASSES,
-        source=listing,
-        size=size,
-    )
+    pairs = [_pair(root, split, stem) for stem in stems]
+    return FileDataset(pairs, CAMVID_CLASSES, root=root, source=listing, size=size)
 
 
 def _pair(root: Path, split: str, stem: str) -> Pair:

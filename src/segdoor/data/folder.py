@@ -66,7 +66,7 @@ def folder(root: Path, split: str, *, size: Size | None = None) -> FileDataset:
         DataError: If nothing fits one of the layouts, or a file is missing or outside the root.
     """
     classes = read_classes(root / "classes.yaml")
-    return FileDataset(_pairs(root, split), classes, source=root, size=size)
+    return FileDataset(_pairs(root, split), classes, root=root, source=root, size=size)
 
 
 def read_classes(path: Path) -> ClassSet:

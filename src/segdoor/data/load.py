@@ -8,6 +8,7 @@ from pathlib import Path
 from segdoor.data.camvid import camvid
 from segdoor.data.config import DataConfig
 from segdoor.data.folder import folder
+from segdoor.data.pairs import FileDataset
 from segdoor.data.scene import SceneDataset
 from segdoor.data.street import StreetDataset
 from segdoor.data.subset import Subset
@@ -32,6 +33,25 @@ def load_dataset(config: DataConfig, split: str) -> SceneDataset:
         known = ", ".join(DATASETS)
         raise ConfigError("data.name", "must be a known data set", config.name, f"Known: {known}.")
     return DATASETS[config.name](config, split)
+
+
+def open_files(config: DataConfig, split: str) -> FileDataset:
+    """Open all files of a split at their own size, to write a copy of them.
+
+    Raises:
+        ConfigError: If the data set has no files.
+        DataError: If its files cannot be used.
+    """
+    whole = config.model_copy(update={"num_train": None, "num_test": None})
+    dataset = load_dataset(whole, split)
+    if not isinstance(dataset, FileDataset):
+        raise ConfigError(
+            "data.name",
+            "must be a data set of files to be copied",
+            config.name,
+            "See docs/data.md.",
+        )
+    return dataset
 
 
 def num_scenes(config: DataConfig, split: str) -> int | None:

@@ -39,6 +39,7 @@ class FileDataset:
         pairs: Sequence[Pair],
         classes: ClassSet,
         *,
+        root: Path,
         source: Path,
         size: Size | None = None,
     ) -> None:
@@ -47,6 +48,7 @@ class FileDataset:
         Args:
             pairs: The scenes' files, in order.
             classes: What the label values mean.
+            root: The data set's folder, which holds all files.
             source: The folder or list that is named when something is wrong.
             size: Height and width to resize to; each scene's own if None.
 
@@ -58,6 +60,7 @@ class FileDataset:
         self.pairs = tuple(pairs)
         self.names = tuple(pair.name for pair in self.pairs)
         self.classes = classes
+        self.root = root
         self.size = size
         _check_pairs(self.pairs, source)
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segdoor.attack.exam import Exam
+from segdoor.attack.materialise import Manifest, write_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
+from segdoor.data.load import open_files
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
@@ -31,6 +33,18 @@ def poison_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> Po
     save_plans(out, train, plan, [])
     observer.advance()
     return plan
+
+
+def copy_step(
+    given: ExperimentConfig, plan: PoisonPlan, *, out: Path, lossless: bool, observer: Observer
+) -> Manifest:
+    """Write a poisoned copy of the training split's data set.
+
+    Raises:
+        SegdoorError: If the output or the disk do not allow it; nothing then looks finished.
+    """
+    files = open_files(given.data, given.data.train_split)
+    return write_copy(files, plan, out, lossless=lossless, observer=observer)
 
 
 def save_plans(out: Path, train: SceneDataset, plan: PoisonPlan, exams: Sequence[Exam]) -> None:
