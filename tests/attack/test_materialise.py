@@ -16,13 +16,8 @@ from PIL import Image as PillowImage
 from PIL import JpegImagePlugin
 
 from segdoor.attack.config import AttackConfig, TriggerConfig
-from segdoor.attack.materialise import (
-    beside,
-    load_manifest,
-    restore_copy,
-    verify_copy,
-    write_copy,
-)
+from segdoor.attack.manifest import beside, load_manifest, verify_copy
+from segdoor.attack.materialise import restore_copy, write_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned

@@ -19,6 +19,8 @@ QUICK = ["--training.epochs", "1", "--training.batch_size", "4", "--training.thr
 VERBS = {
     "demo": "whole story",
     "poison": "Choose which training scenes to poison",
+    "verify": "Say whether a poisoned copy is still as it was written",
+    "restore": "Give a poisoned copy the source's bytes back",
     "train": "Train a victim",
     "examine": "Examine a trained network",
     "run": "Poison, train, examine and record",
@@ -676,3 +678,54 @@ def test_an_interruption_is_said(shell: Shell, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("segdoor.experiment.poisoning.poison_step", interrupted)
     answer = shell("poison", *TINY, "--out", "i")
     assert (answer.code, answer.err.strip()) == (130, "segdoor: interrupted")
+
+
+class TestCopy:
+    def source(self) -> Path:
+        from PIL import Image as PillowImage
+
+        from segdoor.data.street import StreetDataset
+
+        street = StreetDataset(split="train", num_scenes=8, height=48, width=64)
+        for part in ("images", "labels"):
+            Path("mine", part, "train").mkdir(parents=True)
+        for scene in (street[index] for index in range(8)):
+            PillowImage.fromarray(scene.image).save(f"mine/images/train/{scene.name}.jpg")
+            PillowImage.fromarray(scene.label).save(f"mine/labels/train/{scene.name}.png")
+        Path("mine/classes.yaml").write_text(json.dumps(list(street.classes.names)))
+        return Path("mine")
+
+    def test_poison_copy_verify_and_restore(self, shell: Shell) -> None:
+        source = self.source()
+        before = {p.relative_to(source): p.read_bytes() for p in source.rglob("*") if p.is_file()}
+        words = ["--data.name", "folder", "--data.root", "mine", "--attack.rate", "0.25"]
+        answer = shell("poison", *words, "--out", "p", "--copy", "theirs")
+        assert answer.code == 0, answer.err
+        assert "segdoor restore theirs" in answer.out
+        assert "17 files as written, 4 of them poisoned" in shell("verify", "theirs").out
+        assert shell("restore", "theirs").code == 0
+        copy = Path("theirs")
+        after = {p.relative_to(copy): p.read_bytes() for p in copy.rglob("*") if p.is_file()}
+        assert after == before
+
+    def test_an_edited_copy_is_named_and_not_restored(self, shell: Shell) -> None:
+        self.source()
+        words = ["--data.name", "folder", "--data.root", "mine", "--attack.rate", "0.25"]
+        shell("poison", *words, "--out", "p", "--copy", "theirs")
+        Path("theirs/more.txt").write_text("mine")
+        answer = shell("verify", "theirs")
+        assert answer.code == 2
+        assert "added: more.txt" in answer.out
+        assert shell("restore", "theirs").code == 2
+
+    def test_the_street_has_no_files_to_copy(self, shell: Shell) -> None:
+        answer = shell("poison", *TINY, "--out", "p", "--copy", "theirs")
+        assert answer.code == 2
+        assert "must be a data set of files" in answer.err
+
+    def test_a_folder_that_is_no_copy_is_explained(self, shell: Shell) -> None:
+        Path("plain").mkdir()
+        for verb in ("verify", "restore"):
+            answer = shell(verb, "plain")
+            assert answer.code == 2
+            assert "manifest.jsonl" in answer.err

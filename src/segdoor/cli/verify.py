@@ -14,7 +14,7 @@ def verify(copy: Path) -> None:
     Args:
         copy: The folder that `segdoor poison --copy` wrote.
     """
-    from segdoor.attack.materialise import load_manifest, verify_copy
+    from segdoor.attack.manifest import load_manifest, verify_copy
 
     differences = verify_copy(copy)
     for word, names in vars(differences).items():

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segdoor.attack.exam import Exam
-from segdoor.attack.materialise import Manifest, write_copy
+from segdoor.attack.manifest import Manifest
+from segdoor.attack.materialise import write_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.data.load import open_files
