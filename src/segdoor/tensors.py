@@ -23,6 +23,9 @@ Label: TypeAlias = UInt8[np.ndarray, "H W"]
 ResizedImage: TypeAlias = UInt8[np.ndarray, "h w 3"]
 """An RGB picture of another size."""
 
+AnyImage: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
+"""An RGB picture among others of other sizes."""
+
 ResizedLabel: TypeAlias = UInt8[np.ndarray, "h w"]
 """A label map of another size."""
 

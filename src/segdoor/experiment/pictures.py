@@ -11,7 +11,7 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.data.transforms import resize_image, resize_label
-from segdoor.tensors import Image, Label, ResizedImage
+from segdoor.tensors import AnyImage, Image, Label, ResizedImage
 
 _GAP = 4
 _CAPTION_HEIGHT = 20
@@ -27,12 +27,12 @@ def colour_label(label: Label, classes: ClassSet) -> Image:
     return palette[label]
 
 
-def sheet(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Image]]]) -> ResizedImage:
+def sheet(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[AnyImage]]]) -> ResizedImage:
     """Lay pictures out as a table with a title over each column and a caption under each row.
 
     Args:
         titles: One a column.
-        rows: A caption and one picture a column; all pictures of a row have one size.
+        rows: A caption and one picture a column; all are fitted to the very first one's size.
     """
     height, width = _cell(rows[0][1][0])
     lines = [_text_line(titles, width)]
@@ -47,7 +47,7 @@ def poison_preview(dataset: SceneDataset, plan: PoisonPlan, *, count: int = 4) -
     """Show the first poisoned scenes of a plan before and after (the paper's Figure 2)."""
     changed = poisoned(dataset, plan)
     positions = {name: index for index, name in enumerate(dataset.names)}
-    rows: list[tuple[str, list[Image]]] = []
+    rows: list[tuple[str, list[AnyImage]]] = []
     for row in [row for row in plan.rows if row.poisoned][:count]:
         before, after = dataset[positions[row.name]], changed[positions[row.name]]
         labels = [colour_label(scene.label, dataset.classes) for scene in (before, after)]

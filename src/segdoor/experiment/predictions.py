@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from segdoor.data.scene import Scene, SceneDataset
 from segdoor.evaluation.examine import Examiner
 from segdoor.experiment.pictures import colour_label, sheet
-from segdoor.tensors import Image
+from segdoor.tensors import AnyImage, Image
 
 
 def prediction_sheet(
@@ -21,7 +21,7 @@ def prediction_sheet(
         stamped: The same scenes with triggers.
         chosen: Names of the scenes to show, and the attack success rate in each.
     """
-    rows: list[tuple[str, list[Image]]] = []
+    rows: list[tuple[str, list[AnyImage]]] = []
     for name, rate in chosen.items():
         scene, twin = _named(honest, name), _named(stamped, name)
         labels = [*examiner.predict([scene]), *examiner.predict([twin]), scene.label]
