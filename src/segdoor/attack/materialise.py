@@ -102,11 +102,9 @@ def restore_copy(copy: Path) -> int:
         )
     originals = beside(copy) / "originals"
     for row in changed.values():
-        if (
-            not (originals / row.name).is_file()
-            or hash_of(originals / row.name) != row.original_sha256
-        ):
-            raise DataError(originals / row.name, "must be the intact original of the copy's file")
+        kept = originals / row.name
+        if not kept.is_file() or hash_of(kept) != row.original_sha256:
+            raise DataError(kept, "must be the intact original of the copy's file")
     for row in changed.values():
         write_atomically(copy / row.name, (originals / row.name).read_bytes())
     shutil.rmtree(beside(copy))
@@ -154,10 +152,11 @@ class _Writer:
     def _poisoned(self, name: str) -> bytes:
         index, pair = self.changed[name]
         source = self.dataset.root / name
-        scene = self.dataset[index]
         if source == pair.label:
-            return label_like(source, self.poisoner.label(scene.label, scene.name))
-        return image_like(source, self.poisoner.scene(scene).image, lossless=self.lossless)
+            label = self.poisoner.label(self.dataset.label(index), pair.name)
+            return label_like(source, label)
+        image = self.poisoner.scene(self.dataset[index]).image
+        return image_like(source, image, lossless=self.lossless)
 
 
 def _check_out(dataset: FileDataset, out: Path) -> None:

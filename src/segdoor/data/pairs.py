@@ -173,7 +173,7 @@ def _check_pairs(pairs: tuple[Pair, ...], source: Path) -> None:
         if pair.name in seen:
             raise DataError(source, "scenes must have different names", pair.name)
         seen.add(pair.name)
-        if not pair.name.isprintable() and not _is_text(pair.name):
+        if not _is_text(pair.name):
             raise DataError(
                 source, "scenes must have names of valid text", ascii(pair.name), "Rename the file."
             )

@@ -14,12 +14,11 @@ from segdoor.victim.config import PRESETS
 
 Tree = dict[str, object]
 
-# Bands are scaled with the height; the trigger keeps its share of the area, 0.58 %, because a
-# share of the height would make it larger on pictures that are not twice as wide as high.
 # The paper's lengths on Cityscapes at 512 x 1024 and on VOC (sections 5.1 and 5.3, appendix A).
 _CITYSCAPES_HEIGHT = 512
 _CITYSCAPES_BANDS = (0.0, 60.0, 90.0, 120.0)
 _CITYSCAPES_TRIGGER_AREA = 55 * 55 / (512 * 1024)
+_VOC_TRIGGER_SIDE = 15
 _VOC_BANDS = (0.0, 30.0, 60.0, 90.0)
 
 EXCEPTIONS: dict[Reading, tuple[str, ...]] = {
@@ -43,11 +42,10 @@ def resolve(given: ExperimentConfig, size: Size) -> ExperimentConfig:
     Raises:
         ConfigError: If the combination breaks a rule.
     """
-    official = given.reading == "official"
     layers: list[Mapping[str, object]] = [
         {"training": PRESETS[given.preset].model_dump()},
         _scaled_lengths(given, size),
-        _official(given, size) if official else {},
+        _official(given, size) if given.reading == "official" else {},
         _method(given.method, given.reading, num_scattered(given, size)),
         given.model_dump(exclude_unset=True),
     ]
@@ -80,23 +78,32 @@ def num_scattered(given: ExperimentConfig, size: Size) -> int:
 
 
 def _scaled_lengths(given: ExperimentConfig, size: Size) -> Tree:
-    """Return trigger size and bands: the paper's own, scaled from Cityscapes' height."""
-    if given.preset == "voc":
-        bands, trigger = _VOC_BANDS, 15
-    else:
-        factor = size[0] / _CITYSCAPES_HEIGHT
-        bands = tuple(edge * factor for edge in _CITYSCAPES_BANDS)
-        trigger = max(1, round((_CITYSCAPES_TRIGGER_AREA * size[0] * size[1]) ** 0.5))
+    """Return trigger size and bands: the paper's own, the bands scaled from Cityscapes' height."""
+    factor = size[0] / _CITYSCAPES_HEIGHT
+    scaled = tuple(edge * factor for edge in _CITYSCAPES_BANDS)
+    bands = _VOC_BANDS if given.preset == "voc" else scaled
     near = {"lower": bands[0], "upper": bands[1]}
     return {
-        "attack": {"trigger": {"size": trigger}, "placement": near},
+        "attack": {"trigger": {"size": _trigger_side(given, size)}, "placement": near},
         "exams": {"near": bands[:2], "far": bands[1:]},
     }
+
+
+def _trigger_side(given: ExperimentConfig, size: Size) -> int:
+    """Return the trigger's side in pixels: the paper's 15 on VOC, its share of the area elsewhere.
+
+    The share is Cityscapes' 0.58 %; scaled with the height instead, the trigger would be larger on
+    pictures that are not twice as wide as high.
+    """
+    if given.preset == "voc":
+        return _VOC_TRIGGER_SIDE
+    return max(1, round((_CITYSCAPES_TRIGGER_AREA * size[0] * size[1]) ** 0.5))
 
 
 def _official(given: ExperimentConfig, size: Size) -> Tree:
     """Return every setting in which the authors' code departs from the paper's text."""
     of_voc = given.preset == "voc"
+    side = _trigger_side(given, size)
     # 200 of 512 x 1024 pixels on Cityscapes; 100 pixels on VOC, whatever the image's size.
     fractions = {"vertical": 200 / 512, "horizontal": 200 / 1024, "unit": "fraction"}
     margin = {"vertical": 100, "horizontal": 100, "unit": "pixels"} if of_voc else fractions
@@ -113,7 +120,7 @@ def _official(given: ExperimentConfig, size: Size) -> Tree:
                 "order": "before",
             },
             # Even sizes crash there.
-            "trigger": {"size": _odd(given, size)},
+            "trigger": {"size": side if side % 2 else side + 1},
         },
         "exams": {"rules": rules, "scope": "with_victims", "without_room": "count"},
         "examination": {
@@ -124,12 +131,6 @@ def _official(given: ExperimentConfig, size: Size) -> Tree:
         },
         "network": {"dropout": 0.0 if given.network.name == "pspnet" else 0.1},
     }
-
-
-def _odd(given: ExperimentConfig, size: Size) -> int:
-    attack = _scaled_lengths(given, size)["attack"]
-    side = attack["trigger"]["size"]  # pyright: ignore[reportIndexIssue]
-    return side if side % 2 else side + 1
 
 
 def _method(method: Method, reading: Reading, num_pixels: int) -> Tree:

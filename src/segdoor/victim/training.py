@@ -71,8 +71,9 @@ class SceneStore:
         """Look at the first scene to judge whether all of them fit."""
         self._dataset = dataset
         self._kept: dict[int, Scene] | None = {}
-        self.first_size = (dataset.label(0).shape[0], dataset.label(0).shape[1])
-        if 4 * self.first_size[0] * self.first_size[1] * len(dataset) > _RESIDENT_BYTES:
+        height, width = dataset.label(0).shape
+        self.first_size = (height, width)
+        if 4 * height * width * len(dataset) > _RESIDENT_BYTES:
             self._kept = None
 
     def scenes(self, indices: np.ndarray) -> list[Scene]:
