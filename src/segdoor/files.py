@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
-from segdoor.errors import DataError, MachineError
+from segdoor.errors import ConfigError, DataError, MachineError
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -41,6 +43,49 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             why.strerror,
             "Choose another folder or free some disk.",
         ) from None
+
+
+@contextmanager
+def sole_writer(folder: Path, *, culprit: str) -> Generator[None]:
+    """Hold a folder against other processes; the system lets go of it if this one dies.
+
+    The folder is created, and taken away again if nothing comes into it because the work failed at
+    once. Meanwhile it holds a hidden file ``.lock``.
+
+    Args:
+        folder: What is going to be written.
+        culprit: The option that named it.
+
+    Raises:
+        ConfigError: If another process is writing there.
+        MachineError: If the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - readers need no lock
+
+    lock = FileLock(folder / ".lock")
+    fresh = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(
+            culprit,
+            "must not be written by two processes at once",
+            "another one is at work",
+            "Wait for it, or name another folder.",
+        ) from None
+    except OSError as why:
+        raise MachineError(
+            culprit, "must be a writable folder", why.strerror, "Name another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        # Whoever waits for the file that goes away here makes a new one.
+        (folder / ".lock").unlink(missing_ok=True)
+        if fresh and not any(folder.iterdir()):
+            folder.rmdir()
+        lock.release()
 
 
 def _encoded(path: Path, text: str) -> bytes:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -17,41 +16,16 @@ from PIL import JpegImagePlugin
 
 from segdoor.attack.config import AttackConfig, TriggerConfig
 from segdoor.attack.manifest import beside, load_manifest, verify_copy
-from segdoor.attack.materialise import restore_copy, write_copy
+from segdoor.attack.materialise import CopyOrder, restore_copy, write_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.reencode import label_like
 from segdoor.data.folder import folder
 from segdoor.data.pairs import FileDataset
-from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError, DataError
 from segdoor.progress import Silent
-
-PALETTE = list(np.random.default_rng(0).integers(0, 256, 768))
-SIZES = [(48, 64), (40, 80), (64, 48)]
-
-
-def write_source(root: Path, *, ending: str, palette: bool) -> None:
-    """Write nine scenes of three sizes as a data set of files, with a file of no scene."""
-    for part in ("images", "labels"):
-        (root / part / "train").mkdir(parents=True)
-    for index in range(9):
-        height, width = SIZES[index % 3]
-        scene = StreetDataset(split="train", num_scenes=9, height=height, width=width)[index]
-        save_image(root / "images" / "train" / f"s{index}.{ending}", scene.image)
-        label = PillowImage.fromarray(scene.label)
-        if palette:
-            label.putpalette([int(value) for value in PALETTE])
-        label.save(root / "labels" / "train" / f"s{index}.png")
-    names = StreetDataset(split="train", num_scenes=1).classes.names
-    (root / "classes.yaml").write_text(json.dumps({"classes": list(names)}))
-    (root / "notes.txt").write_text("nothing of a scene")
-
-
-def save_image(path: Path, image: np.ndarray) -> None:
-    options = {"quality": 83, "subsampling": "4:2:0"} if path.suffix == ".jpg" else {}
-    PillowImage.fromarray(image).save(path, **options)
+from written import tree, write_source
 
 
 @pytest.fixture(params=[("jpg", True), ("jpg", False), ("png", True)], ids=str)
@@ -68,17 +42,9 @@ def opened(root: Path) -> tuple[FileDataset, PoisonPlan]:
     return dataset, plan_poison(dataset, attack, seed=1)
 
 
-def tree(root: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
-
-
 def written(root: Path, out: Path, *, lossless: bool = False) -> PoisonPlan:
     dataset, plan = opened(root)
-    write_copy(dataset, plan, out, lossless=lossless, observer=Silent())
+    write_copy(dataset, plan, CopyOrder(out, lossless), observer=Silent())
     return plan
 
 
@@ -244,10 +210,10 @@ def test_an_existing_output_or_one_inside_the_source_is_refused(
     (tmp_path / "copy").mkdir()
     for out in (tmp_path / "copy", source / "copy"):
         with pytest.raises(ConfigError, match="--copy"):
-            write_copy(dataset, plan, out, lossless=False, observer=Silent())
+            write_copy(dataset, plan, CopyOrder(out), observer=Silent())
     resized = folder(source, "train", size=(32, 32))
     with pytest.raises(ConfigError, match=r"data\.size"):
-        write_copy(resized, plan, tmp_path / "other", lossless=False, observer=Silent())
+        write_copy(resized, plan, CopyOrder(tmp_path / "other"), observer=Silent())
 
 
 KILLED = """
@@ -255,7 +221,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from segdoor.attack.config import AttackConfig, TriggerConfig
-from segdoor.attack.materialise import write_copy
+from segdoor.attack.materialise import CopyOrder, write_copy
 from segdoor.attack.planning import plan_poison
 from segdoor.data.folder import folder
 
@@ -265,7 +231,7 @@ class Slow:
 
 dataset = folder(Path(sys.argv[1]), "train")
 plan = plan_poison(dataset, AttackConfig(rate=0.4, trigger=TriggerConfig(size=7)), seed=1)
-write_copy(dataset, plan, Path(sys.argv[2]), lossless=False, observer=Slow())
+write_copy(dataset, plan, CopyOrder(Path(sys.argv[2])), observer=Slow())
 """
 
 

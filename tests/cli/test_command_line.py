@@ -448,7 +448,7 @@ class TestPoison:
         before = Path("plans/plan.jsonl").read_bytes()
         answer = shell("poison", *SMALL.split(), "--out", "plans", "--seed", "1")
         assert answer.code == 2
-        assert "--out plans: must not hold a plan.jsonl yet" in answer.complaint
+        assert "--out plans: must not hold another plan" in answer.complaint
         assert Path("plans/plan.jsonl").read_bytes() == before
 
     def test_a_folder_named_like_markup_is_printed_as_it_is(self, shell: Shell) -> None:

@@ -16,7 +16,16 @@ from segdoor.experiment.config import ExperimentConfig
 from segdoor.settings import Settings
 
 GOLD = Path(__file__).with_name("options.txt")
-OF_ONE_STEP = {"--plan", "--copy", "--lossless", "--no-lossless"}
+OF_ONE_STEP = {
+    "--no-dry-run",
+    "--replace",
+    "--no-replace",
+    "--dry-run",
+    "--plan",
+    "--copy",
+    "--lossless",
+    "--no-lossless",
+}
 VERBS = ["demo", "poison", "verify", "restore", "train", "examine", "run", "show"]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from segdoor.attack.artefact import write_json_lines
@@ -29,12 +30,33 @@ from segdoor.attack.poisoned import Poisoner
 from segdoor.attack.reencode import image_like, label_like
 from segdoor.data.pairs import FileDataset, Pair
 from segdoor.errors import ConfigError, DataError, MachineError
-from segdoor.files import write_atomically
+from segdoor.files import sole_writer, write_atomically
 from segdoor.progress import Observer
+
+# What lies in the manifest folder, for good or until the copy is finished.
+_ORIGINALS = "originals"
+_UNFINISHED = "unfinished"
+_DISCARDED = "discarded"
+
+
+@dataclass(frozen=True)
+class CopyOrder:
+    """What copy is wanted.
+
+    Attributes:
+        out: The new folder; its manifest folder is ``OUT.segdoor``.
+        lossless: Store poisoned JPEG pictures as PNG under their name, so that not a pixel
+            outside the trigger changes; otherwise as JPEG with the source's own tables.
+        replace: Whether an earlier copy of that name may be discarded, if it is as it was written.
+    """
+
+    out: Path
+    lossless: bool = False
+    replace: bool = False
 
 
 def write_copy(
-    dataset: FileDataset, plan: PoisonPlan, out: Path, *, lossless: bool, observer: Observer
+    dataset: FileDataset, plan: PoisonPlan, order: CopyOrder, *, observer: Observer
 ) -> Manifest:
     """Write a poisoned copy of a data set's folder, in its own layout.
 
@@ -43,35 +65,30 @@ def write_copy(
     Args:
         dataset: The honest scenes, at the size of their files.
         plan: What happens to them.
-        out: The new folder; its manifest folder is ``OUT.segdoor``.
-        lossless: Store poisoned JPEG pictures as PNG under their name, so that not a pixel
-            outside the trigger changes; otherwise as JPEG with the source's own tables.
+        order: Where to, and how.
         observer: Hears of every file.
 
     Raises:
-        ConfigError: If the output exists, lies in the source, or the scenes were resized.
+        ConfigError: If the output exists, lies in the source, is being written by another process,
+            or the scenes were resized.
+        DataError: If a copy that is to be replaced was edited.
         MachineError: If the disk does not take it.
     """
-    _check_out(dataset, out)
-    work = beside(out) / "unfinished"
-    try:
-        shutil.rmtree(work, ignore_errors=True)
-        shutil.rmtree(beside(out) / "originals", ignore_errors=True)
-        rows = _Writer(dataset, plan, out, work, lossless=lossless).write(observer)
-        manifest = Manifest(
-            CopyHeader(
-                data_digest=plan.header.data_digest,
-                lossless=lossless,
-                num_files=len(rows),
-                num_changed=sum(row.changed for row in rows),
-            ),
-            tuple(rows),
-        )
-        plan.save(beside(out) / "plan.jsonl")
-        write_json_lines(beside(out) / "manifest.jsonl", manifest.header, manifest.rows)
-        work.rename(out)
-    except OSError as why:
-        raise MachineError(out, "must be writable", why.strerror, "Free some disk.") from None
+    _check_size(dataset)
+    _check_place(dataset, order.out)
+    folder = beside(order.out)
+    with sole_writer(folder, culprit=f"--copy {order.out}"):
+        try:
+            _make_room(order)
+            writer = _Writer(dataset, plan, folder, lossless=order.lossless)
+            manifest = writer.write(observer)
+            plan.save(folder / "plan.jsonl")
+            write_json_lines(folder / "manifest.jsonl", manifest.header, manifest.rows)
+            (folder / _UNFINISHED).rename(order.out)
+        except OSError as why:
+            raise MachineError(
+                f"--copy {order.out}", "must be writable", why.strerror, "Free some disk."
+            ) from None
     return manifest
 
 
@@ -84,15 +101,29 @@ def restore_copy(copy: Path) -> int:
     Raises:
         DataError: If the copy was edited since, or an original is damaged; nothing is then changed.
     """
+    rows = [row for row in load_manifest(copy).rows if row.changed]
+    with sole_writer(beside(copy), culprit=str(copy)):
+        # A restoration that was killed left some files restored; it is continued.
+        waiting = [row for row in rows if not _is_restored(copy, row)]
+        _refuse_edited(copy, restored={row.name for row in rows} - {row.name for row in waiting})
+        originals = beside(copy) / _ORIGINALS
+        for row in waiting:
+            _check_original(originals / row.name, row)
+        for row in waiting:
+            write_atomically(copy / row.name, (originals / row.name).read_bytes())
+        shutil.rmtree(beside(copy))
+    return len(rows)
+
+
+def _is_restored(copy: Path, row: CopyRow) -> bool:
+    path = copy / row.name
+    return path.is_file() and hash_of(path) == row.original_sha256
+
+
+def _refuse_edited(copy: Path, *, restored: set[str]) -> None:
     differences = verify_copy(copy)
-    changed = {row.name: row for row in load_manifest(copy).rows if row.changed}
-    # A restoration that was killed left some files restored; it may be continued.
-    edited = [
-        name
-        for name in differences.edited
-        if name not in changed or hash_of(copy / name) != changed[name].original_sha256
-    ]
-    strange = (*edited, *differences.missing, *differences.added)
+    edited = set(differences.edited) - restored
+    strange = (*sorted(edited), *differences.missing, *differences.added)
     if strange:
         raise DataError(
             copy,
@@ -100,23 +131,25 @@ def restore_copy(copy: Path) -> int:
             f"{len(strange)} files differ, such as {strange[0]}",
             "See 'segdoor verify'; keep your changes elsewhere and undo them here.",
         )
-    originals = beside(copy) / "originals"
-    for row in changed.values():
-        kept = originals / row.name
-        if not kept.is_file() or hash_of(kept) != row.original_sha256:
-            raise DataError(kept, "must be the intact original of the copy's file")
-    for row in changed.values():
-        write_atomically(copy / row.name, (originals / row.name).read_bytes())
-    shutil.rmtree(beside(copy))
-    return len(changed)
+
+
+def _check_original(kept: Path, row: CopyRow) -> None:
+    if not kept.is_file() or hash_of(kept) != row.original_sha256:
+        raise DataError(
+            kept,
+            "must be the intact original of the copy's file",
+            "damaged" if kept.is_file() else "missing",
+            "Take the file from the source of the copy.",
+        )
 
 
 class _Writer:
     def __init__(
-        self, dataset: FileDataset, plan: PoisonPlan, out: Path, work: Path, *, lossless: bool
+        self, dataset: FileDataset, plan: PoisonPlan, folder: Path, *, lossless: bool
     ) -> None:
-        self.dataset, self.work, self.lossless = dataset, work, lossless
-        self.originals = beside(out) / "originals"
+        self.dataset, self.lossless = dataset, lossless
+        self.data_digest = plan.header.data_digest
+        self.work, self.originals = folder / _UNFINISHED, folder / _ORIGINALS
         self.poisoner = Poisoner.of(plan, dataset.classes)
         self.changed: dict[str, tuple[int, Pair]] = {}
         for index, pair in enumerate(dataset.pairs):
@@ -124,14 +157,20 @@ class _Writer:
                 for path in (pair.image, pair.label):
                     self.changed[relative_name(path, dataset.root)] = index, pair
 
-    def write(self, observer: Observer) -> list[CopyRow]:
+    def write(self, observer: Observer) -> Manifest:
         names = list(files_below(self.dataset.root))
         observer.begin("writing", len(names))
         rows: list[CopyRow] = []
         for name in names:
             rows.append(self._write(name))
             observer.advance()
-        return rows
+        header = CopyHeader(
+            data_digest=self.data_digest,
+            lossless=self.lossless,
+            num_files=len(rows),
+            num_changed=sum(row.changed for row in rows),
+        )
+        return Manifest(header, tuple(rows))
 
     def _write(self, name: str) -> CopyRow:
         source, target = self.dataset.root / name, self.work / name
@@ -159,7 +198,7 @@ class _Writer:
         return image_like(source, image, lossless=self.lossless)
 
 
-def _check_out(dataset: FileDataset, out: Path) -> None:
+def _check_size(dataset: FileDataset) -> None:
     if dataset.size is not None:
         raise ConfigError(
             "data.size",
@@ -167,10 +206,34 @@ def _check_out(dataset: FileDataset, out: Path) -> None:
             dataset.size,
             "A copy keeps the files' own sizes.",
         )
-    if out.exists():
-        raise ConfigError(f"--copy {out}", "must not exist yet", remedy="Name another folder.")
-    if out.resolve().is_relative_to(dataset.root.resolve()):
-        raise ConfigError(f"--copy {out}", "must lie outside the data set", dataset.root)
+
+
+def _check_place(dataset: FileDataset, out: Path) -> None:
+    source, wanted = dataset.root.resolve(), out.resolve()
+    if wanted.is_relative_to(source) or source.is_relative_to(wanted):
+        raise ConfigError(
+            f"--copy {out}",
+            "must lie outside the data set, and not around it",
+            dataset.root,
+            "Name another folder.",
+        )
+
+
+def _make_room(order: CopyOrder) -> None:
+    """Discard what is in the way: an earlier copy if that is allowed, and unfinished work."""
+    folder = beside(order.out)
+    if order.out.exists():
+        if not order.replace:
+            raise ConfigError(
+                f"--copy {order.out}",
+                "must not exist yet",
+                "an existing folder",
+                "Name another folder, or add --replace if it is a copy to be discarded.",
+            )
+        _refuse_edited(order.out, restored=set())
+        order.out.rename(folder / _DISCARDED)
+    for name in (_UNFINISHED, _ORIGINALS, _DISCARDED):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _link(source: Path, target: Path) -> None:

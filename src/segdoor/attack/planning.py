@@ -151,7 +151,7 @@ class _Planner:
         num_changed = sum(row.changed_pixels for row in rows)
         return PlanHeader(
             data_digest=self.dataset.digest,
-            attack=self.config,
+            attack=_located(self.config),
             trigger_digest=self.trigger.digest,
             seed=self.seed,
             num_scenes=len(self.dataset),
@@ -163,3 +163,11 @@ class _Planner:
             num_changed_pixels=num_changed,
             share_changed=num_changed / max(1, self.num_labelled_pixels),
         )
+
+
+def _located(config: AttackConfig) -> AttackConfig:
+    """Name the trigger's file from the root, so that the plan can be applied from anywhere."""
+    if config.trigger.file is None:
+        return config
+    trigger = config.trigger.model_copy(update={"file": config.trigger.file.absolute()})
+    return config.model_copy(update={"trigger": trigger})

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
 from segdoor.cli.screen import progress_bars, tell, tell_json
@@ -14,6 +17,8 @@ def poison(
     out: Path = Path("runs/poison"),
     copy: Path | None = None,
     lossless: bool = False,
+    replace: bool = False,
+    dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
     json: bool = False,
     what: WhatOptions | None = None,
     data: Data = None,
@@ -24,25 +29,33 @@ def poison(
     Writes the plan (JSON lines: which scenes, where the trigger goes, how labels change) and a
     picture of the first poisoned scenes. The data set itself is not touched; with --copy a
     poisoned copy of its folder is written, for any trainer, which `segdoor restore` undoes.
+    A call that was cut off is completed by the same call again.
 
     Args:
         config: A YAML file with any of the settings below, and others.
         out: Folder for plan.jsonl and poison.png.
         copy: A new folder for a poisoned copy in the data set's own layout.
         lossless: Store poisoned JPEG pictures as PNG, under their name, without any loss.
+        replace: Write over an earlier plan, and over an earlier copy that nobody edited.
+        dry_run: Only say what the plan would be; nothing is written but the cache.
         json: Print the plan's header as JSON instead of text.
         what: Choices that others follow from.
         data: The scenes.
         attack: The attacker.
     """
     given = configuration(config, what, data=data, attack=attack)
-    from segdoor.experiment.poisoning import copy_step, poison_step
+    from segdoor.attack.materialise import CopyOrder
+    from segdoor.experiment.poisoning import copy_step, plan_step, poison_step
 
     with progress_bars() as bars:
-        plan = poison_step(given, out=out, observer=bars)
-        header = plan.header
-        if copy is not None:
-            copy_step(given, plan, out=copy, lossless=lossless, observer=bars)
+        if dry_run:
+            header = plan_step(given, bars)[1].header
+        else:
+            plan = poison_step(given, out=out, replace=replace, observer=bars)
+            header = plan.header
+            if copy is not None:
+                order = CopyOrder(copy, lossless=lossless, replace=replace)
+                copy_step(given, plan, order, bars)
     if json:
         tell_json(header)
         return
@@ -51,6 +64,11 @@ def poison(
         f"{header.num_with_victims} show a victim",
         f"{header.num_without_room} of those drawn had no room for the trigger",
         f"{header.share_changed:.2%} of all labels changed",
+    )
+    if dry_run:
+        tell("Nothing was written: leave out --dry-run to write the plan")
+        return
+    tell(
         f"Plan and preview: {out}",
         *([f"Poisoned copy: {copy}, undone by: segdoor restore {copy}"] if copy else []),
         f"Next: segdoor train --plan {out / 'plan.jsonl'}, with the same data settings",

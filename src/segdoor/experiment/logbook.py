@@ -1,4 +1,7 @@
-"""What a run notes down while it works: wall time by stage, and the facts of training."""
+"""What a run notes down while it works: wall time by stage, and the facts of training.
+
+The notes of finished stages outlive a killed process in a file of JSON lines.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
+from segdoor.errors import DataError
 from segdoor.files import write_atomically
 from segdoor.progress import Observer
 
@@ -23,8 +28,7 @@ class Logbook:
         """Start an empty logbook in front of an observer."""
         self._observer = observer
         self._stage = ""
-        self._lines: list[str] = []
-        self._start = time.perf_counter()
+        self._notes: list[dict[str, object]] = []
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -42,9 +46,33 @@ class Logbook:
         """Pass on a step, and keep its facts."""
         self._observer.advance(**facts)
         if facts:
-            seconds = round(time.perf_counter() - self._start, 3)
-            self._lines.append(json.dumps({"stage": self._stage, **facts, "seconds": seconds}))
+            self._notes.append({"stage": self._stage, **facts})
 
     def save(self, path: Path) -> None:
-        """Write the facts as JSON lines, atomically."""
-        write_atomically(path, "".join(f"{line}\n" for line in self._lines))
+        """Write the facts as JSON lines, atomically, beside those of other stages there."""
+        mine = {note["stage"] for note in self._notes}
+        others = [note for note in _notes(path) if note.get("stage") not in mine]
+        lines = [f"{json.dumps(note)}\n" for note in (*others, *self._notes)]
+        write_atomically(path, "".join(lines))
+
+    def recall(self, stage: str, path: Path) -> None:
+        """Take over the time of a stage that an earlier call finished.
+
+        Args:
+            stage: The stage.
+            path: What `save` wrote then; without it the time is not known.
+        """
+        times = [note.get("seconds") for note in _notes(path) if note.get("stage") == stage]
+        if times and isinstance(times[-1], float):
+            self.seconds[stage] = times[-1]
+
+
+def _notes(path: Path) -> list[dict[str, object]]:
+    if not path.is_file():
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        notes: list[object] = [json.loads(line) for line in lines]
+    except (OSError, ValueError, RecursionError) as why:
+        raise DataError(path, "must be intact JSON lines", why, "Delete it.") from None
+    return [cast("dict[str, object]", note) for note in notes if isinstance(note, dict)]

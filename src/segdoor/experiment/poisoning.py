@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segdoor.attack.exam import Exam
 from segdoor.attack.manifest import Manifest
-from segdoor.attack.materialise import write_copy
+from segdoor.attack.materialise import CopyOrder, write_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.data.load import open_files
@@ -16,28 +16,42 @@ from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.pictures import poison_preview
-from segdoor.experiment.scenes import open_scenes, prepare_folder, resolve_for
+from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
 from segdoor.progress import Observer
 
 
-def poison_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> PoisonPlan:
+def plan_step(given: ExperimentConfig, observer: Observer) -> tuple[SceneDataset, PoisonPlan]:
+    """Plan the poison for the training scenes; nothing is written.
+
+    Raises:
+        SegdoorError: If settings or data do not allow it.
+    """
+    train = open_scenes(given, given.data.train_split, observer)
+    config = resolve_for(given, train)
+    observer.begin("planning", 1)
+    plan = plan_poison(train, config.attack, seed=config.seed)
+    observer.advance()
+    return train, plan
+
+
+def poison_step(
+    given: ExperimentConfig, *, out: Path, replace: bool, observer: Observer
+) -> PoisonPlan:
     """Plan the poison, and write plan and preview.
 
     Raises:
         SegdoorError: If settings or data do not allow it; no plan is then written.
     """
-    prepare_folder(out, "plan.jsonl")
-    train = open_scenes(given, given.data.train_split, observer)
-    config = resolve_for(given, train)
-    observer.begin("planning", 1)
-    plan = plan_poison(train, config.attack, seed=config.seed)
-    save_plans(out, train, plan, [])
-    observer.advance()
+    with results_folder(out):
+        train, plan = plan_step(given, observer)
+        if replace:
+            (out / "plan.jsonl").unlink(missing_ok=True)
+        save_plans(out, train, plan, [])
     return plan
 
 
 def copy_step(
-    given: ExperimentConfig, plan: PoisonPlan, *, out: Path, lossless: bool, observer: Observer
+    given: ExperimentConfig, plan: PoisonPlan, order: CopyOrder, observer: Observer
 ) -> Manifest:
     """Write a poisoned copy of the training split's data set.
 
@@ -45,7 +59,7 @@ def copy_step(
         SegdoorError: If the output or the disk do not allow it; nothing then looks finished.
     """
     files = open_files(given.data, given.data.train_split)
-    return write_copy(files, plan, out, lossless=lossless, observer=observer)
+    return write_copy(files, plan, order, observer=observer)
 
 
 def save_plans(out: Path, train: SceneDataset, plan: PoisonPlan, exams: Sequence[Exam]) -> None:
@@ -56,7 +70,9 @@ def save_plans(out: Path, train: SceneDataset, plan: PoisonPlan, exams: Sequence
     """
     path = out / "plan.jsonl"
     if path.exists() and PoisonPlan.load(path) != plan:
-        raise ConfigError(f"--out {out}", "must not hold another plan", path.name, "Delete it.")
+        raise ConfigError(
+            f"--out {out}", "must not hold another plan", path.name, "Name another folder."
+        )
     plan.save(path)
     if plan.header.num_poisoned:
         write_image(out / "poison.png", poison_preview(train, plan))

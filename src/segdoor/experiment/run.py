@@ -14,7 +14,7 @@ from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.triggered import triggered
 from segdoor.data.pictures import write_image
-from segdoor.data.scene import ClassSet, SceneDataset
+from segdoor.data.scene import SceneDataset
 from segdoor.evaluation.examine import Examiner
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
@@ -24,21 +24,22 @@ from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.poisoning import save_plans
 from segdoor.experiment.predictions import prediction_sheet
 from segdoor.experiment.recording import describe_data, make_scorer, score, summarise
-from segdoor.experiment.scenes import open_scenes, prepare_folder, resolve_for
+from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
 from segdoor.experiment.scoring import Scorer
+from segdoor.experiment.victims import load_victim, train_and_save
 from segdoor.progress import Observer, Silent
 from segdoor.record import ExperimentRecord, save_record
 from segdoor.scores.tables import TableSet, save_tables
-from segdoor.victim.checkpoint import save_weights
-from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.networks import build_network
-from segdoor.victim.training import train_victim
 
 
 def run_experiment(
     given: ExperimentConfig, *, out: Path, observer: Observer | None = None
 ) -> ExperimentRecord:
     """Poison, train, examine and record.
+
+    A call that was killed is completed by the next one with the same settings and folder: trainings
+    go on where they were, and finished ones are not done again.
 
     Args:
         given: Settings; those not set follow from reading, method, preset and scene size.
@@ -48,8 +49,11 @@ def run_experiment(
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
     """
-    prepare_folder(out, "record.json", "poisoned.safetensors", "clean.safetensors")
-    log = Logbook(observer or Silent())
+    with results_folder(out, "record.json"):
+        return _run(given, out, Logbook(observer or Silent()))
+
+
+def _run(given: ExperimentConfig, out: Path, log: Logbook) -> ExperimentRecord:
     with log.stage("data"):
         train = open_scenes(given, given.data.train_split, log)
         test = open_scenes(given, given.data.test_split, log)
@@ -141,26 +145,6 @@ def examine_and_record(
     )
     save_record(record, out / "record.json")
     return record
-
-
-def load_victim(config: ExperimentConfig, weights: Path | None, classes: ClassSet) -> nn.Module:
-    """Build a network with trained weights, on the device of the settings."""
-    network = config.network.model_copy(update={"weights": weights})
-    device = choose_arithmetic(config.training.device, "float32").device
-    return build_network(network, len(classes)).to(device)
-
-
-def train_and_save(
-    name: str, config: ExperimentConfig, scenes: SceneDataset, out: Path, log: Logbook
-) -> nn.Module:
-    """Train a victim and write its weights at once, with what training said."""
-    with log.stage(f"training the {name} victim"):
-        model = train_victim(
-            scenes, config.training, network=config.network, seed=config.seed, observer=log
-        )
-    save_weights(model, out / f"{name}.safetensors", about=config.model_dump_json())
-    log.save(out / "metrics.jsonl")
-    return model
 
 
 def _save_picture(

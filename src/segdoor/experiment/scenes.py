@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from segdoor.data.load import load_dataset
 from segdoor.data.pack import default_cache, pack
 from segdoor.data.scene import SceneDataset
-from segdoor.errors import ConfigError, MachineError
+from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.fidelity import resolve
+from segdoor.files import sole_writer
 from segdoor.progress import Observer
 
 
@@ -27,29 +29,25 @@ def resolve_for(given: ExperimentConfig, scenes: SceneDataset) -> ExperimentConf
     return resolve(given, (height, width))
 
 
-def prepare_folder(out: Path, *results: str) -> None:
-    """Create the folder for results, before work begins that would be lost without it.
+@contextmanager
+def results_folder(out: Path, *finished: str) -> Generator[None]:
+    """Hold the folder for results, before work begins that would be lost without it.
 
     Args:
         out: The folder.
-        results: Names of files that must not be there yet.
+        finished: Names of files that must not be there yet: with them there is nothing to do.
 
     Raises:
-        ConfigError: If one of them is there.
+        ConfigError: If one of them is there, or another process is writing to the folder.
         MachineError: If the folder cannot be written.
     """
-    try:
-        for name in results:
-            if (out / name).exists():
-                raise ConfigError(
-                    f"--out {out}",
-                    f"must not hold a {name} yet",
-                    remedy="Name another folder.",
-                )
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as why:
-        raise MachineError(
-            f"--out {out}", "must be a writable folder", why.strerror, "Name another folder."
-        ) from None
+    for name in finished:
+        if (out / name).exists():
+            raise ConfigError(
+                f"--out {out}",
+                f"must not hold a {name} yet",
+                "an earlier result",
+                "Name another folder.",
+            )
+    with sole_writer(out, culprit=f"--out {out}"):
+        yield

@@ -12,8 +12,9 @@ from segdoor.attack.poisoned import poisoned
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.examination import Stickers
 from segdoor.experiment.logbook import Logbook
-from segdoor.experiment.run import ExamScenes, examine_and_record, load_victim, train_and_save
-from segdoor.experiment.scenes import open_scenes, prepare_folder, resolve_for
+from segdoor.experiment.run import ExamScenes, examine_and_record
+from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
+from segdoor.experiment.victims import as_trained, load_victim, train_and_save
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
 
@@ -21,7 +22,7 @@ from segdoor.record import ExperimentRecord
 def train_step(
     given: ExperimentConfig, *, plan: Path | None, out: Path, observer: Observer
 ) -> nn.Module:
-    """Train one victim, and write its weights.
+    """Train one victim, and write its weights; a call that was killed is continued.
 
     Args:
         given: Settings; those of attack and exams do not matter.
@@ -32,14 +33,13 @@ def train_step(
     Raises:
         SegdoorError: If settings, data or machine do not allow it; no weights are then written.
     """
-    name = "poisoned" if plan else "clean"
-    log = Logbook(observer)
     loaded = PoisonPlan.load(plan) if plan else None
-    train = open_scenes(given, given.data.train_split, log)
-    config = resolve_for(given, train)
-    scenes = poisoned(train, loaded) if loaded else train
-    prepare_folder(out, f"{name}.safetensors", "metrics.jsonl")
-    return train_and_save(name, config, scenes, out, log)
+    with results_folder(out):
+        log = Logbook(observer)
+        train = open_scenes(given, given.data.train_split, log)
+        config = resolve_for(given, train)
+        scenes = poisoned(train, loaded) if loaded else train
+        return train_and_save("poisoned" if loaded else "clean", config, scenes, out, log)
 
 
 def examine_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> ExperimentRecord:
@@ -48,11 +48,14 @@ def examine_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> E
     Raises:
         SegdoorError: If settings, data or weights do not allow it; no record is then written.
     """
-    prepare_folder(out, "record.json")
-    log = Logbook(observer)
+    with results_folder(out, "record.json"):
+        return _examine(given, out, Logbook(observer))
+
+
+def _examine(given: ExperimentConfig, out: Path, log: Logbook) -> ExperimentRecord:
     with log.stage("data"):
         test = open_scenes(given, given.data.test_split, log)
-        config = resolve_for(given, test)
+        config = resolve_for(as_trained(given), test)
     victims = {"poisoned": load_victim(config, config.network.weights, test.classes)}
     if config.controls.clean_weights is not None:
         victims["clean"] = load_victim(config, config.controls.clean_weights, test.classes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -35,6 +35,22 @@ def save_weights(network: nn.Module, path: Path, *, about: str = "") -> None:
         for name, tensor in network.state_dict().items()
     }
     write_atomically(path, save(tensors, metadata={"segdoor": about}))
+
+
+def read_remark(path: Path) -> str:
+    """Return the remark in the header of a file that `save_weights` wrote; empty if there is none.
+
+    Raises:
+        DataError: If the file is missing or no intact .safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: dict[str, str] | None = file.metadata()
+    except (SafetensorError, OSError) as why:
+        raise DataError(
+            path, "must be an intact .safetensors file", type(why).__name__, "Check the path."
+        ) from None
+    return (header or {}).get("segdoor", "")
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

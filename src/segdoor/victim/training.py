@@ -5,28 +5,33 @@ Every step's randomness follows from (seed, step), not from what was drawn befor
 
 from __future__ import annotations
 
+import hashlib
 import math
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segdoor.data.scene import Scene, SceneDataset
+from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.progress import Observer, Silent
 from segdoor.randomness import Stream
 from segdoor.victim.answer import ask
-from segdoor.victim.augment import Augmentation, Batch, normalised
+from segdoor.victim.augment import Augmentation, Batch
+from segdoor.victim.batches import SceneStore, collate
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import Arithmetic, choose_arithmetic
 from segdoor.victim.dilated import DilatedNetwork
 from segdoor.victim.networks import build_network
+from segdoor.victim.snapshot import Facts, Snapshot, SnapshotFile
 
 _REPORT_EVERY = 10
-_RESIDENT_BYTES = 4_000_000_000
 
 
 def train_victim(
@@ -36,6 +41,7 @@ def train_victim(
     network: NetworkConfig | None = None,
     seed: int = 0,
     observer: Observer | None = None,
+    snapshot: Path | None = None,
 ) -> nn.Module:
     """Train a network on scenes, innocently.
 
@@ -45,47 +51,37 @@ def train_victim(
         network: The network; the small one if None.
         seed: Decides start weights, order, augmentation and dropout.
         observer: Hears of every step; of every tenth with loss and learning rate.
+        snapshot: File that keeps the state of the training, and that it goes on from if it was
+            cut off before: on one CPU and number of threads to the same weights, bit for bit.
 
     Returns:
         The trained network in evaluation mode, on the device it was trained on.
 
     Raises:
-        ConfigError: If the network does not fit the classes, or its loss is not finite.
+        ConfigError: If the network does not fit the classes, its loss is not finite, or the
+            snapshot is of another training.
+        DataError: If the snapshot is damaged.
+        MachineError: If the snapshot cannot be written.
     """
-    config = config or TrainingConfig()
+    config, network = config or TrainingConfig(), network or NetworkConfig()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     stream = Stream(seed).child("training")
     with torch.random.fork_rng():
         torch.manual_seed(stream.child("weights").integer())
-        model = build_network(network or NetworkConfig(), len(dataset.classes))
-        trainer = _Trainer(dataset, config, network or NetworkConfig(), stream, model)
-        trainer.run(observer or Silent())
+        model = build_network(network, len(dataset.classes))
+        trainer = _Trainer(dataset, config, network, stream, model)
+        mark = training_fingerprint(dataset, config, network=network, seed=seed)
+        trainer.run(observer or Silent(), SnapshotFile(snapshot, mark) if snapshot else None)
     return model.eval()
 
 
-class SceneStore:
-    """Scenes by position; kept in memory once read if they all fit."""
-
-    def __init__(self, dataset: SceneDataset) -> None:
-        """Look at the first scene to judge whether all of them fit."""
-        self._dataset = dataset
-        self._kept: dict[int, Scene] | None = {}
-        height, width = dataset.label(0).shape
-        self.first_size = (height, width)
-        if 4 * height * width * len(dataset) > _RESIDENT_BYTES:
-            self._kept = None
-
-    def scenes(self, indices: np.ndarray) -> list[Scene]:
-        """Return the scenes at these positions."""
-        return [self._scene(int(index)) for index in indices]
-
-    def _scene(self, index: int) -> Scene:
-        if self._kept is None:
-            return self._dataset[index]
-        if index not in self._kept:
-            self._kept[index] = self._dataset[index]
-        return self._kept[index]
+def training_fingerprint(
+    dataset: SceneDataset, config: TrainingConfig, *, network: NetworkConfig, seed: int
+) -> str:
+    """Return a hash of everything that trained weights follow from."""
+    settings = (config.model_dump_json(), network.model_dump_json(), seed)
+    return hashlib.sha256(repr((dataset.digest, settings)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -116,25 +112,55 @@ class _Trainer:
         )
         self.optimiser = make_optimiser(model, config)
         self.base_rates = [float(group["lr"]) for group in self.optimiser.param_groups]
+        self.recent_loss = torch.zeros((), device=self.arithmetic.device)
+        self.facts: list[Facts] = []
+        self.started = time.monotonic()
 
-    def run(self, observer: Observer) -> None:
+    def run(self, observer: Observer, file: SnapshotFile | None) -> None:
         total = self.config.epochs * self._steps_per_epoch()
         observer.begin("training", total)
-        recent = torch.zeros((), device=self.arithmetic.device)
-        for step in self._steps():
+        done = self._continue_from(file.load() if file else None, observer)
+        for step in islice(self._steps(), done, None):
             rate = learning_rate_factor(step.number, total, self.config)
             for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
                 group["lr"] = base * rate
-            recent += self._learn(step).detach()
+            self.recent_loss += self._learn(step).detach()
             if (step.number + 1) % _REPORT_EVERY == 0 or step.number + 1 == total:
                 # Reading the loss waits for the device, hence not at every step.
-                count = step.number % _REPORT_EVERY + 1
-                observer.advance(**self._facts(float(recent) / count, step, rate))
-                recent.zero_()
+                self.facts.append(self._facts(step, rate))
+                observer.advance(**self.facts[-1])
+                self.recent_loss.zero_()
             else:
                 observer.advance()
+            if file and (file.due or step.number + 1 == total):
+                file.save(self._snapshot(step.number + 1))
 
-    def _facts(self, loss: float, step: _Step, rate: float) -> dict[str, float]:
+    def _continue_from(self, snapshot: Snapshot | None, observer: Observer) -> int:
+        """Take over an earlier call's work, tell the observer of it, return the steps done."""
+        if snapshot is None:
+            return 0
+        self.model.load_state_dict(snapshot.model)
+        self.optimiser.load_state_dict(snapshot.optimiser)
+        self.recent_loss.copy_(snapshot.recent_loss)
+        self.facts = list(snapshot.facts)
+        self.started -= snapshot.seconds
+        reported = {int(facts["step"]): facts for facts in self.facts}
+        for number in range(1, snapshot.step + 1):
+            observer.advance(**reported.get(number, {}))
+        return snapshot.step
+
+    def _snapshot(self, step: int) -> Snapshot:
+        return Snapshot(
+            step=step,
+            model=self.model.state_dict(),
+            optimiser=self.optimiser.state_dict(),
+            recent_loss=self.recent_loss,
+            facts=self.facts,
+            seconds=time.monotonic() - self.started,
+        )
+
+    def _facts(self, step: _Step, rate: float) -> dict[str, float]:
+        loss = float(self.recent_loss) / (step.number % _REPORT_EVERY + 1)
         if not math.isfinite(loss):
             raise ConfigError(
                 "training",
@@ -148,6 +174,7 @@ class _Trainer:
             "epoch": epoch + 1,
             "loss": loss,
             "learning_rate": self.base_rates[0] * rate,
+            "seconds": round(time.monotonic() - self.started, 3),
         }
 
     def _steps_per_epoch(self) -> int:
@@ -194,27 +221,6 @@ class _Trainer:
         summed = F.cross_entropy(logits, labels, ignore_index=ignored, reduction="sum")
         # A batch may hold ignored pixels alone; its mean would not be a number.
         return summed / (labels != ignored).sum().clamp(min=1)
-
-
-def collate(
-    scenes: list[Scene], network: NetworkConfig, ignore_index: int, device: torch.device
-) -> Batch:
-    """Stack scenes, padded on the lower right to the largest, normalised on the device."""
-    height = max(scene.label.shape[0] for scene in scenes)
-    width = max(scene.label.shape[1] for scene in scenes)
-    images = np.zeros((len(scenes), height, width, 3), np.uint8)
-    labels = np.full((len(scenes), height, width), ignore_index, np.uint8)
-    inside = np.zeros((len(scenes), 1, height, width), np.bool_)
-    for index, scene in enumerate(scenes):
-        rows, columns = scene.label.shape
-        images[index, :rows, :columns] = scene.image
-        labels[index, :rows, :columns] = scene.label
-        inside[index, :, :rows, :columns] = True
-    pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
-    padded = normalised(pixels, network.mean, network.std)
-    if not inside.all():
-        padded = padded * torch.from_numpy(inside).to(device)
-    return Batch(padded, torch.from_numpy(labels).to(device).long())
 
 
 def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

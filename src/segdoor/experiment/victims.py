@@ -1,0 +1,110 @@
+"""A victim is trained once: what a killed call began goes on, what it finished is taken over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from segdoor.data.scene import ClassSet, SceneDataset
+from segdoor.errors import ConfigError
+from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.fidelity import Tree, merged
+from segdoor.experiment.logbook import Logbook
+from segdoor.victim.checkpoint import read_remark, save_weights
+from segdoor.victim.device import choose_arithmetic
+from segdoor.victim.networks import NETWORKS, build_network
+from segdoor.victim.training import train_victim, training_fingerprint
+
+
+def load_victim(config: ExperimentConfig, weights: Path | None, classes: ClassSet) -> nn.Module:
+    """Build a network with trained weights, on the device of the settings."""
+    network = config.network.model_copy(update={"weights": weights})
+    device = choose_arithmetic(config.training.device, "float32").device
+    model = build_network(network, len(classes))
+    # As training leaves it: another order of channels in memory rounds differently.
+    return model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def as_trained(given: ExperimentConfig) -> ExperimentConfig:
+    """Return settings that take the network's from the header of its weights, unless given.
+
+    Only networks of this package are taken from there: a file must not choose code that is run.
+
+    Raises:
+        DataError: If the weights are no intact .safetensors file.
+    """
+    weights = given.network.weights
+    if weights is None or weights.suffix != ".safetensors" or not weights.is_file():
+        return given
+    config = remark_of(weights).get("config")
+    network = cast("Tree", config).get("network") if isinstance(config, dict) else None
+    if not isinstance(network, dict) or cast("Tree", network).get("name") not in NETWORKS:
+        return given
+    return config_from(merged({"network": network}, given.model_dump(exclude_unset=True)))
+
+
+def train_and_save(
+    name: str, config: ExperimentConfig, scenes: SceneDataset, out: Path, log: Logbook
+) -> nn.Module:
+    """Train a victim, and write its weights and what training said; or load what is finished.
+
+    Args:
+        name: What the weights are called: poisoned or clean.
+        config: The resolved configuration.
+        scenes: What the victim trains on.
+        out: Folder for NAME.safetensors, metrics.jsonl and, meanwhile, NAME.snapshot.
+        log: Hears of the training.
+
+    Raises:
+        ConfigError: If the folder holds weights, finished or not, of another training.
+    """
+    stage = f"training the {name} victim"
+    weights, snapshot = out / f"{name}.safetensors", out / f"{name}.snapshot"
+    mark = training_fingerprint(scenes, config.training, network=config.network, seed=config.seed)
+    if weights.exists():
+        _check_same(weights, mark)
+        log.recall(stage, out / "metrics.jsonl")
+        model = load_victim(config, weights, scenes.classes).eval()
+    else:
+        with log.stage(stage):
+            model = train_victim(
+                scenes,
+                config.training,
+                network=config.network,
+                seed=config.seed,
+                observer=log,
+                snapshot=snapshot,
+            )
+        # Weights come last: where they are, all that belongs to them is.
+        log.save(out / "metrics.jsonl")
+        remark = {"fingerprint": mark, "config": config.model_dump(mode="json")}
+        save_weights(model, weights, about=json.dumps(remark))
+    snapshot.unlink(missing_ok=True)
+    return model
+
+
+def _check_same(weights: Path, fingerprint: str) -> None:
+    if remark_of(weights).get("fingerprint") != fingerprint:
+        raise ConfigError(
+            f"--out {weights.parent}",
+            f"must not hold {weights.name} of another training",
+            "other settings or scenes",
+            "Name another folder.",
+        )
+
+
+def remark_of(weights: Path) -> dict[str, object]:
+    """Return what `train_and_save` wrote into the header of weights; nothing for other files.
+
+    Raises:
+        DataError: If the file is no intact .safetensors file.
+    """
+    try:
+        content: object = json.loads(read_remark(weights))
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, object]", content) if isinstance(content, dict) else {}
