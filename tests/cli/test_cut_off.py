@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +10,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-import segdoor
+from processes import kill, started
 from segdoor.attack.manifest import verify_copy
 from segdoor.cli.app import run_command_line
 from segdoor.experiment import run as run_module
@@ -48,21 +44,6 @@ def segdoor_says(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[in
     heard = capsys.readouterr()
     assert "Traceback" not in heard.err
     return code, heard.out + heard.err
-
-
-def started(*words: object) -> subprocess.Popen[bytes]:
-    """Start the command as a process of its own."""
-    home = str(Path(segdoor.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": home, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "segdoor", *map(str, words)]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def same_weights(one: Path, other: Path) -> bool:

@@ -1,0 +1,26 @@
+"""The command as a process of its own, and its sudden end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import segdoor
+
+
+def started(*words: object) -> subprocess.Popen[bytes]:
+    """Start the command as a process of its own."""
+    home = str(Path(segdoor.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": home, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "segdoor", *map(str, words)]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
