@@ -51,13 +51,11 @@ def _small(config: NetworkConfig, num_classes: int) -> nn.Module:
 
 
 def _pspnet(config: NetworkConfig, num_classes: int) -> nn.Module:
-    backbone = (config.depth, config.stem)
-    return PSPNet(num_classes, backbone=backbone, dropout=config.dropout)
+    return PSPNet(num_classes, backbone=_backbone(config), dropout=config.dropout)
 
 
 def _deeplabv3(config: NetworkConfig, num_classes: int) -> nn.Module:
-    backbone = (config.depth, config.stem)
-    return DeepLabV3(num_classes, backbone=backbone, dropout=config.dropout)
+    return DeepLabV3(num_classes, backbone=_backbone(config), dropout=config.dropout)
 
 
 NETWORKS: dict[str, Callable[[NetworkConfig, int], nn.Module]] = {

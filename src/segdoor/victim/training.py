@@ -22,8 +22,8 @@ from segdoor.victim.answer import ask
 from segdoor.victim.augment import Augmentation, Batch, normalised
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import Arithmetic, choose_arithmetic
-from segdoor.victim.dilated import DilatedNetwork
 from segdoor.victim.networks import build_network
+from segdoor.victim.parts import HasBackbone
 
 _REPORT_EVERY = 10
 _RESIDENT_BYTES = 4_000_000_000
@@ -240,6 +240,6 @@ def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float
 
 
 def _split(model: nn.Module, multiplier: float) -> list[tuple[Iterable[nn.Parameter], float]]:
-    if isinstance(model, DilatedNetwork):
+    if isinstance(model, HasBackbone):
         return [(model.backbone_parameters(), 1.0), (model.head_parameters(), multiplier)]
     return [(model.parameters(), 1.0)]
