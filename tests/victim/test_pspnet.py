@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segdoor.victim.outputs import SegmentationOutput
-from segdoor.victim.resnet import ResNet
 from segdoor.victim.pspnet import PSPNet, PyramidPooling
+from segdoor.victim.resnet import ResNet
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 

@@ -31,7 +31,7 @@ from segdoor.record import ExperimentRecord, save_record
 from segdoor.scores.tables import TableSet, save_tables
 from segdoor.victim.checkpoint import save_weights
 from segdoor.victim.device import choose_arithmetic
-from segdoor.victim.networks import build_network
+from segdoor.victim.networks import build_network, loaded_into
 from segdoor.victim.training import train_victim
 
 
@@ -134,6 +134,7 @@ def examine_and_record(
         scores=results.scores,
         controls=results.controls,
         num_parameters=sum(weight.numel() for weight in victims["poisoned"].parameters()),
+        loaded_weights=loaded_into(victims["poisoned"]),
         seconds=log.seconds,
         peak_memory_mib=round(peak_memory_mib(), 1),
         environment=describe_environment(config, trained=plan is not None),

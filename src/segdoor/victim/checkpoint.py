@@ -92,7 +92,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             return _named(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as why:  # a damaged file can fail in any layer of the reader
-        raise _refused(path, why) from None
+        raise _refused(path, why) from why
     return _unwrapped(content, path)
 
 

@@ -55,7 +55,7 @@ STAGES: Final = (
 
 
 class SameConv(nn.Conv2d):
-    """A convolution with TensorFlow's SAME padding: as little as gives ceil(size / stride) cells."""
+    """A convolution with TensorFlow's SAME padding: just enough for ceil(size / stride) cells."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class EfficientNetLite0(Backbone):
         """Build the backbone with fresh weights, drawn from torch's generator.
 
         Args:
-            output_stride: Pixels a cell of the features stands for: 8, 16 or, undilated, 32.
+            output_stride: Pixels a cell of the features stands for: 8 or 16.
         """
         super().__init__()
         self.output_stride = output_stride

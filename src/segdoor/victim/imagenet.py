@@ -150,7 +150,9 @@ def _check_names(path: Path, tensors: Tensors, expected: Tensors) -> None:
     # The last norm of EfficientNet stands behind its 1x1 convolution to the classifier.
     classifiers = _CLASSIFIERS + (("bn2.",) if "conv_stem.weight" in expected else ())
     missing = {name for name in expected.keys() - tensors.keys() if not name.endswith(_COUNTER)}
-    strange = {name for name in tensors.keys() - expected.keys() if not name.startswith(classifiers)}
+    strange = {
+        name for name in tensors.keys() - expected.keys() if not name.startswith(classifiers)
+    }
     if missing or strange:
         raise DataError(
             path,
