@@ -53,12 +53,12 @@ def ask(
 
 def _fitted(logits: Tensor, wanted: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """Bring logits to a size, once batch and classes are found to be as wanted."""
-    if logits.shape[:2] != wanted or not logits.numel() or not logits.is_floating_point():
+    if logits.shape[:2] != wanted or not logits.numel():
         raise ConfigError(
             "network",
-            f"must return floating-point logits {wanted[0]} x {wanted[1]} x H x W: scenes, classes",
-            f"{tuple(logits.shape)} of {str(logits.dtype).removeprefix('torch.')}",
-            "Build it with the data set's number of classes, and return scores, not class ids.",
+            f"must return logits {wanted[0]} x {wanted[1]} x H x W: scenes, then classes",
+            tuple(logits.shape),
+            "Build it with the data set's number of classes.",
         )
     logits = logits.float()
     if logits.shape[2:] == size:
