@@ -163,7 +163,8 @@ def test_deviations_have_numbers_of_their_own() -> None:
 
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"].values()
+    asked = [*project["dependencies"], *(asked for extra in extras for asked in extra)]
     names = [re.split(r"[^\w-]", requirement)[0] for requirement in asked]
     text = (DOCS / "decisions.md").read_text(encoding="utf-8")
     assert [name for name in names if f"`{name}`" not in text] == []

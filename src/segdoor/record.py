@@ -149,6 +149,25 @@ class Controls(Settings):
     """CBA of the poisoned victim minus that of the clean victim."""
 
 
+class LoadedWeights(Settings):
+    """Weights that a network was filled with from a file."""
+
+    part: Literal["network", "backbone"]
+    """What was filled: the whole network, or its backbone alone."""
+    file: str
+    """The file's name; for a model in a folder, the folder's."""
+    sha256: str
+    """SHA-256 of its bytes."""
+    style: str
+    """Whose names the tensors have, as recognised."""
+    num_taken: int
+    """Tensors taken over."""
+    num_counters_missing: int
+    """Batch norm's counters that the file lacks, as older ones do; they change nothing."""
+    left_out: tuple[str, ...]
+    """Tensors of the file that the network has no place for: the classifier of ImageNet."""
+
+
 class Environment(Settings):
     """Where and with what a run was made."""
 
@@ -204,6 +223,9 @@ class ExperimentRecord(Settings):
     """What they are compared with."""
     num_parameters: int
     """Parameters of the network."""
+    loaded_weights: LoadedWeights | None = None
+    """What the victim was filled with before training, or before the exams if nothing was trained;
+    null if it started from random weights, or is no network of segdoor's."""
     seconds: dict[str, float]
     """Wall time by stage."""
     peak_memory_mib: float

@@ -147,7 +147,7 @@ def test_scenes_of_many_sizes_are_examined(network: nn.Module, street: StreetDat
 @pytest.mark.parametrize(
     ("answer", "rule"),
     [
-        (lambda x: torch.zeros(len(x), 5, *x.shape[2:]), "B x 8 x H x W"),
+        (lambda x: torch.zeros(len(x), 5, *x.shape[2:]), "7 x 8 x H x W"),
         (lambda x: torch.full((len(x), 8, *x.shape[2:]), torch.nan), "finite"),
         (lambda x: "nonsense", "logits"),
     ],

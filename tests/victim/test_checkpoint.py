@@ -50,7 +50,7 @@ def test_a_pickle_that_runs_code_is_refused_and_not_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"model": Bomb()}, tmp_path / "w.pth")
-    with pytest.raises(DataError, match=r"w\.pth.*tensors and nothing else"):
+    with pytest.raises(DataError, match=r"w\.pth.*tensors and nothing else.*asks for"):
         load_weights(SmallNetwork(4), tmp_path / "w.pth")
     (tmp_path / "raw.pth").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(DataError, match=r"raw\.pth"):
@@ -64,6 +64,79 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
         load_weights(SmallNetwork(5, width=8), tmp_path / "w.safetensors")
     with pytest.raises(DataError, match="missing"):
         load_weights(torch.nn.Linear(2, 2), tmp_path / "w.safetensors")
+
+
+def test_a_whole_pickled_network_is_refused_by_what_it_asks_for(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+    with pytest.raises(DataError, match=r"asks for torch\.nn\.modules\.linear\.Linear") as problem:
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+    assert "state dict" in problem.value.remedy
+
+
+def test_numbers_beside_the_weights_are_refused(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(2, 2), 3: torch.zeros(2)}, tmp_path / "w.pth")
+    with pytest.raises(DataError, match="state dict of tensors"):
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+    torch.save([torch.zeros(2)], tmp_path / "w.pth")
+    with pytest.raises(DataError, match="state dict of tensors"):
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_a_file_cut_short_is_refused(name: str, tmp_path: Path) -> None:
+    network = SmallNetwork(4, width=8)
+    if name.endswith("pth"):
+        torch.save(network.state_dict(), tmp_path / name)
+    else:
+        save_weights(network, tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="damaged"):
+        load_weights(network, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+def test_a_huge_file_of_nothing_is_refused_at_once(name: str, tmp_path: Path) -> None:
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(8 * 10**9)  # sparse: takes no space
+    with pytest.raises(DataError, match="damaged"):
+        load_weights(SmallNetwork(4, width=8), tmp_path / name)
+
+
+def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path: Path) -> None:
+    header = (
+        b'{"weight":{"dtype":"F32","shape":[1000000,1000000],"data_offsets":[0,4000000000000]}}'
+    )
+    content = len(header).to_bytes(8, "little") + header + bytes(64)
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        (torch.full((2, 2), float("nan")), "'weight' must be finite"),
+        (torch.full((2, 2), float("inf")), "'weight' must be finite"),
+        (torch.zeros(2, 2, dtype=torch.int64), "'weight' must hold float32"),
+        (torch.zeros(2, 2, dtype=torch.complex64), "'weight' must hold float32"),
+    ],
+)
+def test_weights_that_are_no_numbers_are_refused(
+    weight: torch.Tensor, said: str, tmp_path: Path
+) -> None:
+    torch.save({"weight": weight, "bias": torch.zeros(2)}, tmp_path / "w.pth")
+    with pytest.raises(DataError, match=said):
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+
+
+def test_half_precision_is_taken(tmp_path: Path) -> None:
+    state = {"weight": torch.ones(2, 2, dtype=torch.bfloat16), "bias": torch.zeros(2)}
+    torch.save(state, tmp_path / "w.pth")
+    network = torch.nn.Linear(2, 2)
+    load_weights(network, tmp_path / "w.pth")
+    assert network.weight.dtype == torch.float32
+    assert bool((network.weight == 1).all())
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"\x08" + b"\x00" * 7 + b"{}"])

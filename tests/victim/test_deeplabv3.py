@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from segdoor.victim.deeplabv3 import AtrousPyramid, DeepLabV3
 from segdoor.victim.layers import ConvBnRelu
 from segdoor.victim.outputs import SegmentationOutput
+from segdoor.victim.resnet import ResNet
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 
@@ -21,7 +22,7 @@ Array = NDArray[np.float64]
 
 def _on_paper(num_classes: int, depth: int = 50, stem: str = "deep") -> DeepLabV3:
     with torch.device("meta"):
-        return DeepLabV3(num_classes, backbone=(depth, stem))
+        return DeepLabV3(num_classes, backbone=ResNet(depth, stem=stem))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_small_backbones_get_small_heads() -> None:
 
 @torch.inference_mode()
 def test_the_papers_network_classifies_a_small_image() -> None:
-    network = DeepLabV3(19).eval()
+    network = DeepLabV3(19, backbone=ResNet(50)).eval()
     output: SegmentationOutput = network(torch.randn(1, 3, 30, 33))
     assert output.logits.shape == (1, 19, 30, 33)
     assert (network.backbone.depth, network.backbone.stem) == (50, "deep")

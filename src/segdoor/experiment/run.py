@@ -30,7 +30,7 @@ from segdoor.experiment.victims import load_victim, train_and_save
 from segdoor.progress import Observer, Silent
 from segdoor.record import ExperimentRecord, save_record
 from segdoor.scores.tables import TableSet, save_tables
-from segdoor.victim.networks import build_network
+from segdoor.victim.networks import build_network, loaded_into
 
 
 def run_experiment(
@@ -138,6 +138,7 @@ def examine_and_record(
         scores=results.scores,
         controls=results.controls,
         num_parameters=sum(weight.numel() for weight in victims["poisoned"].parameters()),
+        loaded_weights=loaded_into(victims["poisoned"]),
         seconds=log.seconds,
         peak_memory_mib=round(peak_memory_mib(), 1),
         environment=describe_environment(config, trained=plan is not None),

@@ -14,9 +14,11 @@ from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, config_from
 from segdoor.experiment.fidelity import Tree, merged
 from segdoor.experiment.logbook import Logbook
+from segdoor.record import LoadedWeights
+from segdoor.settings import validated
 from segdoor.victim.checkpoint import read_remark, save_weights
 from segdoor.victim.device import choose_arithmetic
-from segdoor.victim.networks import NETWORKS, build_network
+from segdoor.victim.networks import NETWORKS, build_network, loaded_into, note_loaded
 from segdoor.victim.training import train_victim, training_fingerprint
 
 
@@ -69,6 +71,9 @@ def train_and_save(
         _check_same(weights, mark)
         log.recall(stage, out / "metrics.jsonl")
         model = load_victim(config, weights, scenes.classes).eval()
+        # What it started from, not what it became.
+        start = remark_of(weights).get("start_weights")
+        note_loaded(model, validated(LoadedWeights, start, source=weights) if start else None)
     else:
         with log.stage(stage):
             model = train_victim(
@@ -81,7 +86,12 @@ def train_and_save(
             )
         # Weights come last: where they are, all that belongs to them is.
         log.save(out / "metrics.jsonl")
-        remark = {"fingerprint": mark, "config": config.model_dump(mode="json")}
+        start = loaded_into(model)
+        remark = {
+            "fingerprint": mark,
+            "config": config.model_dump(mode="json"),
+            "start_weights": start.model_dump(mode="json") if start else None,
+        }
         save_weights(model, weights, about=json.dumps(remark))
     snapshot.unlink(missing_ok=True)
     return model

@@ -44,17 +44,19 @@ def ask(
             "Check its code, or show it scenes of another size.",
         ) from why
     auxiliary = auxiliary_of(output)
+    wanted = images.shape[0], num_classes
     return SegmentationOutput(
-        _fitted(logits_of(output), num_classes, size),
-        None if auxiliary is None else _fitted(auxiliary, num_classes, size),
+        _fitted(logits_of(output), wanted, size),
+        None if auxiliary is None else _fitted(auxiliary, wanted, size),
     )
 
 
-def _fitted(logits: Tensor, num_classes: int, size: tuple[int, int]) -> Tensor:
-    if logits.shape[1] != num_classes:
+def _fitted(logits: Tensor, wanted: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Bring logits to a size, once batch and classes are found to be as wanted."""
+    if logits.shape[:2] != wanted or not logits.numel():
         raise ConfigError(
             "network",
-            f"must return logits B x {num_classes} x H x W",
+            f"must return logits {wanted[0]} x {wanted[1]} x H x W: scenes, then classes",
             tuple(logits.shape),
             "Build it with the data set's number of classes.",
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -14,8 +15,11 @@ from torch import Tensor, nn
 
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
+from segdoor.record import LoadedWeights
 
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
+# How torch says what a pickle would have called.
+_FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
 
 
 def save_weights(network: nn.Module, path: Path, *, about: str = "") -> None:
@@ -53,7 +57,7 @@ def read_remark(path: Path) -> str:
     return (header or {}).get("segdoor", "")
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
+def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
     """Fill a network with the weights of a file.
 
     Args:
@@ -63,7 +67,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     Raises:
         DataError: If the file is missing, damaged, holds more than tensors, or does not fit.
     """
-    tensors = _read(path)
+    tensors = read_tensors(path)
     expected = network.state_dict()
     missing, strange = (
         expected.keys() - tensors.keys(),
@@ -73,51 +77,111 @@ def load_weights(network: nn.Module, path: Path) -> None:
         raise DataError(
             path,
             "must hold the weights of this very network",
-            f"{len(missing)} missing ({_some(missing)}), {len(strange)} unknown ({_some(strange)})",
+            f"{len(missing)} missing ({some(missing)}), {len(strange)} unknown ({some(strange)})",
             "Set the same network settings as when it was trained.",
         )
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
-            raise DataError(
-                path,
-                f"tensor '{name}' must have shape {tuple(expected[name].shape)}",
-                tuple(tensor.shape),
-                "Use a network with the same classes and settings.",
-            )
+    check_shapes(path, tensors, expected, "Use a network with the same classes and settings.")
     network.load_state_dict(tensors)
+    return LoadedWeights(
+        part="network",
+        file=path.name,
+        sha256=digest_of(path),
+        style="this network's own",
+        num_taken=len(tensors),
+        num_counters_missing=0,
+        left_out=(),
+    )
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a state dict, out of the wrappings that training scripts put around it.
+
+    Args:
+        path: A .safetensors file, or a .pth/.pt file that holds tensors alone.
+
+    Raises:
+        DataError: If the file is missing, damaged, or holds more than tensors.
+    """
     if not path.is_file():
         raise DataError(path, "the weights do not exist", remedy="Check the path.")
     try:
         if path.suffix == ".safetensors":
             return _named(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-    ) as why:
-        raise DataError(
-            path,
-            "must be an intact file of tensors and nothing else",
-            type(why).__name__,
-            "It is damaged, or would run code when loaded, which is refused; save a state dict.",
-        ) from None
+    except Exception as why:  # a damaged file can fail in any layer of the reader
+        raise _refused(path, why) from why
     return _unwrapped(content, path)
+
+
+def check_shapes(
+    path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], remedy: str
+) -> None:
+    """Refuse tensors that have another shape or kind than expected, or are not finite.
+
+    Args:
+        path: The file to blame.
+        tensors: What it holds; each name must be expected.
+        expected: What a network holds.
+        remedy: What to do about another shape.
+
+    Raises:
+        DataError: At the first such tensor.
+    """
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            shape = tuple(expected[name].shape)
+            raise DataError(
+                path, f"tensor '{name}' must have shape {shape}", tuple(tensor.shape), remedy
+            )
+        if tensor.is_floating_point() != expected[name].is_floating_point():
+            kind = str(expected[name].dtype).removeprefix("torch.")
+            raise DataError(path, f"tensor '{name}' must hold {kind}", tensor.dtype, remedy)
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise DataError(
+                path,
+                f"tensor '{name}' must be finite",
+                "NaN or infinity",
+                "The training that made it has failed; take an earlier file.",
+            )
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first of the names as a list for a message."""
+    return ", ".join(sorted(names)[:3]) or "none"
+
+
+def _refused(path: Path, why: Exception) -> DataError:
+    """Say in plain words why a file cannot be read as tensors."""
+    forbidden = _FORBIDDEN.search(str(why))
+    if forbidden:
+        return DataError(
+            path,
+            "must hold tensors and nothing else, because anything more can run code when loaded",
+            f"it asks for {forbidden[1]}",
+            "It was not loaded. Save the state dict alone, best as .safetensors.",
+        )
+    return DataError(
+        path,
+        "must be an intact file of tensors and nothing else",
+        type(why).__name__,
+        "It is damaged, cut short or of another format; copy or save it again.",
+    )
 
 
 def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
     """Find the state dict in what training scripts usually save."""
     while isinstance(content, dict):
-        mapping = cast("dict[str, object]", content)
-        if mapping and all(isinstance(value, Tensor) for value in mapping.values()):
-            tensors = cast("dict[str, Tensor]", mapping)
-            return _named(tensors)
+        mapping = cast("dict[object, object]", content)
+        if mapping and all(
+            isinstance(name, str) and isinstance(value, Tensor) for name, value in mapping.items()
+        ):
+            return _named(cast("dict[str, Tensor]", mapping))
         content = next((mapping[key] for key in _WRAPPINGS if key in mapping), None)
     raise DataError(path, "must hold a state dict of tensors", remedy="Save model.state_dict().")
 
@@ -125,7 +189,3 @@ def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
 def _named(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Drop the prefix that parallel training puts before every name."""
     return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-
-
-def _some(names: set[str]) -> str:
-    return ", ".join(sorted(names)[:3]) or "none"

@@ -21,23 +21,48 @@ Depth = Annotated[Literal[18, 34, 50, 101], BeforeValidator(_whole_number)]
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 
 
+BackboneName = Literal["resnet", "efficientnet_lite0"]
+
+_IMAGENET: tuple[Rgb, Rgb] = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_HALVES: tuple[Rgb, Rgb] = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+
+
+def _expected_by(given: dict[str, object]) -> tuple[Rgb, Rgb]:
+    """Return mean and standard deviation of the images that a backbone's weights have seen."""
+    return _HALVES if given.get("backbone") == "efficientnet_lite0" else _IMAGENET
+
+
 class NetworkConfig(Settings):
     """The network and what it expects of its input."""
 
     name: str = "small"
-    """small, pspnet, deeplabv3, or package.module:factory for any torch.nn.Module of yours."""
+    """small, pspnet, deeplabv3, segformer, transformers (a model in a folder), or
+    package.module:factory for any torch.nn.Module of yours."""
+    backbone: BackboneName = "resnet"
+    """What pspnet and deeplabv3 stand on."""
     depth: Depth = 50
     """Layers of the ResNet backbone (pspnet, deeplabv3)."""
     stem: Literal["deep", "plain"] = "deep"
-    """Three 3x3 convolutions, or one 7x7 (pspnet, deeplabv3)."""
+    """Three 3x3 convolutions, or one 7x7, at the start of the ResNet (pspnet, deeplabv3)."""
+    output_stride: Annotated[Literal[8, 16], BeforeValidator(_whole_number)] = 8
+    """Pixels a cell of the features stands for; 16 is coarser and faster (efficientnet_lite0)."""
+    variant: Literal["b0", "b1", "b2", "b3", "b4", "b5"] = "b0"
+    """Size of segformer."""
+    folder: Path | None = None
+    """Where save_pretrained wrote the model (transformers)."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """Share of channels dropped before the classifier in training."""
+    backbone_weights: Literal["imagenet"] | Path | None = None
+    """ImageNet weights of the backbone: a .safetensors or .pth file (for segformer a folder), or
+    imagenet for those of an installed package (efficientnet_lite0)."""
     weights: Path | None = None
-    """Weights to start from: .safetensors, or .pth holding tensors alone."""
-    mean: Rgb = (0.485, 0.456, 0.406)
-    """Mean of the input's RGB channels on a scale of 0 to 1; ImageNet's by default."""
-    std: Rgb = (0.229, 0.224, 0.225)
-    """Standard deviation of the input's RGB channels on a scale of 0 to 1."""
+    """Weights of the whole network to start from: .safetensors, or .pth holding tensors alone."""
+    mean: Rgb = Field(default_factory=lambda given: _expected_by(given)[0])
+    """Mean of the input's RGB channels on a scale of 0 to 1; if left out ImageNet's, or 0.5 for
+    efficientnet_lite0."""
+    std: Rgb = Field(default_factory=lambda given: _expected_by(given)[1])
+    """Standard deviation of the input's RGB channels on a scale of 0 to 1; if left out ImageNet's,
+    or 0.5 for efficientnet_lite0."""
 
     @field_validator("std")
     @classmethod

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segdoor.victim.backbone import Backbone, built_backbone
+from segdoor.victim.backbone import Backbone
 from segdoor.victim.dilated import DilatedNetwork
 from segdoor.victim.layers import ConvBnRelu, upsampled
 from segdoor.victim.outputs import Features
@@ -55,45 +55,41 @@ class AtrousPyramid(nn.Module):
 
 
 class DeepLabV3(DilatedNetwork):
-    """The paper's second network, with a ResNet-50 by default.
+    """The paper's second network.
 
-    Widths follow the backbone: an eighth of stage 4 for each view of the pyramid and before the
-    classifier, a quarter of stage 3 in the auxiliary head. At depths 50 and 101 these are 256
-    throughout; at 18 and 34 they are 64.
+    The backbone's head width for each view of the pyramid, before the classifier and in the
+    auxiliary head: on a ResNet-50 that is 256 throughout.
 
     Attributes:
-        penultimate: ``"fusion"``, the 1x1 convolution to 256 channels.
+        penultimate: ``"fusion"``, the 1x1 convolution behind the pyramid.
     """
 
     def __init__(
         self,
         num_classes: int,
         *,
-        backbone: Backbone | tuple[int, str] = (50, "deep"),
+        backbone: Backbone,
         dropout: float = 0.1,
     ) -> None:
         """Build the network.
 
         Args:
             num_classes: Classes to tell apart.
-            backbone: A backbone, for instance one with ImageNet weights, or its depth and stem.
+            backbone: Image to features, with ImageNet weights or without.
             dropout: Probability that a channel is blanked before a classifier.
 
         Raises:
             ConfigError: If a setting breaks its rule.
         """
-        base = built_backbone(backbone)
-        # Deviation 4: the authors' 256 channels are read as an eighth of stage 4 and a quarter of
-        # stage 3, so that ResNet-18 and 34, which they do not use, get small heads.
-        width, auxiliary_width = base.stage4_channels // 8, base.stage3_channels // 4
-        context = AtrousPyramid(base.stage4_channels, width)
+        width = backbone.head_width
+        context = AtrousPyramid(backbone.stage4_channels, width)
         super().__init__(
             num_classes,
-            backbone=base,
+            backbone=backbone,
             context=context,
             fusion=ConvBnRelu(context.out_channels, width),
             # Deviation 5: the DeepLabV3 paper has no auxiliary head; semseg's recipe asks for one,
             # and the authors' is a 1x1 convolution here where PSPNet's is 3x3.
-            auxiliary=ConvBnRelu(base.stage3_channels, auxiliary_width),
+            auxiliary=ConvBnRelu(backbone.stage3_channels, width),
             dropout=dropout,
         )

@@ -53,7 +53,8 @@ def logits_of(output: object) -> Logits:
         Class scores, batch x classes x height x width.
 
     Raises:
-        ConfigError: If the output has none of the forms, or its scores not four axes.
+        ConfigError: If the output has none of the forms, or its scores are no floating-point
+            numbers on four axes.
     """
     found = output if isinstance(output, Tensor) else _found(output, "out", "logits")
     if not isinstance(found, Tensor):
@@ -97,9 +98,13 @@ def _found(output: object, key: str, attribute: str) -> object:
 
 
 def _four_axes(logits: Tensor, culprit: str) -> Tensor:
-    if logits.ndim != 4:
+    if logits.ndim != 4 or not logits.is_floating_point():
+        kind = str(logits.dtype).removeprefix("torch.")
         raise ConfigError(
-            culprit, "must be batch x classes x height x width", f"shape {tuple(logits.shape)}"
+            culprit,
+            "must be floating-point scores, batch x classes x height x width",
+            f"shape {tuple(logits.shape)} of {kind}",
+            "Return scores of the classes, not class ids.",
         )
     return logits
 

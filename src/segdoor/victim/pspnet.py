@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segdoor.victim.backbone import Backbone, built_backbone
+from segdoor.victim.backbone import Backbone
 from segdoor.victim.dilated import DilatedNetwork
 from segdoor.victim.layers import ConvBnRelu, upsampled
 from segdoor.victim.outputs import Features
@@ -50,44 +50,40 @@ class PyramidPooling(nn.Module):
 
 
 class PSPNet(DilatedNetwork):
-    """The paper's first network, with a ResNet-50 by default.
+    """The paper's first network.
 
-    Widths follow the backbone: a quarter of stage 4 for each level of the pyramid and before the
-    classifier, a quarter of stage 3 in the auxiliary head. At depths 50 and 101 these are semseg's
-    512, 512 and 256; at 18 and 34 they are 128, 128 and 64.
+    Twice the backbone's head width for each level of the pyramid and before the classifier, once
+    that width in the auxiliary head: on a ResNet-50 these are semseg's 512, 512 and 256.
 
     Attributes:
-        penultimate: ``"fusion"``, the 3x3 convolution to 512 channels.
+        penultimate: ``"fusion"``, the 3x3 convolution behind the pyramid.
     """
 
     def __init__(
         self,
         num_classes: int,
         *,
-        backbone: Backbone | tuple[int, str] = (50, "deep"),
+        backbone: Backbone,
         dropout: float = 0.1,
     ) -> None:
         """Build the network.
 
         Args:
             num_classes: Classes to tell apart.
-            backbone: A backbone, for instance one with ImageNet weights, or its depth and stem.
+            backbone: Image to features, with ImageNet weights or without.
             dropout: Probability that a channel is blanked before a classifier. The paper's text
                 means semseg's 0.1; the authors' code has 0 for this network.
 
         Raises:
             ConfigError: If a setting breaks its rule.
         """
-        base = built_backbone(backbone)
-        # Deviation 2: semseg knows no ResNet-18 and 34; its 512 and 256 channels are read as
-        # quarters of the stages, so that small backbones get small heads.
-        width, auxiliary_width = base.stage4_channels // 4, base.stage3_channels // 4
-        context = PyramidPooling(base.stage4_channels, width)
+        width = 2 * backbone.head_width
+        context = PyramidPooling(backbone.stage4_channels, width)
         super().__init__(
             num_classes,
-            backbone=base,
+            backbone=backbone,
             context=context,
             fusion=ConvBnRelu(context.out_channels, width, kernel=3),
-            auxiliary=ConvBnRelu(base.stage3_channels, auxiliary_width, kernel=3),
+            auxiliary=ConvBnRelu(backbone.stage3_channels, backbone.head_width, kernel=3),
             dropout=dropout,
         )

@@ -27,8 +27,8 @@ from segdoor.victim.augment import Augmentation, Batch
 from segdoor.victim.batches import SceneStore, collate
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import Arithmetic, choose_arithmetic
-from segdoor.victim.dilated import DilatedNetwork
 from segdoor.victim.networks import build_network
+from segdoor.victim.parts import HasBackbone
 from segdoor.victim.snapshot import Facts, Snapshot, SnapshotFile
 
 _REPORT_EVERY = 10
@@ -246,6 +246,6 @@ def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float
 
 
 def _split(model: nn.Module, multiplier: float) -> list[tuple[Iterable[nn.Parameter], float]]:
-    if isinstance(model, DilatedNetwork):
+    if isinstance(model, HasBackbone):
         return [(model.backbone_parameters(), 1.0), (model.head_parameters(), multiplier)]
     return [(model.parameters(), 1.0)]

@@ -10,14 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segdoor.errors import ConfigError
-from segdoor.victim.backbone import (
-    DEPTHS,
-    STEMS,
-    Backbone,
-    BackboneFeatures,
-    ResidualBlock,
-    built_backbone,
-)
+from segdoor.victim.backbone import BackboneFeatures
+from segdoor.victim.resnet import DEPTHS, STEMS, ResidualBlock, ResNet
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 
@@ -28,9 +22,9 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 
 """He et al. 2016, table 1."""
 
 
-def _on_paper(depth: int, stem: str = "plain") -> Backbone:
+def _on_paper(depth: int, stem: str = "plain") -> ResNet:
     with torch.device("meta"):
-        return Backbone(depth, stem=stem)
+        return ResNet(depth, stem=stem)
 
 
 def _num_parameters(module: nn.Module) -> int:
@@ -152,7 +146,7 @@ def test_every_3x3_convolution_of_stages_3_and_4_is_dilated(depth: int) -> None:
 def test_an_impulse_reaches_just_the_dilated_cells(
     depth: int, stage: int, offsets: set[int], position: str
 ) -> None:
-    block = _block(Backbone(depth), stage, position).eval()
+    block = _block(ResNet(depth), stage, position).eval()
     for parameter in block.parameters():
         parameter.fill_(1)
     conv = block.get_submodule("conv1")
@@ -167,7 +161,7 @@ def test_an_impulse_reaches_just_the_dilated_cells(
     assert reached == {(y, x) for y in offsets for x in offsets}
 
 
-def _block(backbone: Backbone, stage: int, position: str) -> ResidualBlock:
+def _block(backbone: ResNet, stage: int, position: str) -> ResidualBlock:
     layers = backbone.layer3 if stage == 3 else backbone.layer4
     block = layers[0 if position == "first" else -1]
     assert isinstance(block, ResidualBlock)
@@ -221,7 +215,7 @@ def _reference(state: dict[str, Tensor], images: Tensor, depth: int) -> tuple[Te
 @torch.inference_mode()
 def test_features_equal_those_of_the_reference(depth: int, stem: str) -> None:
     torch.manual_seed(1)
-    backbone = Backbone(depth, stem=stem).double().eval()
+    backbone = ResNet(depth, stem=stem).double().eval()
     _lively(backbone)
     images = torch.randn(2, 3, 37, 44, dtype=torch.float64)
     untouched = images.clone()
@@ -236,7 +230,7 @@ def test_features_equal_those_of_the_reference(depth: int, stem: str) -> None:
 @pytest.mark.parametrize(("depth", "stem"), [(18, "deep"), (50, "plain")])
 def test_every_parameter_gets_a_gradient(depth: int, stem: str) -> None:
     torch.manual_seed(2)
-    backbone = Backbone(depth, stem=stem)
+    backbone = ResNet(depth, stem=stem)
     features: BackboneFeatures = backbone(torch.randn(2, 3, 41, 41))
     loss = sum((maps * torch.randn_like(maps)).sum() for maps in (features.stage3, features.stage4))
     assert isinstance(loss, Tensor)
@@ -251,7 +245,7 @@ def test_every_parameter_gets_a_gradient(depth: int, stem: str) -> None:
 
 def test_fresh_weights_follow_he_initialisation() -> None:
     torch.manual_seed(3)
-    backbone = Backbone(18)
+    backbone = ResNet(18)
     state = backbone.state_dict()
     for name, fan_out in (("layer3.0.conv1.weight", 256 * 9), ("layer4.1.conv2.weight", 512 * 9)):
         assert float(state[name].std()) == pytest.approx(math.sqrt(2 / fan_out), rel=0.01)
@@ -261,16 +255,8 @@ def test_fresh_weights_follow_he_initialisation() -> None:
 
 def test_unknown_depths_and_stems_are_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"found: 42.*Known: 18, 34, 50, 101"):
-        Backbone(42)
+        ResNet(42)
     with pytest.raises(ConfigError, match=r"found: tall.*Known: plain, deep"):
-        Backbone(18, stem="tall")
+        ResNet(18, stem="tall")
     assert set(DEPTHS) == set(PARAMETERS)
     assert set(STEMS) == {"plain", "deep"}
-
-
-def test_a_backbone_is_taken_as_it_is_and_a_choice_is_built() -> None:
-    with torch.device("meta"):
-        ready = Backbone(18)
-        built = built_backbone((34, "plain"))
-    assert built_backbone(ready) is ready
-    assert (built.depth, built.stem) == (34, "plain")
