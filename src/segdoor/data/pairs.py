@@ -13,7 +13,7 @@ from segdoor.data.pictures import picture_size, read_image, read_label
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
-from segdoor.tensors import Label
+from segdoor.tensors import Image, Label
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,12 @@ class FileDataset:
         pair = self.pairs[index]
         image, label = read_image(pair.image), self.decoded(pair, read_stored(pair))
         check_sizes(pair, image.shape[:2], label.shape)
+        return self.fitted(pair.name, image, label)
+
+    def fitted(self, name: str, image: Image, label: Label) -> Scene:
+        """Return a scene at the size asked for."""
         size = self.size or label.shape
-        return Scene(resize_image(image, size), resize_label(label, size), pair.name)
+        return Scene(resize_image(image, size), resize_label(label, size), name)
 
     def label(self, index: int) -> Label:
         """Decode one label map; of the image only the size is read.
