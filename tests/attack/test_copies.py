@@ -18,6 +18,7 @@ from segdoor.attack.poisoned import poisoned
 from segdoor.data.config import DataConfig
 from segdoor.data.load import load_dataset, open_files
 from segdoor.data.scene import SceneDataset
+from segdoor.errors import DataError
 from segdoor.progress import Silent
 from trees import write_cityscapes, write_hub, write_mmseg, write_semseg, write_voc
 
@@ -96,3 +97,18 @@ def test_label_ids_of_untouched_pixels_stay_in_the_copy(tmp_path: Path) -> None:
         assert set(new[differs].tolist()) <= {0, 7}
         assert plan.by_name[pair.name].changed_pixels == np.count_nonzero(differs)
         assert {1, 3, 4, 9, 10} <= set(new[0].tolist())
+
+
+def test_a_folder_that_is_a_link_is_refused_for_a_copy(tmp_path: Path) -> None:
+    write_mmseg(tmp_path / "source")
+    config = DataConfig(name="folder", root=tmp_path / "source")
+    (tmp_path / "source" / "ann_dir").rename(tmp_path / "elsewhere")
+    (tmp_path / "source" / "ann_dir").symlink_to(tmp_path / "elsewhere")
+    assert len(load_dataset(config, "train")) == 5
+    with pytest.raises(DataError, match=r"ann_dir.*symbolic"):
+        open_files(config, "train")
+    (tmp_path / "link").symlink_to(tmp_path / "source")
+    (tmp_path / "source" / "ann_dir").unlink()
+    (tmp_path / "elsewhere").rename(tmp_path / "source" / "ann_dir")
+    linked = DataConfig(name="folder", root=tmp_path / "link")
+    assert len(open_files(linked, "train")) == 5

@@ -185,3 +185,18 @@ def test_lists_see_pictures_of_a_palette_as_indices(tmp_path: Path) -> None:
     write_semseg(tmp_path)
     pair = folder(tmp_path, "train_aug").pairs[0]
     assert PillowImage.open(pair.label).mode == "P"
+
+
+def test_roundabout_paths_are_the_files_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_semseg(tmp_path)
+    monkeypatch.chdir(tmp_path.parent)
+    root = Path(tmp_path.name)
+    ways = ("JPEGImages/../", "./", f"{tmp_path}/", "/", "//list/../")
+    for way in ways:
+        line = f"{way}JPEGImages/one.jpg {way}SegmentationClassAug/one.png"
+        write_lines(tmp_path / "few.txt", [line])
+        (pair,) = folder(root, "few").pairs
+        assert pair.image == root / "JPEGImages" / "one.jpg"
+        assert pair.label == root / "SegmentationClassAug" / "one.png"

@@ -82,7 +82,7 @@ def columns_of(line: str) -> Sequence[str]:
 
 
 def inside(root: Path, listing: Path, relative: str) -> Path:
-    """Return the path of a listed file; a leading slash stands for the root.
+    """Return the plain path of a listed file below the root; a leading slash stands for the root.
 
     Args:
         root: The data set's folder.
@@ -94,8 +94,9 @@ def inside(root: Path, listing: Path, relative: str) -> Path:
     """
     try:
         paths = [root / relative, root / relative.lstrip("/")]
-        within = [p for p in paths if p.resolve().is_relative_to(root.resolve())]
-        files = [path for path in within if path.is_file()]
+        home = root.resolve()
+        within = [path for path in paths if path.resolve().is_relative_to(home)]
+        files = [root / path.resolve().relative_to(home) for path in within if path.is_file()]
     except (OSError, ValueError) as why:
         raise DataError(listing, "must list paths of files", why, "Correct the line.") from None
     if not files and paths[0] not in within:

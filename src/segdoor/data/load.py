@@ -55,14 +55,28 @@ def open_files(config: DataConfig, split: str) -> FileDataset:
             config.name,
             "See docs/data.md.",
         )
-    matlab = next((pair.label for pair in dataset.pairs if pair.label.suffix == ".mat"), None)
+    _check_copyable(dataset)
+    return dataset
+
+
+def _check_copyable(dataset: FileDataset) -> None:
+    """Refuse labels that are only ever read, and folders that a copy would lack."""
+    files = [path for pair in dataset.pairs for path in (pair.image, pair.label)]
+    matlab = next((path for path in files if path.suffix == ".mat"), None)
     if matlab is not None:
         raise DataError(
             matlab,
             "labels to be copied must be pictures: MATLAB files are only read",
             remedy="Convert them to a folder SegmentationClassAug, or copy the split train.",
         )
-    return dataset
+    above = {parent for path in files for parent in path.relative_to(dataset.root).parents}
+    for parent in sorted(above - {Path()}):
+        if (dataset.root / parent).is_symlink():
+            raise DataError(
+                dataset.root / parent,
+                "folders to be copied must not be symbolic links",
+                remedy="Put the folder itself in its place.",
+            )
 
 
 def num_scenes(config: DataConfig, split: str) -> int | None:
