@@ -21,7 +21,7 @@ from segdoor.settings import Settings
 HERE = Path(__file__).parent
 PAPER_SIZE = (512, 1024)
 SIZES = ((128, 256), (180, 240), (360, 480), PAPER_SIZE)
-VERBS = ("poison", "train", "examine", "run")
+VERBS = ("data", "poison", "train", "examine", "run")
 Flat = dict[str, object]
 Row = tuple[str, FieldInfo]
 

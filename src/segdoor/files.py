@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -102,7 +103,9 @@ def _umask() -> int:
 
 
 def read_yaml(path: Path, *, remedy: str) -> object:
-    """Read a YAML file of plain values; tags that would make objects are refused.
+    """Read a YAML file of plain values.
+
+    Tags that would make objects are refused, and so is a key that is given twice.
 
     Args:
         path: The file.
@@ -112,9 +115,25 @@ def read_yaml(path: Path, *, remedy: str) -> object:
         DataError: If it is missing, no text or no plain YAML.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return yaml.load(text, Loader=_PlainValues)  # noqa: S506 - a SafeLoader
     except (OSError, UnicodeDecodeError) as why:
         raise DataError(path, "must be a readable YAML file", why, remedy) from None
     except (yaml.YAMLError, RecursionError, ValueError) as why:
         said = " ".join(str(why).split())
         raise DataError(path, "must be plain YAML", said, f"Correct the file. {remedy}") from None
+
+
+class _PlainValues(yaml.SafeLoader):
+    """Refuses a key that is given twice, where YAML would quietly take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's own
+        seen: set[object] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(
+                        problem=f"the key '{key.value}' is given twice", problem_mark=key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)

@@ -216,11 +216,11 @@ MISTAKES = {
         "Check the path.",
     ),
     "data set": Mistake(
-        "poison --data.name voc",
+        "poison --data.name ade20k",
         "data.name",
         "must be a known data set",
-        "voc",
-        "Known: street, camvid, folder.",
+        "ade20k",
+        "Known: street, camvid, voc, cityscapes, folder.",
     ),
     "no root": Mistake(
         "poison --data.name folder",

@@ -22,11 +22,12 @@ OF_ONE_STEP = {
     "--no-replace",
     "--dry-run",
     "--plan",
+    "--split",
     "--copy",
     "--lossless",
     "--no-lossless",
 }
-VERBS = ["demo", "poison", "verify", "restore", "train", "examine", "run", "show"]
+VERBS = ["demo", "data", "poison", "verify", "restore", "train", "examine", "run", "show"]
 
 
 def options(app: App, verb: str) -> list[str]:
@@ -65,7 +66,7 @@ def test_run_has_an_option_for_every_setting_under_the_same_name() -> None:
     assert settings(ExperimentConfig) - named == set()
 
 
-@pytest.mark.parametrize("verb", ["poison", "train", "examine"])
+@pytest.mark.parametrize("verb", ["data", "poison", "train", "examine"])
 def test_steps_have_no_option_that_run_lacks(verb: str) -> None:
     app = make_app()
     assert set(options(app, verb)) - set(options(app, "run")) <= OF_ONE_STEP

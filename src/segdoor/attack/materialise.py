@@ -193,7 +193,7 @@ class _Writer:
         source = self.dataset.root / name
         if source == pair.label:
             label = self.poisoner.label(self.dataset.label(index), pair.name)
-            return label_like(source, label)
+            return label_like(source, self.dataset.as_stored(index, label))
         image = self.poisoner.scene(self.dataset[index]).image
         return image_like(source, image, lossless=self.lossless)
 

@@ -22,6 +22,7 @@ the sticker shows up. Start with
 
 and go on with your own scenes and network, all at once or step by step:
 
+  segdoor data                 look at the scenes, find all that is wrong
   segdoor run     ->  segdoor show
   segdoor poison  ->  segdoor train  ->  segdoor examine
 
@@ -32,6 +33,7 @@ Exit codes: 0 done, 2 usage or data, 3 environment, 130 interrupted.
 
 _VERBS = {
     "demo": "Tell the whole story on built-in street scenes, in minutes.",
+    "data": "Look at a data set: counts, sizes, classes, and everything wrong.",
     "poison": "Choose which training scenes to poison, and preview them.",
     "verify": "Say whether a poisoned copy is still as it was written.",
     "restore": "Give a poisoned copy the source's bytes back.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segdoor.data.pairs import FileDataset, Pair, read_lines
+from segdoor.data.listing import read_lines
+from segdoor.data.pairs import Complain, FileDataset, Pair, refuse
 from segdoor.data.scene import ClassSet
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
@@ -23,7 +24,9 @@ CAMVID_CLASSES = ClassSet(
 """Ids and colours of the SegNet split; 11 is void."""
 
 
-def camvid(root: Path, split: str, *, size: Size | None = None) -> FileDataset:
+def camvid(
+    root: Path, split: str, *, size: Size | None = None, complain: Complain = refuse
+) -> FileDataset:
     """Open a split: ``SPLIT.txt`` lists stems, beside it lie ``SPLIT/`` and ``SPLITannot/``.
 
     Lists in SegNet's own form (two columns of paths) are read as well: only the stem counts.
@@ -32,14 +35,17 @@ def camvid(root: Path, split: str, *, size: Size | None = None) -> FileDataset:
         root: The folder of the data set.
         split: train, val or test; val is one sequence that is also in train.
         size: Height and width to resize to; 360 x 480 or whatever the files have if None.
+        complain: Hears of missing files.
 
     Raises:
-        DataError: If the list or a file is missing.
+        DataError: If the list is missing.
     """
     listing = root / f"{split}.txt"
     stems = [Path(line.split()[0]).stem for line in read_lines(listing)]
     pairs = [_pair(root, split, stem) for stem in stems]
-    return FileDataset(pairs, CAMVID_CLASSES, root=root, source=listing, size=size)
+    return FileDataset(
+        pairs, CAMVID_CLASSES, root=root, source=listing, size=size, complain=complain
+    )
 
 
 def _pair(root: Path, split: str, stem: str) -> Pair:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +13,20 @@ from segdoor.settings import Settings
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 
 
+_SPLITS = {"voc": ("trainaug", "val"), "cityscapes": ("train", "val")}
+
+
+def _usual_split(number: int) -> Callable[[dict[str, str]], str]:
+    """Return how a split follows from the data set's name: the paper's, as others use it."""
+    return lambda given: _SPLITS.get(given.get("name", ""), ("train", "test"))[number]
+
+
 class DataConfig(Settings):
     """A data set and its two splits."""
 
     name: str = "street"
-    """Data set: street (built in, procedural), camvid, or folder (your own files)."""
+    """Data set: street (built in, procedural), camvid, voc, cityscapes, or folder (your own
+    files)."""
     root: Path | None = None
     """Folder of the data set; street needs none."""
     size: tuple[Pixels, Pixels] | None = None
@@ -25,10 +35,10 @@ class DataConfig(Settings):
     """Number of training scenes: all of them if left out (street: 400)."""
     num_test: int | None = Field(default=None, ge=1)
     """Number of test scenes: all of them if left out (street: 100)."""
-    train_split: str = "train"
-    """The split that the victim trains on."""
-    test_split: str = "test"
-    """The split that exams are held on."""
+    train_split: str = Field(default_factory=_usual_split(0))
+    """The split that the victim trains on: train if left out (voc: trainaug)."""
+    test_split: str = Field(default_factory=_usual_split(1))
+    """The split that exams are held on: test if left out (voc and cityscapes: val)."""
     seed: int = Field(default=0, ge=0)
     """Seed of street's scenes."""
 

@@ -6,24 +6,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from segdoor.data.camvid import camvid
+from segdoor.data.cityscapes import cityscapes
 from segdoor.data.config import DataConfig
 from segdoor.data.folder import folder
-from segdoor.data.pairs import FileDataset
+from segdoor.data.pairs import Complain, FileDataset, refuse
 from segdoor.data.scene import SceneDataset
 from segdoor.data.street import StreetDataset
 from segdoor.data.subset import Subset
-from segdoor.errors import ConfigError
+from segdoor.data.voc import voc
+from segdoor.errors import ConfigError, DataError
 
+_Opener = Callable[[DataConfig, str, Complain], SceneDataset]
 _STREET_SIZE = (128, 256)
 _STREET_SCENES = {"train": 400, "test": 100}
 
 
-def load_dataset(config: DataConfig, split: str) -> SceneDataset:
+def load_dataset(config: DataConfig, split: str, *, complain: Complain = refuse) -> SceneDataset:
     """Open a split of the data set that the settings name.
 
     Args:
         config: Which data set, where, and how many scenes of it.
         split: ``config.train_split`` or ``config.test_split``, or another of the data set's.
+        complain: Hears of missing files; if it returns, their scenes are left out.
 
     Raises:
         ConfigError: If the data set is unknown or needs a root; the message lists the known ones.
@@ -32,7 +36,7 @@ def load_dataset(config: DataConfig, split: str) -> SceneDataset:
     if config.name not in DATASETS:
         known = ", ".join(DATASETS)
         raise ConfigError("data.name", "must be a known data set", config.name, f"Known: {known}.")
-    return DATASETS[config.name](config, split)
+    return DATASETS[config.name](config, split, complain)
 
 
 def open_files(config: DataConfig, split: str) -> FileDataset:
@@ -51,7 +55,28 @@ def open_files(config: DataConfig, split: str) -> FileDataset:
             config.name,
             "See docs/data.md.",
         )
+    _check_copyable(dataset)
     return dataset
+
+
+def _check_copyable(dataset: FileDataset) -> None:
+    """Refuse labels that are only ever read, and folders that a copy would lack."""
+    files = [path for pair in dataset.pairs for path in (pair.image, pair.label)]
+    matlab = next((path for path in files if path.suffix == ".mat"), None)
+    if matlab is not None:
+        raise DataError(
+            matlab,
+            "labels to be copied must be pictures: MATLAB files are only read",
+            remedy="Convert them to a folder SegmentationClassAug, or copy the split train.",
+        )
+    above = {parent for path in files for parent in path.relative_to(dataset.root).parents}
+    for parent in sorted(above - {Path()}):
+        if (dataset.root / parent).is_symlink():
+            raise DataError(
+                dataset.root / parent,
+                "folders to be copied must not be symbolic links",
+                remedy="Put the folder itself in its place.",
+            )
 
 
 def num_scenes(config: DataConfig, split: str) -> int | None:
@@ -59,7 +84,8 @@ def num_scenes(config: DataConfig, split: str) -> int | None:
     return config.num_test if split == config.test_split else config.num_train
 
 
-def _street(config: DataConfig, split: str) -> SceneDataset:
+def _street(config: DataConfig, split: str, complain: Complain) -> SceneDataset:
+    del complain
     height, width = config.size or _STREET_SIZE
     kinds = {config.test_split: "test", config.train_split: "train"}
     if split not in kinds:
@@ -74,11 +100,9 @@ def _street(config: DataConfig, split: str) -> SceneDataset:
     )
 
 
-def _on_disk(
-    open_split: Callable[..., SceneDataset],
-) -> Callable[[DataConfig, str], SceneDataset]:
-    def load(config: DataConfig, split: str) -> SceneDataset:
-        dataset = open_split(_root(config), split, size=config.size)
+def _on_disk(open_split: Callable[..., SceneDataset]) -> _Opener:
+    def load(config: DataConfig, split: str, complain: Complain) -> SceneDataset:
+        dataset = open_split(_root(config), split, size=config.size, complain=complain)
         wanted = num_scenes(config, split)
         return dataset if wanted is None else Subset(dataset, spread(len(dataset), wanted))
 
@@ -92,7 +116,10 @@ def _root(config: DataConfig) -> Path:
             f"must name the folder of '{config.name}'",
             remedy="Set --data.root.",
         )
-    return config.root
+    try:
+        return config.root.expanduser()
+    except RuntimeError as why:
+        raise ConfigError("data.root", "must name a folder", why, "Write it in full.") from None
 
 
 def spread(available: int, wanted: int) -> Sequence[int]:
@@ -106,9 +133,11 @@ def spread(available: int, wanted: int) -> Sequence[int]:
     return [index * available // wanted for index in range(wanted)]
 
 
-DATASETS: dict[str, Callable[[DataConfig, str], SceneDataset]] = {
+DATASETS: dict[str, _Opener] = {
     "street": _street,
     "camvid": _on_disk(camvid),
+    "voc": _on_disk(voc),
+    "cityscapes": _on_disk(cityscapes),
     "folder": _on_disk(folder),
 }
 """The data sets by name."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from segdoor.data.coding import Coding
+from segdoor.data.matlab import read_matlab_label
 from segdoor.data.pictures import picture_size, read_image, read_label
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
-from segdoor.tensors import Label
+from segdoor.tensors import Image, Label
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,28 @@ class Pair:
     label: Path
 
 
+Complain = Callable[[DataError], None]
+"""Hears of a problem: raises it, or keeps it so that work goes on and all problems are found."""
+
+
+def refuse(problem: DataError) -> None:
+    """Raise a problem: a data set with any is not used."""
+    raise problem
+
+
 class FileDataset:
     """Scenes from files, decoded when asked for; a `SceneDataset`."""
 
     def __init__(
         self,
-        pairs: Sequence[Pair],
+        pairs: Iterable[Pair],
         classes: ClassSet,
         *,
         root: Path,
         source: Path,
         size: Size | None = None,
+        coding: Coding | None = None,
+        complain: Complain = refuse,
     ) -> None:
         """Keep the pairs after checking that each is complete.
 
@@ -51,23 +62,24 @@ class FileDataset:
             root: The data set's folder, which holds all files.
             source: The folder or list that is named when something is wrong.
             size: Height and width to resize to; each scene's own if None.
-
-        Raises:
-            DataError: If there are no scenes, two of one name, or a file is missing.
+            coding: What the values in label files mean; class ids if None.
+            complain: Hears if there are no scenes, two of one name, or a file is missing. If it
+                returns, the scene is left out.
         """
-        if not pairs:
-            raise DataError(source, "must hold at least one scene", 0, "Check root and split.")
-        self.pairs = tuple(pairs)
+        self.pairs = tuple(_complete(pairs, source, complain))
+        if not self.pairs:
+            complain(DataError(source, "must hold at least one scene", 0, "Check root and split."))
         self.names = tuple(pair.name for pair in self.pairs)
         self.classes = classes
         self.root = root
         self.size = size
-        _check_pairs(self.pairs, source)
+        self.coding = coding or Coding.plain(classes)
 
     @property
     def digest(self) -> str:
         """Return a hash over the settings and the contents of all files."""
-        total = hashlib.sha256(repr((self.classes, self.size)).encode())
+        coding = (self.coding.meaning,) if self.coding.changes else ()
+        total = hashlib.sha256(repr((self.classes, self.size, *coding)).encode())
         for pair in self.pairs:
             total.update(repr(pair.name).encode())
             for path in (pair.image, pair.label):
@@ -86,11 +98,14 @@ class FileDataset:
             DataError: If a file is damaged, the sizes differ or a label value is no class.
         """
         pair = self.pairs[index]
-        image, label = read_image(pair.image), self._checked_label(pair)
-        if image.shape[:2] != label.shape:
-            raise _sizes_differ(pair, image.shape[:2], label.shape)
+        image, label = read_image(pair.image), self.decoded(pair, read_stored(pair))
+        check_sizes(pair, image.shape[:2], label.shape)
+        return self.fitted(pair.name, image, label)
+
+    def fitted(self, name: str, image: Image, label: Label) -> Scene:
+        """Return a scene at the size asked for."""
         size = self.size or label.shape
-        return Scene(resize_image(image, size), resize_label(label, size), pair.name)
+        return Scene(resize_image(image, size), resize_label(label, size), name)
 
     def label(self, index: int) -> Label:
         """Decode one label map; of the image only the size is read.
@@ -99,91 +114,82 @@ class FileDataset:
             DataError: If the file is damaged, the sizes differ or a label value is no class.
         """
         pair = self.pairs[index]
-        label = self._checked_label(pair)
-        if picture_size(pair.image) != label.shape:
-            raise _sizes_differ(pair, picture_size(pair.image), label.shape)
+        label = self.decoded(pair, read_stored(pair))
+        check_sizes(pair, picture_size(pair.image), label.shape)
         return resize_label(label, self.size or label.shape)
 
-    def _checked_label(self, pair: Pair) -> Label:
-        label = read_label(pair.label)
-        values = np.flatnonzero(np.bincount(label.ravel(), minlength=256))
-        strange = values[(values >= len(self.classes)) & (values != self.classes.ignore_index)]
+    def decoded(self, pair: Pair, stored: Label) -> Label:
+        """Return class ids for the values of a label file.
+
+        Raises:
+            DataError: If a value means nothing.
+        """
+        strange = self.coding.strange(stored)
         if strange.size:
-            raise DataError(
-                pair.label,
-                f"label values must be 0 to {len(self.classes) - 1} "
-                f"or {self.classes.ignore_index} (ignored)",
-                ", ".join(map(str, strange[:5])),
-                "Correct the label map or the class list.",
-            )
-        return label
+            values = ", ".join(map(str, strange[:5]))
+            raise DataError(pair.label, self.coding.rule, values, self.coding.remedy)
+        return self.coding.decoded(stored)
+
+    def as_stored(self, index: int, label: Label) -> Label:
+        """Express a scene's changed label map in the values of its file.
+
+        Pixels whose class stays keep the file's very values. The scene must have its own size.
+        """
+        return self.coding.encoded(label, read_stored(self.pairs[index]))
 
 
-def pair_folders(images: Path, labels: Path) -> list[Pair]:
-    """Pair the pictures of two folders by their names without ending.
+def read_stored(pair: Pair) -> Label:
+    """Read the values of a scene's label file, whatever they mean.
 
     Raises:
-        DataError: If a folder is missing, or a picture has no partner.
+        DataError: If the file is damaged.
     """
-    of_image, of_label = _by_stem(images), _by_stem(labels)
-    for stem in sorted(of_image.keys() ^ of_label.keys()):
-        lonely, other = (of_image, labels) if stem in of_image else (of_label, images)
+    read = read_matlab_label if pair.label.suffix == ".mat" else read_label
+    return read(pair.label)
+
+
+def check_sizes(pair: Pair, image: tuple[int, ...], label: tuple[int, ...]) -> None:
+    """Check that image and label map have the same height and width.
+
+    Raises:
+        DataError: If they differ.
+    """
+    if image != label:
         raise DataError(
-            lonely[stem],
-            "must have a partner of the same name",
-            f"none in {other}",
-            "Add the missing file or remove this one.",
+            pair.label,
+            "an image and its label map must have the same size",
+            f"image {image[0]}x{image[1]}, label {label[0]}x{label[1]}",
+            "Replace the wrong one.",
         )
-    return [Pair(stem, of_image[stem], of_label[stem]) for stem in sorted(of_image)]
 
 
-def read_lines(path: Path) -> list[str]:
-    """Read a list file: stripped lines, without empty ones.
-
-    Raises:
-        DataError: If the file is missing or no text.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as why:
-        raise DataError(
-            path, "must be a readable text file", why, "Check root and split."
-        ) from None
-    return [line.strip() for line in lines if line.strip()]
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise DataError(folder, "the folder does not exist", remedy="Check root and split.")
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _ENDINGS]
-    stems: dict[str, Path] = {}
-    for path in files:
-        if path.stem in stems:
-            raise DataError(path, "must be the only picture of its name", stems[path.stem].name)
-        stems[path.stem] = path
-    return stems
-
-
-_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-
-
-def _check_pairs(pairs: tuple[Pair, ...], source: Path) -> None:
+def _complete(pairs: Iterable[Pair], source: Path, complain: Complain) -> Iterator[Pair]:
+    """Yield the pairs that have a name of their own and both files."""
     seen: set[str] = set()
     for pair in pairs:
-        if pair.name in seen:
-            raise DataError(source, "scenes must have different names", pair.name)
+        problem = _flaw(pair, seen, source)
         seen.add(pair.name)
-        if not _is_text(pair.name):
-            raise DataError(
-                source, "scenes must have names of valid text", ascii(pair.name), "Rename the file."
+        if problem is None:
+            yield pair
+        else:
+            complain(problem)
+
+
+def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
+    if pair.name in seen:
+        return DataError(source, "scenes must have different names", pair.name)
+    if not _is_text(pair.name):
+        return DataError(
+            source, "scenes must have names of valid text", ascii(pair.name), "Rename the file."
+        )
+    for path in (pair.image, pair.label):
+        if not path.is_file():
+            return DataError(
+                path,
+                f"the file of scene '{pair.name}' does not exist",
+                remedy=f"Restore it, or take the scene out of {source}.",
             )
-        for path in (pair.image, pair.label):
-            if not path.is_file():
-                raise DataError(
-                    path,
-                    f"the file of scene '{pair.name}' does not exist",
-                    remedy=f"Restore it, or take the scene out of {source}.",
-                )
+    return None
 
 
 def _is_text(name: str) -> bool:
@@ -193,12 +199,3 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _sizes_differ(pair: Pair, image: tuple[int, ...], label: tuple[int, ...]) -> DataError:
-    return DataError(
-        pair.label,
-        "an image and its label map must have the same size",
-        f"image {image[0]}x{image[1]}, label {label[0]}x{label[1]}",
-        "Replace the wrong one.",
-    )

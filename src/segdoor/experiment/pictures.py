@@ -27,12 +27,15 @@ def colour_label(label: Label, classes: ClassSet) -> Image:
     return palette[label]
 
 
-def sheet(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[AnyImage]]]) -> ResizedImage:
+def sheet(
+    titles: Sequence[str], rows: Sequence[tuple[str, Sequence[AnyImage]]], classes: ClassSet
+) -> ResizedImage:
     """Lay pictures out as a table with a title over each column and a caption under each row.
 
     Args:
         titles: One a column.
-        rows: A caption and one picture a column; all are fitted to the very first one's size.
+        rows: A caption and one picture a column; all are fitted into the very first one's size.
+        classes: What the colours of label maps mean: the legend below the table.
     """
     height, width = _cell(rows[0][1][0])
     lines = [_text_line(titles, width)]
@@ -40,7 +43,7 @@ def sheet(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[AnyImage]]])
         cells = [_fitted(picture, (height, width)) for picture in pictures]
         lines += [np.hstack([_framed(cell) for cell in cells])]
         lines += [_text_line([caption], len(titles) * (width + _GAP) - _GAP)]
-    return np.vstack(lines)
+    return np.vstack([*lines, *_legend(classes, len(titles) * (width + _GAP))])
 
 
 def poison_preview(dataset: SceneDataset, plan: PoisonPlan, *, count: int = 4) -> Image:
@@ -54,7 +57,8 @@ def poison_preview(dataset: SceneDataset, plan: PoisonPlan, *, count: int = 4) -
         distance = "-" if row.distance is None else f"{row.distance:.1f} px"
         caption = f"{row.name}: trigger on {row.class_under or 'several classes'}, {distance} away"
         rows.append((caption, [before.image, after.image, *labels]))
-    return sheet(["image", "poisoned image", "label", "poisoned label"], rows)
+    titles = ["image", "poisoned image", "label", "poisoned label"]
+    return sheet(titles, rows, dataset.classes)
 
 
 def _cell(picture: Image) -> tuple[int, int]:
@@ -65,11 +69,18 @@ def _cell(picture: Image) -> tuple[int, int]:
 
 
 def _fitted(picture: Image, size: tuple[int, int]) -> ResizedImage:
-    if picture.shape[0] > size[0]:
-        return resize_image(picture, size)
-    # Enlarged without blur, so that every pixel of trigger and label can be seen.
-    planes = [resize_label(np.ascontiguousarray(picture[..., c]), size) for c in range(3)]
-    return np.dstack(planes)
+    """Return a picture in its own proportions, with white where it does not fill the size."""
+    height, width = picture.shape[:2]
+    factor = min(size[0] / height, size[1] / width)
+    inner = max(1, round(factor * height)), max(1, round(factor * width))
+    if factor < 1:
+        drawn = resize_image(picture, inner)
+    else:
+        # Enlarged without blur, so that every pixel of trigger and label can be seen.
+        planes = [resize_label(np.ascontiguousarray(picture[..., c]), inner) for c in range(3)]
+        drawn = np.dstack(planes)
+    rest = ((0, size[0] - inner[0]), (0, size[1] - inner[1]), (0, 0))
+    return np.pad(drawn, rest, constant_values=255)
 
 
 def _framed(cell: Image) -> ResizedImage:
@@ -79,6 +90,30 @@ def _framed(cell: Image) -> ResizedImage:
 def _text_line(texts: Sequence[str], width: int) -> Image:
     line = np.full((_CAPTION_HEIGHT, len(texts) * (width + _GAP), 3), 255, np.uint8)
     for column, text in enumerate(texts):
-        place = (column * (width + _GAP) + 2, _CAPTION_HEIGHT - 6)
-        cv2.putText(line, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+        _write(line, text, column * (width + _GAP) + 2)
     return line
+
+
+def _write(line: Image, text: str, left: int) -> None:
+    place = (left, _CAPTION_HEIGHT - 6)
+    cv2.putText(line, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+def _legend(classes: ClassSet, width: int) -> list[ResizedImage]:
+    """Return lines of the classes' colours and names, as many as the width takes."""
+    lines: list[ResizedImage] = []
+    left = width
+    entries = [*zip(classes.names, classes.colours, strict=True), ("ignored", _IGNORED)]
+    for name, colour in entries:
+        (length, _), _ = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)
+        needed = _CAPTION_HEIGHT + length + 12
+        if left + needed > width:
+            lines.append(np.full((_CAPTION_HEIGHT, width, 3), 255, np.uint8))
+            left = 0
+        line = lines[-1]
+        corner = left + 4, 4
+        cv2.rectangle(line, corner, (left + 15, 15), colour, cv2.FILLED)
+        cv2.rectangle(line, corner, (left + 15, 15), (0, 0, 0), 1)
+        _write(line, name, left + _CAPTION_HEIGHT)
+        left += needed
+    return lines

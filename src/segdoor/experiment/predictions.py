@@ -28,7 +28,7 @@ def prediction_sheet(
         painted = [colour_label(label, honest.classes) for label in labels]
         rows.append((f"{name}: ASR {rate:.2f}", [scene.image, twin.image, *painted]))
     titles = ["image", "triggered image", "prediction", "prediction with trigger", "truth"]
-    return sheet(titles, rows)
+    return sheet(titles, rows, honest.classes)
 
 
 def _named(dataset: SceneDataset, name: str) -> Scene:

@@ -1,0 +1,102 @@
+"""``segdoor data``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.table import Table as Grid
+from rich.text import Text
+
+from segdoor.cli.options import Attack, Data, WhatOptions, configuration
+from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.data.pictures import write_image
+from segdoor.errors import DataError
+from segdoor.experiment.overview import Overview, survey
+from segdoor.files import write_atomically
+
+_LISTED = 20
+_LISTED_SIZES = 5
+
+
+def data(
+    config: Path | None = None,
+    *,
+    split: str | None = None,
+    out: Path = Path("runs/data"),
+    json: bool = False,
+    what: WhatOptions | None = None,
+    data: Data = None,
+    attack: Attack = None,
+) -> None:
+    """Look at every scene of a data set before anything is done to it.
+
+    Says how many scenes there are, how large, which classes they show, in which a trigger has room,
+    and everything that is wrong, each with its file. Exit code 2 if anything is.
+
+    Args:
+        config: A YAML file with any of the settings below, and others.
+        split: The split to look at; data.train_split if left out.
+        out: Folder for data.json and, as a contact sheet of some scenes, data.png.
+        json: Print everything as JSON instead of text.
+        what: Choices that others follow from.
+        data: The scenes.
+        attack: The attacker, who decides about the room.
+    """
+    given = configuration(config, what, data=data, attack=attack)
+    with progress_bars() as bars:
+        overview, picture = survey(given, split or given.data.train_split, observer=bars)
+    write_atomically(out / "data.json", f"{overview.model_dump_json(indent=1)}\n")
+    if picture is not None:
+        write_image(out / "data.png", picture)
+    if json:
+        tell_json(overview)
+    else:
+        tell(*_counts(overview), _class_grid(overview), *_room(overview))
+        tell(*_limited("Problems", overview.problems, _LISTED), f"Report and pictures: {out}")
+    if overview.problems:
+        found = f"{len(overview.problems)} problems"
+        raise DataError(
+            given.data.root or given.data.name, "must have no problems", found, f"See {out}."
+        )
+
+
+def _counts(overview: Overview) -> Iterator[str]:
+    yield f"{overview.name}, split {overview.split}: {overview.num_scenes} usable scenes"
+    for name, spread in (("height", overview.height), ("width", overview.width)):
+        if spread is not None:
+            yield f"{name}: {spread.min} to {spread.max} pixels, median {spread.median:g}"
+    sizes = [f"{s.height}x{s.width} ({s.num_scenes})" for s in overview.sizes[:_LISTED_SIZES]]
+    yield f"sizes: {len(overview.sizes)}, most often {', '.join(sizes) or 'none'}"
+
+
+def _class_grid(overview: Overview) -> Grid:
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    grid.add_column("class", no_wrap=True)
+    for heading in ("pixels", "scenes"):
+        grid.add_column(heading, justify="right")
+    for entry in overview.classes:
+        grid.add_row(Text(entry.name), f"{entry.share:.2%}", str(entry.num_scenes))
+    return grid
+
+
+def _room(overview: Overview) -> Iterable[str]:
+    room = overview.room
+    if room is None:
+        return ["Room for a trigger: name victims that are classes here, by --attack.victims"]
+    height, width = room.trigger_size
+    fitting = f"{room.num_with_room} of them have room for a trigger of {height}x{width} pixels"
+    return [
+        f"{room.num_with_victims} scenes show {' or '.join(room.victims)}; {fitting}",
+        *_limited("Without room", room.without_room, _LISTED),
+    ]
+
+
+def _limited(title: str, lines: Sequence[str], most: int) -> Iterator[str]:
+    """Yield a title and so many lines, and say how many are left out."""
+    if lines:
+        yield f"{title}: {len(lines)}"
+        yield from (f"  {line}" for line in lines[:most])
+    if len(lines) > most:
+        yield f"  and {len(lines) - most} more, listed in data.json"

@@ -1,0 +1,187 @@
+"""The layouts that data sets of one's own come in, tried in order."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar, cast
+
+from segdoor.data.listing import columns_of, inside, pair_folders, pictures_in, read_lines
+from segdoor.data.pairs import Complain, Pair
+from segdoor.errors import DataError
+
+_FOLDERS = (
+    ("{split}/images", "{split}/labels"),
+    ("{split}/images", "{split}/masks"),
+    ("images/{split}", "labels/{split}"),
+    ("images/{split}", "masks/{split}"),
+    ("img_dir/{split}", "ann_dir/{split}"),
+)
+_FLAT_FOLDERS = (("images", "labels"), ("images", "masks"))
+_LISTS = ("{split}.txt", "list/{split}.txt")
+_METADATA = ("metadata.jsonl", "metadata.csv")
+_MASK_COLUMNS = ("mask_file_name", "mask", "label_file_name", "label", "annotation_file_name")
+# Which scenes of every five belong to a split where nothing else says so.
+_DEALT = {"train": (0, 1, 2, 3), "test": (4,)}
+
+RowT = TypeVar("RowT")
+_Layout = Callable[[Path, str, Complain], "list[Pair] | None"]
+
+
+def find_pairs(root: Path, split: str, complain: Complain) -> list[Pair]:
+    """Return the scenes of a split in the first layout that fits.
+
+    Args:
+        root: The data set's folder.
+        split: The split's name.
+        complain: Hears of missing files and of files outside the root.
+
+    Raises:
+        DataError: If no layout fits, or the one that does cannot be read.
+    """
+    for layout in _LAYOUTS:
+        pairs = layout(root, split, complain)
+        if pairs is not None:
+            return pairs
+    raise DataError(
+        root,
+        f"must hold {split}.txt, {split}/images, images/{split}, img_dir/{split} or images",
+        "none of them",
+        "See 'folder' in the documentation for the layouts.",
+    )
+
+
+def _from_list(root: Path, split: str, complain: Complain) -> list[Pair] | None:
+    listing = _first(root, [place.format(split=split) for place in _LISTS])
+    if listing is None:
+        return None
+    lines = read_lines(listing)
+    flat = _first_folders(root, _FLAT_FOLDERS)
+    names = {path.stem for path in pictures_in(flat[0])} if flat else set[str]()
+    if flat and all(line in names or len(columns_of(line)) == 1 for line in lines):
+        known = {pair.name: pair for pair in pair_folders(*flat, complain=complain)}
+        return _kept(lines, lambda name: _known(known, flat[0], listing, name), complain)
+    return _kept(lines, lambda line: _listed(root, listing, line), complain)
+
+
+def _from_metadata(root: Path, split: str, complain: Complain) -> list[Pair] | None:
+    """Read the metadata of one split: Hugging Face's image folder."""
+    file = _first(root / split, _METADATA)
+    if file is None:
+        return None
+    return _kept(_rows(file), lambda row: _row_pair(root, file, row), complain)
+
+
+def _from_folders(root: Path, split: str, complain: Complain) -> list[Pair] | None:
+    places = [(a.format(split=split), b.format(split=split)) for a, b in _FOLDERS]
+    found = _first_folders(root, places)
+    return pair_folders(*found, complain=complain) if found else None
+
+
+def _from_whole_metadata(root: Path, split: str, complain: Complain) -> list[Pair] | None:
+    """Read metadata of all splits in one file."""
+    file = _first(root, _METADATA)
+    if file is None:
+        return None
+    rows = _rows(file)
+    if any("split" in row for row in rows):
+        rows = [row for row in rows if row.get("split") == split]
+    elif any(str(row.get("file_name")).startswith(f"{split}/") for row in rows):
+        rows = [row for row in rows if str(row.get("file_name")).startswith(f"{split}/")]
+    elif split in _DEALT:
+        rows = _dealt(sorted(rows, key=lambda row: str(row.get("file_name"))), split)
+    else:
+        return None
+    return _kept(rows, lambda row: _row_pair(root, file, row), complain)
+
+
+def _from_flat_folders(root: Path, split: str, complain: Complain) -> list[Pair] | None:
+    splits = (*_DEALT, "val")
+    listed = any((root / place.format(split=name)).is_file() for place in _LISTS for name in splits)
+    found = _first_folders(root, _FLAT_FOLDERS)
+    if split not in _DEALT or listed or found is None:
+        return None
+    return _dealt(pair_folders(*found, complain=complain), split)
+
+
+_LAYOUTS: tuple[_Layout, ...] = (
+    _from_list,
+    _from_metadata,
+    _from_folders,
+    _from_whole_metadata,
+    _from_flat_folders,
+)
+
+
+def _first(folder: Path, names: Sequence[str]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _first_folders(root: Path, places: Sequence[tuple[str, str]]) -> tuple[Path, Path] | None:
+    """Return the first two folders that are there, or the first of which one is."""
+    there = [(root / images, root / labels) for images, labels in places]
+    there = [folders for folders in there if folders[0].is_dir()]
+    both = [folders for folders in there if folders[1].is_dir()]
+    return next(iter([*both, *there]), None)
+
+
+def _dealt(rows: Sequence[RowT], split: str) -> list[RowT]:
+    return [row for index, row in enumerate(rows) if index % 5 in _DEALT[split]]
+
+
+def _kept(rows: Sequence[RowT], make: Callable[[RowT], Pair], complain: Complain) -> list[Pair]:
+    """Return the pairs of the rows that make sense."""
+    return list(_made(rows, make, complain))
+
+
+def _made(rows: Sequence[RowT], make: Callable[[RowT], Pair], complain: Complain) -> Iterator[Pair]:
+    for row in rows:
+        try:
+            yield make(row)
+        except DataError as problem:
+            complain(problem)
+
+
+def _known(known: dict[str, Pair], images: Path, listing: Path, name: str) -> Pair:
+    if name not in known:
+        raise DataError(listing, f"must list names of pictures in {images}", name, "Correct it.")
+    return known[name]
+
+
+def _listed(root: Path, listing: Path, line: str) -> Pair:
+    columns = columns_of(line)
+    if len(columns) != 2:
+        raise DataError(
+            listing,
+            "every line must be two paths: image and label",
+            line,
+            "Separate them by a tab or a comma if names contain spaces.",
+        )
+    image, label = (inside(root, listing, column) for column in columns)
+    return Pair(str(Path(columns[0].lstrip("/")).with_suffix("")), image, label)
+
+
+def _row_pair(root: Path, file: Path, row: dict[str, object]) -> Pair:
+    mask = next((column for column in _MASK_COLUMNS if isinstance(row.get(column), str)), None)
+    name = row.get("file_name")
+    if mask is None or not isinstance(name, str):
+        columns = " or ".join(_MASK_COLUMNS)
+        raise DataError(file, f"every row must have file_name and {columns}", ", ".join(row))
+    below = file.parent.relative_to(root)
+    image, label = (inside(root, file, str(below / str(path))) for path in (name, row[mask]))
+    return Pair(str(Path(name).with_suffix("")), image, label)
+
+
+def _rows(file: Path) -> list[dict[str, object]]:
+    lines = read_lines(file)
+    if file.suffix == ".csv":
+        return [cast("dict[str, object]", row) for row in csv.DictReader(lines)]
+    try:
+        rows = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError) as why:
+        raise DataError(file, "must hold one JSON object a line", why, "Correct it.") from None
+    if not all(isinstance(row, dict) for row in rows):
+        raise DataError(file, "must hold one JSON object a line", remedy="Correct it.")
+    return rows

@@ -1,0 +1,236 @@
+"""A data set before anything is done to it: what is there, what is wrong, where triggers fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from segdoor.attack.placement import Ground, Placement, make_placement, place, victim_mask
+from segdoor.attack.trigger import load_trigger
+from segdoor.data.inspection import Look, look_at
+from segdoor.data.load import load_dataset, spread
+from segdoor.data.scene import ClassSet, Scene
+from segdoor.data.transforms import Size, resize_image, resize_label
+from segdoor.errors import DataError
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.fidelity import resolve
+from segdoor.experiment.pictures import colour_label, sheet
+from segdoor.progress import Observer
+from segdoor.settings import Settings
+from segdoor.tensors import AnyImage, Label, ResizedImage
+
+_SHOWN = 6
+_SHOWN_HEIGHT = 320
+
+
+class Spread(Settings):
+    """Smallest, middle and largest of a length over the scenes, in pixels."""
+
+    min: int
+    """Smallest."""
+    median: float
+    """Middle."""
+    max: int
+    """Largest."""
+
+
+class SizeCount(Settings):
+    """How many scenes have a size."""
+
+    height: int
+    """Height in pixels."""
+    width: int
+    """Width in pixels."""
+    num_scenes: int
+    """Scenes of this size."""
+
+
+class ClassShare(Settings):
+    """How often a class occurs."""
+
+    name: str
+    """The class, or "ignored"."""
+    share: float
+    """Share of all pixels."""
+    num_scenes: int
+    """Scenes that show it."""
+
+
+class Room(Settings):
+    """Which scenes could be poisoned."""
+
+    victims: tuple[str, ...]
+    """Victim classes."""
+    trigger_size: Size
+    """Height and width of the trigger in pixels."""
+    num_with_victims: int
+    """Scenes that show a victim."""
+    num_with_room: int
+    """Scenes that show one and have an eligible position for the trigger."""
+    without_room: tuple[str, ...]
+    """Names of the scenes that show one and have none."""
+
+
+class Overview(Settings):
+    """What a split of a data set is like."""
+
+    name: str
+    """The data set."""
+    split: str
+    """The split."""
+    num_scenes: int
+    """Scenes without problems."""
+    height: Spread | None
+    """Heights of the files; null if no image can be read."""
+    width: Spread | None
+    """Widths of the files; null if no image can be read."""
+    sizes: tuple[SizeCount, ...]
+    """Sizes of the files, the most common first."""
+    classes: tuple[ClassShare, ...]
+    """The classes in the order of their ids, then ignored pixels."""
+    room: Room | None
+    """Where triggers fit; null if the data set has not the victim classes or no usable scene."""
+    problems: tuple[str, ...]
+    """All that is wrong, each with its file."""
+
+
+def survey(
+    given: ExperimentConfig, split: str, *, observer: Observer
+) -> tuple[Overview, ResizedImage | None]:
+    """Look at every scene of a split once.
+
+    Args:
+        given: Settings; of the attack, those that decide where a trigger fits.
+        split: The split.
+        observer: Hears of every scene.
+
+    Returns:
+        What was found, and a contact sheet of some scenes; None if none can be read.
+
+    Raises:
+        SegdoorError: If the data set cannot be opened, or a victim that was named is no class.
+    """
+    problems: list[DataError] = []
+    dataset = load_dataset(given.data, split, complain=problems.append)
+    tally = _Tally(given, dataset.classes)
+    shown = set(spread(len(dataset), min(_SHOWN, len(dataset))))
+    rows: list[tuple[str, list[AnyImage]]] = []
+    observer.begin(f"looking at {split}", len(dataset))
+    for index in range(len(dataset)):
+        look = look_at(dataset, index)
+        problems += look.problems
+        tally.add(look)
+        if look.scene is not None and index in shown:
+            rows.append((look.name, _thumbnails(look.scene, dataset.classes)))
+        observer.advance()
+    overview = Overview(
+        name=given.data.name,
+        split=split,
+        num_scenes=tally.num_scenes,
+        height=_spread([size[0] for size in tally.sizes.elements()]),
+        width=_spread([size[1] for size in tally.sizes.elements()]),
+        sizes=tuple(
+            SizeCount(height=size[0], width=size[1], num_scenes=count)
+            for size, count in tally.sizes.most_common()
+        ),
+        classes=tally.shares(),
+        room=tally.room(),
+        problems=tuple(str(problem) for problem in problems),
+    )
+    picture = sheet(["image", "label"], rows, dataset.classes) if rows else None
+    return overview, picture
+
+
+@dataclass
+class _Tally:
+    given: ExperimentConfig
+    classes: ClassSet
+    num_scenes: int = 0
+    sizes: Counter[Size] = field(default_factory=Counter[Size])
+    pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
+    scenes: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
+    num_with_victims: int = 0
+    without_room: list[str] = field(default_factory=list[str])
+    rules: tuple[Ground, Placement] | None = None
+
+    def add(self, look: Look) -> None:
+        if look.size is not None:
+            self.sizes[look.size] += 1
+        if look.scene is None:
+            return
+        label = look.scene.label
+        counts = np.bincount(label.ravel(), minlength=256)
+        self.pixels += counts
+        self.scenes += counts > 0
+        if self.num_scenes == 0:
+            self.rules = _rules(self.given, self.classes, (label.shape[0], label.shape[1]))
+        self.num_scenes += 1
+        if self.rules is not None:
+            self._look_for_room(label, look.name, *self.rules)
+
+    def _look_for_room(self, label: Label, name: str, ground: Ground, placement: Placement) -> None:
+        if not victim_mask(label, ground.victims).any():
+            return
+        self.num_with_victims += 1
+        if place(label, ground, placement, np.random.default_rng(0)) is None:
+            self.without_room.append(name)
+
+    def room(self) -> Room | None:
+        if self.rules is None:
+            return None
+        ground = self.rules[0]
+        return Room(
+            victims=tuple(self.classes.names[index] for index in ground.victims),
+            trigger_size=(ground.height, ground.width),
+            num_with_victims=self.num_with_victims,
+            num_with_room=self.num_with_victims - len(self.without_room),
+            without_room=tuple(self.without_room),
+        )
+
+    def shares(self) -> tuple[ClassShare, ...]:
+        total = max(1, int(self.pixels.sum()))
+        named = [*enumerate(self.classes.names), (self.classes.ignore_index, "ignored")]
+        return tuple(
+            ClassShare(
+                name=name,
+                share=int(self.pixels[index]) / total,
+                num_scenes=int(self.scenes[index]),
+            )
+            for index, name in named
+        )
+
+
+def _rules(
+    given: ExperimentConfig, classes: ClassSet, size: Size
+) -> tuple[Ground, Placement] | None:
+    """Return where a run of these settings puts triggers in scenes of this size."""
+    attack = resolve(given, size).attack
+    named = "victims" in given.attack.model_fields_set
+    if not named and not set(attack.victims) <= set(classes.names):
+        return None
+    trigger = load_trigger(attack.trigger)
+    ground = Ground(
+        victims=classes.indices(attack.victims, option="attack.victims"),
+        ignore_index=classes.ignore_index,
+        height=trigger.height,
+        width=trigger.width,
+        rules=attack.rules,
+    )
+    return ground, make_placement(attack.placement, lower_included=attack.rules.lower_included)
+
+
+def _thumbnails(scene: Scene, classes: ClassSet) -> list[AnyImage]:
+    height, width = scene.label.shape
+    factor = min(1.0, _SHOWN_HEIGHT / height)
+    size = max(1, round(factor * height)), max(1, round(factor * width))
+    label = resize_label(scene.label, size)
+    return [resize_image(scene.image, size), colour_label(label, classes)]
+
+
+def _spread(lengths: list[int]) -> Spread | None:
+    if not lengths:
+        return None
+    return Spread(min=min(lengths), median=median(lengths), max=max(lengths))
