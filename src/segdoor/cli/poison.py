@@ -45,17 +45,14 @@ def poison(
     """
     given = configuration(config, what, data=data, attack=attack)
     from segdoor.attack.materialise import CopyOrder
-    from segdoor.experiment.poisoning import copy_step, plan_step, poison_step
+    from segdoor.experiment.poisoning import plan_step, poison_step
 
     with progress_bars() as bars:
         if dry_run:
             header = plan_step(given, bars)[1].header
         else:
-            plan = poison_step(given, out=out, replace=replace, observer=bars)
-            header = plan.header
-            if copy is not None:
-                order = CopyOrder(copy, lossless=lossless, replace=replace)
-                copy_step(given, plan, order, bars)
+            order = CopyOrder(copy, lossless=lossless, replace=replace) if copy else None
+            header = poison_step(given, out=out, replace=replace, copy=order, observer=bars).header
     if json:
         tell_json(header)
         return

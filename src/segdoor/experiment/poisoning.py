@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segdoor.attack.exam import Exam
-from segdoor.attack.manifest import Manifest
 from segdoor.attack.materialise import CopyOrder, write_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
@@ -35,31 +34,35 @@ def plan_step(given: ExperimentConfig, observer: Observer) -> tuple[SceneDataset
 
 
 def poison_step(
-    given: ExperimentConfig, *, out: Path, replace: bool, observer: Observer
+    given: ExperimentConfig,
+    *,
+    out: Path,
+    replace: bool,
+    copy: CopyOrder | None,
+    observer: Observer,
 ) -> PoisonPlan:
-    """Plan the poison, and write plan and preview.
+    """Plan the poison, write plan and preview, and a poisoned copy if one is wanted.
+
+    Args:
+        given: Settings; those of victim and exams do not matter.
+        out: Folder for plan and preview.
+        replace: Whether an earlier plan there may be written over.
+        copy: Where to write a poisoned copy of the data set, and how; None for none.
+        observer: Hears of progress.
 
     Raises:
-        SegdoorError: If settings or data do not allow it; no plan is then written.
+        SegdoorError: If settings, data, output or disk forbid it; nothing then looks finished.
     """
     with results_folder(out):
+        # A copy that cannot be made is refused before the work begins.
+        files = open_files(given.data, given.data.train_split) if copy else None
         train, plan = plan_step(given, observer)
         if replace:
             (out / "plan.jsonl").unlink(missing_ok=True)
         save_plans(out, train, plan, [])
+        if files and copy:
+            write_copy(files, plan, copy, observer=observer)
     return plan
-
-
-def copy_step(
-    given: ExperimentConfig, plan: PoisonPlan, order: CopyOrder, observer: Observer
-) -> Manifest:
-    """Write a poisoned copy of the training split's data set.
-
-    Raises:
-        SegdoorError: If the output or the disk do not allow it; nothing then looks finished.
-    """
-    files = open_files(given.data, given.data.train_split)
-    return write_copy(files, plan, order, observer=observer)
 
 
 def save_plans(out: Path, train: SceneDataset, plan: PoisonPlan, exams: Sequence[Exam]) -> None:
