@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from segdoor.errors import DataError, MachineError
+from segdoor.errors import DataError, StorageError
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -17,7 +17,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Folders on the way are created.
 
     Raises:
-        MachineError: If the folder cannot be written or the disk is full.
+        StorageError: If the folder cannot be written or the disk is full.
         DataError: If the content is text that UTF-8 cannot express.
     """
     data = _encoded(path, content) if isinstance(content, str) else content
@@ -35,11 +35,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as why:
-        raise MachineError(
-            path,
-            "must be writable",
-            why.strerror,
-            "Choose another folder or free some disk.",
+        raise StorageError(
+            path, "must be writable", why.strerror, "Choose another folder or free some disk."
         ) from None
 
 

@@ -234,7 +234,9 @@ def load_record(path: Path) -> ExperimentRecord:
         raise DataError(file, "must be a readable record", why, "Name a run's folder.") from None
     version = content.get("schema_version") if isinstance(content, dict) else None
     if not isinstance(version, int):
-        raise DataError(file, "must be a record of segdoor", type(content).__name__)
+        raise DataError(
+            file, "must be a record of segdoor", type(content).__name__, "Name a run's folder."
+        )
     if version > SCHEMA_VERSION:
         raise DataError(
             file, f"must have schema version {SCHEMA_VERSION} or older", version, "Update segdoor."

@@ -96,7 +96,9 @@ def _objects(path: Path) -> list[dict[str, object]]:
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
-            raise DataError(path, f"line {number} must be a JSON object", line[:60])
+            raise DataError(
+                path, f"line {number} must be a JSON object", line[:60], "Restore the file."
+            )
         objects.append(content)
     return objects
 
@@ -105,5 +107,7 @@ def _refuse_repetition(path: Path, names: Sequence[object]) -> None:
     seen: set[object] = set()
     for number, name in enumerate(names, start=2):
         if name in seen:
-            raise DataError(path, f"line {number} must not repeat a scene", name)
+            raise DataError(
+                path, f"line {number} must not repeat a name", name, "Restore the file."
+            )
         seen.add(name)

@@ -28,7 +28,7 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import Poisoner
 from segdoor.attack.reencode import image_like, label_like
 from segdoor.data.pairs import FileDataset, Pair
-from segdoor.errors import ConfigError, DataError, MachineError
+from segdoor.errors import ConfigError, DataError, StorageError
 from segdoor.files import write_atomically
 from segdoor.progress import Observer
 
@@ -50,7 +50,7 @@ def write_copy(
 
     Raises:
         ConfigError: If the output exists, lies in the source, or the scenes were resized.
-        MachineError: If the disk does not take it.
+        StorageError: If the disk does not take it.
     """
     _check_out(dataset, out)
     work = beside(out) / "unfinished"
@@ -71,7 +71,7 @@ def write_copy(
         write_json_lines(beside(out) / "manifest.jsonl", manifest.header, manifest.rows)
         work.rename(out)
     except OSError as why:
-        raise MachineError(out, "must be writable", why.strerror, "Free some disk.") from None
+        raise StorageError(out, "must be writable", why.strerror, "Free some disk.") from None
     return manifest
 
 
@@ -104,7 +104,11 @@ def restore_copy(copy: Path) -> int:
     for row in changed.values():
         kept = originals / row.name
         if not kept.is_file() or hash_of(kept) != row.original_sha256:
-            raise DataError(kept, "must be the intact original of the copy's file")
+            raise DataError(
+                kept,
+                "must be the intact original of the copy's file",
+                remedy="Take the file from the source and write the copy again.",
+            )
     for row in changed.values():
         write_atomically(copy / row.name, (originals / row.name).read_bytes())
     shutil.rmtree(beside(copy))
@@ -170,7 +174,9 @@ def _check_out(dataset: FileDataset, out: Path) -> None:
     if out.exists():
         raise ConfigError(f"--copy {out}", "must not exist yet", remedy="Name another folder.")
     if out.resolve().is_relative_to(dataset.root.resolve()):
-        raise ConfigError(f"--copy {out}", "must lie outside the data set", dataset.root)
+        raise ConfigError(
+            f"--copy {out}", "must lie outside the data set", dataset.root, "Name another folder."
+        )
 
 
 def _link(source: Path, target: Path) -> None:

@@ -104,6 +104,7 @@ def stamp(image: Image, trigger: Trigger, *, top: int, left: int) -> Image:
             "trigger",
             f"must lie inside the {image.shape[0]}x{image.shape[1]} image",
             f"rows {top} to {bottom}, columns {left} to {right}",
+            "Plan again for these scenes.",
         )
     stamped = image.copy()
     below = stamped[top:bottom, left:right].astype(np.int32)

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
-from segdoor.errors import SegdoorError
+from segdoor.errors import MachineError, SegdoorError, StorageError
 from segdoor.settings import explained
 
 _HELP = """Measure and reproduce Influencer Backdoor Attacks on segmentation.
@@ -27,7 +27,8 @@ and go on with your own scenes and network, all at once or step by step:
 
 Every verb takes a YAML file and options of the same names; the options win.
 `--attack.rate 0.1` is `attack: {rate: 0.1}` in the file.
-Exit codes: 0 done, 2 usage or data, 3 environment, 130 interrupted.
+Exit codes: 0 done; 2 usage, data or disk; 3 a package, device or memory is missing;
+130 interrupted.
 """
 
 _VERBS = {
@@ -67,8 +68,6 @@ def run_command_line(words: Sequence[str]) -> int:
     """
     try:
         make_app()(list(words), exit_on_error=False, print_error=False, result_action="return_none")
-    except SegdoorError as problem:
-        return _complain(str(problem), problem.exit_code)
     except CycloptsError as problem:
         return _complain(_usage(problem), 2)
     except KeyboardInterrupt:
@@ -76,9 +75,25 @@ def run_command_line(words: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except (OSError, MemoryError) as problem:
-        return _complain(f"the machine refused: {type(problem).__name__} {problem}", 3)
+    except (SegdoorError, OSError, MemoryError) as problem:
+        told = _told(problem)
+        return _complain(str(told), told.exit_code)
     return 0
+
+
+def _told(problem: SegdoorError | OSError | MemoryError) -> SegdoorError:
+    """Put what the machine says into the four parts of our own errors."""
+    if isinstance(problem, SegdoorError):
+        return problem
+    if isinstance(problem, MemoryError):
+        advice = "Use fewer or smaller scenes, or a smaller batch."
+        return MachineError("memory", "must suffice", problem, advice)
+    return StorageError(
+        problem.filename or "disk",
+        "must be readable and writable where it is needed",
+        problem.strerror or problem,
+        "Check the path, its permissions and the free space.",
+    )
 
 
 def _usage(problem: CycloptsError) -> str:

@@ -139,7 +139,12 @@ def _known(known: Mapping[str, Pair], root: Path, listing: Path, name: str) -> P
 def _listed(root: Path, listing: Path, line: str) -> Pair:
     columns = line.split()
     if len(columns) != 2:
-        raise DataError(listing, "every line must be two paths: image and label", line)
+        raise DataError(
+            listing,
+            "every line must be two paths, image and label",
+            line,
+            "Correct the line; paths must have no spaces.",
+        )
     image, label = (_inside(root, listing, column) for column in columns)
     return Pair(str(Path(columns[0]).with_suffix("")), image, label)
 
@@ -151,7 +156,12 @@ def _inside(root: Path, listing: Path, relative: str) -> Path:
     except (OSError, ValueError) as why:
         raise DataError(listing, "must list paths of files", why, "Correct the line.") from None
     if not inside:
-        raise DataError(listing, "paths must stay inside the data set's folder", relative)
+        raise DataError(
+            listing,
+            "paths must stay inside the data set's folder",
+            relative,
+            "Move the file into the folder.",
+        )
     if not is_file:
         raise DataError(path, "the file does not exist", remedy=f"Correct {listing}.")
     return path

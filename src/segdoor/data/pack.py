@@ -19,7 +19,7 @@ import numpy as np
 
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.transforms import Size
-from segdoor.errors import DataError, MachineError
+from segdoor.errors import DataError, MachineError, StorageError
 from segdoor.settings import Settings, validated
 from segdoor.tensors import Label
 
@@ -105,7 +105,7 @@ def pack(
         progress: Called after each scene that was packed.
 
     Raises:
-        MachineError: If the cache cannot be written.
+        StorageError: If the cache cannot be written.
     """
     digest = dataset.digest
     key = hashlib.sha256(repr((_VERSION, digest)).encode()).hexdigest()[:32]
@@ -141,7 +141,7 @@ def _build(dataset: SceneDataset, digest: str, path: Path, progress: Callable[[]
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as why:
-        raise MachineError(
+        raise StorageError(
             path.parent,
             "the cache must be writable",
             why.strerror,

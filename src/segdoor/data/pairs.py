@@ -159,7 +159,12 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     stems: dict[str, Path] = {}
     for path in files:
         if path.stem in stems:
-            raise DataError(path, "must be the only picture of its name", stems[path.stem].name)
+            raise DataError(
+                path,
+                "must be the only picture of its name",
+                f"also {stems[path.stem].name}",
+                "Remove or rename one of them.",
+            )
         stems[path.stem] = path
     return stems
 
@@ -171,7 +176,9 @@ def _check_pairs(pairs: tuple[Pair, ...], source: Path) -> None:
     seen: set[str] = set()
     for pair in pairs:
         if pair.name in seen:
-            raise DataError(source, "scenes must have different names", pair.name)
+            raise DataError(
+                source, "scenes must have different names", pair.name, "List each scene once."
+            )
         seen.add(pair.name)
         if not _is_text(pair.name):
             raise DataError(

@@ -108,7 +108,7 @@ def _opened(path: Path, *, decode: bool = True) -> Generator[ImageFile.ImageFile
     ) as why:
         raise DataError(path, "must be an intact picture", why, "Replace the file.") from None
     except PillowImage.DecompressionBombWarning as why:
-        raise DataError(path, "must be a picture of ordinary size", why) from None
+        raise _too_large(path, str(why)) from None
 
 
 def _is_stretched(picture: ImageFile.ImageFile) -> bool:
@@ -118,9 +118,9 @@ def _is_stretched(picture: ImageFile.ImageFile) -> bool:
 
 def _check_size(path: Path, picture: PillowImage.Image) -> None:
     if picture.width * picture.height > MAX_PIXELS:
-        raise DataError(
-            path,
-            f"a picture may have at most {MAX_PIXELS} pixels",
-            f"{picture.width}x{picture.height}",
-            "Cut or shrink it.",
-        )
+        raise _too_large(path, f"{picture.width}x{picture.height}")
+
+
+def _too_large(path: Path, found: str) -> DataError:
+    rule = f"a picture may have at most {MAX_PIXELS} pixels"
+    return DataError(path, rule, found, "Cut or shrink it.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from segdoor.data.load import load_dataset
 from segdoor.data.pack import default_cache, pack
 from segdoor.data.scene import SceneDataset
-from segdoor.errors import ConfigError, MachineError
+from segdoor.errors import ConfigError, StorageError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.fidelity import resolve
 from segdoor.progress import Observer
@@ -36,7 +36,7 @@ def prepare_folder(out: Path, *results: str) -> None:
 
     Raises:
         ConfigError: If one of them is there.
-        MachineError: If the folder cannot be written.
+        StorageError: If the folder cannot be written.
     """
     try:
         for name in results:
@@ -50,6 +50,6 @@ def prepare_folder(out: Path, *results: str) -> None:
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as why:
-        raise MachineError(
+        raise StorageError(
             f"--out {out}", "must be a writable folder", why.strerror, "Name another folder."
         ) from None

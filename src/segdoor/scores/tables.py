@@ -67,7 +67,9 @@ class TableSet:
         """Return both sets' tables; their scenes must differ."""
         both = set(self.names) & set(other.names)
         if both:
-            raise DataError("tables", "must speak of different scenes", min(both))
+            raise DataError(
+                "tables", "must speak of different scenes", min(both), "Add each table once."
+            )
         counts = np.concatenate([self.counts, other.counts])
         return TableSet(self.names + other.names, counts)
 

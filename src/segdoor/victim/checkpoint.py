@@ -27,7 +27,7 @@ def save_weights(network: nn.Module, path: Path, *, about: str = "") -> None:
         about: A remark kept in the file's header.
 
     Raises:
-        MachineError: If the file cannot be written.
+        StorageError: If the file cannot be written.
     """
     # Cloned, because tied weights share memory, which the format refuses.
     tensors = {

@@ -83,7 +83,12 @@ def auxiliary_of(output: object) -> Logits | None:
     if found is None:
         return None
     if not isinstance(found, Tensor):
-        raise ConfigError("auxiliary output", "must be a tensor of logits", _described(found))
+        raise ConfigError(
+            "auxiliary output",
+            "must be a tensor of logits",
+            _described(found),
+            "Return a tensor or None under 'aux'.",
+        )
     return _four_axes(found, "auxiliary output")
 
 
@@ -99,7 +104,10 @@ def _found(output: object, key: str, attribute: str) -> object:
 def _four_axes(logits: Tensor, culprit: str) -> Tensor:
     if logits.ndim != 4:
         raise ConfigError(
-            culprit, "must be batch x classes x height x width", f"shape {tuple(logits.shape)}"
+            culprit,
+            "must be batch x classes x height x width",
+            f"shape {tuple(logits.shape)}",
+            "Return the scores of every pixel.",
         )
     return logits
 
