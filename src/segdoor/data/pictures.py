@@ -99,15 +99,9 @@ def _opened(path: Path, *, decode: bool = True) -> Generator[ImageFile.ImageFile
         raise DataError(path, "the picture does not exist", remedy="Check the path.") from None
     except DataError:
         raise
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        PillowImage.DecompressionBombError,
-    ) as why:
+    except (OSError, SyntaxError, ValueError, EOFError) as why:
         raise DataError(path, "must be an intact picture", why, "Replace the file.") from None
-    except PillowImage.DecompressionBombWarning as why:
+    except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as why:
         raise _too_large(path, str(why)) from None
 
 
