@@ -7,6 +7,7 @@ system has none; nothing ever writes through a link: files are replaced by renam
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -72,6 +73,9 @@ def write_copy(
         work.rename(out)
     except OSError as why:
         raise StorageError(out, "must be writable", why.strerror, "Free some disk.") from None
+    finally:
+        if not out.exists():
+            _discard(beside(out))
     return manifest
 
 
@@ -177,6 +181,16 @@ def _check_out(dataset: FileDataset, out: Path) -> None:
         raise ConfigError(
             f"--copy {out}", "must lie outside the data set", dataset.root, "Name another folder."
         )
+
+
+def _discard(folder: Path) -> None:
+    """Take away what a call that failed has made: it may have filled the disk."""
+    for name in ("unfinished", "originals"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        for name in ("plan.jsonl", "manifest.jsonl"):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _link(source: Path, target: Path) -> None:
