@@ -61,11 +61,20 @@ def command(name: str, more: str = "") -> str:
 
 def say(words: str, *more: object) -> Answer:
     """Run a command in this process and hear what it says."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = _terminal("strict"), _terminal("backslashreplace")
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run_command_line([*words.split(), *map(str, more)])
-    assert "Traceback" not in err.getvalue()
-    return Answer(code, out.getvalue(), err.getvalue())
+    assert "Traceback" not in _heard(err)
+    return Answer(code, _heard(out), _heard(err))
+
+
+def _terminal(errors: str) -> io.TextIOWrapper:
+    """Return a stream as Python opens them: it has its way with what UTF-8 cannot express."""
+    return io.TextIOWrapper(io.BytesIO(), "utf-8", errors, write_through=True)
+
+
+def _heard(terminal: io.TextIOWrapper) -> str:
+    return terminal.buffer.getvalue().decode()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ Drawing = Callable[[Plane, Plane], list[tuple[Plane, tuple[int, int, int]]]]
 """From coordinates in [-1, 1] to layers, each a coverage in [0, 1] and its RGB colour."""
 
 _OVERSAMPLING = 8
+_MAX_SIDE = 2048
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def draw(name: str, size: int, *, option: str = "attack.trigger.name") -> Rgba:
     if name not in DRAWINGS:
         known = ", ".join(DRAWINGS)
         raise ConfigError(option, "must be a built-in sticker", name, f"Known: {known}.")
-    side = size * _OVERSAMPLING
+    # Large stickers have fine edges anyhow, and would take gigabytes to draw.
+    side = size * max(1, min(_OVERSAMPLING, _MAX_SIDE // size))
     axis = (np.arange(side) + 0.5) / side * 2 - 1
     x, y = np.meshgrid(axis, axis)
     colour = np.zeros((side, side, 3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
@@ -66,6 +67,9 @@ def run_command_line(words: Sequence[str]) -> int:
     Args:
         words: The command line without the program's name.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Names of files and classes may hold what a terminal or its encoding cannot express.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         make_app()(list(words), exit_on_error=False, print_error=False, result_action="return_none")
     except CycloptsError as problem:

@@ -19,6 +19,8 @@ from segdoor.tensors import Image, Label, Rgba
 MAX_PIXELS = 64_000_000
 """Larger pictures are refused before they are decoded: twice the area of an 8K frame."""
 
+# Others have no place in a data set, and reading some of them starts foreign programs.
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 _LABEL_MODES = {"L", "P", "1"}
 
 
@@ -90,7 +92,7 @@ def _opened(path: Path, *, decode: bool = True) -> Generator[ImageFile.ImageFile
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
-            with PillowImage.open(path) as picture:
+            with PillowImage.open(path, formats=_FORMATS) as picture:
                 _check_size(path, picture)
                 if decode:
                     picture.load()

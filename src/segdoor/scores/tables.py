@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -35,7 +36,7 @@ def confusion(truth: Label, predicted: Label, num_classes: int, ignore_index: in
 # What NumPy and the archive reader raise on damaged or foreign files.
 _DAMAGE = (
     OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, NotImplementedError,
-    struct.error, zipfile.BadZipFile, zlib.error,
+    SyntaxError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -68,7 +66,12 @@ def load_weights(network: nn.Module, path: Path) -> None:
                 tuple(tensor.shape),
                 "Use a network with the same classes and settings.",
             )
-    network.load_state_dict(tensors)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as why:
+        raise DataError(
+            path, "must hold dense numbers", str(why).splitlines()[0], "Save model.state_dict()."
+        ) from None
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -78,20 +81,13 @@ def _read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return _named(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-    ) as why:
+    except Exception as why:  # a damaged file makes readers raise anything
         raise DataError(
             path,
             "must be an intact file of tensors and nothing else",
             type(why).__name__,
             "It is damaged, or would run code when loaded, which is refused; save a state dict.",
-        ) from None
+        ) from why
     return _unwrapped(content, path)
 
 
@@ -99,7 +95,8 @@ def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
     """Find the state dict in what training scripts usually save."""
     while isinstance(content, dict):
         mapping = cast("dict[str, object]", content)
-        if mapping and all(isinstance(value, Tensor) for value in mapping.values()):
+        tensors_alone = all(isinstance(value, Tensor) for value in mapping.values())
+        if mapping and tensors_alone and all(isinstance(name, str) for name in mapping):
             tensors = cast("dict[str, Tensor]", mapping)
             return _named(tensors)
         content = next((mapping[key] for key in _WRAPPINGS if key in mapping), None)
