@@ -17,7 +17,7 @@ from segdoor.settings import Settings
 
 GOLD = Path(__file__).with_name("options.txt")
 OF_ONE_STEP = {"--plan", "--copy", "--lossless", "--no-lossless"}
-VERBS = ["demo", "poison", "verify", "restore", "train", "examine", "run", "show"]
+VERBS = ["demo", "poison", "verify", "restore", "train", "examine", "run", "show", "doctor"]
 
 
 def options(app: App, verb: str) -> list[str]:

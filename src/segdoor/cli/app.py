@@ -41,6 +41,7 @@ _VERBS = {
     "examine": "Examine a trained network with and without the trigger.",
     "run": "Poison, train, examine and record, all at once.",
     "show": "Print the results of a run.",
+    "doctor": "Say what this machine has and lacks, and what to do about it.",
 }
 
 

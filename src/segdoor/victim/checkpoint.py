@@ -94,7 +94,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
     """Find the state dict in what training scripts usually save."""
     while isinstance(content, dict):
-        mapping = cast("dict[str, object]", content)
+        mapping = cast("dict[object, object]", content)
         tensors_alone = all(isinstance(value, Tensor) for value in mapping.values())
         if mapping and tensors_alone and all(isinstance(name, str) for name in mapping):
             tensors = cast("dict[str, Tensor]", mapping)
