@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import yaml
 
 from segdoor.errors import DataError, StorageError
+
+_MOST_VALUES = 100_000
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -61,12 +64,38 @@ def read_yaml(path: Path, *, remedy: str) -> object:
         remedy: What to do if it cannot be read.
 
     Raises:
-        DataError: If it is missing, no text or no plain YAML.
+        DataError: If it is missing, no text, no plain YAML, or huge by what its aliases repeat.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _plain(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as why:
         raise DataError(path, "must be a readable YAML file", why, remedy) from None
     except (yaml.YAMLError, RecursionError, ValueError) as why:
         said = " ".join(str(why).split())
         raise DataError(path, "must be plain YAML", said, f"Correct the file. {remedy}") from None
+
+
+def _plain(text: str) -> object:
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > _MOST_VALUES:
+            raise ValueError(f"its aliases repeat more than {_MOST_VALUES} values")
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return how many values a node stands for, each alias written out; infinite if in itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        parts: list[yaml.Node] = []
+        if isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        elif isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]

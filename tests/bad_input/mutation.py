@@ -145,9 +145,13 @@ def _json_lines(content: bytes, rng: random.Random) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-_LAUGHS = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+LAUGHS = "a0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+"""YAML of a few lines whose value has 9 ** 11 elements."""
+
 _TRICKS = (
-    "a0: &a0 [x]\n" + _LAUGHS + "title: *a11\n",
+    LAUGHS + "title: *a11\n",
     "classes: &c [road, car, *c]\n",
     "title: !!python/object/apply:os.system ['false']\n",
     "? [1, 2]\n: 3\n",
