@@ -362,6 +362,18 @@ TRIGGERS = {
         Complaint("sticker.png", "must be an intact picture", "", "Replace the file."),
         STICKER,
     ),
+    "the trigger cannot be seen": Case(
+        lambda: PillowImage.new("RGBA", (9, 7), (1, 2, 3, 0)).save("sticker.png"),
+        (*ATTACK, "examine"),
+        Complaint("attack.trigger", "not wholly transparent", "opacity 1.0", "Raise attack"),
+        STICKER,
+    ),
+    "an opacity that rounds to nothing": Case(
+        nothing,
+        (*ATTACK, "examine"),
+        Complaint("attack.trigger", "not wholly transparent", "opacity 0.001", "Raise attack"),
+        "--attack.trigger.opacity 0.001",
+    ),
     "the trigger is a bomb": Case(
         lambda: bomb(Path("sticker.png")),
         (*ATTACK, "examine"),

@@ -55,12 +55,19 @@ def load_trigger(config: TriggerConfig) -> Trigger:
     """Draw the built-in sticker, or read the picture file, at its size and opacity.
 
     Raises:
-        ConfigError: If there is no built-in sticker of that name.
+        ConfigError: If there is no built-in sticker of that name, or nothing of it could be seen.
         DataError: If the file is not a readable picture.
     """
     rgba = draw(config.name, config.size) if config.file is None else _from_file(config)
     rgba = rgba.copy()
     rgba[..., 3] = np.rint(rgba[..., 3] * config.opacity).astype(np.uint8)
+    if not rgba[..., 3].any():
+        raise ConfigError(
+            "attack.trigger",
+            "must have a pixel that is not wholly transparent",
+            f"opacity {config.opacity}",
+            "Raise attack.trigger.opacity, or use another picture.",
+        )
     name = config.name if config.file is None else config.file.stem
     return Trigger(name, rgba)
 
