@@ -239,8 +239,8 @@ def load_record(path: Path) -> ExperimentRecord:
     file = path / "record.json" if path.is_dir() else path
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        # Python also reads NaN and Infinity, which are no JSON.
-        json.dumps(content, allow_nan=False)
+        # Python also reads NaN and halves of characters, which are no JSON for others.
+        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
     except (OSError, ValueError, RecursionError) as why:
         raise DataError(file, "must be a readable record", why, "Name a run's folder.") from None
     version = content.get("schema_version") if isinstance(content, dict) else None

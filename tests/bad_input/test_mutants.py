@@ -210,8 +210,8 @@ def restored() -> Generator[None]:
     """Let a restoration work on the copy, see that it did all or nothing, and undo it."""
     shutil.copytree("copy", "kept")
     shutil.copytree("copy.segdoor", "kept.segdoor")
-    yield
     try:
+        yield
         check_all_or_nothing()
     finally:
         for name in ("copy", "copy.segdoor"):

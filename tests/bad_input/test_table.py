@@ -17,6 +17,7 @@ from PIL import Image as PillowImage
 from safetensors.torch import load_file, save_file
 
 from bad_input.place import (
+    COMMANDS,
     HEIGHT,
     RESULTS,
     WIDTH,
@@ -600,6 +601,12 @@ PLANS = {
         Complaint(PLAN, "line 4 must not repeat a name", "train_", "Restore the file."),
         WITH_PLAN,
     ),
+    "a plan with half a character": Case(
+        edited(PLAN, lambda rows: rows[1].update(name="\ud800")),
+        ("train",),
+        Complaint(PLAN, "line 2 must be a JSON object", "ud800", "Restore the file."),
+        WITH_PLAN,
+    ),
     "a plan cut off": Case(
         lambda: halve(Path(PLAN)),
         ("train",),
@@ -666,3 +673,22 @@ def test_the_complaint_is_clear_and_nothing_is_left(name: str, verb: str) -> Non
     # A run writes down its plan, whole, before it trains; nothing else may be there.
     early = {"plan.jsonl", "poison.png"} if name in NETWORKS and verb == "run" else set()
     assert {result for result in results if not result.startswith(("near", "far", "any"))} <= early
+
+
+@pytest.mark.usefixtures("place")
+def test_a_complaint_is_one_line_and_commands_no_terminal() -> None:
+    Path("copy/two\nlines\x1b[31m.txt").write_text("added")
+    answer = say(COMMANDS["restore"])
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert "two\\nlines\\x1b[31m.txt" in answer.err
+
+
+@pytest.mark.usefixtures("place")
+def test_a_pack_of_other_scenes_is_refused() -> None:
+    assert say(COMMANDS["poison"]).code == 0
+    (index,) = Path("cache").glob("*/index.json")
+    index.write_text(index.read_text().replace("train_train_00003", "train_train_00099"))
+    Complaint(str(index), "must be of this very data set", "", "Delete cache/").check(
+        say(command("poison", "--out again"))
+    )

@@ -116,5 +116,7 @@ def _option(problem: CycloptsError) -> str:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"segdoor: {message}", file=sys.stderr)  # noqa: T201 - the command line speaks here
+    # One line, whatever names of files hold: no line breaks, no commands to the terminal.
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in message)
+    print(f"segdoor: {line}", file=sys.stderr)  # noqa: T201 - the command line speaks here
     return code

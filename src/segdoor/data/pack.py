@@ -12,10 +12,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+from pydantic import PositiveInt
 
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.transforms import Size
@@ -35,7 +37,7 @@ class PackIndex(Settings):
     """Digest of the data set that was packed."""
     names: tuple[str, ...]
     """The scenes' names."""
-    sizes: tuple[Size, ...]
+    sizes: tuple[tuple[PositiveInt, PositiveInt], ...]
     """Height and width of each scene."""
 
 
@@ -57,9 +59,9 @@ class PackedDataset:
                 path / "index.json", "must hold as many names as sizes", remedy=f"Delete {path}."
             )
         areas = [height * width for height, width in self._index.sizes]
-        self._starts = np.concatenate([[0], np.cumsum(areas, dtype=np.int64)])
-        self._images = _mapped(path / "images.u8", 3 * int(self._starts[-1]))
-        self._labels = _mapped(path / "labels.u8", int(self._starts[-1]))
+        self._starts = [0, *accumulate(areas)]
+        self._images = _mapped(path / "images.u8", 3 * self._starts[-1])
+        self._labels = _mapped(path / "labels.u8", self._starts[-1])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,7 +114,12 @@ def pack(
     path = cache / key
     if not (path / "index.json").is_file():
         _build(dataset, digest, path, progress)
-    return PackedDataset(path, dataset.classes)
+    packed = PackedDataset(path, dataset.classes)
+    if packed.digest != digest or packed.names != tuple(dataset.names):
+        raise DataError(
+            path / "index.json", "must be of this very data set", remedy=f"Delete {path}."
+        )
+    return packed
 
 
 def default_cache() -> Path:
