@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import strategies  # noqa: F401  (loads the Hypothesis profile)
-from segdoor.errors import MachineError, SegdoorError
+from segdoor.errors import SegdoorError, StorageError
 from segdoor.files import write_atomically
 
 
@@ -59,7 +59,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
     monkeypatch.setattr(os, call, full)
     if call == "replace":
         monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(MachineError, match="No space left"):
+    with pytest.raises(StorageError, match="No space left"):
         write_atomically(path, b"new")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
@@ -87,7 +87,7 @@ def test_places_that_cannot_be_written_are_refused_in_words(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     (tmp_path / "folder" / "inner").mkdir(parents=True)
     for path in (tmp_path / "file" / "below", tmp_path / "folder", tmp_path / ("x" * 300)):
-        with pytest.raises(MachineError, match=str(path)[:40]):
+        with pytest.raises(StorageError, match=str(path)[:40]):
             write_atomically(path, b"content")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "folder"]
 

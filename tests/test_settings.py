@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 
 from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.data.config import DataConfig
-from segdoor.errors import ConfigError, DataError, MachineError, SegdoorError
+from segdoor.errors import ConfigError, DataError, MachineError, SegdoorError, StorageError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.experiment.config import ControlsConfig, ExperimentConfig, config_from
 from segdoor.settings import Settings, validated
@@ -132,7 +132,7 @@ def test_a_misspelt_setting_deep_in_an_experiment_is_found_and_corrected() -> No
         config_from({"attack": {"trigger": {"sise": 4}}}, source="run.yaml")
 
 
-@pytest.mark.parametrize("kind", [ConfigError, DataError, MachineError])
+@pytest.mark.parametrize("kind", [ConfigError, DataError, StorageError, MachineError])
 def test_an_error_joins_culprit_rule_value_and_remedy(kind: type[SegdoorError]) -> None:
     error = kind("a.png", "must be a picture", 7, "Replace it.")
     assert str(error) == "a.png: must be a picture (found: 7). Replace it."
@@ -142,8 +142,10 @@ def test_an_error_joins_culprit_rule_value_and_remedy(kind: type[SegdoorError]) 
 
 
 def test_machine_errors_have_an_exit_code_of_their_own() -> None:
-    codes = [kind("a", "b").exit_code for kind in (ConfigError, DataError, MachineError)]
-    assert codes == [2, 2, 3]
+    codes = [
+        kind("a", "b").exit_code for kind in (ConfigError, DataError, StorageError, MachineError)
+    ]
+    assert codes == [2, 2, 2, 3]
 
 
 def test_a_value_of_zero_is_shown() -> None:

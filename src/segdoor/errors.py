@@ -34,7 +34,11 @@ class DataError(SegdoorError):
     """A file or data set on disk cannot be used as it is."""
 
 
+class StorageError(SegdoorError):
+    """A place on disk does not take or give what it should: it is closed, full or broken."""
+
+
 class MachineError(SegdoorError):
-    """The machine lacks something: a package, memory, disk, a device."""
+    """The machine lacks something: a package, memory, a device."""
 
     exit_code = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Generator
@@ -11,7 +12,9 @@ from typing import Any
 
 import yaml
 
-from segdoor.errors import ConfigError, DataError, MachineError
+from segdoor.errors import ConfigError, DataError, StorageError
+
+_MOST_VALUES = 100_000
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -20,7 +23,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Folders on the way are created.
 
     Raises:
-        MachineError: If the folder cannot be written or the disk is full.
+        StorageError: If the folder cannot be written or the disk is full.
         DataError: If the content is text that UTF-8 cannot express.
     """
     data = _encoded(path, content) if isinstance(content, str) else content
@@ -38,11 +41,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as why:
-        raise MachineError(
-            path,
-            "must be writable",
-            why.strerror,
-            "Choose another folder or free some disk.",
+        raise StorageError(
+            path, "must be writable", why.strerror, "Choose another folder or free some disk."
         ) from None
 
 
@@ -59,7 +59,7 @@ def sole_writer(folder: Path, *, culprit: str) -> Generator[None]:
 
     Raises:
         ConfigError: If another process is writing there.
-        MachineError: If the folder cannot be written.
+        StorageError: If the folder cannot be written.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - readers need no lock
 
@@ -76,7 +76,7 @@ def sole_writer(folder: Path, *, culprit: str) -> Generator[None]:
             "Wait for it, or name another folder.",
         ) from None
     except OSError as why:
-        raise MachineError(
+        raise StorageError(
             culprit, "must be a writable folder", why.strerror, "Name another folder."
         ) from None
     try:
@@ -112,11 +112,10 @@ def read_yaml(path: Path, *, remedy: str) -> object:
         remedy: What to do if it cannot be read.
 
     Raises:
-        DataError: If it is missing, no text or no plain YAML.
+        DataError: If it is missing, no text, no plain YAML, or huge by what its aliases repeat.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        return yaml.load(text, Loader=_PlainValues)  # noqa: S506 - a SafeLoader
+        return _plain(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as why:
         raise DataError(path, "must be a readable YAML file", why, remedy) from None
     except (yaml.YAMLError, RecursionError, ValueError) as why:
@@ -137,3 +136,29 @@ class _PlainValues(yaml.SafeLoader):
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _plain(text: str) -> object:
+    loader = _PlainValues(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > _MOST_VALUES:
+            raise ValueError(f"its aliases repeat more than {_MOST_VALUES} values")
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return how many values a node stands for, each alias written out; infinite if in itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        parts: list[yaml.Node] = []
+        if isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        elif isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
@@ -235,6 +235,15 @@ class ExperimentRecord(Settings):
     files: dict[str, str]
     """Files beside the record, by what they hold."""
 
+    @model_validator(mode="after")
+    def _one_iou_a_class(self) -> ExperimentRecord:
+        victims = (self.scores.benign, self.controls.clean_victim)
+        if any(len(v.class_iou) != len(self.data.classes) for v in victims if v is not None):
+            raise ValueError(
+                f"class_iou must have one entry for each of {len(self.data.classes)} classes"
+            )
+        return self
+
 
 def save_record(record: ExperimentRecord, path: Path) -> None:
     """Write a record as indented JSON, atomically."""
@@ -252,11 +261,15 @@ def load_record(path: Path) -> ExperimentRecord:
     file = path / "record.json" if path.is_dir() else path
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as why:
+        # Python also reads NaN and halves of characters, which are no JSON for others.
+        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
+    except (OSError, ValueError, RecursionError) as why:
         raise DataError(file, "must be a readable record", why, "Name a run's folder.") from None
     version = content.get("schema_version") if isinstance(content, dict) else None
     if not isinstance(version, int):
-        raise DataError(file, "must be a record of segdoor", type(content).__name__)
+        raise DataError(
+            file, "must be a record of segdoor", type(content).__name__, "Name a run's folder."
+        )
     if version > SCHEMA_VERSION:
         raise DataError(
             file, f"must have schema version {SCHEMA_VERSION} or older", version, "Update segdoor."

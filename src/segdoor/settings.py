@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -63,8 +64,17 @@ def explained(
         advice = _suggestion(model, keys) if model else ""
         return ConfigError(culprit, "is not a known setting", keys[-1], advice)
     rule = detail["msg"].removeprefix("Value error, ")
-    value = "" if detail["type"] == "missing" else repr(detail["input"])
+    value = "" if detail["type"] == "missing" else brief(detail["input"])
     return ConfigError(culprit, rule[0].lower() + rule[1:], value, _correction(detail))
+
+
+def brief(value: object) -> str:
+    """Return a value as text of bounded length: a small YAML file can describe a huge value."""
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
 
 def _correction(detail: ErrorDetails) -> str:

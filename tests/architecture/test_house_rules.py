@@ -11,6 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "segdoor"
 MODULES = sorted(SOURCE.rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "misc", "common"}
+ERRORS = {"ConfigError", "DataError", "StorageError", "MachineError"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -57,6 +58,14 @@ class TestModule:
         names = [n.func.id for n in calls if isinstance(n.func, ast.Name)]
         assert "print" not in names
 
+    def test_every_error_says_what_to_do(self, module: Path) -> None:
+        calls = [n for n in ast.walk(tree(module)) if isinstance(n, ast.Call)]
+        errors = [n for n in calls if isinstance(n.func, ast.Name) and n.func.id in ERRORS]
+        named = ["remedy" in {keyword.arg for keyword in call.keywords} for call in errors]
+        told = [len(call.args) >= 4 for call in errors]
+        lines = [call.lineno for call in errors]
+        assert [n for n, *said in zip(lines, named, told, strict=True) if not any(said)] == []
+
     def test_is_not_called_a_drawer_for_everything(self, module: Path) -> None:
         assert module.stem not in FORBIDDEN_NAMES
         assert module.parent.name not in FORBIDDEN_NAMES
@@ -79,6 +88,7 @@ PLANTED = {
     "test_prints_only_in_the_shell": "print('x')\n",
     "test_has_at_most_300_lines": "x = 1\n" * 301,
     "test_has_functions_of_at_most_40_lines": "def f():\n" + "    x = 1\n" * 41,
+    "test_every_error_says_what_to_do": "raise DataError('x', 'must be y', 'z')\n",
     "test_says_what_it_is_in_its_first_line": "x = 1\n",
 }
 

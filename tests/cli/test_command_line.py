@@ -25,6 +25,7 @@ VERBS = {
     "examine": "Examine a trained network",
     "run": "Poison, train, examine and record",
     "show": "Print the results of a run",
+    "doctor": "Say what this machine has and lacks",
 }
 
 
@@ -326,7 +327,6 @@ MISTAKES = {
         "must be a writable folder",
         "File exists",
         "Name another folder.",
-        code=3,
         file="seed: 0",
     ),
 }
@@ -415,13 +415,13 @@ class TestMistakes:
         assert answer.code == 2
         assert "index.json" in answer.complaint
 
-    def test_a_cache_that_cannot_be_written_is_exit_code_3(
+    def test_a_cache_that_cannot_be_written_is_exit_code_2(
         self, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "occupied").write_text("", encoding="utf-8")
         monkeypatch.setenv("SEGDOOR_CACHE", str(tmp_path / "occupied"))
         answer = shell("poison", *SMALL.split())
-        assert answer.code == 3
+        assert answer.code == 2
         assert "SEGDOOR_CACHE" in answer.complaint
 
 

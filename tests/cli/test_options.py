@@ -27,7 +27,7 @@ OF_ONE_STEP = {
     "--lossless",
     "--no-lossless",
 }
-VERBS = ["demo", "data", "poison", "verify", "restore", "train", "examine", "run", "show"]
+VERBS = ["demo", "data", "poison", "verify", "restore", "train", "examine", "run", "show", "doctor"]
 
 
 def options(app: App, verb: str) -> list[str]:

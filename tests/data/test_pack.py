@@ -19,7 +19,7 @@ from segdoor.data.folder import folder
 from segdoor.data.pack import PackedDataset, default_cache, pack
 from segdoor.data.scene import Scene, SceneDataset
 from segdoor.data.subset import Subset
-from segdoor.errors import MachineError, SegdoorError
+from segdoor.errors import SegdoorError, StorageError
 from strategies import CAR, IGNORED, MemoryDataset, blocky_label, dataset_of, label_maps
 
 
@@ -277,7 +277,7 @@ def test_an_index_with_fewer_names_than_scenes_is_refused(tmp_path: Path) -> Non
 def test_a_cache_that_cannot_be_written_is_an_error_in_words(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
-    with pytest.raises(MachineError, match="SEGDOOR_CACHE"):
+    with pytest.raises(StorageError, match="SEGDOOR_CACHE"):
         pack(mixed_sizes(), blocked / "cache")
 
 

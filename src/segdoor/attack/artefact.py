@@ -93,10 +93,14 @@ def _objects(path: Path) -> list[dict[str, object]]:
     for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
         try:
             content = json.loads(line)
+            # Python also reads NaN and halves of characters, which are no JSON for others.
+            json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
-            raise DataError(path, f"line {number} must be a JSON object", line[:60])
+            raise DataError(
+                path, f"line {number} must be a JSON object", line[:60], "Restore the file."
+            )
         objects.append(content)
     return objects
 
@@ -105,5 +109,7 @@ def _refuse_repetition(path: Path, names: Sequence[object]) -> None:
     seen: set[object] = set()
     for number, name in enumerate(names, start=2):
         if name in seen:
-            raise DataError(path, f"line {number} must not repeat a scene", name)
+            raise DataError(
+                path, f"line {number} must not repeat a name", name, "Restore the file."
+            )
         seen.add(name)

@@ -18,7 +18,7 @@ class TriggerConfig(Settings):
     """A built-in sticker: windmill, bullseye, checkerboard, blossom or smiley."""
     file: Path | None = None
     """A picture to stamp instead (RGBA; its alpha is used); the name is then ignored."""
-    size: int = Field(default=14, ge=1, le=8192)
+    size: int = Field(default=14, ge=1, le=2048)
     """Longer side of the trigger in pixels; in a run it follows from the scenes' size."""
     opacity: float = Field(default=1.0, gt=0, le=1)
     """1 covers the scene, less lets it shine through (alpha blending)."""

@@ -29,7 +29,7 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import Poisoner
 from segdoor.attack.reencode import image_like, label_like
 from segdoor.data.pairs import FileDataset, Pair
-from segdoor.errors import ConfigError, DataError, MachineError
+from segdoor.errors import ConfigError, DataError, StorageError
 from segdoor.files import sole_writer, write_atomically
 from segdoor.progress import Observer
 
@@ -72,7 +72,7 @@ def write_copy(
         ConfigError: If the output exists, lies in the source, is being written by another process,
             or the scenes were resized.
         DataError: If a copy that is to be replaced was edited.
-        MachineError: If the disk does not take it.
+        StorageError: If the disk does not take it.
     """
     _check_size(dataset)
     _check_place(dataset, order.out)
@@ -86,9 +86,12 @@ def write_copy(
             write_json_lines(folder / "manifest.jsonl", manifest.header, manifest.rows)
             (folder / _UNFINISHED).rename(order.out)
         except OSError as why:
-            raise MachineError(
+            raise StorageError(
                 f"--copy {order.out}", "must be writable", why.strerror, "Free some disk."
             ) from None
+        finally:
+            if not order.out.exists():
+                _discard(folder)
     return manifest
 
 
@@ -232,8 +235,15 @@ def _make_room(order: CopyOrder) -> None:
             )
         _refuse_edited(order.out, restored=set())
         order.out.rename(folder / _DISCARDED)
+    _discard(folder)
+
+
+def _discard(folder: Path) -> None:
+    """Take away unfinished work: what a call made before it failed may have filled the disk."""
     for name in (_UNFINISHED, _ORIGINALS, _DISCARDED):
         shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("plan.jsonl", "manifest.jsonl"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _link(source: Path, target: Path) -> None:

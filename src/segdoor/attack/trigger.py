@@ -20,6 +20,7 @@ Drawing = Callable[[Plane, Plane], list[tuple[Plane, tuple[int, int, int]]]]
 """From coordinates in [-1, 1] to layers, each a coverage in [0, 1] and its RGB colour."""
 
 _OVERSAMPLING = 8
+_MAX_SIDE = 2048
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,19 @@ def load_trigger(config: TriggerConfig) -> Trigger:
     """Draw the built-in sticker, or read the picture file, at its size and opacity.
 
     Raises:
-        ConfigError: If there is no built-in sticker of that name.
+        ConfigError: If there is no built-in sticker of that name, or nothing of it could be seen.
         DataError: If the file is not a readable picture.
     """
     rgba = draw(config.name, config.size) if config.file is None else _from_file(config)
     rgba = rgba.copy()
     rgba[..., 3] = np.rint(rgba[..., 3] * config.opacity).astype(np.uint8)
+    if not rgba[..., 3].any():
+        raise ConfigError(
+            "attack.trigger",
+            "must have a pixel that is not wholly transparent",
+            f"opacity {config.opacity}",
+            "Raise attack.trigger.opacity, or use another picture.",
+        )
     name = config.name if config.file is None else config.file.stem
     return Trigger(name, rgba)
 
@@ -78,7 +86,8 @@ def draw(name: str, size: int, *, option: str = "attack.trigger.name") -> Rgba:
     if name not in DRAWINGS:
         known = ", ".join(DRAWINGS)
         raise ConfigError(option, "must be a built-in sticker", name, f"Known: {known}.")
-    side = size * _OVERSAMPLING
+    # Large stickers have fine edges anyhow, and would take gigabytes to draw.
+    side = size * max(1, min(_OVERSAMPLING, _MAX_SIDE // size))
     axis = (np.arange(side) + 0.5) / side * 2 - 1
     x, y = np.meshgrid(axis, axis)
     colour = np.zeros((side, side, 3))
@@ -104,6 +113,7 @@ def stamp(image: Image, trigger: Trigger, *, top: int, left: int) -> Image:
             "trigger",
             f"must lie inside the {image.shape[0]}x{image.shape[1]} image",
             f"rows {top} to {bottom}, columns {left} to {right}",
+            "Plan again for these scenes.",
         )
     stamped = image.copy()
     below = stamped[top:bottom, left:right].astype(np.int32)

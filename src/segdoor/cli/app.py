@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
-from segdoor.errors import SegdoorError
+from segdoor.errors import MachineError, SegdoorError, StorageError
 from segdoor.settings import explained
 
 _HELP = """Measure and reproduce Influencer Backdoor Attacks on segmentation.
@@ -28,7 +29,8 @@ and go on with your own scenes and network, all at once or step by step:
 
 Every verb takes a YAML file and options of the same names; the options win.
 `--attack.rate 0.1` is `attack: {rate: 0.1}` in the file.
-Exit codes: 0 done, 2 usage or data, 3 environment, 130 interrupted.
+Exit codes: 0 done; 2 usage, data or disk; 3 a package, device or memory is missing;
+130 interrupted.
 """
 
 _VERBS = {
@@ -41,6 +43,7 @@ _VERBS = {
     "examine": "Examine a trained network with and without the trigger.",
     "run": "Poison, train, examine and record, all at once.",
     "show": "Print the results of a run.",
+    "doctor": "Say what this machine has and lacks, and what to do about it.",
 }
 
 
@@ -67,10 +70,11 @@ def run_command_line(words: Sequence[str]) -> int:
     Args:
         words: The command line without the program's name.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Names of files and classes may hold what a terminal or its encoding cannot express.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         make_app()(list(words), exit_on_error=False, print_error=False, result_action="return_none")
-    except SegdoorError as problem:
-        return _complain(str(problem), problem.exit_code)
     except CycloptsError as problem:
         return _complain(_usage(problem), 2)
     except KeyboardInterrupt:
@@ -78,9 +82,25 @@ def run_command_line(words: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except (OSError, MemoryError) as problem:
-        return _complain(f"the machine refused: {type(problem).__name__} {problem}", 3)
+    except (SegdoorError, OSError, MemoryError) as problem:
+        told = _told(problem)
+        return _complain(str(told), told.exit_code)
     return 0
+
+
+def _told(problem: SegdoorError | OSError | MemoryError) -> SegdoorError:
+    """Put what the machine says into the four parts of our own errors."""
+    if isinstance(problem, SegdoorError):
+        return problem
+    if isinstance(problem, MemoryError):
+        advice = "Use fewer or smaller scenes, or a smaller batch."
+        return MachineError("memory", "must suffice", problem, advice)
+    return StorageError(
+        problem.filename or "disk",
+        "must be readable and writable where it is needed",
+        problem.strerror or problem,
+        "Check the path, its permissions and the free space.",
+    )
 
 
 def _usage(problem: CycloptsError) -> str:
@@ -98,5 +118,7 @@ def _option(problem: CycloptsError) -> str:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"segdoor: {message}", file=sys.stderr)  # noqa: T201 - the command line speaks here
+    # One line, whatever names of files hold: no line breaks, no commands to the terminal.
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in message)
+    print(f"segdoor: {line}", file=sys.stderr)  # noqa: T201 - the command line speaks here
     return code

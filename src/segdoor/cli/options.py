@@ -24,7 +24,7 @@ from segdoor.experiment.config import (
     config_from,
 )
 from segdoor.experiment.fidelity import Tree, merged
-from segdoor.settings import Settings
+from segdoor.settings import Settings, brief
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 
 
@@ -111,11 +111,10 @@ def read_yaml(path: Path) -> Mapping[str, object]:
     content = files.read_yaml(path, remedy="Check the path.")
     if content is None:
         return {}
-    if not isinstance(content, dict):
+    named = isinstance(content, dict) and all(isinstance(key, str) for key in content)
+    if not named:
+        found = ", ".join(map(str, content)) if isinstance(content, dict) else type(content)
         raise DataError(
-            path,
-            "must hold settings by name",
-            type(content).__name__,
-            "Write 'seed: 0', for example.",
+            path, "must hold settings by name", brief(found), "Write 'seed: 0', for example."
         )
     return cast("Mapping[str, object]", content)

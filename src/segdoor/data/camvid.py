@@ -50,7 +50,7 @@ def camvid(
 
 def _pair(root: Path, split: str, stem: str) -> Pair:
     if stem in {"", "..", "."}:
-        raise DataError(root / f"{split}.txt", "must list file stems", stem)
+        raise DataError(root / f"{split}.txt", "must list file stems", stem, "Correct the line.")
     candidates = [root / split / f"{stem}{ending}" for ending in (".jpg", ".png")]
     image = next((path for path in candidates if path.is_file()), candidates[0])
     return Pair(stem, image, root / f"{split}annot" / f"{stem}.png")

@@ -31,9 +31,9 @@ class DataConfig(Settings):
     """Folder of the data set; street needs none."""
     size: tuple[Pixels, Pixels] | None = None
     """Height and width to resize scenes to; their own size if left out."""
-    num_train: int | None = Field(default=None, ge=1)
+    num_train: int | None = Field(default=None, ge=1, le=1_000_000)
     """Number of training scenes: all of them if left out (street: 400)."""
-    num_test: int | None = Field(default=None, ge=1)
+    num_test: int | None = Field(default=None, ge=1, le=1_000_000)
     """Number of test scenes: all of them if left out (street: 100)."""
     train_split: str = Field(default_factory=_usual_split(0))
     """The split that the victim trains on: train if left out (voc: trainaug)."""

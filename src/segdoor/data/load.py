@@ -104,7 +104,10 @@ def _on_disk(open_split: Callable[..., SceneDataset]) -> _Opener:
     def load(config: DataConfig, split: str, complain: Complain) -> SceneDataset:
         dataset = open_split(_root(config), split, size=config.size, complain=complain)
         wanted = num_scenes(config, split)
-        return dataset if wanted is None else Subset(dataset, spread(len(dataset), wanted))
+        if wanted is None:
+            return dataset
+        option = "data.num_test" if split == config.test_split else "data.num_train"
+        return Subset(dataset, spread(len(dataset), wanted, option=option))
 
     return load
 
@@ -122,14 +125,21 @@ def _root(config: DataConfig) -> Path:
         raise ConfigError("data.root", "must name a folder", why, "Write it in full.") from None
 
 
-def spread(available: int, wanted: int) -> Sequence[int]:
+def spread(available: int, wanted: int, *, option: str = "number of scenes") -> Sequence[int]:
     """Choose evenly spaced indices: neighbouring video frames look alike.
+
+    Args:
+        available: How many scenes there are.
+        wanted: How many to choose.
+        option: Which setting to blame if there are too few.
 
     Raises:
         ConfigError: If more are wanted than there are.
     """
     if wanted > available:
-        raise ConfigError("number of scenes", f"must be at most {available}", wanted)
+        raise ConfigError(
+            option, f"must be at most {available}", wanted, "Lower it, or leave it out for all."
+        )
     return [index * available // wanted for index in range(wanted)]
 
 

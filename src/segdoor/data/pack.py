@@ -12,14 +12,16 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+from pydantic import PositiveInt
 
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.transforms import Size
-from segdoor.errors import DataError, MachineError
+from segdoor.errors import DataError, MachineError, StorageError
 from segdoor.settings import Settings, validated
 from segdoor.tensors import Label
 
@@ -35,7 +37,7 @@ class PackIndex(Settings):
     """Digest of the data set that was packed."""
     names: tuple[str, ...]
     """The scenes' names."""
-    sizes: tuple[Size, ...]
+    sizes: tuple[tuple[PositiveInt, PositiveInt], ...]
     """Height and width of each scene."""
 
 
@@ -57,9 +59,9 @@ class PackedDataset:
                 path / "index.json", "must hold as many names as sizes", remedy=f"Delete {path}."
             )
         areas = [height * width for height, width in self._index.sizes]
-        self._starts = np.concatenate([[0], np.cumsum(areas, dtype=np.int64)])
-        self._images = _mapped(path / "images.u8", 3 * int(self._starts[-1]))
-        self._labels = _mapped(path / "labels.u8", int(self._starts[-1]))
+        self._starts = [0, *accumulate(areas)]
+        self._images = _mapped(path / "images.u8", 3 * self._starts[-1])
+        self._labels = _mapped(path / "labels.u8", self._starts[-1])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,14 +107,19 @@ def pack(
         progress: Called after each scene that was packed.
 
     Raises:
-        MachineError: If the cache cannot be written.
+        StorageError: If the cache cannot be written.
     """
     digest = dataset.digest
     key = hashlib.sha256(repr((_VERSION, digest)).encode()).hexdigest()[:32]
     path = cache / key
     if not (path / "index.json").is_file():
         _build(dataset, digest, path, progress)
-    return PackedDataset(path, dataset.classes)
+    packed = PackedDataset(path, dataset.classes)
+    if packed.digest != digest or packed.names != tuple(dataset.names):
+        raise DataError(
+            path / "index.json", "must be of this very data set", remedy=f"Delete {path}."
+        )
+    return packed
 
 
 def default_cache() -> Path:
@@ -141,7 +148,7 @@ def _build(dataset: SceneDataset, digest: str, path: Path, progress: Callable[[]
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as why:
-        raise MachineError(
+        raise StorageError(
             path.parent,
             "the cache must be writable",
             why.strerror,

@@ -19,6 +19,8 @@ from segdoor.tensors import Image, Label, Rgba
 MAX_PIXELS = 64_000_000
 """Larger pictures are refused before they are decoded: twice the area of an 8K frame."""
 
+# Others have no place in a data set, and reading some of them starts foreign programs.
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 _LABEL_MODES = {"L", "P", "1"}
 
 
@@ -90,7 +92,7 @@ def _opened(path: Path, *, decode: bool = True) -> Generator[ImageFile.ImageFile
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
-            with PillowImage.open(path) as picture:
+            with PillowImage.open(path, formats=_FORMATS) as picture:
                 _check_size(path, picture)
                 if decode:
                     picture.load()
@@ -99,16 +101,10 @@ def _opened(path: Path, *, decode: bool = True) -> Generator[ImageFile.ImageFile
         raise DataError(path, "the picture does not exist", remedy="Check the path.") from None
     except DataError:
         raise
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        PillowImage.DecompressionBombError,
-    ) as why:
+    except (OSError, SyntaxError, ValueError, EOFError) as why:
         raise DataError(path, "must be an intact picture", why, "Replace the file.") from None
-    except PillowImage.DecompressionBombWarning as why:
-        raise DataError(path, "must be a picture of ordinary size", why) from None
+    except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as why:
+        raise _too_large(path, str(why)) from None
 
 
 def _is_stretched(picture: ImageFile.ImageFile) -> bool:
@@ -118,9 +114,9 @@ def _is_stretched(picture: ImageFile.ImageFile) -> bool:
 
 def _check_size(path: Path, picture: PillowImage.Image) -> None:
     if picture.width * picture.height > MAX_PIXELS:
-        raise DataError(
-            path,
-            f"a picture may have at most {MAX_PIXELS} pixels",
-            f"{picture.width}x{picture.height}",
-            "Cut or shrink it.",
-        )
+        raise _too_large(path, f"{picture.width}x{picture.height}")
+
+
+def _too_large(path: Path, found: str) -> DataError:
+    rule = f"a picture may have at most {MAX_PIXELS} pixels"
+    return DataError(path, rule, found, "Cut or shrink it.")

@@ -44,16 +44,26 @@ class ClassSet:
     def __post_init__(self) -> None:
         """Refuse class sets that label maps could not express."""
         if not 0 < len(self.names) <= 255:
-            raise ConfigError("classes", "must number between 1 and 255", len(self.names))
+            raise ConfigError(
+                "classes",
+                "must number between 1 and 255",
+                len(self.names),
+                "Leave out or join some.",
+            )
         if len(set(self.names)) != len(self.names):
-            raise ConfigError("classes", "must have distinct names", ", ".join(self.names))
+            raise ConfigError(
+                "classes", "must have distinct names", ", ".join(self.names), "Rename one."
+            )
         if len(self.colours) != len(self.names):
-            raise ConfigError("classes", "need one colour each", len(self.colours))
+            raise ConfigError(
+                "classes", "need one colour each", len(self.colours), "Give every class a colour."
+            )
         if not len(self.names) <= self.ignore_index <= 255:
             raise ConfigError(
                 "ignore index",
                 f"must lie between the number of classes ({len(self.names)}) and 255",
                 self.ignore_index,
+                "Set ignore_index to a value that is no class id.",
             )
 
     def __len__(self) -> int:

@@ -20,7 +20,12 @@ class Subset:
             ConfigError: If a scene is chosen twice.
         """
         if len(set(indices)) != len(indices):
-            raise ConfigError("subset", "must choose every scene at most once", tuple(indices))
+            raise ConfigError(
+                "subset",
+                "must choose every scene at most once",
+                tuple(indices),
+                "Leave out the repetition.",
+            )
         self.dataset = dataset
         self.indices = tuple(indices)
         self.names = tuple(dataset.names[index] for index in self.indices)

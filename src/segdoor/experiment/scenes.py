@@ -39,7 +39,7 @@ def results_folder(out: Path, *finished: str) -> Generator[None]:
 
     Raises:
         ConfigError: If one of them is there, or another process is writing to the folder.
-        MachineError: If the folder cannot be written.
+        StorageError: If the folder cannot be written.
     """
     for name in finished:
         if (out / name).exists():

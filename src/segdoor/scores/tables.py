@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -35,7 +36,7 @@ def confusion(truth: Label, predicted: Label, num_classes: int, ignore_index: in
 # What NumPy and the archive reader raise on damaged or foreign files.
 _DAMAGE = (
     OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, NotImplementedError,
-    struct.error, zipfile.BadZipFile, zlib.error,
+    SyntaxError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
@@ -67,7 +68,9 @@ class TableSet:
         """Return both sets' tables; their scenes must differ."""
         both = set(self.names) & set(other.names)
         if both:
-            raise DataError("tables", "must speak of different scenes", min(both))
+            raise DataError(
+                "tables", "must speak of different scenes", min(both), "Add each table once."
+            )
         counts = np.concatenate([self.counts, other.counts])
         return TableSet(self.names + other.names, counts)
 

@@ -31,7 +31,7 @@ def save_weights(network: nn.Module, path: Path, *, about: str = "") -> None:
         about: A remark kept in the file's header.
 
     Raises:
-        MachineError: If the file cannot be written.
+        StorageError: If the file cannot be written.
     """
     # Cloned, because tied weights share memory, which the format refuses.
     tensors = {
@@ -81,7 +81,12 @@ def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
             "Set the same network settings as when it was trained.",
         )
     check_shapes(path, tensors, expected, "Use a network with the same classes and settings.")
-    network.load_state_dict(tensors)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as why:
+        raise DataError(
+            path, "must hold dense numbers", str(why).splitlines()[0], "Save model.state_dict()."
+        ) from None
     return LoadedWeights(
         part="network",
         file=path.name,

@@ -53,9 +53,11 @@ class DilatedNetwork(nn.Module):
         """
         super().__init__()
         if num_classes < 2:
-            raise ConfigError("number of classes", "must be at least 2", num_classes)
+            raise ConfigError(
+                "number of classes", "must be at least 2", num_classes, "Name a second class."
+            )
         if not 0 <= dropout < 1:
-            raise ConfigError("dropout", "must lie in [0, 1)", dropout)
+            raise ConfigError("dropout", "must lie in [0, 1)", dropout, "Correct the value.")
         self.backbone = backbone
         self.context = context
         self.fusion = fusion

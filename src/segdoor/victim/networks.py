@@ -166,6 +166,7 @@ def _of_yours(name: str, num_classes: int) -> nn.Module:
             f"network.name {name}",
             "its factory must return a torch.nn.Module",
             type(network).__name__,
+            "Return the network itself, not its weights or a tuple.",
         )
     return network
 
@@ -186,5 +187,10 @@ def _imported(name: str) -> Callable[..., object]:
             f"{type(why).__name__}: {why}.",
         ) from why
     if not callable(factory):
-        raise ConfigError("network.name", "must name something callable", name)
+        raise ConfigError(
+            "network.name",
+            "must name something callable",
+            name,
+            "Name a function or class that returns the network.",
+        )
     return factory

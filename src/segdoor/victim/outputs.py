@@ -84,7 +84,12 @@ def auxiliary_of(output: object) -> Logits | None:
     if found is None:
         return None
     if not isinstance(found, Tensor):
-        raise ConfigError("auxiliary output", "must be a tensor of logits", _described(found))
+        raise ConfigError(
+            "auxiliary output",
+            "must be a tensor of logits",
+            _described(found),
+            "Return a tensor or None under 'aux'.",
+        )
     return _four_axes(found, "auxiliary output")
 
 

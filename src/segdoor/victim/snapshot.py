@@ -90,7 +90,7 @@ class SnapshotFile:
         """Write a snapshot in place of the last one.
 
         Raises:
-            MachineError: If the file cannot be written.
+            StorageError: If the file cannot be written.
         """
         start = time.monotonic()
         buffer = io.BytesIO()

@@ -61,7 +61,7 @@ def train_victim(
         ConfigError: If the network does not fit the classes, its loss is not finite, or the
             snapshot is of another training.
         DataError: If the snapshot is damaged.
-        MachineError: If the snapshot cannot be written.
+        StorageError: If the snapshot cannot be written.
     """
     config, network = config or TrainingConfig(), network or NetworkConfig()
     if config.threads is not None:

@@ -1,0 +1,33 @@
+"""``segdoor doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segdoor.cli.screen import tell, tell_json
+from segdoor.errors import MachineError
+
+
+def doctor(*folders: Path, json: bool = False) -> None:
+    """Say what this machine has and lacks, and what to do about it.
+
+    Looks at versions, device, threads, disk and memory, and for data sets and weights. Nothing is
+    written. Exit code 3 if something without which nothing works is broken.
+
+    Args:
+        folders: Where to look for data sets and weights; the current folder if left out.
+        json: Print the findings as JSON instead of text.
+    """
+    from segdoor.experiment.diagnosis import diagnose
+
+    diagnosis = diagnose(folders or (Path(),))
+    if json:
+        tell_json(diagnosis)
+    else:
+        width = max(len(finding.subject) for finding in diagnosis.findings)
+        for finding in diagnosis.findings:
+            line = f"{finding.state:8} {finding.subject:{width}}  {finding.found}"
+            tell(f"{line}. {finding.remedy}" if finding.remedy else line)
+    if diagnosis.broken:
+        first = diagnosis.broken[0]
+        raise MachineError(first.subject, "must work", first.found, first.remedy)
