@@ -168,7 +168,12 @@ def _row_pair(root: Path, file: Path, row: dict[str, object]) -> Pair:
     name = row.get("file_name")
     if mask is None or not isinstance(name, str):
         columns = " or ".join(_MASK_COLUMNS)
-        raise DataError(file, f"every row must have file_name and {columns}", ", ".join(row))
+        raise DataError(
+            file,
+            f"every row must have file_name and {columns}",
+            ", ".join(row),
+            "Add what is missing.",
+        )
     below = file.parent.relative_to(root)
     image, label = (inside(root, file, str(below / str(path))) for path in (name, row[mask]))
     return Pair(str(Path(name).with_suffix("")), image, label)

@@ -100,7 +100,12 @@ def inside(root: Path, listing: Path, relative: str) -> Path:
     except (OSError, ValueError) as why:
         raise DataError(listing, "must list paths of files", why, "Correct the line.") from None
     if not files and paths[0] not in within:
-        raise DataError(listing, "paths must stay inside the data set's folder", relative)
+        raise DataError(
+            listing,
+            "paths must stay inside the data set's folder",
+            relative,
+            "Move the file into the folder.",
+        )
     if not files:
         raise DataError(paths[0], "the file does not exist", remedy=f"Correct {listing}.")
     return files[0]
@@ -115,7 +120,8 @@ def _by_stem(folder: Path, complain: Complain) -> dict[str, Path]:
     for path in pictures_in(folder):
         if path.stem in stems:
             other = stems[path.stem].name
-            complain(DataError(path, "must be the only picture of its name", other))
+            remedy = "Remove or rename one of them."
+            complain(DataError(path, "must be the only picture of its name", other, remedy))
         else:
             stems[path.stem] = path
     return stems

@@ -31,7 +31,9 @@ def read_matlab_label(path: Path) -> Label:
             remedy="Install it: pip install scipy. A folder SegmentationClassAug needs none.",
         ) from None
     if path.is_file() and path.stat().st_size > MAX_BYTES:
-        raise DataError(path, f"may have at most {MAX_BYTES} bytes", path.stat().st_size)
+        raise DataError(
+            path, f"may have at most {MAX_BYTES} bytes", path.stat().st_size, "Replace the file."
+        )
     try:
         content = loadmat(path, variable_names=["GTcls"])
         stored = np.asarray(content["GTcls"]["Segmentation"][0, 0])
@@ -44,5 +46,7 @@ def read_matlab_label(path: Path) -> Label:
         ) from None
     if stored.dtype != np.uint8 or stored.ndim != 2 or not 0 < stored.size <= MAX_PIXELS:
         found = f"{stored.dtype} {stored.shape}"
-        raise DataError(path, "GTcls.Segmentation must be a map of 8-bit class ids", found)
+        raise DataError(
+            path, "GTcls.Segmentation must be a map of 8-bit class ids", found, "Replace the file."
+        )
     return np.ascontiguousarray(stored)

@@ -177,7 +177,9 @@ def _complete(pairs: Iterable[Pair], source: Path, complain: Complain) -> Iterat
 
 def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
     if pair.name in seen:
-        return DataError(source, "scenes must have different names", pair.name)
+        return DataError(
+            source, "scenes must have different names", pair.name, "List each scene once."
+        )
     if not _is_text(pair.name):
         return DataError(
             source, "scenes must have names of valid text", ascii(pair.name), "Rename the file."
