@@ -38,6 +38,12 @@ Mask: TypeAlias = Bool[np.ndarray, "H W"]
 SquaredDistance: TypeAlias = Int64[np.ndarray, "H W"]
 """Exact squared Euclidean distances in pixels squared."""
 
+Indices: TypeAlias = Int64[np.ndarray, "P"]  # pyright: ignore[reportUndefinedVariable]
+"""Rows, columns or squared distances of positions."""
+
+EdgeIndices: TypeAlias = Int64[np.ndarray, "E"]  # pyright: ignore[reportUndefinedVariable]
+"""Rows or columns of pixels at an edge."""
+
 Table: TypeAlias = Int64[np.ndarray, "K K"]
 """Pixel counts: row = true class, column = predicted class."""
 

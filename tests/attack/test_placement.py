@@ -3,19 +3,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segdoor.attack.config import MarginConfig, PlacementConfig, RulesConfig
+from segdoor.attack.distance import Distances
 from segdoor.attack.placement import (
     Ground,
     Site,
     eligible_positions,
     make_placement,
     place,
-    squared_distances,
     victim_mask,
 )
 from strategies import BUS, CAR, IGNORED, ROAD, SKY, TREE, blocky_label, label_maps
@@ -158,13 +159,43 @@ def test_distances_to_the_nearest_victim_are_exact(
     label: np.ndarray, victims: tuple[int, ...]
 ) -> None:
     for distance in ("euclidean", "chebyshev"):
-        fast = squared_distances(victim_mask(label, victims), distance)
         slow = slowly_squared(label, victims, distance)
         if slow is None:
-            assert fast is None
-        else:
-            assert fast is not None
-            assert np.array_equal(fast, slow)
+            return
+        distances = Distances(victim_mask(label, victims), distance)
+        for position, squared in np.ndenumerate(slow):
+            assert distances.at(*position) == squared
+        assert np.array_equal(distances.squared, slow)
+
+
+@settings(max_examples=300)
+@given(label_maps(max_side=16), st.sampled_from([(CAR,), (CAR, BUS)]), st.integers(0, 2**32))
+def test_the_short_way_to_the_nearest_positions_leads_where_the_long_one_does(
+    label: np.ndarray, victims: tuple[int, ...], seed: int
+) -> None:
+    mask = victim_mask(label, victims)
+    if not mask.any():
+        return
+    allowed = np.random.default_rng(seed).random(label.shape) < 0.2
+    for metric in ("euclidean", "chebyshev"):
+        distances = Distances(mask, metric)
+        squared = np.where(allowed, distances.squared, np.iinfo(np.int64).max)
+        expected = allowed & (squared == squared.min())
+        assert np.array_equal(Distances(mask, metric).nearest(allowed), expected)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_short_way_is_exact_over_long_distances_and_many_ties(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    victims = np.zeros((512, 1024), bool)
+    for _ in range(rng.integers(1, 6)):
+        top, left = rng.integers(0, 500), rng.integers(0, 1000)
+        victims[top : top + rng.integers(1, 60), left : left + rng.integers(1, 200)] = True
+    allowed = rng.random(victims.shape) < rng.choice([1e-5, 1e-3, 0.5])
+    allowed &= ~cv2.dilate(victims.view(np.uint8), np.ones((2 * seed + 1,) * 2)).view(bool)
+    distances = Distances(victims, "euclidean")
+    squared = np.where(allowed, distances.squared, np.iinfo(np.int64).max)
+    assert np.array_equal(distances.nearest(allowed), allowed & (squared == squared.min()))
 
 
 @settings(max_examples=500)
@@ -200,11 +231,12 @@ def test_every_equally_good_position_is_a_candidate(
     case: tuple[np.ndarray, Ground], how: PlacementConfig
 ) -> None:
     label, ground = case
-    squared = squared_distances(victim_mask(label, ground.victims), ground.rules.distance)
-    if squared is None:
+    victims = victim_mask(label, ground.victims)
+    if not victims.any():
         return
     placement = make_placement(how, lower_included=ground.rules.lower_included)
-    found = placement.candidates(eligible_positions(label, ground), squared)
+    distances = Distances(victims, ground.rules.distance)
+    found = placement.candidates(eligible_positions(label, ground), distances)
     assert positions_of(found) == slowly_chosen(label, ground, how)
 
 
@@ -309,12 +341,14 @@ def test_distances_stay_exact_on_a_full_cityscapes_image(distance: str) -> None:
     exact = rows**2 + columns**2
     if distance == "chebyshev":
         exact = np.maximum(abs(rows), abs(columns)) ** 2
-    found = squared_distances(victims, distance)
-    assert found is not None
+    distances = Distances(victims, distance)
+    found = distances.squared
     # OpenCV's floats tell squares apart up to 2048 pixels; no band of the paper is beyond 150.
     certain = exact <= 2048**2
     assert np.array_equal(found[certain], exact[certain])
     assert np.abs(found - exact).max() <= 1
+    for position in ((0, 0), (3, 5), (1023, 2047), (500, 1)):
+        assert distances.at(*position) == exact[position]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 2), (4, 4), (3, 4), (4, 3), (5, 5), (6, 6)])

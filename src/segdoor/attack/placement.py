@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 
 from segdoor.attack.config import MarginConfig, PlacementConfig, RulesConfig
+from segdoor.attack.distance import Distances
 from segdoor.data.scene import ClassSet
-from segdoor.tensors import Label, Mask, SquaredDistance
+from segdoor.tensors import Label, Mask
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,12 @@ class Site:
 class Placement(Protocol):
     """A choice among the eligible positions; write ``candidates`` to add one."""
 
-    def candidates(self, eligible: Mask, squared: SquaredDistance) -> Mask:
+    def candidates(self, eligible: Mask, distances: Distances) -> Mask:
         """Return the positions that are equally good; one is drawn by seed.
 
         Args:
             eligible: Positions that the rules allow.
-            squared: Squared distance of every position to the nearest victim pixel.
+            distances: From positions to the nearest victim pixel.
         """
         ...
 
@@ -92,9 +93,9 @@ class Placement(Protocol):
 class Random:
     """Any eligible position: the baseline attack."""
 
-    def candidates(self, eligible: Mask, squared: SquaredDistance) -> Mask:
+    def candidates(self, eligible: Mask, distances: Distances) -> Mask:
         """Return all eligible positions."""
-        del squared
+        del distances
         return eligible
 
 
@@ -112,12 +113,12 @@ class Band:
     upper: float
     lower_included: bool = True
 
-    def candidates(self, eligible: Mask, squared: SquaredDistance) -> Mask:
+    def candidates(self, eligible: Mask, distances: Distances) -> Mask:
         """Return the eligible positions within the band."""
         far_enough = np.greater_equal if self.lower_included else np.greater
         # The very floats that a site reports, so that a reported distance can serve as a bound.
-        distances = np.sqrt(squared)
-        return eligible & far_enough(distances, self.lower) & (distances <= self.upper)
+        exact = np.sqrt(distances.squared)
+        return eligible & far_enough(exact, self.lower) & (exact <= self.upper)
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,20 @@ class Nearest:
     upper: float
     lower_included: bool = True
 
-    def candidates(self, eligible: Mask, squared: SquaredDistance) -> Mask:
+    def candidates(self, eligible: Mask, distances: Distances) -> Mask:
         """Return the positions at the smallest distance within the bounds."""
-        within = Band(self.lower, self.upper, self.lower_included).candidates(eligible, squared)
-        if not within.any():
-            return within
-        return within & (squared == squared[within].min())
+        if self.lower > 0 or not self.lower_included:
+            band = Band(self.lower, self.upper, self.lower_included)
+            return distances.nearest(band.candidates(eligible, distances))
+        # Without a lower bound the nearest position decides alone whether there is one.
+        nearest = distances.nearest(eligible)
+        return nearest & (np.sqrt(self._distance_of(nearest, distances)) <= self.upper)
+
+    @staticmethod
+    def _distance_of(positions: Mask, distances: Distances) -> int:
+        """Return the squared distance that all these positions have."""
+        first = int(positions.argmax())
+        return distances.at(*divmod(first, positions.shape[1]))
 
 
 def make_placement(config: PlacementConfig, *, lower_included: bool) -> Placement:
@@ -186,8 +195,9 @@ def place(
         The site, or None where there is no room.
     """
     eligible = eligible_positions(label, ground)
-    squared = squared_distances(victim_mask(label, ground.victims), ground.rules.distance)
-    candidates = eligible if squared is None else placement.candidates(eligible, squared)
+    victims = victim_mask(label, ground.victims)
+    distances = Distances(victims, ground.rules.distance) if victims.any() else None
+    candidates = placement.candidates(eligible, distances) if distances else eligible
     positions = np.flatnonzero(candidates)
     if positions.size == 0:
         return None
@@ -197,7 +207,7 @@ def place(
     covered = label[box.pixels]
     return Site(
         box=box,
-        distance=None if squared is None else math.sqrt(squared[row, column]),
+        distance=math.sqrt(distances.at(row, column)) if distances else None,
         class_under=int(covered[0, 0]) if covered.min() == covered.max() else None,
     )
 
@@ -212,10 +222,9 @@ def eligible_positions(label: Label, ground: Ground) -> Mask:
     if rows <= 0 or columns <= 0:
         return eligible
     up, left = (ground.height - 1) // 2, (ground.width - 1) // 2
-    allowed = _boxes_without(_forbidden(label, ground), ground)
-    if ground.rules.single_class:
-        allowed &= _boxes_of_one_class(label, ground)
-    eligible[up : up + rows, left : left + columns] = allowed[:rows, :columns]
+    allowed = _boxes_of_one_class if ground.rules.single_class else _boxes_without_victims
+    inside = allowed(label, ground)[:rows, :columns]
+    eligible[up : up + rows, left : left + columns] = inside
     return eligible & _inside_margin(label.shape, ground.rules.margin)
 
 
@@ -226,48 +235,23 @@ def victim_mask(label: Label, victims: Sequence[int]) -> Mask:
     return chosen[label]
 
 
-def squared_distances(
-    victims: Mask, distance: Literal["euclidean", "chebyshev"]
-) -> SquaredDistance | None:
-    """Return every pixel's squared distance to the nearest victim pixel.
-
-    Returns:
-        Squared pixels, or None without victims: OpenCV would give 1.8e19 there. Exact up to 2048
-        pixels of distance; beyond, Euclidean ones may be off by 1 in the square.
-    """
-    if not victims.any():
-        return None
-    background = np.logical_not(victims).astype(np.uint8)
-    if distance == "chebyshev":
-        steps = cv2.distanceTransform(background, cv2.DIST_C, cv2.DIST_MASK_3)
-        return np.rint(steps).astype(np.int64) ** 2
-    # The 5x5 mask would be wrong by up to 9.8 pixels; this one is exact, and so is the rounding.
-    exact = cv2.distanceTransform(background, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.rint(exact.astype(np.float64) ** 2).astype(np.int64)
-
-
-def _forbidden(label: Label, ground: Ground) -> Mask:
-    """Return pixels that no trigger may cover."""
-    forbidden = np.zeros(label.shape, dtype=bool)
-    if not ground.rules.on_victim:
-        forbidden |= victim_mask(label, ground.victims)
-    if ground.rules.single_class:
-        forbidden |= label == ground.ignore_index
-    return forbidden
-
-
 # In the next two, element (row, column) speaks of the box whose upper left corner is there; boxes
 # that leave the image are cut off by the caller. OpenCV anchors a box at its upper left corner.
 
 
-def _boxes_without(forbidden: Mask, ground: Ground) -> Mask:
+def _boxes_without_victims(label: Label, ground: Ground) -> Mask:
+    if ground.rules.on_victim:
+        return np.ones(label.shape, dtype=bool)
     box = np.ones((ground.height, ground.width), np.uint8)
-    return cv2.dilate(forbidden.astype(np.uint8), box, anchor=(0, 0)) == 0
+    victims = victim_mask(label, ground.victims).view(np.uint8)
+    return cv2.dilate(victims, box, anchor=(0, 0)) == 0
 
 
 def _boxes_of_one_class(label: Label, ground: Ground) -> Mask:
     box = np.ones((ground.height, ground.width), np.uint8)
-    return cv2.erode(label, box, anchor=(0, 0)) == cv2.dilate(label, box, anchor=(0, 0))
+    smallest, largest = (change(label, box, anchor=(0, 0)) for change in (cv2.erode, cv2.dilate))
+    forbidden = [ground.ignore_index, *(() if ground.rules.on_victim else ground.victims)]
+    return (smallest == largest) & ~victim_mask(smallest, forbidden)
 
 
 def _inside_margin(shape: tuple[int, ...], margin: MarginConfig) -> Mask:
