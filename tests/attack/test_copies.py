@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 
 from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig, TriggerConfig
 from segdoor.attack.manifest import verify_copy
-from segdoor.attack.materialise import restore_copy, write_copy
+from segdoor.attack.materialise import CopyOrder, restore_copy, write_copy
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.config import DataConfig
@@ -67,7 +67,7 @@ def test_poison_copy_verify_read_and_restore(tree: str, tmp_path: Path) -> None:
     dataset = open_files(config, split)
     plan = plan_poison(dataset, attack(dataset), seed=3)
     assert plan.header.num_poisoned
-    write_copy(dataset, plan, copy, lossless=True, observer=Silent())
+    write_copy(dataset, plan, CopyOrder(copy, lossless=True), observer=Silent())
     assert not verify_copy(copy)
     again = load_dataset(config.model_copy(update={"root": copy}), split)
     expected = poisoned(dataset, plan)
@@ -86,7 +86,7 @@ def test_label_ids_of_untouched_pixels_stay_in_the_copy(tmp_path: Path) -> None:
     write_cityscapes(source)
     dataset = open_files(DataConfig(name="cityscapes", root=source), "train")
     plan = plan_poison(dataset, attack(dataset), seed=3)
-    write_copy(dataset, plan, copy, lossless=False, observer=Silent())
+    write_copy(dataset, plan, CopyOrder(copy), observer=Silent())
     expected = poisoned(dataset, plan)
     for index, pair in enumerate(dataset.pairs):
         if pair.name not in plan.by_name:

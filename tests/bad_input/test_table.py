@@ -220,7 +220,7 @@ SCENES = {
     "a list has three columns": Case(
         listed("a b c"),
         ALL,
-        Complaint(".txt", "must be two paths, image and label", "a b c", "Correct the line"),
+        Complaint(".txt", "must be two paths: image and label", "a b c", "Separate them"),
     ),
     "a list is empty": Case(
         listed(""), ALL, Complaint("mine", "must hold at least one scene", "0", "Check root")
@@ -239,7 +239,7 @@ SCENES = {
     "a class twice": Case(
         written("mine/classes.yaml", "[road, car, road]"),
         ALL,
-        Complaint("classes", "must have distinct names", "road, car, road", "Rename one."),
+        Complaint("classes", "must have distinct names", "road, car, road", "Correct the file."),
     ),
 }
 
@@ -410,7 +410,7 @@ NETWORKS = {
             "theirs.safetensors",
         ),
         ("examine",),
-        Complaint("network", "must return finite logits", "NaN or infinity", "Check its weights."),
+        Complaint("theirs.safetensors", "must be finite", "NaN or infinity", "an earlier file"),
         "--weights theirs.safetensors",
     ),
     "infinity": Case(
@@ -422,13 +422,13 @@ NETWORKS = {
     "a class too many": Case(
         nothing,
         ("train", "run"),
-        Complaint("network", "must return logits B x 9 x H x W", "(4, 10, ", "number of classes"),
+        Complaint("network", "x 9 x H x W: scenes, then classes", "(4, 10, ", "number of classes"),
         network("one_class_more"),
     ),
     "two axes": Case(
         nothing,
         ("train", "run"),
-        Complaint("", "must be batch x classes x height x width", "shape (4, ", "every pixel"),
+        Complaint("", "scores, batch x classes x height x width", "shape (4, ", "Return scores"),
         network("flat"),
     ),
     "nothing at all": Case(
@@ -496,13 +496,13 @@ WEIGHTS = {
     "a pickle that runs code": Case(
         lambda: torch.save({"weight": Planted()}, "theirs.pth"),
         WEIGHTS_VERBS,
-        Complaint("theirs.pth", "must be an intact file of tensors", "UnpicklingError", "run code"),
+        Complaint("theirs.pth", "anything more can run code", "posix.mkdir", "was not loaded"),
         "--weights theirs.pth",
     ),
     "a whole network in a pickle": Case(
         lambda: torch.save(torch.nn.Conv2d(1, 1, 1), "theirs.pth"),
         WEIGHTS_VERBS,
-        Complaint("theirs.pth", "must be an intact file of tensors", "UnpicklingError", "a state"),
+        Complaint("theirs.pth", "anything more can run code", "Conv2d", "Save the state dict"),
         "--weights theirs.pth",
     ),
     "a pickle without tensors": Case(
@@ -583,7 +583,9 @@ MANIFESTS = {
     "an original that is damaged": Case(
         lambda: halve(next(Path("copy.segdoor/originals").rglob("*.png"))),
         ("restore",),
-        Complaint("copy.segdoor/originals", "must be the intact original", "", "write the copy"),
+        Complaint(
+            "copy.segdoor/originals", "must be the intact original", "damaged", "from the source"
+        ),
     ),
 }
 

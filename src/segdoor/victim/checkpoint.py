@@ -51,9 +51,7 @@ def read_remark(path: Path) -> str:
         with safe_open(path, framework="pt") as file:
             header: dict[str, str] | None = file.metadata()
     except (SafetensorError, OSError) as why:
-        raise DataError(
-            path, "must be an intact .safetensors file", type(why).__name__, "Check the path."
-        ) from None
+        raise _refused(path, why) from None
     return (header or {}).get("segdoor", "")
 
 
