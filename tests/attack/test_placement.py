@@ -182,6 +182,9 @@ def test_the_short_way_to_the_nearest_positions_leads_where_the_long_one_does(
         squared = np.where(allowed, distances.squared, np.iinfo(np.int64).max)
         expected = allowed & (squared == squared.min())
         assert np.array_equal(Distances(mask, metric).nearest(allowed), expected)
+        upper = float(seed % 8)
+        within = expected if squared.min() <= upper**2 else np.zeros_like(allowed)
+        assert np.array_equal(Distances(mask, metric).nearest(allowed, upper=upper), within)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Literal
 
@@ -48,28 +49,48 @@ class Distances:
         rows, columns = np.array([row]), np.array([column])
         return int(self._exact(rows, columns, *self._edge)[0])
 
-    def nearest(self, allowed: Mask) -> Mask:
+    def nearest(self, allowed: Mask, *, upper: float = math.inf) -> Mask:
         """Return the positions among those allowed at the smallest distance, all of them.
 
         The same as with ``squared``, but exact distances are computed only for the few positions
         that an approximation leaves, which takes a fraction of the time.
+
+        Args:
+            allowed: The positions to choose from.
+            upper: Largest distance in pixels, included; nothing is chosen beyond.
         """
-        if not allowed.any():
-            return allowed
-        if self._metric == "chebyshev":
-            return allowed & (self.squared == self.squared[allowed].min())
-        background = np.logical_not(self._victims).view(np.uint8)
-        rough = cv2.distanceTransform(background, cv2.DIST_L2, cv2.DIST_MASK_5)
-        limit = float(rough[allowed].min()) * _SLACK
-        rows, columns = np.nonzero(allowed & (rough <= limit))
+        nearest = np.zeros_like(allowed)
+        window = self._window(upper)
+        inside = allowed[window]
+        if not inside.any():
+            return nearest
+        rough = self._rough(window)
+        limit = float(rough[inside].min()) * _SLACK
+        rows, columns = np.nonzero(inside & (rough <= limit))
+        rows, columns = rows + window[0].start, columns + window[1].start
         squared = np.empty(len(rows), np.int64)
         for tile in _tiles(rows, columns):
             near = self._edge_near(rows[tile], columns[tile], reach=int(limit) + 2)
             squared[tile] = self._exact(rows[tile], columns[tile], *near)
-        best = squared == squared.min()
-        nearest = np.zeros_like(allowed)
+        best = (squared == squared.min()) & (np.sqrt(squared) <= upper)
         nearest[rows[best], columns[best]] = True
         return nearest
+
+    def _window(self, upper: float) -> tuple[slice, slice]:
+        """Return the part of the scene beyond which every victim is farther away than that."""
+        left, top, width, height = cv2.boundingRect(self._victims.view(np.uint8))
+        reach = int(min(upper, max(self._victims.shape))) + 1
+        return (
+            slice(max(0, top - reach), top + height + reach),
+            slice(max(0, left - reach), left + width + reach),
+        )
+
+    def _rough(self, window: tuple[slice, slice]) -> np.ndarray:
+        """Return distances in a part of the scene to within the slack."""
+        background = np.logical_not(self._victims[window]).view(np.uint8)
+        if self._metric == "chebyshev":
+            return cv2.distanceTransform(background, cv2.DIST_C, cv2.DIST_MASK_3)
+        return cv2.distanceTransform(background, cv2.DIST_L2, cv2.DIST_MASK_5)
 
     def _exact(
         self, rows: Indices, columns: Indices, edge_rows: EdgeIndices, edge_columns: EdgeIndices

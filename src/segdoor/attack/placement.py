@@ -140,15 +140,7 @@ class Nearest:
         if self.lower > 0 or not self.lower_included:
             band = Band(self.lower, self.upper, self.lower_included)
             return distances.nearest(band.candidates(eligible, distances))
-        # Without a lower bound the nearest position decides alone whether there is one.
-        nearest = distances.nearest(eligible)
-        return nearest & (np.sqrt(self._distance_of(nearest, distances)) <= self.upper)
-
-    @staticmethod
-    def _distance_of(positions: Mask, distances: Distances) -> int:
-        """Return the squared distance that all these positions have."""
-        first = int(positions.argmax())
-        return distances.at(*divmod(first, positions.shape[1]))
+        return distances.nearest(eligible, upper=self.upper)
 
 
 def make_placement(config: PlacementConfig, *, lower_included: bool) -> Placement:
