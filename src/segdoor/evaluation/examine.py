@@ -87,8 +87,13 @@ class Examiner:
         if shown != (height, width):
             images = F.interpolate(images, size=shown, mode="bilinear", align_corners=False)
         with torch.inference_mode():
-            predicted = self._answer(images, scored).argmax(dim=1)
-        return list(predicted.to(torch.uint8).cpu().numpy())
+            best = self._answer(images, scored).max(dim=1)
+        # NaN is larger than any number here, so that it shows in the maximum.
+        if not bool(torch.isfinite(best.values).all()):
+            raise ConfigError(
+                "network", "must return finite logits", "NaN or infinity", "Check its weights."
+            )
+        return list(best.indices.to(torch.uint8).cpu().numpy())
 
     def table(self, scene: Scene, predicted: Label) -> np.ndarray:
         """Return the table of one scene."""
@@ -106,12 +111,7 @@ class Examiner:
     def _logits(self, images: Tensor, size: Size) -> Tensor:
         images = images.contiguous(memory_format=torch.channels_last)
         with self.arithmetic.forward_context():
-            logits = ask(self.model, images, num_classes=len(self.classes), size=size).logits
-        if not bool(torch.isfinite(logits).all()):
-            raise ConfigError(
-                "network", "must return finite logits", "NaN or infinity", "Check its weights."
-            )
-        return logits
+            return ask(self.model, images, num_classes=len(self.classes), size=size).logits
 
     def _input_size(self, size: Size) -> Size:
         if self.config.input_size == "scene":
