@@ -42,3 +42,9 @@ class MachineError(SegdoorError):
     """The machine lacks something: a package, memory, a device."""
 
     exit_code = 3
+
+
+def first_line(why: BaseException) -> str:
+    """Return the kind of somebody else's error and the first line of what it says."""
+    said = str(why).strip().splitlines()
+    return f"{type(why).__name__}: {said[0]}" if said else type(why).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import tempfile
@@ -87,6 +88,12 @@ def sole_writer(folder: Path, *, culprit: str) -> Generator[None]:
         if fresh and not any(folder.iterdir()):
             folder.rmdir()
         lock.release()
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _encoded(path: Path, text: str) -> bytes:

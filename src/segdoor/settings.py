@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from segdoor.errors import ConfigError
+
+Pixels = Annotated[int, Field(ge=1, le=16384)]
+"""A length of pictures."""
 
 
 class Settings(BaseModel):

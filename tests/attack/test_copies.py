@@ -12,9 +12,10 @@ from PIL import Image as PillowImage
 
 from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig, TriggerConfig
 from segdoor.attack.manifest import verify_copy
-from segdoor.attack.materialise import CopyOrder, restore_copy, write_copy
+from segdoor.attack.materialise import CopyOrder, write_copy
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
+from segdoor.attack.restore import restore_copy
 from segdoor.data.config import DataConfig
 from segdoor.data.load import load_dataset, open_files
 from segdoor.data.scene import SceneDataset

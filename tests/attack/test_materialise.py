@@ -16,11 +16,12 @@ from PIL import JpegImagePlugin
 
 from segdoor.attack.config import AttackConfig, TriggerConfig
 from segdoor.attack.manifest import beside, load_manifest, verify_copy
-from segdoor.attack.materialise import CopyOrder, restore_copy, write_copy
+from segdoor.attack.materialise import CopyOrder, write_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.reencode import label_like
+from segdoor.attack.restore import restore_copy
 from segdoor.data.folder import folder
 from segdoor.data.pairs import FileDataset
 from segdoor.errors import ConfigError, DataError

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from processes import kill, started
 from segdoor.attack.manifest import verify_copy
@@ -232,7 +232,7 @@ class TestPoison:
         first = tree(Path("copy"))
         code, said = segdoor_says(capsys, *words)
         assert (code, "--replace" in said) == (2, True)
-        code, said = segdoor_says(capsys, *words, "--seed", "5")
+        code, said = segdoor_says(capsys, *words[:-2], "--seed", "5")
         assert (code, "another plan" in said) == (2, True)
         assert tree(Path("copy")) == first
         assert segdoor_says(capsys, *words, "--seed", "5", "--replace")[0] == 0
@@ -304,3 +304,29 @@ class TestTheVeryWeights:
         code, said = segdoor_says(capsys, *words, "--victim", "pspnet", "--out", "f")
         assert code == 2
         assert "this very network" in said
+
+    def test_examine_normalises_as_the_weights_header_says_for_any_network(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("ournets.py").write_text(
+            "import torch\ndef build(num_classes):\n    return torch.nn.Conv2d(3, num_classes, 1)\n"
+        )
+        victim = ["--victim", "ournets:build"]
+        mean = ["--network.mean", "0.5", "0.5", "0.5"]
+        assert segdoor_says(capsys, "train", *SCENES, *QUICK, *victim, *mean, "--out", "t")[0] == 0
+        words = ["examine", "--weights", "t/clean.safetensors", *SCENES, *victim, "--out", "e"]
+        assert segdoor_says(capsys, *words)[0] == 0
+        assert load_record(Path("e")).config["network"]["mean"] == [0.5, 0.5, 0.5]
+
+    def test_a_header_chooses_neither_code_nor_files(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert segdoor_says(capsys, "train", *SCENES, *QUICK, "--out", "t")[0] == 0
+        tensors = load_file("t/clean.safetensors")
+        network = {"name": "evil:build", "folder": "/evil", "backbone_weights": "/evil"}
+        Path("evil.py").write_text("open('ran', 'w')\n")
+        remark = json.dumps({"config": {"network": network}})
+        save_file(tensors, "theirs.safetensors", metadata={"segdoor": remark})
+        words = ["examine", "--weights", "theirs.safetensors", *SCENES, "--out", "e"]
+        assert segdoor_says(capsys, *words)[0] == 0
+        assert not Path("ran").exists()

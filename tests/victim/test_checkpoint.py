@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from torch import nn
 
 from segdoor.errors import DataError
-from segdoor.victim.checkpoint import load_weights, save_weights
+from segdoor.victim.checkpoint import load_weights, read_tensors, save_weights
 from segdoor.victim.small import SmallNetwork
 
 
@@ -165,3 +166,24 @@ def test_tied_weights_are_saved_and_loaded(tmp_path: Path) -> None:
     load_weights(second, tmp_path / "w.safetensors")
     assert same(first, second)
     assert second.one is second.other
+
+
+def test_a_dict_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    circle: dict[str, object] = {}
+    circle["model"] = circle
+    torch.save(circle, tmp_path / "circle.pth")
+    with pytest.raises(DataError, match="a state dict of tensors"):
+        read_tensors(tmp_path / "circle.pth")
+
+
+@pytest.mark.parametrize("kind", ["sparse", "meta", "float8"])
+def test_tensors_that_are_no_dense_numbers_are_refused(kind: str, tmp_path: Path) -> None:
+    network = nn.Conv2d(1, 1, 1)
+    weight = {
+        "sparse": network.weight.detach().to_sparse(),
+        "meta": network.weight.detach().to("meta"),
+        "float8": network.weight.detach().to(torch.float8_e4m3fn),
+    }[kind]
+    torch.save({"weight": weight, "bias": torch.zeros(1)}, tmp_path / "odd.pth")
+    with pytest.raises(DataError, match=r"odd\.pth"):
+        load_weights(network, tmp_path / "odd.pth")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import pickle
 import signal
@@ -10,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -17,7 +20,9 @@ from torch import nn
 from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError, DataError
 from segdoor.victim import training
+from segdoor.victim.checkpoint import save_weights
 from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.fingerprint import training_fingerprint
 from segdoor.victim.snapshot import Snapshot, SnapshotFile
 from segdoor.victim.training import train_victim
 
@@ -122,7 +127,7 @@ class Trap:
         return os.system, ("touch trapped",)
 
 
-@pytest.mark.parametrize("content", [b"", b"torn", pickle.dumps(Trap()), None, "keys"])
+@pytest.mark.parametrize("content", [b"", b"torn", pickle.dumps(Trap()), None, "keys", "digest"])
 def test_a_damaged_snapshot_is_refused(
     content: bytes | str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,15 +137,43 @@ def test_a_damaged_snapshot_is_refused(
     if content is None:
         file.write_bytes(file.read_bytes()[:-200])
     elif content == "keys":
-        kept = torch.load(file, weights_only=True)
+        kept = torch.load(io.BytesIO(file.read_bytes()[32:]), weights_only=True)
         del kept["optimiser"]
-        torch.save(kept, file)
+        buffer = io.BytesIO()
+        torch.save(kept, buffer)
+        file.write_bytes(hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
+    elif content == "digest":
+        trap = pickle.dumps(Trap())
+        file.write_bytes(hashlib.sha256(trap).digest() + trap)
     else:
         assert isinstance(content, bytes)
         file.write_bytes(content)
     with pytest.raises(DataError, match="Delete it to begin anew"):
         train_victim(SCENES, config, snapshot=file)
     assert not Path("trapped").exists()
+
+
+def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
+    config, file = TrainingConfig(**TINY), tmp_path / "victim.snapshot"
+    train_victim(SCENES, config, snapshot=file)
+    whole = file.read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(whole), 40):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(DataError, match="intact snapshot"):
+            SnapshotFile(file, "any").load()
+
+
+def test_other_start_weights_under_the_same_name_make_another_training(tmp_path: Path) -> None:
+    start, config = tmp_path / "start.safetensors", TrainingConfig(**TINY)
+    network = NetworkConfig(weights=start)
+    marks: set[str] = set()
+    for seed in (0, 1):
+        save_weights(train_victim(SCENES, config, seed=seed), start)
+        marks.add(training_fingerprint(SCENES, config, network=network, seed=0))
+    moved = start.rename(tmp_path / "moved.safetensors")
+    again = NetworkConfig(weights=moved)
+    marks.add(training_fingerprint(SCENES, config, network=again, seed=0))
+    assert len(marks) == 2
 
 
 def test_snapshots_are_written_now_and_then(tmp_path: Path) -> None:

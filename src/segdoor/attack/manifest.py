@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -12,9 +11,15 @@ from pydantic import Field, field_validator
 
 from segdoor.attack.artefact import check_counts, read_json_lines
 from segdoor.errors import DataError
+from segdoor.files import digest_of
 from segdoor.settings import Settings
 
 SCHEMA_VERSION = 1
+
+# What lies in the folder beside a copy.
+MANIFEST = "manifest.jsonl"
+PLAN = "plan.jsonl"
+ORIGINALS = "originals"
 
 
 class CopyRow(Settings):
@@ -96,7 +101,7 @@ def load_manifest(copy: Path) -> Manifest:
     Raises:
         DataError: If there is none, or it is damaged, of a newer schema, or names paths outside.
     """
-    path = beside(copy) / "manifest.jsonl"
+    path = beside(copy) / MANIFEST
     header, rows = read_json_lines(path, CopyHeader, CopyRow, version=SCHEMA_VERSION)
     counted = {"num_files": len(rows), "num_changed": sum(row.changed for row in rows)}
     check_counts(path, header.model_dump(include=set(counted)), counted)
@@ -119,10 +124,32 @@ def verify_copy(copy: Path) -> Differences:
         edited=tuple(
             name
             for name in sorted(known.keys() & there)
-            if hash_of(copy / name) != known[name].sha256
+            if digest_of(copy / name) != known[name].sha256
         ),
         added=tuple(sorted(there - known.keys())),
     )
+
+
+def refuse_edited(copy: Path, *, but: Collection[str] = ()) -> None:
+    """Check that a copy is as it was written.
+
+    Args:
+        copy: The copy.
+        but: Files that may have other bytes.
+
+    Raises:
+        DataError: If a file was edited, added or removed; or there is no manifest.
+    """
+    differences = verify_copy(copy)
+    edited = [name for name in differences.edited if name not in but]
+    strange = (*edited, *differences.missing, *differences.added)
+    if strange:
+        raise DataError(
+            copy,
+            "must be as it was written",
+            f"{len(strange)} files differ, such as {strange[0]}",
+            "See 'segdoor verify'; keep your changes elsewhere and undo them here.",
+        )
 
 
 def beside(out: Path) -> Path:
@@ -140,9 +167,3 @@ def files_below(folder: Path) -> Iterator[str]:
 def relative_name(path: Path, root: Path) -> str:
     """Return a path below a folder as manifests name it."""
     return path.relative_to(root).as_posix()
-
-
-def hash_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""A poisoned copy of a data set on disk: written, and restored byte for byte.
+"""A poisoned copy of a data set on disk, for any trainer.
 
 Beside the copy ``OUT`` lies ``OUT.segdoor`` with the manifest, the plan and the original files that
 were changed. Files that stay as they are become hard links to the source, or copies where the file
@@ -15,26 +15,27 @@ from pathlib import Path
 
 from segdoor.attack.artefact import write_json_lines
 from segdoor.attack.manifest import (
+    MANIFEST,
+    ORIGINALS,
+    PLAN,
     CopyHeader,
     CopyRow,
     Manifest,
     beside,
     files_below,
-    hash_of,
-    load_manifest,
+    refuse_edited,
     relative_name,
-    verify_copy,
 )
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import Poisoner
 from segdoor.attack.reencode import image_like, label_like
 from segdoor.data.pairs import FileDataset, Pair
-from segdoor.errors import ConfigError, DataError, StorageError
-from segdoor.files import sole_writer, write_atomically
+from segdoor.data.pictures import read_image
+from segdoor.errors import ConfigError, StorageError
+from segdoor.files import digest_of, sole_writer
 from segdoor.progress import Observer
 
-# What lies in the manifest folder, for good or until the copy is finished.
-_ORIGINALS = "originals"
+# What lies in the manifest folder until the copy is finished.
 _UNFINISHED = "unfinished"
 _DISCARDED = "discarded"
 
@@ -74,16 +75,16 @@ def write_copy(
         DataError: If a copy that is to be replaced was edited.
         StorageError: If the disk does not take it.
     """
-    _check_size(dataset)
-    _check_place(dataset, order.out)
     folder = beside(order.out)
+    check_order(dataset, order)
     with sole_writer(folder, culprit=f"--copy {order.out}"):
+        # Again, as another process may have finished the copy meanwhile.
+        check_order(dataset, order)
         try:
             _make_room(order)
-            writer = _Writer(dataset, plan, folder, lossless=order.lossless)
-            manifest = writer.write(observer)
-            plan.save(folder / "plan.jsonl")
-            write_json_lines(folder / "manifest.jsonl", manifest.header, manifest.rows)
+            manifest = _Writer(dataset, plan, folder, lossless=order.lossless).write(observer)
+            plan.save(folder / PLAN)
+            write_json_lines(folder / MANIFEST, manifest.header, manifest.rows)
             (folder / _UNFINISHED).rename(order.out)
         except OSError as why:
             raise StorageError(
@@ -95,55 +96,76 @@ def write_copy(
     return manifest
 
 
-def restore_copy(copy: Path) -> int:
-    """Give a copy the source's bytes back, and take the manifest folder away.
-
-    Returns:
-        The number of files given back.
+def check_order(dataset: FileDataset, order: CopyOrder) -> None:
+    """Check that a copy can be written, before the work for it begins.
 
     Raises:
-        DataError: If the copy was edited since, or an original is damaged; nothing is then changed.
+        ConfigError: If the output exists, lies in or around the source, has the manifest folder of
+            another copy, or the scenes were resized.
+        DataError: If a copy that is to be replaced was edited.
     """
-    rows = [row for row in load_manifest(copy).rows if row.changed]
-    with sole_writer(beside(copy), culprit=str(copy)):
-        # A restoration that was killed left some files restored; it is continued.
-        waiting = [row for row in rows if not _is_restored(copy, row)]
-        _refuse_edited(copy, restored={row.name for row in rows} - {row.name for row in waiting})
-        originals = beside(copy) / _ORIGINALS
-        for row in waiting:
-            _check_original(originals / row.name, row)
-        for row in waiting:
-            write_atomically(copy / row.name, (originals / row.name).read_bytes())
-        shutil.rmtree(beside(copy))
-    return len(rows)
+    if dataset.size is not None:
+        raise ConfigError(
+            "data.size",
+            "must be left out when a copy is written",
+            dataset.size,
+            "A copy keeps the files' own sizes.",
+        )
+    for place in (order.out, beside(order.out)):
+        _check_place(dataset.root, place)
+    if not order.replace:
+        _check_free(order)
+    elif order.out.exists():
+        refuse_edited(order.out)
 
 
-def _is_restored(copy: Path, row: CopyRow) -> bool:
-    path = copy / row.name
-    return path.is_file() and hash_of(path) == row.original_sha256
-
-
-def _refuse_edited(copy: Path, *, restored: set[str]) -> None:
-    differences = verify_copy(copy)
-    edited = set(differences.edited) - restored
-    strange = (*sorted(edited), *differences.missing, *differences.added)
-    if strange:
-        raise DataError(
-            copy,
-            "must be as it was written",
-            f"{len(strange)} files differ, such as {strange[0]}",
-            "See 'segdoor verify'; keep your changes elsewhere and undo them here.",
+def _check_place(root: Path, place: Path) -> None:
+    source, wanted = os.path.realpath(root), os.path.realpath(place)
+    if os.path.commonpath([source, wanted]) in {source, wanted}:
+        raise ConfigError(
+            f"--copy {place}",
+            "must lie outside the data set, and not around it",
+            root,
+            "Name another folder.",
         )
 
 
-def _check_original(kept: Path, row: CopyRow) -> None:
-    if not kept.is_file() or hash_of(kept) != row.original_sha256:
-        raise DataError(
-            kept,
-            "must be the intact original of the copy's file",
-            "damaged" if kept.is_file() else "missing",
-            "Take the file from the source of the copy.",
+def _check_free(order: CopyOrder) -> None:
+    folder = beside(order.out)
+    if order.out.exists():
+        raise ConfigError(
+            f"--copy {order.out}",
+            "must not exist yet",
+            "an existing folder",
+            "Name another folder, or add --replace if it is a copy to be discarded.",
         )
+    there = {path.name for path in folder.iterdir()} - {".lock"} if folder.is_dir() else set()
+    # What a killed call left may go; a manifest and originals alone belong to a copy elsewhere.
+    if there and not there & {_UNFINISHED, _DISCARDED}:
+        raise ConfigError(
+            f"--copy {order.out}",
+            "must not have the manifest folder of another copy",
+            folder,
+            "Move that copy back, name another folder, or add --replace to discard it.",
+        )
+
+
+def _make_room(order: CopyOrder) -> None:
+    """Discard what is in the way: an earlier copy that may go, and unfinished work."""
+    folder = beside(order.out)
+    if order.out.exists():
+        order.out.rename(folder / _DISCARDED)
+    _discard(folder)
+    (folder / _UNFINISHED).mkdir()
+
+
+def _discard(folder: Path) -> None:
+    """Take away unfinished work: what a call made before it failed may have filled the disk."""
+    for name in (PLAN, MANIFEST):
+        (folder / name).unlink(missing_ok=True)
+    # The mark of unfinished work goes last.
+    for name in (ORIGINALS, _DISCARDED, _UNFINISHED):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 class _Writer:
@@ -152,7 +174,7 @@ class _Writer:
     ) -> None:
         self.dataset, self.lossless = dataset, lossless
         self.data_digest = plan.header.data_digest
-        self.work, self.originals = folder / _UNFINISHED, folder / _ORIGINALS
+        self.work, self.originals = folder / _UNFINISHED, folder / ORIGINALS
         self.poisoner = Poisoner.of(plan, dataset.classes)
         self.changed: dict[str, tuple[int, Pair]] = {}
         for index, pair in enumerate(dataset.pairs):
@@ -177,7 +199,7 @@ class _Writer:
 
     def _write(self, name: str) -> CopyRow:
         source, target = self.dataset.root / name, self.work / name
-        original = hash_of(source)
+        original = digest_of(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         if name not in self.changed:
             _link(source, target)
@@ -197,57 +219,13 @@ class _Writer:
         if source == pair.label:
             label = self.poisoner.label(self.dataset.label(index), pair.name)
             return label_like(source, self.dataset.as_stored(index, label))
-        image = self.poisoner.scene(self.dataset[index]).image
+        image = self.poisoner.image(read_image(source), pair.name)
         return image_like(source, image, lossless=self.lossless)
-
-
-def _check_size(dataset: FileDataset) -> None:
-    if dataset.size is not None:
-        raise ConfigError(
-            "data.size",
-            "must be left out when a copy is written",
-            dataset.size,
-            "A copy keeps the files' own sizes.",
-        )
-
-
-def _check_place(dataset: FileDataset, out: Path) -> None:
-    source, wanted = dataset.root.resolve(), out.resolve()
-    if wanted.is_relative_to(source) or source.is_relative_to(wanted):
-        raise ConfigError(
-            f"--copy {out}",
-            "must lie outside the data set, and not around it",
-            dataset.root,
-            "Name another folder.",
-        )
-
-
-def _make_room(order: CopyOrder) -> None:
-    """Discard what is in the way: an earlier copy if that is allowed, and unfinished work."""
-    folder = beside(order.out)
-    if order.out.exists():
-        if not order.replace:
-            raise ConfigError(
-                f"--copy {order.out}",
-                "must not exist yet",
-                "an existing folder",
-                "Name another folder, or add --replace if it is a copy to be discarded.",
-            )
-        _refuse_edited(order.out, restored=set())
-        order.out.rename(folder / _DISCARDED)
-    _discard(folder)
-
-
-def _discard(folder: Path) -> None:
-    """Take away unfinished work: what a call made before it failed may have filled the disk."""
-    for name in (_UNFINISHED, _ORIGINALS, _DISCARDED):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("plan.jsonl", "manifest.jsonl"):
-        (folder / name).unlink(missing_ok=True)
 
 
 def _link(source: Path, target: Path) -> None:
     try:
-        os.link(source, target)
+        # Of a symbolic link the file itself: the link would lead elsewhere from the copy.
+        os.link(source.resolve(), target)
     except OSError:
         shutil.copyfile(source, target)

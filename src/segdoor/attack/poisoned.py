@@ -10,7 +10,7 @@ from segdoor.attack.relabel import Relabelling, make_relabelling
 from segdoor.attack.trigger import Trigger, load_trigger, stamp
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import DataError
-from segdoor.tensors import Label
+from segdoor.tensors import Image, Label
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,15 @@ class Poisoner:
 
     def scene(self, scene: Scene) -> Scene:
         """Return the scene as the attacker hands it over."""
-        row = self.plan.by_name.get(scene.name)
-        if row is None:
-            return scene
-        image = scene.image
-        if row.box is not None:
-            image = stamp(image, self.trigger, top=row.box[0], left=row.box[1])
-        return Scene(image, self.label(scene.label, scene.name), scene.name)
+        name = scene.name
+        return Scene(self.image(scene.image, name), self.label(scene.label, name), name)
+
+    def image(self, image: Image, name: str) -> Image:
+        """Return a scene's image as the attacker hands it over."""
+        row = self.plan.by_name.get(name)
+        if row is None or row.box is None:
+            return image
+        return stamp(image, self.trigger, top=row.box[0], left=row.box[1])
 
     def label(self, label: Label, name: str) -> Label:
         """Return a scene's label map as the attacker hands it over."""

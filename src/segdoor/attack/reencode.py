@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 from PIL import Image as PillowImage
 from PIL import JpegImagePlugin
 
+from segdoor.errors import DataError
 from segdoor.tensors import Image, Label
 
 
@@ -20,7 +22,7 @@ def image_like(source: Path, image: Image, *, lossless: bool) -> bytes:
     Args:
         source: The file whose picture was changed.
         image: The changed picture.
-        lossless: Encode a JPEG source as PNG instead.
+        lossless: Encode a source of a lossy format as PNG instead, or without loss if it can.
     """
     picture = PillowImage.fromarray(image)
     buffer = io.BytesIO()
@@ -32,11 +34,16 @@ def image_like(source: Path, image: Image, *, lossless: bool) -> bytes:
                 subsampling=JpegImagePlugin.get_sampling(original),
                 progressive="progressive" in original.info, **kept,
             )  # fmt: skip
-        elif isinstance(original, JpegImagePlugin.JpegImageFile):
+        elif original.format == "WEBP":
+            picture.save(buffer, "WEBP", lossless=lossless, exact=True, **kept)
+        elif lossless and original.format not in _LOSSLESS:
             picture.save(buffer, "PNG", **kept)
         else:
             picture.save(buffer, original.format, **kept)
     return buffer.getvalue()
+
+
+_LOSSLESS = {"PNG", "BMP", "TIFF"}
 
 
 def label_like(source: Path, label: Label) -> bytes:
@@ -45,6 +52,9 @@ def label_like(source: Path, label: Label) -> bytes:
     Args:
         source: The file whose labels were changed.
         label: The changed label map.
+
+    Raises:
+        DataError: If the format cannot hold it: one bit a pixel, say, or JPEG.
     """
     buffer = io.BytesIO()
     with PillowImage.open(source) as original:
@@ -58,4 +68,11 @@ def label_like(source: Path, label: Label) -> bytes:
         elif original.mode == "1":
             picture = picture.point(lambda value: 255 if value else 0, "1")
         picture.save(buffer, original.format)
+    if not np.array_equal(np.array(PillowImage.open(buffer)), label):
+        raise DataError(
+            source,
+            "must be of a format that can hold the changed labels",
+            f"{original.format} of mode {original.mode}",
+            "Convert the label maps to PNG files of 8 bits a pixel.",
+        )
     return buffer.getvalue()

@@ -14,6 +14,7 @@ from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.data.pictures import write_image
 from segdoor.errors import DataError
 from segdoor.experiment.overview import Overview, survey
+from segdoor.experiment.scenes import results_folder
 from segdoor.files import write_atomically
 
 _LISTED = 20
@@ -45,11 +46,12 @@ def data(
         attack: The attacker, who decides about the room.
     """
     given = configuration(config, what, data=data, attack=attack)
-    with progress_bars() as bars:
+    with results_folder(out), progress_bars() as bars:
         overview, picture = survey(given, split or given.data.train_split, observer=bars)
-    write_atomically(out / "data.json", f"{overview.model_dump_json(indent=1)}\n")
-    if picture is not None:
-        write_image(out / "data.png", picture)
+        write_atomically(out / "data.json", f"{overview.model_dump_json(indent=1)}\n")
+        (out / "data.png").unlink(missing_ok=True)
+        if picture is not None:
+            write_image(out / "data.png", picture)
     if json:
         tell_json(overview)
     else:

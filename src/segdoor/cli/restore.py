@@ -16,6 +16,6 @@ def restore(copy: Path) -> None:
     Args:
         copy: The folder that `segdoor poison --copy` wrote.
     """
-    from segdoor.attack.materialise import restore_copy
+    from segdoor.attack.restore import restore_copy
 
     tell(f"{restore_copy(copy)} files of {copy} are as in the source again")

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from segdoor.settings import Settings
-
-Pixels = Annotated[int, Field(ge=1, le=16384)]
-
+from segdoor.settings import Pixels, Settings
 
 _SPLITS = {"voc": ("trainaug", "val"), "cityscapes": ("train", "val")}
 

@@ -181,12 +181,14 @@ def _row_pair(root: Path, file: Path, row: dict[str, object]) -> Pair:
 
 def _rows(file: Path) -> list[dict[str, object]]:
     lines = read_lines(file)
-    if file.suffix == ".csv":
-        return [cast("dict[str, object]", row) for row in csv.DictReader(lines)]
+    rule = "must hold one row of columns, or one JSON object, a line"
     try:
-        rows = [json.loads(line) for line in lines]
-    except (ValueError, RecursionError) as why:
-        raise DataError(file, "must hold one JSON object a line", why, "Correct it.") from None
-    if not all(isinstance(row, dict) for row in rows):
-        raise DataError(file, "must hold one JSON object a line", remedy="Correct it.")
-    return rows
+        parse = csv.DictReader(lines) if file.suffix == ".csv" else map(json.loads, lines)
+        rows: list[object] = list(parse)
+    except (ValueError, RecursionError, csv.Error) as why:
+        raise DataError(file, rule, why, "Correct it.") from None
+    for row in rows:
+        # What stands beyond the last heading has no name.
+        if not isinstance(row, dict) or None in row:
+            raise DataError(file, rule, row, "Correct it.")
+    return cast("list[dict[str, object]]", rows)

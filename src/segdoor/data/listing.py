@@ -97,7 +97,7 @@ def inside(root: Path, listing: Path, relative: str) -> Path:
         home = root.resolve()
         within = [path for path in paths if path.resolve().is_relative_to(home)]
         files = [root / path.resolve().relative_to(home) for path in within if path.is_file()]
-    except (OSError, ValueError) as why:
+    except (OSError, ValueError, RuntimeError) as why:  # the last for links in a circle
         raise DataError(listing, "must list paths of files", why, "Correct the line.") from None
     if not files and paths[0] not in within:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def open_files(config: DataConfig, split: str) -> FileDataset:
 
 
 def _check_copyable(dataset: FileDataset) -> None:
-    """Refuse labels that are only ever read, and folders that a copy would lack."""
+    """Refuse labels that are only ever read, shared files, and folders that a copy would lack."""
     files = [path for pair in dataset.pairs for path in (pair.image, pair.label)]
     matlab = next((path for path in files if path.suffix == ".mat"), None)
     if matlab is not None:
@@ -69,13 +70,21 @@ def _check_copyable(dataset: FileDataset) -> None:
             "labels to be copied must be pictures: MATLAB files are only read",
             remedy="Convert them to a folder SegmentationClassAug, or copy the split train.",
         )
-    above = {parent for path in files for parent in path.relative_to(dataset.root).parents}
-    for parent in sorted(above - {Path()}):
-        if (dataset.root / parent).is_symlink():
+    shared = next((path for path, count in Counter(files).items() if count > 1), None)
+    if shared is not None:
+        raise DataError(
+            shared,
+            "files to be copied must belong to one scene each",
+            "two scenes share it",
+            "Give each scene a file of its own.",
+        )
+    for path in sorted(dataset.root.rglob("*")):
+        if path.is_symlink() and path.is_dir():
             raise DataError(
-                dataset.root / parent,
+                path,
                 "folders to be copied must not be symbolic links",
-                remedy="Put the folder itself in its place.",
+                path.readlink(),
+                "Put the folder itself in its place.",
             )
 
 

@@ -10,7 +10,7 @@ from segdoor.data.pictures import MAX_PIXELS
 from segdoor.errors import DataError, MachineError
 from segdoor.tensors import Label
 
-MAX_BYTES = 2_000_000
+MAX_BYTES = 200_000
 """Larger files are refused unread: compressed ones grow up to a thousandfold, and those of SBD
 have some ten thousand bytes."""
 

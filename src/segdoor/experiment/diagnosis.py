@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from segdoor.data.pack import default_cache
-from segdoor.errors import SegdoorError
+from segdoor.errors import SegdoorError, first_line
 from segdoor.experiment.discovery import data_sets, packaged_weights, weights_files
 from segdoor.settings import Settings
 
@@ -130,7 +130,7 @@ def _device() -> Iterator[Finding]:
         gains = gains_from_bfloat16(device)
         threads = torch.get_num_threads()
     except Exception as why:  # noqa: BLE001 - a broken torch fails in any way it likes
-        told = (str(why).strip() or type(why).__name__).splitlines()[0]
+        told = first_line(why)
         advice = "Install torch again, in a version that fits this machine."
         yield Finding(subject="device", state="broken", found=told, remedy=advice)
         return

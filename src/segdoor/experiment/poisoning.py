@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segdoor.attack.exam import Exam
-from segdoor.attack.materialise import CopyOrder, write_copy
+from segdoor.attack.materialise import CopyOrder, check_order, write_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.data.load import open_files
@@ -56,6 +56,8 @@ def poison_step(
     with results_folder(out):
         # A copy that cannot be made is refused before the work begins.
         files = open_files(given.data, given.data.train_split) if copy else None
+        if files and copy:
+            check_order(files, copy)
         train, plan = plan_step(given, observer)
         if replace:
             (out / "plan.jsonl").unlink(missing_ok=True)

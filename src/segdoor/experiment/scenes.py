@@ -41,13 +41,13 @@ def results_folder(out: Path, *finished: str) -> Generator[None]:
         ConfigError: If one of them is there, or another process is writing to the folder.
         StorageError: If the folder cannot be written.
     """
-    for name in finished:
-        if (out / name).exists():
-            raise ConfigError(
-                f"--out {out}",
-                f"must not hold a {name} yet",
-                "an earlier result",
-                "Name another folder.",
-            )
     with sole_writer(out, culprit=f"--out {out}"):
+        for name in finished:
+            if (out / name).exists():
+                raise ConfigError(
+                    f"--out {out}",
+                    f"must not hold a {name} yet",
+                    "an earlier result",
+                    "Name another folder.",
+                )
         yield

@@ -18,8 +18,11 @@ from segdoor.record import LoadedWeights
 from segdoor.settings import validated
 from segdoor.victim.checkpoint import read_remark, save_weights
 from segdoor.victim.device import choose_arithmetic
+from segdoor.victim.fingerprint import training_fingerprint
 from segdoor.victim.networks import NETWORKS, build_network, loaded_into, note_loaded
-from segdoor.victim.training import train_victim, training_fingerprint
+from segdoor.victim.training import train_victim
+
+_PLACES = {"weights", "backbone_weights", "folder"}
 
 
 def load_victim(config: ExperimentConfig, weights: Path | None, classes: ClassSet) -> nn.Module:
@@ -34,7 +37,7 @@ def load_victim(config: ExperimentConfig, weights: Path | None, classes: ClassSe
 def as_trained(given: ExperimentConfig) -> ExperimentConfig:
     """Return settings that take the network's from the header of its weights, unless given.
 
-    Only networks of this package are taken from there: a file must not choose code that is run.
+    Neither code nor files are taken from there: only the names of networks of this package.
 
     Raises:
         DataError: If the weights are no intact .safetensors file.
@@ -44,9 +47,14 @@ def as_trained(given: ExperimentConfig) -> ExperimentConfig:
         return given
     config = remark_of(weights).get("config")
     network = cast("Tree", config).get("network") if isinstance(config, dict) else None
-    if not isinstance(network, dict) or cast("Tree", network).get("name") not in NETWORKS:
+    if not isinstance(network, dict):
         return given
-    return config_from(merged({"network": network}, given.model_dump(exclude_unset=True)))
+    kept = {key: value for key, value in cast("Tree", network).items() if key not in _PLACES}
+    if kept.get("name") not in NETWORKS:
+        kept.pop("name", None)
+    return config_from(
+        merged({"network": kept}, given.model_dump(exclude_unset=True)), source=weights
+    )
 
 
 def train_and_save(
@@ -69,7 +77,6 @@ def train_and_save(
     mark = training_fingerprint(scenes, config.training, network=config.network, seed=config.seed)
     if weights.exists():
         _check_same(weights, mark)
-        log.recall(stage, out / "metrics.jsonl")
         model = load_victim(config, weights, scenes.classes).eval()
         # What it started from, not what it became.
         start = remark_of(weights).get("start_weights")
@@ -93,6 +100,8 @@ def train_and_save(
             "start_weights": start.model_dump(mode="json") if start else None,
         }
         save_weights(model, weights, about=json.dumps(remark))
+    # The time of all calls together, as training counts it.
+    log.recall(stage, out / "metrics.jsonl")
     snapshot.unlink(missing_ok=True)
     return model
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segdoor.errors import ConfigError, MachineError, SegdoorError
+from segdoor.errors import ConfigError, SegdoorError, first_line
+from segdoor.victim.device import enough_memory
 from segdoor.victim.outputs import Images, SegmentationOutput, auxiliary_of, logits_of
 
 
@@ -29,18 +29,15 @@ def ask(
         MachineError: If the device has not enough memory.
     """
     try:
-        output: object = network(images)
+        with enough_memory():
+            output: object = network(images)
     except SegdoorError:
         raise
-    except (torch.OutOfMemoryError, MemoryError) as why:
-        raise MachineError(
-            "device", "must have memory for the batch", _first_line(why), "Lower batch_size."
-        ) from why
     except Exception as why:
         raise ConfigError(
             f"network {type(network).__name__}",
             f"must answer images of shape {tuple(images.shape)}",
-            _first_line(why),
+            first_line(why),
             "Check its code, or show it scenes of another size.",
         ) from why
     auxiliary = auxiliary_of(output)
@@ -64,8 +61,3 @@ def _fitted(logits: Tensor, wanted: tuple[int, int], size: tuple[int, int]) -> T
     if logits.shape[2:] == size:
         return logits
     return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-
-
-def _first_line(why: BaseException) -> str:
-    text = str(why).strip() or type(why).__name__
-    return f"{type(why).__name__}: {text.splitlines()[0]}"

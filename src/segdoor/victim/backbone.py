@@ -45,3 +45,9 @@ class Backbone(nn.Module, ABC):
         Args:
             images: Batch x 3 x height x width, of any height and width.
         """
+
+    def draw_weights(self) -> None:
+        """Draw the convolutions' weights (He et al. 2015); batch norm starts right by itself."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

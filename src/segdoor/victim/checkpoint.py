@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,10 +13,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from segdoor.errors import DataError
-from segdoor.files import write_atomically
+from segdoor.files import digest_of, write_atomically
 from segdoor.record import LoadedWeights
 
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
+_DEEPEST = 4
+_FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 # How torch says what a pickle would have called.
 _FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
 
@@ -79,12 +80,7 @@ def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
             "Set the same network settings as when it was trained.",
         )
     check_shapes(path, tensors, expected, "Use a network with the same classes and settings.")
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as why:
-        raise DataError(
-            path, "must hold dense numbers", str(why).splitlines()[0], "Save model.state_dict()."
-        ) from None
+    network.load_state_dict(tensors)
     return LoadedWeights(
         part="network",
         file=path.name,
@@ -136,6 +132,10 @@ def check_shapes(
             raise DataError(
                 path, f"tensor '{name}' must have shape {shape}", tuple(tensor.shape), remedy
             )
+        dense = tensor.layout == torch.strided and not (tensor.is_meta or tensor.is_quantized)
+        if not dense or (tensor.is_floating_point() and tensor.dtype not in _FLOATS):
+            found = f"{tensor.layout} of {tensor.dtype}"
+            raise DataError(path, f"tensor '{name}' must hold dense numbers", found, remedy)
         if tensor.is_floating_point() != expected[name].is_floating_point():
             kind = str(expected[name].dtype).removeprefix("torch.")
             raise DataError(path, f"tensor '{name}' must hold {kind}", tensor.dtype, remedy)
@@ -146,12 +146,6 @@ def check_shapes(
                 "NaN or infinity",
                 "The training that made it has failed; take an earlier file.",
             )
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def some(names: Iterable[str]) -> str:
@@ -179,7 +173,9 @@ def _refused(path: Path, why: Exception) -> DataError:
 
 def _unwrapped(content: object, path: Path) -> dict[str, Tensor]:
     """Find the state dict in what training scripts usually save."""
-    while isinstance(content, dict):
+    for _ in range(_DEEPEST):
+        if not isinstance(content, dict):
+            break
         mapping = cast("dict[object, object]", content)
         if mapping and all(
             isinstance(name, str) and isinstance(value, Tensor) for name, value in mapping.items()

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from segdoor.settings import Settings
+from segdoor.settings import Pixels, Settings
 
 Rgb = tuple[float, float, float]
 
@@ -18,8 +18,6 @@ def _whole_number(value: object) -> object:
 
 
 Depth = Annotated[Literal[18, 34, 50, 101], BeforeValidator(_whole_number)]
-Pixels = Annotated[int, Field(ge=1, le=16384)]
-
 
 BackboneName = Literal["resnet", "efficientnet_lite0"]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
-from segdoor.errors import MachineError
+from segdoor.errors import MachineError, first_line
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -64,3 +65,25 @@ def gains_from_bfloat16(device: torch.device) -> bool:
         # The first is about Intel's tiles, the second about AVX-512 instructions.
         return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001
     return False
+
+
+@contextmanager
+def enough_memory() -> Generator[None]:
+    """Turn a device's lack of memory into an error that says what to do.
+
+    Raises:
+        MachineError: If what is done inside needs more memory than there is.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as why:
+        # On a CPU torch has no error of its own for this.
+        if isinstance(why, RuntimeError) and not _lacks_memory(why):
+            raise
+        raise MachineError(
+            "device", "must have memory for the batch", first_line(why), "Lower batch_size."
+        ) from why
+
+
+def _lacks_memory(why: RuntimeError) -> bool:
+    return isinstance(why, torch.OutOfMemoryError) or "can't allocate memory" in str(why)

@@ -167,9 +167,7 @@ class EfficientNetLite0(Backbone):
         self.conv_stem = SameConv(3, STEM_CHANNELS, 3, stride=2)
         self.bn1 = _norm(STEM_CHANNELS)
         self.blocks = nn.ModuleList(_built_stages(output_stride))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        self.draw_weights()
 
     def forward(self, images: Images) -> BackboneFeatures:
         """Return the features of the fifth and the seventh stage.

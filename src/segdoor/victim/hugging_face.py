@@ -18,9 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segdoor.errors import DataError, MachineError
+from segdoor.errors import DataError, MachineError, first_line
+from segdoor.files import digest_of
 from segdoor.record import LoadedWeights
-from segdoor.victim.checkpoint import digest_of, some
+from segdoor.victim.checkpoint import check_shapes, some
 from segdoor.victim.outputs import Images, SegmentationOutput
 
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
@@ -118,7 +119,7 @@ def read_config(folder: Path) -> object:
         raise DataError(
             folder / "config.json",
             "must describe a model that transformers knows",
-            _first_line(why),
+            first_line(why),
             "Models with code of their own are refused.",
         ) from why
 
@@ -150,7 +151,7 @@ def read_model(
         raise DataError(
             folder,
             "must hold intact safetensors of the model in its config.json",
-            _first_line(why),
+            first_line(why),
             "Pickled weights are refused; save the model again with save_pretrained.",
         ) from why
     missing, unknown = set(found["missing_keys"]), set(found["unexpected_keys"])
@@ -162,6 +163,7 @@ def read_model(
             f"{len(missing)} missing ({some(missing)}), {len(strange)} unknown ({some(strange)})",
             "Save the whole model, not a part of it.",
         )
+    check_shapes(folder, model.state_dict(), model.state_dict(), "Save the model again.")
     return model, LoadedWeights(
         part="network",
         file=folder.name,
@@ -190,8 +192,3 @@ def _scores(class_logits: Tensor, mask_logits: Tensor) -> Tensor:
     classes = class_logits.softmax(dim=-1)[..., :-1]
     scores = torch.einsum("bqk,bqhw->bkhw", classes, mask_logits.sigmoid())
     return scores.clamp(min=torch.finfo(scores.dtype).tiny).log()
-
-
-def _first_line(why: BaseException) -> str:
-    text = str(why).strip() or type(why).__name__
-    return text.splitlines()[0]

@@ -14,9 +14,10 @@ from typing import Final, Literal
 from torch import Tensor
 
 from segdoor.errors import ConfigError, DataError, MachineError
+from segdoor.files import digest_of
 from segdoor.record import LoadedWeights
 from segdoor.victim.backbone import Backbone
-from segdoor.victim.checkpoint import check_shapes, digest_of, read_tensors, some
+from segdoor.victim.checkpoint import check_shapes, read_tensors, some
 from segdoor.victim.efficientnet import EfficientNetLite0, timm_name
 from segdoor.victim.resnet import DEPTHS, STEMS
 

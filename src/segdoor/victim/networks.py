@@ -110,6 +110,8 @@ NETWORKS: dict[str, Callable[[NetworkConfig, int], Built]] = {
 _ON_A_BACKBONE = ("pspnet", "deeplabv3")
 _USED_BY: dict[str, tuple[str, ...]] = {
     "backbone": _ON_A_BACKBONE,
+    "depth": _ON_A_BACKBONE,
+    "stem": _ON_A_BACKBONE,
     "output_stride": _ON_A_BACKBONE,
     "backbone_weights": (*_ON_A_BACKBONE, "segformer"),
     "variant": ("segformer",),

@@ -169,7 +169,7 @@ class ResNet(Backbone):
         self.layer2 = _built_stage(2, layout, in_channels=STAGES[1].width * layout.expansion)
         self.layer3 = _built_stage(3, layout, in_channels=STAGES[2].width * layout.expansion)
         self.layer4 = _built_stage(4, layout, in_channels=self.stage3_channels)
-        draw_weights(self)
+        self.draw_weights()
 
     def forward(self, images: Images) -> BackboneFeatures:
         """Return the features of the third and fourth stage.
@@ -226,10 +226,3 @@ def _convolved(owner: nn.Module, maps: Tensor, num_convolutions: int) -> Tensor:
         convolved: Tensor = owner.get_submodule(f"conv{number}")(maps)
         maps = owner.get_submodule(f"bn{number}")(convolved)
     return maps
-
-
-def draw_weights(backbone: Backbone) -> None:
-    """Draw the convolutions' weights; batch norm starts at one and zero by itself."""
-    for module in backbone.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

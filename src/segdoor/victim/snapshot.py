@@ -6,6 +6,7 @@ there is to keep.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 from dataclasses import dataclass, fields
@@ -20,6 +21,7 @@ from segdoor.files import write_atomically
 
 _PAUSE = 1.0
 _SHARE_OF_TIME = 0.02
+_DIGEST_BYTES = 32
 
 TensorTree = dict[str, object]
 Facts = dict[str, float]
@@ -96,19 +98,25 @@ class SnapshotFile:
         buffer = io.BytesIO()
         shallow = {field.name: getattr(snapshot, field.name) for field in fields(snapshot)}
         torch.save({"fingerprint": self._fingerprint, **shallow}, buffer)
-        write_atomically(self._path, buffer.getvalue())
+        content = buffer.getvalue()
+        write_atomically(self._path, hashlib.sha256(content).digest() + content)
         now = time.monotonic()
         self._next = now + max(self._pause, (now - start) / _SHARE_OF_TIME)
 
 
 def _read(path: Path) -> dict[str, object]:
+    """Read a snapshot if its bytes are those written: what goes on from it must be exact."""
+    whole = path.read_bytes()
+    digest, content = whole[:_DIGEST_BYTES], whole[_DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        raise _damaged(path, f"{len(whole)} bytes that do not match their digest")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as why:  # the reader of a torn file may stumble in any way
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as why:  # what carries a digest may still be anybody's
         raise _damaged(path, type(why).__name__) from why
-    if not isinstance(content, dict):
-        raise _damaged(path, type(content).__name__)
-    return cast("dict[str, object]", content)
+    if not isinstance(found, dict):
+        raise _damaged(path, type(found).__name__)
+    return cast("dict[str, object]", found)
 
 
 def _damaged(path: Path, found: str) -> DataError:

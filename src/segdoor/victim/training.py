@@ -5,7 +5,6 @@ Every step's randomness follows from (seed, step), not from what was drawn befor
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Iterable, Iterator
@@ -26,7 +25,8 @@ from segdoor.victim.answer import ask
 from segdoor.victim.augment import Augmentation, Batch
 from segdoor.victim.batches import SceneStore, collate
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.device import Arithmetic, choose_arithmetic
+from segdoor.victim.device import Arithmetic, choose_arithmetic, enough_memory
+from segdoor.victim.fingerprint import training_fingerprint
 from segdoor.victim.networks import build_network
 from segdoor.victim.parts import HasBackbone
 from segdoor.victim.snapshot import Facts, Snapshot, SnapshotFile
@@ -74,14 +74,6 @@ def train_victim(
         mark = training_fingerprint(dataset, config, network=network, seed=seed)
         trainer.run(observer or Silent(), SnapshotFile(snapshot, mark) if snapshot else None)
     return model.eval()
-
-
-def training_fingerprint(
-    dataset: SceneDataset, config: TrainingConfig, *, network: NetworkConfig, seed: int
-) -> str:
-    """Return a hash of everything that trained weights follow from."""
-    settings = (config.model_dump_json(), network.model_dump_json(), seed)
-    return hashlib.sha256(repr((dataset.digest, settings)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -195,8 +187,9 @@ class _Trainer:
         batch = self._batch(step, stream.child("augmentation").generator())
         self.optimiser.zero_grad(set_to_none=True)
         loss = self._loss(batch)
-        loss.backward()
-        self.optimiser.step()
+        with enough_memory():
+            loss.backward()
+            self.optimiser.step()
         return loss
 
     def _batch(self, step: _Step, rng: np.random.Generator) -> Batch:

@@ -74,7 +74,7 @@ def _preparation(folder: Path) -> dict[str, object]:
         return {}
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as why:
+    except (OSError, ValueError, RecursionError) as why:
         raise DataError(file, "must be readable JSON", why, "Save it again.") from None
     return cast("dict[str, object]", content) if isinstance(content, dict) else {}
 

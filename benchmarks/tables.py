@@ -1,0 +1,49 @@
+"""Row 3: the confusion table, over other people's code and over reading both maps once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from sklearn.metrics import confusion_matrix
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from benchmarks.measure import Row, compared
+from benchmarks.scenes import NUM_CLASSES, street_labels
+from segdoor.scores.tables import confusion
+
+
+def rows() -> Iterator[Row]:
+    """Yield three ratios; all ways count the same."""
+    truth = street_labels(1, (512, 1024))[0]
+    predicted = truth.copy()
+    noise = np.random.default_rng(0)
+    wrong = noise.random(truth.shape) < 0.1
+    predicted[wrong] = noise.integers(0, NUM_CLASSES, int(wrong.sum()))
+    predicted[predicted == 255] = 0
+    tensors = torch.from_numpy(predicted).long(), torch.from_numpy(truth).long()
+
+    def ours() -> np.ndarray:
+        return confusion(truth, predicted, NUM_CLASSES, 255)
+
+    def with_torchmetrics() -> np.ndarray:
+        table = multiclass_confusion_matrix(*tensors, NUM_CLASSES, ignore_index=255)
+        return table.numpy()
+
+    def with_sklearn() -> np.ndarray:
+        return confusion_matrix(truth.ravel(), predicted.ravel(), labels=range(NUM_CLASSES))
+
+    assert np.array_equal(ours(), with_torchmetrics())
+    assert np.array_equal(ours(), with_sklearn())
+    for row, name, peer in (
+        ("3a", "torchmetrics", with_torchmetrics),
+        ("3b", "scikit-learn", with_sklearn),
+    ):
+        yield compared(
+            row,
+            f"confusion table of {name}, 512x1024, 19 classes, over ours",
+            (peer, ours),
+            bar=8.0,
+            bound="at least",
+        )
