@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from PIL import JpegImagePlugin
 
 from segdoor.attack.config import AttackConfig, TriggerConfig
 from segdoor.attack.manifest import beside, verify_copy
@@ -16,7 +17,7 @@ from segdoor.attack.materialise import CopyOrder, write_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
-from segdoor.attack.reencode import label_like
+from segdoor.attack.reencode import image_like, label_like
 from segdoor.attack.restore import restore_copy
 from segdoor.cli.app import run_command_line
 from segdoor.data.config import DataConfig
@@ -120,6 +121,69 @@ def test_a_lossless_copy_reads_as_the_plan_says_in_every_format(
     for index in range(len(found)):
         assert np.array_equal(planned[index].image, found[index].image)
         assert np.array_equal(planned[index].label, found[index].label)
+
+
+def encoded_again(picture: PillowImage.Image, place: Path, **options: object) -> PillowImage.Image:
+    """Save a picture, encode its pixels as that file is, and open the result."""
+    picture.save(place, **options)
+    with PillowImage.open(place) as source:
+        content = image_like(place, np.array(source.convert("RGB")), lossless=False)
+    found = place.with_name(f"again{place.suffix}")
+    found.write_bytes(content)
+    return PillowImage.open(found)
+
+
+def test_pictures_keep_what_their_format_can_say(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 48, 4), np.uint8)
+    colour = PillowImage.fromarray(noise[..., :3].copy())
+    alpha, grey = PillowImage.fromarray(noise), PillowImage.fromarray(noise[..., 0].copy())
+    found = encoded_again(alpha, tmp_path / "alpha.png")
+    assert np.array_equal(np.array(found), noise)
+    assert encoded_again(grey, tmp_path / "grey.png").mode == "L"
+    assert encoded_again(grey, tmp_path / "grey.jpg").mode == "L"
+    said = encoded_again(colour, tmp_path / "said.jpg", comment=b"by hand", subsampling=1)
+    assert said.info["comment"] == b"by hand"
+    assert JpegImagePlugin.get_sampling(said) == 1
+    for compression in ("tiff_lzw", "raw", "tiff_adobe_deflate"):
+        found = encoded_again(colour, tmp_path / "x.tiff", compression=compression)
+        assert found.info["compression"] == compression
+        assert np.array_equal(np.array(found), noise[..., :3])
+
+
+def test_labels_keep_transparency(tmp_path: Path) -> None:
+    label = np.arange(64, dtype=np.uint8).reshape(8, 8) % 5
+    picture = PillowImage.fromarray(label)
+    picture.putpalette([7] * 768)
+    picture.save(tmp_path / "label.png", transparency=3)
+    (tmp_path / "again.png").write_bytes(label_like(tmp_path / "label.png", label))
+    assert PillowImage.open(tmp_path / "again.png").info["transparency"] == 3
+
+
+@pytest.mark.parametrize("place", [".", "", "copy/..", "/"])
+def test_a_place_without_a_name_is_met(
+    place: str, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source)
+    for verb in ("verify", "restore"):
+        assert run_command_line([verb, place]) == 2
+
+
+def test_verify_works_inside_a_copy(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(source, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    assert run_command_line(["verify", "."]) == 0
+    assert run_command_line(["restore", "."]) == 0
+    assert tree(tmp_path / "copy") == tree(source)
+
+
+@pytest.mark.parametrize("change", [{"box": [0, 0, 1 << 40, 7]}, {"name": "nobody"}])
+def test_a_plan_that_cannot_be_is_refused(change: dict[str, object], source: Path) -> None:
+    dataset, plan = opened(source)
+    row = plan.rows[0].model_copy(update=change)
+    with pytest.raises(DataError, match="poison plan"):
+        poisoned(dataset, PoisonPlan(plan.header, (row, *plan.rows[1:])))
 
 
 @pytest.mark.parametrize(("mode", "ending"), [("1", "png"), ("L", "jpg")])

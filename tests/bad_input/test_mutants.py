@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.io import savemat
 
 from bad_input import networks
 from bad_input.mutation import damaged
@@ -22,17 +25,24 @@ from segdoor.attack.trigger import load_trigger
 from segdoor.attack.triggered import triggered
 from segdoor.cli.options import configuration
 from segdoor.data.folder import folder
+from segdoor.data.matlab import read_matlab_label
 from segdoor.data.pack import pack
 from segdoor.data.scene import SceneDataset
+from segdoor.data.street import StreetDataset
 from segdoor.errors import SegdoorError
 from segdoor.experiment.fidelity import resolve
 from segdoor.record import load_record
 from segdoor.report.terminal import describe
 from segdoor.scores.tables import load_tables
 from segdoor.victim.checkpoint import load_weights
+from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.training import train_victim
+from segdoor.victim.transformers import load_transformers
 
 NUM_CLASSES = 9
 MINE = Path("mine")
+SCENES = StreetDataset(split="train", num_scenes=4, height=32, width=32)
+RECIPE = TrainingConfig(epochs=1, batch_size=4, threads=1)
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,19 @@ def read_weights(path: Path) -> None:
     load_weights(networks.tiny(NUM_CLASSES), path)
 
 
+def read_hub(_: Path) -> None:
+    folder(Path("hub"), "train")
+
+
+def read_snapshot(path: Path) -> None:
+    train_victim(SCENES, RECIPE, snapshot=path)
+
+
+def read_transformers(_: Path) -> None:
+    config = NetworkConfig(name="transformers", folder=Path("model"))
+    load_transformers(config, NUM_CLASSES)
+
+
 OPTIONS = "--data.name folder --data.root mine --data.num_train 2 --data.num_test 2"
 TARGETS = {
     "image jpeg": Target("mine/images/train/*.jpg", "jpeg", read_first, command("poison")),
@@ -124,6 +147,12 @@ TARGETS = {
         "sticker.png", "png", read_trigger, f"poison {DATA} --attack.trigger.file sticker.png --out out"
     ),
     "pack index": Target("packs/*/index.json", "json", read_pack, ""),
+    "metadata csv": Target("hub/metadata.csv", "lines", read_hub, ""),
+    "metadata jsonl": Target("hub/metadata.jsonl", "json lines", read_hub, ""),
+    "matlab label": Target("label.mat", "bytes", read_matlab_label, ""),
+    "snapshot": Target("victim.snapshot", "zip", read_snapshot, "", 40),
+    "model's config": Target("model/config.json", "json", read_transformers, "", 15),
+    "model's preparation": Target("model/preprocessor_config.json", "json", read_transformers, "", 40),
 }  # fmt: skip
 
 
@@ -144,6 +173,47 @@ def prepare(name: str) -> None:
         pack(folder(MINE, "train"), Path("packs"))
     if name == "settings":
         Path("given.yaml").write_text(configuration_in_full())
+    WRITTEN.get(name, lambda: None)()
+
+
+def write_metadata(hub: Path, form: str) -> None:
+    """Lay scenes out with a table of their files, as Hugging Face does."""
+    shutil.copytree(MINE / "images" / "train", hub / "images")
+    shutil.copytree(MINE / "labels" / "train", hub / "masks")
+    shutil.copy(MINE / "classes.yaml", hub)
+    names = sorted((path.name, f"{path.stem}.png") for path in (hub / "images").iterdir())
+    rows = [(f"images/{image}", f"masks/{mask}") for image, mask in names]
+    if form == "csv":
+        lines = ["file_name,mask", *(f"{image},{mask}" for image, mask in rows)]
+    else:
+        lines = [json.dumps({"file_name": image, "mask": mask}) for image, mask in rows]
+    (hub / f"metadata.{form}").write_text("\n".join(lines))
+
+
+def write_model(place: Path) -> None:
+    """Save a tiny model as transformers does."""
+    import transformers
+
+    config = transformers.SegformerConfig(
+        num_labels=NUM_CLASSES, depths=[1] * 4, hidden_sizes=[8, 8, 8, 8], decoder_hidden_size=8,
+        num_attention_heads=[1] * 4,
+    )  # fmt: skip
+    transformers.SegformerForSemanticSegmentation(config).save_pretrained(place)
+    preparation = {"do_normalize": True, "image_mean": [0.485, 0.456, 0.406]}
+    preparation["image_std"] = [0.229, 0.224, 0.225]
+    (place / "preprocessor_config.json").write_text(json.dumps(preparation))
+
+
+WRITTEN: dict[str, Callable[[], object]] = {
+    "metadata csv": lambda: write_metadata(Path("hub"), "csv"),
+    "metadata jsonl": lambda: write_metadata(Path("hub"), "jsonl"),
+    "matlab label": lambda: savemat(
+        "label.mat", {"GTcls": {"Segmentation": np.zeros((9, 7), np.uint8)}}
+    ),
+    "snapshot": lambda: read_snapshot(Path("victim.snapshot")),
+    "model's config": lambda: write_model(Path("model")),
+    "model's preparation": lambda: write_model(Path("model")),
+}
 
 
 def configuration_in_full() -> str:

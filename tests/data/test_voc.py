@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 from scipy.io import savemat
+from scipy.sparse import csc_matrix
 
 from segdoor.data import matlab
 from segdoor.data.config import DataConfig
 from segdoor.data.load import load_dataset, open_files
 from segdoor.data.matlab import read_matlab_label
 from segdoor.data.voc import VOC_CLASSES, augmented_names, voc
-from segdoor.errors import DataError, MachineError
+from segdoor.errors import DataError
 from trees import SBD_LISTS, TRAINAUG, VOC_LISTS, voc_palette, write_mat, write_voc
 
 
@@ -186,12 +186,21 @@ def test_a_missing_or_huge_matlab_file_is_refused(
         read_matlab_label(tmp_path / "x.mat")
 
 
-def test_without_scipy_the_remedy_is_named(devkit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-    dataset = voc(devkit, "trainaug")
-    assert dataset.label(0).any()
-    with pytest.raises(MachineError, match="pip install scipy"):
-        dataset.label(dataset.names.index("b1"))
+@pytest.mark.parametrize("compressed", [False, True])
+def test_real_files_hold_more_than_the_map(tmp_path: Path, *, compressed: bool) -> None:
+    """SBD's files have boundaries as sparse matrices in a cell, and the classes present."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 21, (37, 50)).astype(np.uint8)
+    boundaries = np.empty((20, 1), object)
+    for index in range(20):
+        boundaries[index, 0] = csc_matrix(rng.random(label.shape) < 0.05)
+    content = {
+        "Boundaries": boundaries,
+        "Segmentation": label,
+        "CategoriesPresent": np.unique(label).astype(np.uint8),
+    }
+    savemat(tmp_path / "x.mat", {"other": 1.5, "GTcls": content}, do_compression=compressed)
+    assert np.array_equal(read_matlab_label(tmp_path / "x.mat"), label)
 
 
 def test_the_digest_follows_labels_of_both_kinds(devkit: Path) -> None:

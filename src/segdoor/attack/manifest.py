@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from segdoor.attack.artefact import check_counts, read_json_lines
-from segdoor.errors import DataError
+from segdoor.errors import ConfigError, DataError
 from segdoor.files import digest_of
 from segdoor.settings import Settings
 
@@ -102,6 +103,13 @@ def load_manifest(copy: Path) -> Manifest:
         DataError: If there is none, or it is damaged, of a newer schema, or names paths outside.
     """
     path = beside(copy) / MANIFEST
+    if not path.is_file():
+        raise DataError(
+            copy,
+            f"must be a poisoned copy, with {path} beside it",
+            "no such file",
+            "If the copy was restored before, there is nothing left to do.",
+        )
     header, rows = read_json_lines(path, CopyHeader, CopyRow, version=SCHEMA_VERSION)
     counted = {"num_files": len(rows), "num_changed": sum(row.changed for row in rows)}
     check_counts(path, header.model_dump(include=set(counted)), counted)
@@ -153,8 +161,16 @@ def refuse_edited(copy: Path, *, but: Collection[str] = ()) -> None:
 
 
 def beside(out: Path) -> Path:
-    """Return the folder beside a copy that holds manifest, plan and originals."""
-    return out.with_name(f"{out.name}.segdoor")
+    """Return the folder beside a copy that holds manifest, plan and originals.
+
+    Raises:
+        ConfigError: If the copy is the root of all folders, beside which nothing can be.
+    """
+    # "." and "copy/.." have no name of their own.
+    place = out if out.name not in {"", ".."} else Path(os.path.realpath(out))
+    if not place.name:
+        raise ConfigError(out, "must be a folder inside another", "the root", "Name a folder.")
+    return place.with_name(f"{place.name}.segdoor")
 
 
 def files_below(folder: Path) -> Iterator[str]:

@@ -136,7 +136,7 @@ def _check_free(order: CopyOrder) -> None:
         raise ConfigError(
             f"--copy {order.out}",
             "must not exist yet",
-            "an existing folder",
+            "it exists",
             "Name another folder, or add --replace if it is a copy to be discarded.",
         )
     there = {path.name for path in folder.iterdir()} - {".lock"} if folder.is_dir() else set()

@@ -30,7 +30,7 @@ class PlanRow(Settings):
     """From the trigger's centre to the nearest victim pixel, in pixels."""
     class_under: str | None
     """The one class under the trigger; None if there are several or nothing is stamped."""
-    relabel_seed: int
+    relabel_seed: int = Field(ge=0)
     """Seed of the pixels that are relabelled at random."""
     changed_pixels: int
     """Number of pixels whose label changes."""

@@ -41,6 +41,15 @@ class Poisoner:
                 "must be the one the plan was made with",
                 remedy="Restore the trigger file, or plan again.",
             )
+        size = trigger.height, trigger.width
+        odd = [row for row in plan.rows if row.box is not None and row.box[2:] != size]
+        if odd:
+            raise DataError(
+                f"poison plan, scene '{odd[0].name}'",
+                f"must have a box of the trigger's size {size}",
+                odd[0].box,
+                "Plan again.",
+            )
         relabelling = make_relabelling(plan.header.attack, classes, seed=plan.header.seed)
         return cls(plan, trigger, relabelling)
 
@@ -79,6 +88,11 @@ class PoisonedDataset:
                 "must have been made for this very data set",
                 plan.header.data_digest[:12],
                 "Plan again, or use the same data settings.",
+            )
+        unknown = plan.by_name.keys() - set(dataset.names)
+        if unknown:
+            raise DataError(
+                "poison plan", "must speak of the data set's scenes", min(unknown), "Plan again."
             )
         self._dataset = dataset
         self._poisoner = Poisoner.of(plan, dataset.classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -12,42 +13,38 @@ from PIL import JpegImagePlugin
 from segdoor.errors import DataError
 from segdoor.tensors import Image, Label
 
+_LOSSLESS = {"PNG", "BMP", "TIFF"}
+_TIFF_WITHOUT_LOSS = {"raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate"}
+
+Options = dict[str, Any]
+
 
 def image_like(source: Path, image: Image, *, lossless: bool) -> bytes:
     """Return an RGB picture encoded as the source file is.
 
     A JPEG file that was encoded at another quality would betray itself by its file alone, so the
-    source's quantisation tables, subsampling, profile and EXIF data are kept.
+    source's quantisation tables, subsampling, profile, EXIF data and comment are kept. Pillow can
+    write 4:4:4, 4:2:2 and 4:2:0; a source of another subsampling becomes 4:4:4.
 
     Args:
         source: The file whose picture was changed.
         image: The changed picture.
         lossless: Encode a source of a lossy format as PNG instead, or without loss if it can.
     """
-    picture = PillowImage.fromarray(image)
     buffer = io.BytesIO()
     with PillowImage.open(source) as original:
         kept = {key: original.info[key] for key in ("icc_profile", "exif") if key in original.info}
-        if isinstance(original, JpegImagePlugin.JpegImageFile) and not lossless:
-            picture.save(
-                buffer, "JPEG", qtables=original.quantization,
-                subsampling=JpegImagePlugin.get_sampling(original),
-                progressive="progressive" in original.info, **kept,
-            )  # fmt: skip
-        elif original.format == "WEBP":
-            picture.save(buffer, "WEBP", lossless=lossless, exact=True, **kept)
-        elif lossless and original.format not in _LOSSLESS:
+        picture = _in_mode_of(original, image)
+        if lossless and original.format not in {*_LOSSLESS, "WEBP"}:
             picture.save(buffer, "PNG", **kept)
         else:
-            picture.save(buffer, original.format, **kept)
+            options = _options(original, lossless=lossless)
+            picture.save(buffer, original.format, **kept, **options)
     return buffer.getvalue()
 
 
-_LOSSLESS = {"PNG", "BMP", "TIFF"}
-
-
 def label_like(source: Path, label: Label) -> bytes:
-    """Return a label map encoded as the source file is: format, mode and palette.
+    """Return a label map encoded as the source file is: format, mode, palette and transparency.
 
     Args:
         source: The file whose labels were changed.
@@ -67,7 +64,8 @@ def label_like(source: Path, label: Label) -> bytes:
             picture.putpalette(palette + [0] * (3 * (int(label.max()) + 1) - len(palette)))
         elif original.mode == "1":
             picture = picture.point(lambda value: 255 if value else 0, "1")
-        picture.save(buffer, original.format)
+        kept = {key: original.info[key] for key in ("transparency",) if key in original.info}
+        picture.save(buffer, original.format, **kept, **_options(original, lossless=True))
     if not np.array_equal(np.array(PillowImage.open(buffer)), label):
         raise DataError(
             source,
@@ -76,3 +74,31 @@ def label_like(source: Path, label: Label) -> bytes:
             "Convert the label maps to PNG files of 8 bits a pixel.",
         )
     return buffer.getvalue()
+
+
+def _in_mode_of(original: PillowImage.Image, image: Image) -> PillowImage.Image:
+    """Return the picture with the original's alpha; grey again if it was and still is."""
+    picture = PillowImage.fromarray(image)
+    if original.mode == "RGBA":
+        picture.putalpha(original.getchannel("A"))
+    elif original.mode == "L" and (image == image[..., :1]).all():
+        return picture.convert("L")
+    return picture
+
+
+def _options(original: PillowImage.Image, *, lossless: bool) -> Options:
+    """Return what tells Pillow to encode as the original is encoded."""
+    if isinstance(original, JpegImagePlugin.JpegImageFile):
+        sampling = JpegImagePlugin.get_sampling(original)
+        return {
+            "qtables": original.quantization,
+            "subsampling": max(0, sampling),
+            "progressive": "progressive" in original.info,
+            "comment": original.info.get("comment", b""),
+        }
+    if original.format == "WEBP":
+        return {"lossless": lossless, "exact": True}
+    if original.format == "TIFF":
+        found = original.info.get("compression")
+        return {"compression": found if found in _TIFF_WITHOUT_LOSS else "tiff_adobe_deflate"}
+    return {}

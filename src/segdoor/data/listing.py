@@ -93,7 +93,8 @@ def inside(root: Path, listing: Path, relative: str) -> Path:
         DataError: If the file does not exist or lies outside the root.
     """
     try:
-        paths = [root / relative, root / relative.lstrip("/")]
+        # A path from the file system's root may name a file of the data set as well.
+        paths = [root / relative.lstrip("/"), root / relative]
         home = root.resolve()
         within = [path for path in paths if path.resolve().is_relative_to(home)]
         files = [root / path.resolve().relative_to(home) for path in within if path.is_file()]

@@ -9,28 +9,33 @@ import numpy as np
 
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
-from segdoor.data.scene import ClassSet, SceneDataset
+from segdoor.data.scene import ClassSet, Colour, SceneDataset
 from segdoor.data.transforms import resize_image, resize_label
 from segdoor.tensors import AnyImage, Image, Label, ResizedImage
 
 _GAP = 4
 _CAPTION_HEIGHT = 20
-_MIN_HEIGHT = 180
-_IGNORED = (0, 0, 0)
+_MIN_HEIGHT, _MAX_HEIGHT = 180, 384
+_BLACK, _VOID = (0, 0, 0), (224, 224, 192)
 
 
 def colour_label(label: Label, classes: ClassSet) -> Image:
-    """Paint a label map in its classes' colours, ignored pixels black."""
+    """Paint a label map in its classes' colours, ignored pixels in a colour that no class has."""
     palette = np.zeros((256, 3), np.uint8)
-    palette[:] = _IGNORED
+    palette[:] = _ignored_colour(classes)
     palette[: len(classes)] = classes.colours
     return palette[label]
+
+
+def _ignored_colour(classes: ClassSet) -> Colour:
+    """Return black, or VOC's cream where black is a class."""
+    return _VOID if _BLACK in classes.colours else _BLACK
 
 
 def sheet(
     titles: Sequence[str], rows: Sequence[tuple[str, Sequence[AnyImage]]], classes: ClassSet
 ) -> ResizedImage:
-    """Lay pictures out as a table with a title over each column and a caption under each row.
+    """Lay pictures out as a table with a title over each column and a caption over each row.
 
     Args:
         titles: One a column.
@@ -41,8 +46,8 @@ def sheet(
     lines = [_text_line(titles, width)]
     for caption, pictures in rows:
         cells = [_fitted(picture, (height, width)) for picture in pictures]
-        lines += [np.hstack([_framed(cell) for cell in cells])]
         lines += [_text_line([caption], len(titles) * (width + _GAP) - _GAP)]
+        lines += [np.hstack([_framed(cell) for cell in cells])]
     return np.vstack([*lines, *_legend(classes, len(titles) * (width + _GAP))])
 
 
@@ -64,6 +69,8 @@ def poison_preview(dataset: SceneDataset, plan: PoisonPlan, *, count: int = 4) -
 def _cell(picture: Image) -> tuple[int, int]:
     """Return a size to show a picture in: small ones are enlarged by a whole factor."""
     height, width = picture.shape[:2]
+    if height > _MAX_HEIGHT:
+        return _MAX_HEIGHT, max(1, round(width * _MAX_HEIGHT / height))
     factor = max(1, -(-_MIN_HEIGHT // height))
     return height * factor, width * factor
 
@@ -103,7 +110,10 @@ def _legend(classes: ClassSet, width: int) -> list[ResizedImage]:
     """Return lines of the classes' colours and names, as many as the width takes."""
     lines: list[ResizedImage] = []
     left = width
-    entries = [*zip(classes.names, classes.colours, strict=True), ("ignored", _IGNORED)]
+    entries = [
+        *zip(classes.names, classes.colours, strict=True),
+        ("ignored", _ignored_colour(classes)),
+    ]
     for name, colour in entries:
         (length, _), _ = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, 0.42, 1)
         needed = _CAPTION_HEIGHT + length + 12

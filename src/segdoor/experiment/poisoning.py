@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segdoor.attack.exam import Exam
+from segdoor.attack.manifest import beside
 from segdoor.attack.materialise import CopyOrder, check_order, write_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
@@ -57,6 +58,7 @@ def poison_step(
         # A copy that cannot be made is refused before the work begins.
         files = open_files(given.data, given.data.train_split) if copy else None
         if files and copy:
+            _check_apart(out, files.root, copy)
             check_order(files, copy)
         train, plan = plan_step(given, observer)
         if replace:
@@ -65,6 +67,18 @@ def poison_step(
         if files and copy:
             write_copy(files, plan, copy, observer=observer)
     return plan
+
+
+def _check_apart(out: Path, root: Path, copy: CopyOrder) -> None:
+    """Refuse to put the plan into the data set or the copy, which must hold nothing else."""
+    for place in (root, copy.out, beside(copy.out)):
+        if out.resolve().is_relative_to(place.resolve()):
+            raise ConfigError(
+                f"--out {out}",
+                "must lie outside the data set and its copy",
+                place,
+                "Name another folder.",
+            )
 
 
 def save_plans(out: Path, train: SceneDataset, plan: PoisonPlan, exams: Sequence[Exam]) -> None:

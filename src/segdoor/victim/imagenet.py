@@ -146,7 +146,9 @@ def _check_names(path: Path, tensors: Tensors, expected: Tensors) -> None:
     wanted, found = architecture(expected), architecture(tensors)
     rule = f"must hold ImageNet weights of {wanted.name}"
     if found != wanted:
-        change = f"Set {found.settings}, or take" if found.settings else "Take"
+        other_kind = "ResNet" in found.name and "ResNet" not in wanted.name
+        settings = f"network.backbone resnet, {found.settings}" if other_kind else found.settings
+        change = f"Set {settings}, or take" if found.settings else "Take"
         raise DataError(path, rule, found.name, f"{change} a file of {wanted.name}.")
     # The last norm of EfficientNet stands behind its 1x1 convolution to the classifier.
     classifiers = _CLASSIFIERS + (("bn2.",) if "conv_stem.weight" in expected else ())

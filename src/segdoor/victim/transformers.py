@@ -101,8 +101,9 @@ def _check_normalisation(
 
 
 def _rgb(value: object) -> Rgb | None:
-    numbers = cast("list[float]", value) if isinstance(value, list | tuple) else []
-    return (numbers[0], numbers[1], numbers[2]) if len(numbers) == 3 else None
+    found = cast("list[object]", value) if isinstance(value, list | tuple) else []
+    numbers = [float(number) for number in found if isinstance(number, int | float)]
+    return (numbers[0], numbers[1], numbers[2]) if len(numbers) == len(found) == 3 else None
 
 
 def _words(value: object) -> str:
