@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from segdoor.cli.app import run_command_line
 
@@ -13,6 +14,8 @@ def main() -> None:
     # Threads that spin while they wait make a shared machine ten times slower; this must be set
     # before torch loads its thread pool.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # What libraries remark about damaged files is said by our own errors, in one line.
+    warnings.simplefilter("ignore")
     sys.exit(run_command_line(sys.argv[1:]))
 
 

@@ -116,7 +116,7 @@ SCENES = {
     "the folder is missing": Case(
         nothing,
         ALL,
-        Complaint("elsewhere/classes.yaml", "must be a readable YAML", "No such", "data set of"),
+        Complaint("data.root", "must be a folder that exists", "elsewhere", "Check the path."),
         "--data.root elsewhere",
     ),
     "the class file is missing": Case(
@@ -568,7 +568,7 @@ MANIFESTS = {
     "no manifest": Case(
         Path(MANIFEST).unlink,
         READERS,
-        Complaint(MANIFEST, "must be a readable text file", "No such file", "Check the path."),
+        Complaint("copy", "must be a poisoned copy", "no such file", "was restored before"),
     ),
     "a plan for a manifest": Case(
         lambda: Path(PLAN).replace(MANIFEST),

@@ -41,6 +41,10 @@ def test_a_sound_machine_is_told_line_by_line(
     assert any("data sets" in line and "see docs/data.md" in line for line in lines)
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert findings(tmp_path / "nowhere")["folder"].found == str(tmp_path / "nowhere")
+
+
 def test_json_holds_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = say(capsys, tmp_path, "--json")
     told = json.loads(out)["findings"]

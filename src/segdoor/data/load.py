@@ -129,9 +129,12 @@ def _root(config: DataConfig) -> Path:
             remedy="Set --data.root.",
         )
     try:
-        return config.root.expanduser()
+        root = config.root.expanduser()
     except RuntimeError as why:
         raise ConfigError("data.root", "must name a folder", why, "Write it in full.") from None
+    if not root.is_dir():
+        raise ConfigError("data.root", "must be a folder that exists", root, "Check the path.")
+    return root
 
 
 def spread(available: int, wanted: int, *, option: str = "number of scenes") -> Sequence[int]:

@@ -200,7 +200,11 @@ def _free_memory() -> int | None:
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Finding]:
-    """Yield the data sets and the weights found."""
+    """Yield the data sets and the weights found, and folders that are not there."""
+    for folder in folders:
+        if not folder.is_dir():
+            remedy = "Check the path."
+            yield Finding(subject="folder", state="missing", found=str(folder), remedy=remedy)
     places = ", ".join(map(str, folders))
     found = [f"{path} ({name})" for folder in folders for path, name in data_sets(folder)]
     yield Finding(
