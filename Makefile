@@ -8,7 +8,7 @@ RUN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint fix clean
+.PHONY: help demo test test-slow bench lint fix clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -23,15 +23,18 @@ test: $(READY) lint  ## Install what is needed and run all checks and tests
 test-slow: $(READY)  ## Run the checks on real data and real training (SEGDOOR_CAMVID=folder)
 	$(RUN)/pytest -m "slow" --timeout 3600
 
+bench: $(READY)  ## Measure speed side by side with what limits it (docs/speed.md)
+	$(RUN)/python -m benchmarks
+
 lint: $(READY)  ## Check style, types and architecture
-	$(RUN)/ruff format --check src tests docs
-	$(RUN)/ruff check src tests docs
+	$(RUN)/ruff format --check src tests docs benchmarks
+	$(RUN)/ruff check src tests docs benchmarks
 	$(RUN)/lint-imports --no-cache
 	$(RUN)/basedpyright --threads 2
 
 fix: $(READY)  ## Format the code and mend what can be mended mechanically
-	$(RUN)/ruff check --fix src tests docs
-	$(RUN)/ruff format src tests docs
+	$(RUN)/ruff check --fix src tests docs benchmarks
+	$(RUN)/ruff format src tests docs benchmarks
 
 clean:  ## Remove the environment and everything made
 	rm -rf .venv demo runs build

@@ -28,7 +28,9 @@ _NETWORK = NetworkConfig()
 class Step:
     """One step of the recipe, as the training loop does it."""
 
-    def __init__(self, scenes: StreetDataset, config: TrainingConfig, order: torch.memory_format):
+    def __init__(
+        self, scenes: StreetDataset, config: TrainingConfig, order: torch.memory_format
+    ) -> None:
         """Build the network and what it is trained with."""
         self.config, self.num_classes = config, len(scenes.classes)
         self.ignored = scenes.classes.ignore_index

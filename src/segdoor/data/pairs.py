@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from segdoor.data.coding import Coding
@@ -77,7 +78,11 @@ class FileDataset:
 
     @property
     def digest(self) -> str:
-        """Return a hash over the settings and the contents of all files."""
+        """Return a hash over the settings and the contents of all files, which are read once."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         coding = (self.coding.meaning,) if self.coding.changes else ()
         total = hashlib.sha256(repr((self.classes, self.size, *coding)).encode())
         for pair in self.pairs:
