@@ -64,6 +64,7 @@ class Step:
 
 def rows() -> Iterator[Row]:
     """Yield what augmentation costs, and what bfloat16 with channels last gains."""
+    torch.set_num_threads(2)
     scenes = StreetDataset(split="train", num_scenes=16, height=_SIZE[0], width=_SIZE[1])
     fast = Step(scenes, TrainingConfig(), torch.channels_last)
     slow = Step(scenes, TrainingConfig(precision="float32"), torch.contiguous_format)
