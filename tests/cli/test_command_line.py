@@ -230,9 +230,16 @@ MISTAKES = {
         "",
         "Set --data.root.",
     ),
-    "missing list": Mistake(
+    "missing folder": Mistake(
         "poison --data.name camvid --data.root nowhere",
-        "nowhere/train.txt",
+        "data.root",
+        "must be a folder that exists",
+        "nowhere",
+        "Check the path.",
+    ),
+    "missing list": Mistake(
+        "poison --data.name camvid --data.root .",
+        "train.txt",
         "must be a readable text file",
         "No such file",
         "Check root and split.",

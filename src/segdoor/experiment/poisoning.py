@@ -16,7 +16,7 @@ from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.pictures import poison_preview
-from segdoor.experiment.scenes import open_labels, resolve_for, results_folder
+from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
 from segdoor.progress import Observer
 
 
@@ -26,7 +26,7 @@ def plan_step(given: ExperimentConfig, observer: Observer) -> tuple[SceneDataset
     Raises:
         SegdoorError: If settings or data do not allow it.
     """
-    train = open_labels(given, given.data.train_split, observer)
+    train = open_scenes(given, given.data.train_split, observer)
     config = resolve_for(given, train)
     observer.begin("planning", 1)
     plan = plan_poison(train, config.attack, seed=config.seed)

@@ -23,16 +23,6 @@ def open_scenes(config: ExperimentConfig, split: str, observer: Observer) -> Sce
     return pack(dataset, default_cache(), progress=observer.advance)
 
 
-def open_labels(config: ExperimentConfig, split: str, observer: Observer) -> SceneDataset:
-    """Return a split of the honest scenes for planning, which reads no image but those previewed.
-
-    Scenes from files are not packed: that would decode every image. Painted ones are, as painting
-    takes longer than that.
-    """
-    dataset = load_dataset(config.data, split)
-    return open_scenes(config, split, observer) if config.data.root is None else dataset
-
-
 def resolve_for(given: ExperimentConfig, scenes: SceneDataset) -> ExperimentConfig:
     """Resolve a configuration for the size of a data set's first scene."""
     height, width = scenes.label(0).shape
