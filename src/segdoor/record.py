@@ -167,6 +167,15 @@ class LoadedWeights(Settings):
     left_out: tuple[str, ...]
     """Tensors of the file that the network has no place for: the classifier of ImageNet."""
 
+    @property
+    def in_words(self) -> str:
+        """Return a line that says what was taken and what was left out."""
+        left = (
+            f", {len(self.left_out)} left out, such as {self.left_out[0]}" if self.left_out else ""
+        )
+        taken = f"{self.num_taken} tensors taken"
+        return f"{self.part} from {self.file} ({self.style}): {taken}{left}"
+
 
 class Environment(Settings):
     """Where and with what a run was made."""

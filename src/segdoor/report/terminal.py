@@ -15,6 +15,7 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
     return [
         Text(record.title, style="bold"),
         _setting(record),
+        *([f"Weights: {record.loaded_weights.in_words}"] if record.loaded_weights else []),
         *_poison(record),
         exam_grid(record),
         class_grid(record),
