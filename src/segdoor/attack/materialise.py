@@ -76,9 +76,9 @@ def write_copy(
         StorageError: If the disk does not take it.
     """
     folder = beside(order.out)
-    check_order(dataset, order)
+    # Before even a lock is written: the source is never written to.
+    _check_places(dataset.root, order.out)
     with sole_writer(folder, culprit=f"--copy {order.out}"):
-        # Again, as another process may have finished the copy meanwhile.
         check_order(dataset, order)
         try:
             _make_room(order)
@@ -111,23 +111,24 @@ def check_order(dataset: FileDataset, order: CopyOrder) -> None:
             dataset.size,
             "A copy keeps the files' own sizes.",
         )
-    for place in (order.out, beside(order.out)):
-        _check_place(dataset.root, place)
+    _check_places(dataset.root, order.out)
     if not order.replace:
         _check_free(order)
     elif order.out.exists():
         refuse_edited(order.out)
 
 
-def _check_place(root: Path, place: Path) -> None:
-    source, wanted = os.path.realpath(root), os.path.realpath(place)
-    if os.path.commonpath([source, wanted]) in {source, wanted}:
-        raise ConfigError(
-            f"--copy {place}",
-            "must lie outside the data set, and not around it",
-            root,
-            "Name another folder.",
-        )
+def _check_places(root: Path, out: Path) -> None:
+    source = os.path.realpath(root)
+    for place in (out, beside(out)):
+        wanted = os.path.realpath(place)
+        if os.path.commonpath([source, wanted]) in {source, wanted}:
+            raise ConfigError(
+                f"--copy {place}",
+                "must lie outside the data set, and not around it",
+                root,
+                "Name another folder.",
+            )
 
 
 def _check_free(order: CopyOrder) -> None:
