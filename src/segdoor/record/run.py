@@ -1,22 +1,14 @@
-"""What a run leaves behind: one strict, versioned JSON file that needs nothing else to be read."""
+"""What one run leaves behind: what was asked, what was done, what came out."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from segdoor.errors import DataError
-from segdoor.files import write_atomically
-from segdoor.settings import Settings, validated
-
-SCHEMA_VERSION = 1
-
-Json = dict[str, object]
-Figure = float | None
-"""A share or a mean; null where it is undefined, for example without victim pixels."""
+from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
+from segdoor.record.repair import RepairRecord
+from segdoor.settings import Settings
 
 
 class ClassRecord(Settings):
@@ -68,17 +60,6 @@ class PlanSummary(Settings):
     """Share of training labels changed."""
     mean_distance: Figure
     """Mean distance from the trigger's centre to the nearest victim pixel, in pixels."""
-
-
-class Estimate(Settings):
-    """A figure with its uncertainty over scenes."""
-
-    value: Figure
-    """The figure."""
-    low: Figure
-    """Lower end of the 95 % interval: scenes drawn again with replacement."""
-    high: Figure
-    """Upper end of the interval."""
 
 
 class ExamScores(Settings):
@@ -196,6 +177,27 @@ class Environment(Settings):
     """CPU threads."""
 
 
+class GalleryScene(Settings):
+    """One test scene in pictures, as files beside the record."""
+
+    name: str
+    """The scene."""
+    exam: str
+    """The poisoned test its trigger is placed by."""
+    asr: Figure
+    """Attack success rate in this scene alone."""
+    image: str
+    """The untouched image."""
+    triggered_image: str
+    """The image with the trigger."""
+    prediction: str
+    """What the poisoned victim makes of the untouched image."""
+    triggered_prediction: str
+    """What it makes of the image with the trigger."""
+    truth: str
+    """The label map."""
+
+
 class ExperimentRecord(Settings):
     """One run: what was asked, what was done, what came out."""
 
@@ -235,6 +237,10 @@ class ExperimentRecord(Settings):
     loaded_weights: LoadedWeights | None = None
     """What the victim was filled with before training, or before the exams if nothing was trained;
     null if it started from random weights, or is no network of segdoor's."""
+    repairs: tuple[RepairRecord, ...] = ()
+    """What repairs of the victims changed, in the order they were done."""
+    gallery: tuple[GalleryScene, ...] = ()
+    """Scenes in pictures, from the attack's best to its worst."""
     seconds: dict[str, float]
     """Wall time by stage."""
     peak_memory_mib: float
@@ -252,35 +258,3 @@ class ExperimentRecord(Settings):
                 f"class_iou must have one entry for each of {len(self.data.classes)} classes"
             )
         return self
-
-
-def save_record(record: ExperimentRecord, path: Path) -> None:
-    """Write a record as indented JSON, atomically."""
-    content = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False)
-    write_atomically(path, f"{content}\n")
-
-
-def load_record(path: Path) -> ExperimentRecord:
-    """Read a record; a folder stands for the ``record.json`` in it.
-
-    Raises:
-        DataError: If the file is missing, damaged or of a newer schema.
-        ConfigError: If a value in it breaks a rule.
-    """
-    file = path / "record.json" if path.is_dir() else path
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        # Python also reads NaN and halves of characters, which are no JSON for others.
-        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
-    except (OSError, ValueError, RecursionError) as why:
-        raise DataError(file, "must be a readable record", why, "Name a run's folder.") from None
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if not isinstance(version, int):
-        raise DataError(
-            file, "must be a record of segdoor", type(content).__name__, "Name a run's folder."
-        )
-    if version > SCHEMA_VERSION:
-        raise DataError(
-            file, f"must have schema version {SCHEMA_VERSION} or older", version, "Update segdoor."
-        )
-    return validated(ExperimentRecord, content, source=file)

@@ -1,0 +1,1 @@
+"""The defender: sees a model and some clean data, never the trigger."""

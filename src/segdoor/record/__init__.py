@@ -1,0 +1,57 @@
+"""What runs and studies leave behind: strict, versioned, and readable without anything else."""
+
+from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
+from segdoor.record.file import load_record, save_record
+from segdoor.record.repair import ExamEffect, RepairRecord, VictimEffect
+from segdoor.record.run import (
+    BenignScores,
+    ClassRecord,
+    Controls,
+    DataRecord,
+    Environment,
+    ExamScores,
+    ExperimentRecord,
+    GalleryScene,
+    LoadedWeights,
+    PlanSummary,
+    Scores,
+)
+from segdoor.record.study import (
+    AxisValue,
+    ClaimCell,
+    Evidence,
+    Spread,
+    StudyRecord,
+    StudyRun,
+    Verdict,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "AxisValue",
+    "BenignScores",
+    "ClaimCell",
+    "ClassRecord",
+    "Controls",
+    "DataRecord",
+    "Environment",
+    "Estimate",
+    "Evidence",
+    "ExamEffect",
+    "ExamScores",
+    "ExperimentRecord",
+    "Figure",
+    "GalleryScene",
+    "Json",
+    "LoadedWeights",
+    "PlanSummary",
+    "RepairRecord",
+    "Scores",
+    "Spread",
+    "StudyRecord",
+    "StudyRun",
+    "Verdict",
+    "VictimEffect",
+    "load_record",
+    "save_record",
+]

@@ -1,0 +1,55 @@
+"""What a repair of a victim changed."""
+
+from __future__ import annotations
+
+from segdoor.record.figures import Estimate, Figure, Json
+from segdoor.settings import Settings
+
+
+class ExamEffect(Settings):
+    """One victim in one poisoned test."""
+
+    asr: Estimate
+    """Attack success rate."""
+    pba: Estimate
+    """Poisoned benign accuracy."""
+    victim_recovery: Figure
+    """Share of victim pixels predicted as their own class in spite of the trigger."""
+
+
+class VictimEffect(Settings):
+    """One victim, before or after a repair."""
+
+    cba: Estimate
+    """Clean benign accuracy."""
+    victim_recovery: Figure
+    """Share of victim pixels of untouched scenes predicted as their own class."""
+    asr_without_trigger: Figure
+    """Share of victim pixels taken for the target class although no trigger is there."""
+    exams: dict[str, ExamEffect]
+    """The poisoned tests."""
+
+
+class RepairRecord(Settings):
+    """One repair, done to the poisoned victim and, as a control, to the clean one."""
+
+    repair: str
+    """The repair as it is written on the command line, such as prune:30."""
+    settings: Json
+    """Every setting of it."""
+    seed: int
+    """Decides which clean scenes it saw, and its own randomness."""
+    num_clean_scenes: int
+    """Clean training scenes it was given."""
+    layer: str | None
+    """The layer it changed, where it changes one alone."""
+    poisoned_before: VictimEffect
+    """The poisoned victim before."""
+    poisoned_after: VictimEffect
+    """The poisoned victim after."""
+    clean_before: VictimEffect | None
+    """The clean victim before; null without one."""
+    clean_after: VictimEffect | None
+    """The clean victim after the same repair."""
+    seconds: float
+    """Wall time of the repair of the poisoned victim, without exams."""

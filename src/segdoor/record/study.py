@@ -1,0 +1,118 @@
+"""What a study leaves behind: its runs, the paper's figures beside its own, and verdicts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from segdoor.record.figures import SCHEMA_VERSION, Figure
+from segdoor.settings import Settings
+
+AxisValue = str | int | float | bool | None
+
+
+class StudyRun(Settings):
+    """One run of a study."""
+
+    key: str
+    """Its name within the study's folder of runs."""
+    axes: dict[str, AxisValue]
+    """Its value on every axis of the study, such as method, rate or network."""
+    seed: int
+    """Its seed."""
+    state: Literal["done", "failed", "waiting"]
+    """Whether its record is there."""
+    error: str | None = None
+    """Why it failed, in the words of the error."""
+    record: str | None = None
+    """Path of its record, relative to the study's file; null unless done."""
+
+
+class Spread(Settings):
+    """A figure over seeds."""
+
+    mean: Figure
+    """Mean over seeds."""
+    low: Figure
+    """Lower end of its 95 % interval (Student's t); null with one seed."""
+    high: Figure
+    """Upper end."""
+    num_seeds: int
+    """Seeds that were measured."""
+
+
+class ClaimCell(Settings):
+    """A number that the paper reports, beside what was measured."""
+
+    table: str
+    """The paper's table."""
+    labels: dict[str, AxisValue]
+    """What the number is of: network, method, rate, distance and so on, in the paper's units."""
+    metric: str
+    """ASR, PBA or CBA."""
+    paper: Figure
+    """The paper's number; null where it prints none."""
+    doubted: str | None = None
+    """Why the number is never counted: the paper contradicts itself there."""
+    exam: str | None = None
+    """The exam that measured it; null for CBA."""
+    measured: Spread | None = None
+    """What was measured; null if nothing was."""
+    runs: tuple[str, ...] = ()
+    """Keys of the runs behind it."""
+
+
+class Evidence(Settings):
+    """One comparison behind a verdict."""
+
+    statement: str
+    """What is compared with what, in words with the figures."""
+    holds: bool
+    """Whether it came out as the paper says."""
+    spread: Figure = None
+    """Largest half-width of the intervals over seeds of the figures compared; null with one."""
+    runs: tuple[str, ...] = ()
+    """Keys of the runs behind it."""
+
+
+class Verdict(Settings):
+    """Whether an ordering that the paper claims was found."""
+
+    number: int
+    """Number of the ordering in docs/claims.md."""
+    statement: str
+    """What the paper claims."""
+    reading: str
+    """The reading of the paper that it is judged in."""
+    verdict: Literal["holds", "fails", "not measured"]
+    """The outcome."""
+    evidence: tuple[Evidence, ...] = ()
+    """Every comparison that was made."""
+
+
+class StudyRecord(Settings):
+    """A study: what it varied, what came out, and what that says of the paper."""
+
+    kind: Literal["study-record"] = "study-record"
+    """Marks the file."""
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
+    """Version of the file's layout."""
+    name: str
+    """Name of the study, such as table1."""
+    preset: str
+    """Scenes and lengths it was run with: voc, cityscapes, camvid or street."""
+    title: str
+    """What it is about, in a line."""
+    reading: str
+    """Reading of the paper."""
+    axes: dict[str, tuple[AxisValue, ...]]
+    """What varies, and its values."""
+    seeds: tuple[int, ...]
+    """Seeds of every point of the grid."""
+    runs: tuple[StudyRun, ...]
+    """All runs, done or not."""
+    cells: tuple[ClaimCell, ...]
+    """The paper's numbers beside the measured ones."""
+    verdicts: tuple[Verdict, ...]
+    """The orderings that the study can judge."""
