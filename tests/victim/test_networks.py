@@ -10,10 +10,10 @@ from segdoor.victim.checkpoint import load_weights, save_weights
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.networks import NETWORKS, build_network, loaded_into
+from segdoor.victim.optimiser import make_optimiser
 from segdoor.victim.outputs import auxiliary_of, logits_of
 from segdoor.victim.parts import HasBackbone
 from segdoor.victim.small import SmallNetwork
-from segdoor.victim.training import make_optimiser
 
 CLASSES = 5
 

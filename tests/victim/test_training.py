@@ -13,7 +13,8 @@ from segdoor.randomness import Stream
 from segdoor.victim.config import PRESETS, AugmentationConfig, NetworkConfig, TrainingConfig
 from segdoor.victim.dilated import DilatedNetwork
 from segdoor.victim.networks import build_network
-from segdoor.victim.training import learning_rate_factor, make_optimiser, train_victim
+from segdoor.victim.optimiser import learning_rate_factor, make_optimiser
+from segdoor.victim.training import train_victim
 
 TINY = {"epochs": 2, "batch_size": 4, "precision": "float32", "threads": 1, "warmup": 0}
 

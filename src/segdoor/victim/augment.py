@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segdoor.victim.config import AugmentationConfig, Rgb
+from segdoor.victim.device import constant, transferred
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,19 @@ class Augmentation:
             rng: Decides everything; drawn scene by scene.
         """
         maps = np.stack([self._pixel_map(size, rng) for size in sizes])
-        blurred = torch.from_numpy(rng.random(len(sizes)) < self.config.blur_probability)
-        images = _blurred_where(batch.images, blurred.to(batch.images.device))
-        return _resampled(Batch(images, batch.labels), maps, self.crop, self.ignore_index)
+        blurred = rng.random(len(sizes)) < self.config.blur_probability
+        height, width = batch.labels.shape[1:]
+        theta = _to_unit(width, height) @ maps @ np.linalg.inv(_to_unit(self.crop[1], self.crop[0]))
+        # All that is random about the batch travels in one copy, and nobody waits for it.
+        rows = np.column_stack([theta[:, :2].reshape(-1, 6), blurred]).astype(np.float32)
+        drawn = transferred(rows, batch.images.device)
+        images = _blurred_where(batch.images, drawn[:, 6] > 0) if blurred.any() else batch.images
+        return _resampled(
+            Batch(images, batch.labels),
+            drawn[:, :6].reshape(-1, 2, 3),
+            self.crop,
+            self.ignore_index,
+        )
 
     def _pixel_map(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """Draw the 3 x 3 matrix from output pixels (x, y, 1) to input pixels of one scene."""
@@ -82,8 +93,8 @@ class Augmentation:
 def normalised(images: Tensor, mean: Rgb, std: Rgb) -> Tensor:
     """Return uint8 images, B x 3 x H x W, as normalised float32."""
     shape = (1, 3, 1, 1)
-    centre = torch.tensor(mean, device=images.device).view(shape) * 255
-    spread = torch.tensor(std, device=images.device).view(shape) * 255
+    centre = constant(mean, images.device).view(shape) * 255
+    spread = constant(std, images.device).view(shape) * 255
     return (images.float() - centre) / spread
 
 
@@ -116,15 +127,8 @@ def _translation(x: float, y: float) -> np.ndarray:
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
 
 
-def _resampled(batch: Batch, maps: np.ndarray, crop: tuple[int, int], ignore_index: int) -> Batch:
-    height, width = batch.images.shape[2:]
-    theta = _to_unit(width, height) @ maps @ np.linalg.inv(_to_unit(crop[1], crop[0]))
-    device = batch.images.device
-    grid = F.affine_grid(
-        torch.from_numpy(theta[:, :2].astype(np.float32)).to(device),
-        [len(maps), 3, *crop],
-        align_corners=False,
-    )
+def _resampled(batch: Batch, theta: Tensor, crop: tuple[int, int], ignore_index: int) -> Batch:
+    grid = F.affine_grid(theta, [len(theta), 3, *crop], align_corners=False)
     # Zero is the mean of normalised images, and ignored once labels are counted from there.
     images = F.grid_sample(batch.images, grid, mode="bilinear", align_corners=False)
     shifted = (batch.labels - ignore_index).float()[:, None]
@@ -138,10 +142,8 @@ def _to_unit(width: int, height: int) -> np.ndarray:
 
 
 def _blurred_where(images: Tensor, chosen: Tensor) -> Tensor:
-    if not bool(chosen.any()):
-        return images
     # What OpenCV takes for a 5x5 Gaussian without a stated sigma.
-    kernel = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=images.device).repeat(3, 1) / 16
+    kernel = constant((1.0, 4.0, 6.0, 4.0, 1.0), images.device).repeat(3, 1) / 16
     padded = F.pad(images, (2, 2, 2, 2), mode="reflect")
     rows = F.conv2d(padded, kernel[:, None, None, :], groups=3)
     blurred = F.conv2d(rows, kernel[:, None, :, None], groups=3)

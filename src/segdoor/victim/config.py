@@ -121,6 +121,9 @@ class TrainingConfig(Settings):
     """Random changes to every scene."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the forward pass; auto takes bfloat16 where the device is faster in it."""
+    step: Literal["auto", "plain", "captured", "compiled"] = "auto"
+    """How a step is done: operation by operation, replayed from one CUDA graph, or compiled; auto
+    replays on CUDA if there are 100 steps or more and the network is one of ours."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
     threads: int | None = Field(default=None, ge=1, le=512)

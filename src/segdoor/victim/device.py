@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from segdoor.errors import MachineError, first_line
 
@@ -55,6 +58,22 @@ def choose_arithmetic(device: str, precision: Precision) -> Arithmetic:
         ) from None
     wanted = precision == "bfloat16" or (precision == "auto" and gains_from_bfloat16(chosen))
     return Arithmetic(chosen, wanted)
+
+
+def transferred(array: np.ndarray, device: torch.device) -> Tensor:
+    """Return an array's copy on a device; the host does not wait until it is there."""
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device)
+    # The allocator of pinned memory gives a block away again only once its copy is done.
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+@cache
+def constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return fixed numbers on a device: they are sent there once, not in every step."""
+    with torch.inference_mode(mode=False):
+        return torch.tensor(values, device=device)
 
 
 def gains_from_bfloat16(device: torch.device) -> bool:

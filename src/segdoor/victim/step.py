@@ -1,0 +1,158 @@
+"""One training step: forward, backward, optimiser; plain, replayed from a CUDA graph, or compiled.
+
+However it is done, it is the same arithmetic: a graph replays the very kernels of the plain step,
+compiled ones differ from them by rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segdoor.errors import ConfigError, SegdoorError, first_line
+from segdoor.victim.answer import ask
+from segdoor.victim.augment import Batch
+from segdoor.victim.config import TrainingConfig
+from segdoor.victim.device import Arithmetic, enough_memory
+from segdoor.victim.optimiser import make_optimiser
+
+_WARM_UP = 3
+_STEPS_THAT_PAY = 100
+
+Way = Literal["plain", "captured", "compiled"]
+Learn = Callable[[Batch], Tensor]
+
+
+def choose_way(config: TrainingConfig, model: nn.Module, device: torch.device, steps: int) -> Way:
+    """Resolve the setting ``step`` for a training of so many steps.
+
+    Raises:
+        ConfigError: If a graph is asked for where there is no CUDA.
+    """
+    if config.step == "captured" and device.type != "cuda":
+        raise ConfigError(
+            "training.step", "can only be captured on CUDA", device.type, "Set it to 'auto'."
+        )
+    if config.step != "auto":
+        return config.step
+    # Code of other people may look at values, which no graph can hold.
+    ours = type(model).__module__.startswith("segdoor.")
+    return "captured" if device.type == "cuda" and ours and steps >= _STEPS_THAT_PAY else "plain"
+
+
+class Learner:
+    """A network and its optimiser: shown a batch, it does one step."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainingConfig,
+        arithmetic: Arithmetic,
+        *,
+        num_classes: int,
+        ignore_index: int,
+        way: Way = "plain",
+    ) -> None:
+        """Move the network to the device.
+
+        Args:
+            model: Trained in place.
+            config: The recipe.
+            arithmetic: Device and precision.
+            num_classes: Number of classes K.
+            ignore_index: Label of pixels that do not count.
+            way: How steps are done.
+        """
+        self.arithmetic, self.way = arithmetic, way
+        self.model = model.to(arithmetic.device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
+        self.optimiser = make_optimiser(model, config)
+        self._auxiliary_weight = config.auxiliary_weight
+        self._num_classes, self._ignore_index = num_classes, ignore_index
+        self._bases = [float(group["lr"]) for group in self.optimiser.param_groups]
+        self._network: nn.Module = self.model
+        if way == "compiled":
+            # Randomness as without compilation: dropout stays a function of the seed.
+            compiled = torch.compile(self.model, dynamic=False, options={"fallback_random": True})
+            self._network = cast("nn.Module", compiled)
+        on_graph = way != "plain" and arithmetic.device.type == "cuda"
+        self._step: Learn = _Captured(self._learn) if on_graph else self._learn
+        self._rates = [torch.tensor(base, device=arithmetic.device) for base in self._bases]
+
+    def set_rate(self, factor: float) -> float:
+        """Set the learning rate to a multiple of its start value; return the first group's."""
+        groups = self.optimiser.param_groups
+        for group, base, rate in zip(groups, self._bases, self._rates, strict=True):
+            # On CUDA a tensor: a graph reads it anew at each replay.
+            group["lr"] = rate.fill_(base * factor) if rate.is_cuda else base * factor
+        return self._bases[0] * factor
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Do one step and return its loss, which the next step may overwrite."""
+        with enough_memory():
+            return self._step(batch)
+
+    def _learn(self, batch: Batch) -> Tensor:
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self._loss(batch)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+    def _loss(self, batch: Batch) -> Tensor:
+        images = batch.images.contiguous(memory_format=torch.channels_last)
+        height, width = batch.labels.shape[1:]
+        with self.arithmetic.forward_context():
+            output = ask(self._network, images, num_classes=self._num_classes, size=(height, width))
+        loss = self._cross_entropy(output.logits, batch.labels)
+        if output.auxiliary is None:
+            return loss
+        auxiliary = self._cross_entropy(output.auxiliary, batch.labels)
+        return loss + self._auxiliary_weight * auxiliary
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        ignored = self._ignore_index
+        summed = F.cross_entropy(logits, labels, ignore_index=ignored, reduction="sum")
+        # A batch may hold ignored pixels alone; its mean would not be a number.
+        return summed / (labels != ignored).sum().clamp(min=1)
+
+
+class _Captured:
+    """A step replayed as one CUDA graph, on the stream that is current from the first call on."""
+
+    def __init__(self, learn: Learn) -> None:
+        self._learn, self._done = learn, 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, batch: Batch) -> Tensor:
+        # The optimiser's state and the libraries' choices are made in a few steps done plainly.
+        if self._done < _WARM_UP:
+            self._done += 1
+            return self._learn(batch)
+        if self._graph is None:
+            self._graph = self._capture(batch)
+        self._batch.images.copy_(batch.images)
+        self._batch.labels.copy_(batch.labels)
+        self._graph.replay()
+        return self._loss
+
+    def _capture(self, batch: Batch) -> torch.cuda.CUDAGraph:
+        images = torch.empty_like(batch.images, memory_format=torch.channels_last)
+        self._batch = Batch(images, torch.empty_like(batch.labels))
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=torch.cuda.current_stream(images.device)):
+                self._loss = self._learn(self._batch)
+        except (SegdoorError, torch.OutOfMemoryError):
+            raise
+        except RuntimeError as why:
+            raise ConfigError(
+                "training.step",
+                "can only be captured for networks that never wait for the device",
+                first_line(why),
+                "Set it to 'plain'.",
+            ) from why
+        return graph
