@@ -1,0 +1,121 @@
+"""However a step is done, it learns the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from segdoor.data.street import StreetDataset
+from segdoor.errors import ConfigError
+from segdoor.victim import step
+from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.networks import build_network
+from segdoor.victim.optimiser import make_optimiser
+from segdoor.victim.step import choose_way
+from segdoor.victim.training import train_victim
+
+STREET = StreetDataset(split="train", num_scenes=8, height=32, width=64)
+RECIPE = {"batch_size": 4, "precision": "float32", "threads": 1, "warmup": 0, "epochs": 15}
+
+
+class Curve:
+    """Keeps the losses."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def begin(self, stage: str, total: int) -> None:
+        pass
+
+    def advance(self, **facts: float) -> None:
+        if facts:
+            self.losses.append(facts["loss"])
+
+
+def curve(**settings: object) -> list[float]:
+    heard = Curve()
+    train_victim(STREET, TrainingConfig(**{**RECIPE, **settings}), observer=heard)
+    return heard.losses
+
+
+def test_auto_captures_long_trainings_of_our_networks_on_cuda_alone() -> None:
+    config, ours = TrainingConfig(), build_network(NetworkConfig(), 5)
+    cuda, cpu = torch.device("cuda"), torch.device("cpu")
+    assert choose_way(config, ours, cuda, 100) == "captured"
+    assert choose_way(config, ours, cuda, 99) == "plain"
+    assert choose_way(config, ours, cpu, 10**6) == "plain"
+    assert choose_way(config, nn.Conv2d(3, 5, 1), cuda, 10**6) == "plain"
+
+
+@pytest.mark.parametrize("way", ["plain", "captured", "compiled"])
+def test_a_way_that_a_person_chose_is_taken(way: str) -> None:
+    config, network = TrainingConfig(step=way), build_network(NetworkConfig(), 5)
+    assert choose_way(config, network, torch.device("cuda"), 1) == way
+
+
+def test_a_graph_cannot_be_captured_without_cuda() -> None:
+    with pytest.raises(ConfigError, match=r"training\.step"):
+        train_victim(STREET, TrainingConfig(**RECIPE, step="captured", device="cpu"))
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_the_fused_optimiser_learns_what_the_plain_one_learns(
+    optimiser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"optimiser": optimiser, "learning_rate": 2e-3}
+    fused = curve(**settings)
+
+    def plain(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+        optimiser = make_optimiser(model, config)
+        assert optimiser.defaults["fused"]
+        for group in optimiser.param_groups:
+            group["fused"] = False
+        return optimiser
+
+    monkeypatch.setattr(step, "make_optimiser", plain)
+    assert fused == pytest.approx(curve(**settings), rel=1e-3)
+
+
+COMPILED = """
+import torch
+from torch._dynamo.utils import counters
+from segdoor.data.street import StreetDataset
+from segdoor.victim.config import TrainingConfig
+from segdoor.victim.training import Training, train_victims
+
+class Curve:
+    def __init__(self):
+        self.losses = []
+    def begin(self, stage, total):
+        pass
+    def advance(self, **facts):
+        if facts:
+            self.losses.append(facts["loss"])
+
+street = StreetDataset(split="train", num_scenes=8, height=32, width=64)
+recipe = dict(batch_size=4, precision="float32", threads=1, warmup=0, epochs=15)
+for way in ("plain", "compiled"):
+    config, curves = TrainingConfig(**recipe, step=way), [Curve(), Curve()]
+    train_victims(
+        [Training(dataset=street, config=config, seed=k, observer=curves[k]) for k in (0, 1)]
+    )
+    print(*curves[0].losses, *curves[1].losses)
+print(counters["stats"]["unique_graphs"])
+"""
+
+
+@pytest.mark.slow
+def test_compiled_steps_learn_the_same_and_victims_share_the_compilation() -> None:
+    # In a process of its own: the compiler cannot read code whose types are checked at run time.
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED], check=True, capture_output=True, text=True
+    )
+    plain, compiled, (graphs,) = (
+        [float(value) for value in line.split()] for line in done.stdout.splitlines()
+    )
+    assert compiled == pytest.approx(plain, rel=1e-2)
+    assert graphs == 1
