@@ -8,7 +8,7 @@ RUN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench lint fix clean
+.PHONY: help demo test test-slow bench bench-gpu lint fix clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -25,6 +25,9 @@ test-slow: $(READY)  ## Run the checks on real data and real training (SEGDOOR_C
 
 bench: $(READY)  ## Measure speed side by side with what limits it (docs/speed.md)
 	$(RUN)/python -m benchmarks
+
+bench-gpu: $(READY)  ## Measure rows 3 and 5 to 7 on a GPU within ten minutes (docs/speed.md)
+	$(RUN)/python -m benchmarks.gpu
 
 lint: $(READY)  ## Check style, types and architecture
 	$(RUN)/ruff format --check src tests docs benchmarks

@@ -16,6 +16,7 @@ from segdoor.evaluation.examine import examine
 from segdoor.randomness import Stream
 from segdoor.victim.batches import SceneStore, Shelf
 from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingConfig
+from segdoor.victim.lane import Lane
 from segdoor.victim.networks import build_network
 from segdoor.victim.trainer import Trainer
 from segdoor.victim.training import Training, train_victim, train_victims
@@ -101,8 +102,7 @@ def test_augmentation_is_that_of_the_cpu() -> None:
 @pytest.mark.parametrize("step", ["plain", "captured"])
 def test_no_step_waits_for_the_device(step: str) -> None:
     made = trainer(step=step, precision="bfloat16")
-    side = torch.cuda.Stream()
-    with torch.cuda.stream(side):
+    with Lane(torch.device("cuda")).turn():
         for number in range(8):
             made.learner.set_rate(1.0)
             made.step(number, np.arange(16))

@@ -81,6 +81,7 @@ class Learner:
         on_graph = way != "plain" and arithmetic.device.type == "cuda"
         self._step: Learn = _Captured(self._learn) if on_graph else self._learn
         self._rates = [torch.tensor(base, device=arithmetic.device) for base in self._bases]
+        self.set_rate(1.0)
 
     def set_rate(self, factor: float) -> float:
         """Set the learning rate to a multiple of its start value; return the first group's."""
