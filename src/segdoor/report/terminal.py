@@ -8,6 +8,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from segdoor.record import Estimate, ExperimentRecord, Figure
+from segdoor.report.words import verdict
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -21,18 +22,6 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         class_grid(record),
         verdict(record),
     ]
-
-
-def verdict(record: ExperimentRecord) -> str:
-    """Say in a sentence what a run found where the trigger works best."""
-    exams = record.scores.exams.values()
-    best = max(exams, key=lambda exam: exam.asr.value or 0.0, default=None)
-    if best is None:
-        return "No poisoned test was held."
-    victims = " and ".join(record.victims)
-    share = f"{_percent(best.asr.value)} of the {victims} pixels become {record.target}"
-    quiet = _percent(best.asr_without_trigger)
-    return f"With the trigger {share}; without it {quiet} of the same pixels do."
 
 
 def exam_grid(record: ExperimentRecord) -> Grid:
@@ -97,7 +86,3 @@ def _range(estimate: Estimate) -> str:
 
 def _share(value: Figure) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _percent(value: Figure) -> str:
-    return "none" if value is None else f"{value:.0%}"
