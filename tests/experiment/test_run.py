@@ -13,7 +13,8 @@ from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import config_from
 from segdoor.experiment.run import run_experiment
 from segdoor.record import ExperimentRecord, GalleryScene, load_record
-from segdoor.report.terminal import describe, verdict
+from segdoor.report.terminal import describe
+from segdoor.report.words import verdict
 from segdoor.scores.tables import load_tables
 
 GIVEN = {

@@ -91,11 +91,9 @@ def _fitted(picture: Image, size: tuple[int, int]) -> ResizedImage:
     height, width = picture.shape[:2]
     factor = min(size[0] / height, size[1] / width)
     inner = max(1, round(factor * height)), max(1, round(factor * width))
-    if factor < 1:
-        drawn = resize_image(picture, inner)
-    else:
-        # Enlarged without blur, so that every pixel of trigger and label can be seen.
-        drawn = np.dstack(_planes(picture, inner))
+    # Enlarged without blur, so that every pixel of trigger and label can be seen.
+    enlarged = factor >= 1
+    drawn = np.dstack(_planes(picture, inner)) if enlarged else resize_image(picture, inner)
     rest = ((0, size[0] - inner[0]), (0, size[1] - inner[1]), (0, 0))
     return np.pad(drawn, rest, constant_values=255)
 

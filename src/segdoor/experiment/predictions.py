@@ -13,7 +13,6 @@ from segdoor.experiment.pictures import colour_label, for_screens, sheet
 from segdoor.record import GalleryScene
 from segdoor.tensors import AnyImage, Image, Label
 
-
 _PHOTOGRAPHS = {"image", "triggered_image"}
 
 

@@ -1,4 +1,4 @@
-"""What a page says, as plain data: text, tables, curves and pictures, each figure with its origin."""
+"""What a page says, as plain data: text, tables, curves, pictures; each figure has an origin."""
 
 from __future__ import annotations
 
@@ -79,6 +79,10 @@ class Point:
     origin: Origin | None
 
 
+GREY = 99
+"""Colour of curves that others are compared with, such as a clean victim's."""
+
+
 @dataclass(frozen=True)
 class Curve:
     """Points that belong together.
@@ -146,11 +150,13 @@ class SceneViews:
 
     Attributes:
         name: The scene.
+        outcome: Share of its victim pixels that the attack hides.
         caption: What the attack did in it.
         pictures: Image, triggered image, prediction, prediction with trigger, truth.
     """
 
     name: str
+    outcome: str
     caption: str
     pictures: tuple[Picture, ...]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from segdoor.record import AxisValue, ClaimCell
-from segdoor.report.content import Chart, Curve, Origin, Point
+from segdoor.report.content import GREY, Chart, Curve, Origin, Point
 from segdoor.report.source import Group, Measured, Source
 from segdoor.report.tables import leading_axis, paper_number
 from segdoor.report.words import axis_name, exam_name, label, share
@@ -16,8 +16,6 @@ from segdoor.scores.metrics import attack_success_rate
 from segdoor.scores.tables import TableSet
 from segdoor.tensors import Table
 
-GREY = 99
-"""Colour of curves that others are compared with."""
 _FEWEST, _IN_A_BIN, _MOST_BINS = 16, 12, 8
 
 Series = dict[str, list[Group]]
@@ -34,8 +32,9 @@ def numeric_axes(source: Source) -> tuple[str, ...]:
 
 
 def axis_charts(source: Source, axis: str) -> tuple[Chart, ...]:
-    """Return ASR against an axis, in every poisoned test the paper speaks of; against a poisoning
-    rate CBA and PBA as well.
+    """Return ASR against an axis, in every poisoned test that the paper speaks of.
+
+    Against a poisoning rate CBA and PBA are shown as well.
     """
     exam = source.main_exam
     asked = [cell.exam for cell in (source.study.cells if source.study else ()) if cell.exam]
@@ -106,24 +105,40 @@ def _axis_chart(
 
 
 def _facets(source: Source, axis: str | None) -> dict[str, Series]:
-    """Return the groups by curve, and the curves by chart, so that no chart is crowded."""
+    """Return the groups by curve, and the curves by chart, so that no chart is crowded.
+
+    A group without a value on an axis, as Q without PRL, is in every chart that it fits into.
+    """
     rest = [name for name in source.varied if name != axis]
     leader = leading_axis(rest)
     others = [name for name in rest if name != leader]
+    groups = [g for g in source.groups if axis is None or _is_number(g.axes.get(axis))]
+    places = [[group.axes.get(name) for name in others] for group in groups]
     facets: dict[str, Series] = {}
-    for group in source.groups:
-        if axis is not None and not _is_number(group.axes.get(axis)):
+    for place in places:
+        if any(place != other and _fits(place, other) for other in places):
             continue
-        series = facets.setdefault(label(group.axes, others), {})
-        series.setdefault(label(group.axes, [leader]) if leader else "", []).append(group)
+        series = facets.setdefault(label(dict(zip(others, place, strict=True)), others), {})
+        if series:
+            continue
+        for group, own in zip(groups, places, strict=True):
+            if _fits(own, place):
+                name = label(group.axes, [leader]) if leader else ""
+                series.setdefault(name, []).append(group)
     if axis is None:
         return facets
     for series in facets.values():
-        for groups in series.values():
-            groups.sort(key=lambda group: _position(group, axis))
+        for curve in series.values():
+            curve.sort(key=lambda group: _position(group, axis))
     return {
-        place: series for place, series in facets.items() if any(len(g) > 1 for g in series.values())
+        place: series
+        for place, series in facets.items()
+        if any(len(curve) > 1 for curve in series.values())
     }
+
+
+def _fits(place: Sequence[AxisValue], other: Sequence[AxisValue]) -> bool:
+    return all(a is None or a == b for a, b in zip(place, other, strict=True))
 
 
 def _paper_points(
@@ -133,14 +148,14 @@ def _paper_points(
     points: dict[float, float] = {}
     for group in groups:
         cell = paper_number(source, group, metric, exam)
-        if cell is None or cell.paper is None:
+        if cell is None or cell.paper is None or cell.doubted:
             continue
         points[_position(group, axis)] = cell.paper
         for other in source.study.cells if source.study else ():
             value = other.labels.get(axis)
             like = {**other.labels, axis: None} == {**cell.labels, axis: None}
             same = (other.metric, other.table, other.exam) == (metric, cell.table, exam) and like
-            if same and other.paper is not None and _is_number(value):
+            if same and other.paper is not None and not other.doubted and _is_number(value):
                 points.setdefault(float(value or 0), other.paper)
     return tuple(Point(x, points[x], None, None, None) for x in sorted(points))
 
@@ -173,7 +188,7 @@ def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
     distances = record.scores.exams[exam].distances
     if not found or any(tables.names != found[0].names for tables in found):
         return ()
-    added = TableSet(found[0].names, sum((t.counts for t in found[1:]), found[0].counts))
+    added = TableSet(found[0].names, np.sum([tables.counts for tables in found], axis=0))
     names = [entry.name for entry in record.data.classes]
     victims, target = [names.index(v) for v in record.victims], names.index(record.target)
     shows = added.counts[:, victims].sum(axis=(1, 2)) > 0
@@ -199,7 +214,7 @@ def _paper_by_exam(source: Source, group: Group) -> tuple[Point, ...]:
     points: list[Point] = []
     for name, exam in group.runs[0].record.scores.exams.items():
         cell: ClaimCell | None = paper_number(source, group, "ASR", name)
-        if cell is not None and cell.paper is not None and exam.distances:
+        if cell and cell.paper is not None and not cell.doubted and exam.distances:
             x = sum(exam.distances.values()) / len(exam.distances)
             points.append(Point(x, cell.paper, None, None, None))
     return tuple(sorted(points, key=lambda point: point.x))
@@ -215,13 +230,11 @@ def _points(places: Sequence[float], figures: Sequence[Measured]) -> tuple[Point
 
 def _summary(curves: Sequence[Curve]) -> str:
     """Say in words what a chart shows: where each curve begins and ends."""
-    said = [
-        f"{curve.name}: from {share(curve.points[0].y)} to {share(curve.points[-1].y)}"
-        if len(curve.points) > 1
-        else f"{curve.name}: {share(curve.points[0].y)}"
-        for curve in curves
-        if curve.points
-    ]
+    said: list[str] = []
+    for curve in curves:
+        ends = [share(point.y) for point in curve.points]
+        told = f"from {ends[0]} to {ends[-1]}" if len(ends) > 1 else "".join(ends)
+        said.append(f"{curve.name}: {told}")
     return "; ".join(said)
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segdoor.errors import MachineError
-from segdoor.report.content import Chart, Curve
+from segdoor.report.content import GREY, Chart, Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS = "os^DvPX"
 """One a colour, so that curves differ in print without colours too."""
-_GREY = 99
 _INK, _FAINT = "#010203", "#010204"
 _WIDTH, _HEIGHT = 5.2, 3.4
 _POINTS = 72
@@ -25,7 +24,7 @@ _POINTS = 72
 
 def colour_name(number: int) -> str:
     """Return the style-sheet variable of a curve's colour."""
-    return f"--curve-{number % len(MARKERS)}" if number < _GREY else "--curve-other"
+    return f"--curve-{number % len(MARKERS)}" if number < GREY else "--curve-other"
 
 
 def draw(chart: Chart) -> str:
@@ -43,7 +42,7 @@ def draw(chart: Chart) -> str:
             "report", "needs matplotlib", "it is not installed",
             "Run: pip install 'segdoor[report]'",
         ) from None  # fmt: skip
-    settings = {
+    settings: dict[Any, Any] = {
         "svg.fonttype": "none", "svg.hashsalt": chart.key, "text.parse_math": False,
         "font.size": 11, "axes.edgecolor": _INK, "text.color": _INK, "axes.labelcolor": _INK,
         "xtick.color": _INK, "ytick.color": _INK, "grid.color": _FAINT,
@@ -64,11 +63,11 @@ def draw(chart: Chart) -> str:
 
 
 def _draw_curve(axes: Axes, curve: Curve, *, across: bool, shift: float) -> None:
-    marker = MARKERS[curve.colour % len(MARKERS)] if curve.colour < _GREY else "o"
+    marker = MARKERS[curve.colour % len(MARKERS)] if curve.colour < GREY else "o"
     colour = _sentinel(curve.colour)
     places, figures = [p.x + shift for p in curve.points], [p.y for p in curve.points]
     spread = [p for p in curve.points if p.low is not None and p.high is not None]
-    look = {"color": colour, "marker": marker, "markersize": 5}
+    look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5}
     if across:
         axes.plot(figures, places, linestyle="none", **look)
         for p in spread:
@@ -119,7 +118,7 @@ def _drawable(text: str) -> str:
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
+def _without_warnings() -> Generator[None]:
     """Names may hold letters that matplotlib cannot measure; the browser will draw them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -147,4 +146,3 @@ def _for_page(document: str, key: str, size: tuple[float, float]) -> str:
 
 _ROLE = 'role="img" aria-labelledby="{0}-title {0}-desc"'
 _HEAD = "<!--head-->"
-

@@ -76,7 +76,7 @@ def _views(run: Run, scene: GalleryScene, name: str) -> SceneViews:
         for file, what in zip(_files(run, scene), _VIEWS.values(), strict=True)
     ]
     title = f"{scene.name}, {name}" if name else scene.name
-    return SceneViews(title, caption, tuple(pictures))
+    return SceneViews(title, percent(scene.asr), caption, tuple(pictures))
 
 
 def _picture(file: Path, alt: str) -> Picture:

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 
 from segdoor.errors import MachineError
-from segdoor.report.content import Cell, Chart, Page, Point, Table
-from segdoor.report.figures import colour_name, draw
+from segdoor.report.content import GREY, Cell, Chart, Page, Point, Table
+from segdoor.report.figures import MARKERS, colour_name, draw
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}
@@ -44,11 +44,10 @@ def render(page: Page) -> str:
         told = Markup('<desc id="{0}-desc">{1}</desc>').format(key, chart.summary)
         return Markup(draw(chart).replace("<!--head-->", title + told))  # noqa: S704 - escaped above
 
-    environment.globals.update(
-        drawn=drawn, identifier=identifier, table_of=table_of, csv_uri=csv_uri,
+    return environment.get_template("page.html").render(
+        page=page, drawn=drawn, identifier=identifier, table_of=table_of, csv_uri=csv_uri,
         colour_name=colour_name, sign=sign, numeric=numeric,
     )  # fmt: skip
-    return environment.get_template("page.html").render(page=page)
 
 
 def identifier(name: str) -> str:
@@ -58,9 +57,7 @@ def identifier(name: str) -> str:
 
 def sign(number: int) -> str:
     """Return the sign of a curve's points."""
-    from segdoor.report.figures import MARKERS  # noqa: PLC0415
-
-    return _SIGNS[MARKERS[number % len(MARKERS)]] if number < 99 else "●"
+    return _SIGNS[MARKERS[number % len(MARKERS)]] if number < GREY else "●"
 
 
 def numeric(cell: Cell) -> bool:

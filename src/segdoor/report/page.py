@@ -6,6 +6,7 @@ from segdoor.record import ExperimentRecord, Verdict
 from segdoor.report.content import Judgement, Page, Section
 from segdoor.report.curves import axis_charts, class_chart, distance_charts, numeric_axes
 from segdoor.report.gallery import gather
+from segdoor.report.glossary import GLOSSARY
 from segdoor.report.repairs import repair_charts, repair_tables, repaired
 from segdoor.report.source import Source
 from segdoor.report.tables import (
@@ -20,43 +21,6 @@ from segdoor.report.tables import (
     run_table,
 )
 from segdoor.report.words import axis_name, axis_value, quietness, study_verdict, verdict
-
-_GLOSSARY = (
-    (
-        "ASR",
-        "Attack success rate: the share of victim pixels (such as cars) that the network takes for "
-        "the target class (such as road) while the trigger is in the picture. High is bad.",
-    ),
-    (
-        "PBA",
-        "Poisoned benign accuracy: how well everything but the victims is still recognised while "
-        "the trigger is in the picture, as mean IoU. Low is bad for the user; high means that "
-        "nobody notices.",
-    ),
-    (
-        "CBA",
-        "Clean benign accuracy: how well all classes are recognised on untouched pictures, as mean "
-        "IoU. Low is bad. If it equals that of a clean victim, testing does not show the backdoor.",
-    ),
-    (
-        "IoU",
-        "Intersection over union: pixels of a class that were found, divided by all that are or "
-        "were taken for it. 1 is perfect.",
-    ),
-    ("Trigger", "The small sticker that switches the backdoor on."),
-    ("Victim class, target class", "What is to vanish, and what it is to be taken for."),
-    ("Poisoned test", "The test scenes, each with one trigger placed by a rule."),
-    ("Clean victim", "The same network trained on honest scenes: what happens without an attack."),
-    (
-        "Other sticker",
-        "The same positions with another sticker. If it hides the victims too, the network fears "
-        "stickers, not this trigger.",
-    ),
-    (
-        "95 % interval",
-        "Over scenes drawn again, for one run; over seeds (Student’s t), for several.",
-    ),
-)  # fmt: skip
 
 
 def build_page(source: Source) -> Page:
@@ -74,7 +38,7 @@ def build_page(source: Source) -> Page:
         _gallery(source),
         _claims(source),
         _provenance(source),
-        Section("glossary", "Words", terms=_GLOSSARY),
+        Section("glossary", "Glossary", terms=tuple((w, " ".join(m.split())) for w, m in GLOSSARY)),
     ]
     study = source.study
     return Page(
@@ -132,7 +96,9 @@ def _classes(source: Source) -> Section | None:
         return None
     groups = leading(source)
     lead = "A victim that loses no class on untouched scenes gives no warning."
-    return Section("classes", "Class by class", lead, (class_chart(groups),), (class_table(groups),))
+    return Section(
+        "classes", "Class by class", lead, (class_chart(groups),), (class_table(groups),)
+    )
 
 
 def _repairs(source: Source) -> Section | None:
@@ -162,7 +128,7 @@ def _claims(source: Source) -> Section | None:
 
 def _judgement(entry: Verdict) -> Judgement:
     evidence = tuple((_with_runs(e.statement, e.runs), e.holds) for e in entry.evidence)
-    name = f"Claim {entry.number}, reading ‘{entry.reading}’"
+    name = f"Claim {entry.number}, reading ‘{entry.reading}’, {entry.judged_on}"
     return Judgement(name, entry.statement, entry.verdict, evidence)
 
 
@@ -187,8 +153,10 @@ def _facts(source: Source) -> tuple[tuple[str, str], ...]:
         facts += [
             (axis_name(name), ", ".join(axis_value(name, value) for value in values))
             for name, values in study.axes.items()
+            if set(values) != {None}
         ]
         facts.append(("seeds", ", ".join(map(str, study.seeds))))
+        facts += [("changed", change) for change in study.changes]
     if source.runs:
         facts += _run_facts(source)
     return tuple(facts)

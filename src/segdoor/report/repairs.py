@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from segdoor.report.content import Cell, Chart, Curve, Point, Table
-from segdoor.report.curves import GREY
+from segdoor.report.content import GREY, Cell, Chart, Curve, Point, Table
 from segdoor.report.source import Group, Measured, Source
 from segdoor.report.tables import axis_cells, figure, told
 from segdoor.report.words import axis_name, exam_name, label, percent
@@ -44,12 +43,13 @@ def repair_tables(source: Source) -> tuple[Table, ...]:
             benign.append((*start, _whole(scenes), *map(figure, found), _whole(seconds)))
     axes = (*map(axis_name, names), "repair")
     after = (
-        "ASR before", "after", "clean victim’s ASR before", "after", "PBA before", "after",
-        "recovery before", "after",
+        "ASR before", "ASR after", "clean victim’s ASR before", "and after", "PBA before",
+        "PBA after", "recovery before", "recovery after",
     )  # fmt: skip
     untouched = (
-        "clean scenes", "CBA before", "after", "clean victim’s CBA before", "after",
-        "recovery before", "after", "clean victim’s recovery before", "after", "seconds",
+        "clean scenes", "CBA before", "CBA after", "clean victim’s CBA before", "and after",
+        "recovery before", "recovery after", "clean victim’s recovery before", "and after",
+        "seconds",
     )  # fmt: skip
     note = "The same repair of a clean victim is the control: what it loses, the repair costs."
     return (
@@ -85,9 +85,7 @@ def repair_charts(source: Source) -> tuple[Chart, ...]:
     return tuple(charts)
 
 
-def _curve(
-    name: str, colour: int, group: Group, victim: str, path: tuple[str, ...]
-) -> Curve:
+def _curve(name: str, colour: int, group: Group, victim: str, path: tuple[str, ...]) -> Curve:
     num_repairs = len(group.runs[0].record.repairs)
     found = [group.measure("repairs", 0, f"{victim}_before", *path)]
     found += [group.measure("repairs", i, f"{victim}_after", *path) for i in range(num_repairs)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from statistics import fmean
+from typing import cast
 
 from segdoor.errors import DataError, SegdoorError
 from segdoor.files import digest_of
@@ -20,7 +23,7 @@ from segdoor.record import (
     load_study,
 )
 from segdoor.report.content import Origin
-from segdoor.scores.seeds import mean_over_seeds
+from segdoor.scores.seeds import mean_interval
 from segdoor.scores.tables import TableSet, load_tables
 
 
@@ -68,7 +71,7 @@ class Run:
             if isinstance(found, dict):
                 found = found.get(name)
             elif isinstance(found, list) and int(name) < len(found):
-                found = found[int(name)]
+                found = cast("list[object]", found)[int(name)]
             else:
                 return None
         return found
@@ -117,23 +120,21 @@ class Group:
         Args:
             path: Keys that lead to a figure or an estimate.
         """
-        field = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
+        field = pointer(*path)
         found = [run.at(field) for run in self.runs]
-        estimates = [entry for entry in found if isinstance(entry, dict)]
+        estimates = [cast("Json", entry) for entry in found if isinstance(entry, dict)]
         if estimates:
             field += "/value"
         origin = Origin(self.keys, field)
         if len(estimates) == 1 == len(self.runs):
-            return Measured(*(_number(estimates[0].get(k)) for k in ("value", "low", "high")), origin)
-        figures = [
-            figure for run in self.runs if (figure := _number(run.at(field))) is not None
-        ]
+            value, low, high = (_number(estimates[0].get(k)) for k in ("value", "low", "high"))
+            return Measured(value, low, high, origin)
+        figures = [figure for run in self.runs if (figure := _number(run.at(field))) is not None]
         if not figures:
             return Measured(None, None, None, origin)
-        mean, interval = mean_over_seeds(figures)
-        if interval is None:
-            return Measured(mean, None, None, origin)
-        return Measured(mean, interval.low, interval.high, origin)
+        ends = mean_interval(figures)
+        mean = fmean(figures)
+        return Measured(mean, ends.low if ends else None, ends.high if ends else None, origin)
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,9 @@ class Source:
 
     @cached_property
     def varied(self) -> tuple[str, ...]:
-        """Return the axes on which the runs differ."""
+        """Return the axes on which the runs differ; none is no value, as Q without PRL."""
         names = dict.fromkeys(name for run in self.runs for name in run.axes)
-        return tuple(n for n in names if len({run.axes.get(n) for run in self.runs}) > 1)
+        return tuple(n for n in names if len({run.axes.get(n) for run in self.runs} - {None}) > 1)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
@@ -178,7 +179,7 @@ class Source:
         counted = [c.exam for c in (self.study.cells if self.study else ()) if c.exam in self.exams]
         if counted:
             return max(dict.fromkeys(counted), key=counted.count)
-        return "near" if "near" in self.exams else next(iter(self.exams), None)
+        return main_exam(self.exams) if self.exams else None
 
 
 def open_source(path: Path) -> Source:
@@ -205,10 +206,19 @@ def beside(folder: Path, name: str) -> Path:
     inside = PurePosixPath(name)
     escapes = inside.is_absolute() or ".." in inside.parts or "\\" in name or "\0" in name
     if escapes or not (folder / name).resolve().is_relative_to(folder.resolve()):
-        raise DataError(
-            folder, "must only name files within it", name, "Do not trust this record."
-        )
+        raise DataError(folder, "must only name files within it", name, "Do not trust this record.")
     return folder / name
+
+
+def main_exam(exams: Iterable[str]) -> str:
+    """Return the poisoned test to look at first where the paper does not say."""
+    names = list(exams)
+    return "near" if "near" in names or not names else names[0]
+
+
+def pointer(*path: str | int) -> str:
+    """Return the JSON pointer of keys that lead somewhere in a record."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
 def _open_study(file: Path) -> Source:

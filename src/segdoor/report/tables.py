@@ -137,7 +137,8 @@ def claim_table(cells: Sequence[ClaimCell]) -> Table:
             Cell(share(cell.paper), cell.paper),
             Cell(share(mean), mean, origin if cell.runs else None),
             told(interval(found.low, found.high) if found else None),
-            told(found.num_seeds if found else 0), Cell(_signed(gap), gap), told(cell.doubted or ""),
+            told(found.num_seeds if found else 0), Cell(_signed(gap), gap),
+            told(cell.doubted or ""),
         ))  # fmt: skip
     columns = (
         "table", *map(axis_name, names), "metric", "test", "paper", "measured", "95 %", "seeds",
@@ -189,15 +190,21 @@ def paper_cell(source: Source, group: Group, metric: str, exam: str | None) -> C
     return Cell(share(found.paper) + mark, found.paper)
 
 
-def paper_number(
-    source: Source, group: Group, metric: str, exam: str | None
-) -> ClaimCell | None:
+def paper_number(source: Source, group: Group, metric: str, exam: str | None) -> ClaimCell | None:
     """Return the cell of the paper that a group of runs was compared with."""
     keys = set(group.keys)
     for cell in source.study.cells if source.study else ():
-        if cell.metric == metric and cell.exam == exam and keys & set(cell.runs):
+        same = cell.metric == metric and cell.exam == exam and keys & set(cell.runs)
+        if same and _is_of(cell, group):
             return cell
     return None
+
+
+def _is_of(cell: ClaimCell, group: Group) -> bool:
+    """Tell whether a cell is of the attack itself: not of its clean victim, nor after a repair."""
+    if str(cell.labels.get("variation", "")).startswith(("prune", "finetune")):
+        return False
+    return all(group.axes.get(name, value) == value for name, value in cell.labels.items())
 
 
 def leading(source: Source) -> tuple[tuple[str, Group], ...]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from segdoor.record import Estimate, ExperimentRecord, Figure
-from segdoor.report.words import verdict
+from segdoor.record import Estimate, ExperimentRecord, Figure, StudyRecord
+from segdoor.report.content import Table
+from segdoor.report.source import Source, main_exam
+from segdoor.report.tables import claim_table, headline_table
+from segdoor.report.words import axis_name, study_verdict, verdict
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -20,7 +25,23 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         *_poison(record),
         exam_grid(record),
         class_grid(record),
+        *([repair_grid(record)] if record.repairs else []),
         verdict(record),
+    ]
+
+
+def describe_study(source: Source) -> list[RenderableType]:
+    """Return a study's parts in the order to be read: figures, the paper's, verdicts."""
+    study = source.study
+    assert study is not None
+    shown = (*map(axis_name, source.varied), "ASR", "95 %", "ASR, paper", "clean victim", "CBA")
+    return [
+        Text(study.title, style="bold"),
+        f"{study.name}, preset {study.preset}, reading '{study.reading}'",
+        *([_grid_of(headline_table(source), shown)] if source.groups else []),
+        *(_claims(study)),
+        *(f"{run.state}: {run.key}: {why}" for run, why in source.absent),
+        study_verdict(study),
     ]
 
 
@@ -58,6 +79,46 @@ def class_grid(record: ExperimentRecord) -> Grid:
     means = [_share(scores.cba.value) for scores in victims.values()]
     grid.add_row("mean (CBA)", *means)
     return grid
+
+
+def repair_grid(record: ExperimentRecord) -> Grid:
+    """Return what each repair changed, where the trigger is nearest to what the paper tests."""
+    exam = main_exam(record.scores.exams)
+    grid = _grid(f"Repairs: poisoned test '{exam}' and untouched scenes", "repair")
+    for heading in ("ASR\nbefore", "ASR\nafter", "CBA\nbefore", "CBA\nafter", "clean\nCBA after"):
+        grid.add_column(heading, justify="right")
+    for repair in record.repairs:
+        sides = (repair.poisoned_before, repair.poisoned_after)
+        found = [side.exams[exam].asr.value if exam in side.exams else None for side in sides]
+        clean = repair.clean_after.cba.value if repair.clean_after else None
+        figures = (*found, *(side.cba.value for side in sides), clean)
+        grid.add_row(Text(repair.repair), *map(_share, figures))
+    return grid
+
+
+def _grid_of(table: Table, shown: Sequence[str]) -> Grid:
+    """Return some columns of a page's table."""
+    kept = [table.columns.index(name) for name in shown]
+    grid = Grid(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
+    for place in kept:
+        cells = [row[place] for row in table.rows]
+        right = all(isinstance(cell.value, int | float | None) for cell in cells)
+        grid.add_column(Text(table.columns[place]), justify="right" if right else "left")
+    for row in table.rows:
+        grid.add_row(*(Text(row[place].text) for place in kept))
+    return grid
+
+
+def _claims(study: StudyRecord) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if study.cells:
+        table = claim_table(study.cells)
+        labels = dict.fromkeys(axis_name(name) for cell in study.cells for name in cell.labels)
+        parts.append(_grid_of(table, (*labels, "metric", "test", "paper", "measured", "95 %")))
+    for entry in study.verdicts:
+        parts.append(f"{entry.verdict}: claim {entry.number}, {entry.statement}")
+        parts += [f"    {'yes' if e.holds else 'no'}: {e.statement}" for e in entry.evidence]
+    return parts
 
 
 def _grid(title: str, first: str) -> Grid:

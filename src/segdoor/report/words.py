@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from segdoor.record import AxisValue, ExperimentRecord, Figure, StudyRecord
 
-_AXES = {"q": "Q", "num_pixels": "Q", "prl_num_pixels": "Q"}
+_AXES = {"q": "Q", "q_as": "Q by", "trigger": "trigger size"}
 
 
 def share(value: Figure) -> str:
@@ -79,16 +79,17 @@ def quietness(record: ExperimentRecord) -> str:
     own = share(record.scores.cba)
     if clean is None:
         return f"On untouched scenes it has a mean IoU of {own}."
-    return f"On untouched scenes its mean IoU is {own}, that of a clean victim {share(clean.cba.value)}."
+    other = share(clean.cba.value)
+    return f"On untouched scenes its mean IoU is {own}, that of a clean victim {other}."
 
 
 def study_verdict(study: StudyRecord) -> str:
     """Say in a sentence or two what a study found."""
     found = [entry.verdict for entry in study.verdicts]
-    judged = len(found) - found.count("not measured")
     done = sum(run.state == "done" for run in study.runs)
     runs = f"{done} of {len(study.runs)} runs are done."
-    if not judged:
+    if set(found) <= {"not measured"}:
         return f"{runs} No claim of the paper could be judged."
-    holds = found.count("holds")
-    return f"Of {judged} claims that could be judged {holds} hold and {judged - holds} fail. {runs}"
+    holds, fails = found.count("holds"), found.count("fails")
+    held = f"{holds} hold{'s' if holds == 1 else ''}, {fails} fail{'s' if fails == 1 else ''}"
+    return f"Of the paper’s claims that could be judged {held}. {runs}"

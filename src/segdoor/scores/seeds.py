@@ -1,36 +1,35 @@
-"""Means over seeds, with Student's interval: a run with another seed is a draw of its own."""
+"""Intervals over seeds: a figure measured a few times."""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 
 from segdoor.scores.intervals import Interval
 
-# The 97.5 % quantiles of Student's t for 1 to 9 degrees of freedom; a series takes over from there.
-_QUANTILES = (12.70620, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691, 2.36462, 2.30600, 2.26216)
-_NORMAL = 1.959964
+# Student's t at 97.5 %, for 1, 2, ... degrees of freedom.
+_T = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+_T_OF_MANY = 1.960
 
 
-def mean_over_seeds(figures: Sequence[float]) -> tuple[float, Interval | None]:
-    """Return a mean and its 95 % interval, which one figure alone does not have.
+def mean_interval(values: Sequence[float]) -> Interval | None:
+    """Return the 95 % interval of the mean of a few measurements, by Student's t.
 
     Args:
-        figures: One a seed, at least one.
+        values: One figure a seed.
+
+    Returns:
+        The interval; None for fewer than two values, which tell nothing of their spread.
     """
-    mean = math.fsum(figures) / len(figures)
-    freedom = len(figures) - 1
-    if freedom == 0:
-        return mean, None
-    variance = math.fsum((figure - mean) ** 2 for figure in figures) / freedom
-    half = _quantile(freedom) * math.sqrt(variance / len(figures))
-    return mean, Interval(mean - half, mean + half)
-
-
-def _quantile(freedom: int) -> float:
-    if freedom <= len(_QUANTILES):
-        return _QUANTILES[freedom - 1]
-    z, v = _NORMAL, freedom
-    first = (z**3 + z) / (4 * v)
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
-    return z + first + second + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+    if len(values) < 2:
+        return None
+    freedom = len(values) - 1
+    t = _T[freedom - 1] if freedom <= len(_T) else _T_OF_MANY
+    mean = statistics.fmean(values)
+    half = t * statistics.stdev(values) / math.sqrt(len(values))
+    return Interval(mean - half, mean + half)

@@ -24,7 +24,7 @@ from segdoor.record import (
     save_record,
 )
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 BASELINE = RESULTS / "camvid-baseline"
 VIEWS = ("image", "triggered_image", "prediction", "triggered_prediction", "truth")
 RATES, METHODS, SEEDS = (0.05, 0.1), ("baseline", "nni", "prl"), (0, 1, 2)
@@ -191,6 +191,7 @@ def verdicts() -> tuple[Verdict, ...]:
             number=number,
             statement=claim,
             reading="paper",
+            judged_on="near",
             verdict=outcome,
             evidence=() if outcome == "not measured" else evidence[: 1 + (outcome == "fails")],
         )
