@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import itertools
 import re
 import sys
 import xml.etree.ElementTree as ET
@@ -114,7 +115,7 @@ def test_headings_are_in_order(reader: Reader) -> None:
     levels = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
 def test_figures_of_tables_tell_their_origin(reader: Reader) -> None:

@@ -175,7 +175,7 @@ def test_a_damaged_record_does_not_hide_the_others(tmp_path: Path) -> None:
     (tmp_path / "runs" / "nni-0.05-s1" / "record.json").write_text("{")
     source = open_source(tmp_path)
     assert len(source.runs) == 15
-    assert "readable record" in dict((run.key, why) for run, why in source.absent)["nni-0.05-s1"]
+    assert "readable record" in {run.key: why for run, why in source.absent}["nni-0.05-s1"]
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/hostname", "gallery/../../secret.png"])

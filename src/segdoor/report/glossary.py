@@ -15,7 +15,8 @@ GLOSSARY = (
     (
         "CBA",
         """Clean benign accuracy: how well all classes are recognised on untouched pictures, as
-        mean IoU. Low is bad. If it equals that of a clean victim, testing does not show the backdoor.""",
+        mean IoU. Low is bad. If it equals that of a clean victim, testing does not show the
+        backdoor.""",
     ),
     (
         "IoU",
