@@ -70,9 +70,15 @@ def test_bad_records_are_refused_in_a_line(
 def test_a_study_is_told_in_the_terminal(capsys: pytest.CaptureFixture[str], study: Path) -> None:
     code, out, _ = run(capsys, "show", study)
     assert code == 0
-    for told in ("Table 1: methods and rates", "0.584", "0.650", "fails: claim 1", "failed: prl"):
+    for told in (
+        "Table 1: methods and rates",
+        "0.584",
+        "0.650",
+        "fails: claim 1 on near",
+        "failed: prl",
+    ):
         assert told in out
-    assert out.splitlines()[-1].startswith("Of the paper’s claims that could be judged 1 holds")
+    assert out.splitlines()[-1].startswith("1 of 2 judgements of the paper’s claims holds.")
     code, out, _ = run(capsys, "show", study, "--json")
     assert json.loads(out)["kind"] == "study-record"
 

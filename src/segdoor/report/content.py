@@ -150,7 +150,7 @@ class SceneViews:
 
     Attributes:
         name: The scene.
-        outcome: Share of its victim pixels that the attack hides.
+        outcome: The attack's success in it, in a word.
         caption: What the attack did in it.
         pictures: Image, triggered image, prediction, prediction with trigger, truth.
     """

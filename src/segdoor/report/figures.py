@@ -96,11 +96,11 @@ def _frame(axes: Axes, chart: Chart) -> None:
     else:
         low, high = axes.get_ylim()
         rest = max(0.0, 0.1 - (high - low)) / 2
-        axes.set_ylim(low - rest, high + rest)
+        axes.set_ylim(max(low - rest, -0.02), min(high + rest, 1.02))
     if chart.logarithmic:
         axes.set_xscale("log")
     if chart.x.endswith("rate"):
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
 
 
 def _shift(chart: Chart, place: int) -> float:

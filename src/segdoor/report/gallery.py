@@ -11,7 +11,7 @@ from segdoor.errors import DataError
 from segdoor.record import GalleryScene
 from segdoor.report.content import Gallery, Picture, SceneViews
 from segdoor.report.source import Group, Run, beside
-from segdoor.report.words import exam_name, percent
+from segdoor.report.words import exam_name, percent, share
 
 MOST_BYTES = 24_000_000
 """Pictures of a page, together: a page must still open on a phone."""
@@ -76,7 +76,7 @@ def _views(run: Run, scene: GalleryScene, name: str) -> SceneViews:
         for file, what in zip(_files(run, scene), _VIEWS.values(), strict=True)
     ]
     title = f"{scene.name}, {name}" if name else scene.name
-    return SceneViews(title, percent(scene.asr), caption, tuple(pictures))
+    return SceneViews(title, f"ASR {share(scene.asr)}", caption, tuple(pictures))
 
 
 def _picture(file: Path, alt: str) -> Picture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segdoor.record import ExperimentRecord, Verdict
+from segdoor.record import ExperimentRecord, StudyRecord, Verdict
 from segdoor.report.content import Judgement, Page, Section
 from segdoor.report.curves import axis_charts, class_chart, distance_charts, numeric_axes
 from segdoor.report.gallery import gather
@@ -128,7 +128,7 @@ def _claims(source: Source) -> Section | None:
 
 def _judgement(entry: Verdict) -> Judgement:
     evidence = tuple((_with_runs(e.statement, e.runs), e.holds) for e in entry.evidence)
-    name = f"Claim {entry.number}, reading ‘{entry.reading}’, {entry.judged_on}"
+    name = f"Claim {entry.number}, reading ‘{entry.reading}’, judged on {entry.judged_on}"
     return Judgement(name, entry.statement, entry.verdict, evidence)
 
 
@@ -150,16 +150,24 @@ def _facts(source: Source) -> tuple[tuple[str, str], ...]:
     if source.study is not None:
         study = source.study
         facts += [("study", f"{study.name}, preset {study.preset}"), ("reading", study.reading)]
-        facts += [
-            (axis_name(name), ", ".join(axis_value(name, value) for value in values))
-            for name, values in study.axes.items()
-            if set(values) != {None}
-        ]
+        facts += _axis_facts(study)
         facts.append(("seeds", ", ".join(map(str, study.seeds))))
-        facts += [("changed", change) for change in study.changes]
+        facts += [("changed in the preset", ", ".join(study.changes))] if study.changes else []
     if source.runs:
         facts += _run_facts(source)
     return tuple(facts)
+
+
+def _axis_facts(study: StudyRecord) -> list[tuple[str, str]]:
+    """Return what varies, and what else the runs have in common but their victims and rules."""
+    facts: list[tuple[str, str]] = []
+    for name, values in study.axes.items():
+        there = [value for value in values if value is not None]
+        usual = len(there) == 1 and (isinstance(there[0], bool) or name in {"victims", "target"})
+        if there and not usual:
+            told = ", ".join(axis_value(name, value) for value in there)
+            facts.append((axis_name(name), told))
+    return facts
 
 
 def _run_facts(source: Source) -> list[tuple[str, str]]:

@@ -227,13 +227,13 @@ def _open_study(file: Path) -> Source:
     absent: list[tuple[StudyRun, str]] = []
     for entry in study.runs:
         if entry.state != "done" or entry.record is None:
-            absent.append((entry, entry.error or entry.state))
+            absent.append((entry, entry.error or ""))
             continue
         path = beside(file.parent, entry.record)
         try:
             record = load_record(path)
         except SegdoorError as why:
-            absent.append((entry, str(why)))
+            absent.append((entry.model_copy(update={"state": "failed"}), str(why)))
             continue
         runs.append(Run(entry.key, entry.axes, entry.seed, path, entry.record, record))
     return Source(file, study, tuple(runs), tuple(absent))

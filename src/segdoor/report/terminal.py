@@ -40,7 +40,7 @@ def describe_study(source: Source) -> list[RenderableType]:
         f"{study.name}, preset {study.preset}, reading '{study.reading}'",
         *([_grid_of(headline_table(source), shown)] if source.groups else []),
         *(_claims(study)),
-        *(f"{run.state}: {run.key}: {why}" for run, why in source.absent),
+        *(f"failed: {run.key}: {why}" for run, why in source.absent if run.state == "failed"),
         study_verdict(study),
     ]
 
@@ -113,10 +113,13 @@ def _claims(study: StudyRecord) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if study.cells:
         table = claim_table(study.cells)
-        labels = dict.fromkeys(axis_name(name) for cell in study.cells for name in cell.labels)
-        parts.append(_grid_of(table, (*labels, "metric", "test", "paper", "measured", "95 %")))
+        named = dict.fromkeys(name for cell in study.cells for name in cell.labels)
+        labels = [n for n in named if len({cell.labels.get(n) for cell in study.cells}) > 1]
+        shown = (*map(axis_name, labels), "metric", "test", "paper", "measured", "95 %")
+        parts.append(_grid_of(table, shown))
     for entry in study.verdicts:
-        parts.append(f"{entry.verdict}: claim {entry.number}, {entry.statement}")
+        judged = f"claim {entry.number} on {entry.judged_on}, {entry.statement}"
+        parts.append(f"{entry.verdict}: {judged}")
         parts += [f"    {'yes' if e.holds else 'no'}: {e.statement}" for e in entry.evidence]
     return parts
 

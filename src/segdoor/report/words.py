@@ -38,7 +38,7 @@ def axis_value(name: str, value: AxisValue) -> str:
     if value is None:
         return "–"
     if name.endswith("rate") and isinstance(value, int | float):
-        return f"{100 * value:g} %"
+        return f"{100 * value:g}%"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -90,6 +90,6 @@ def study_verdict(study: StudyRecord) -> str:
     runs = f"{done} of {len(study.runs)} runs are done."
     if set(found) <= {"not measured"}:
         return f"{runs} No claim of the paper could be judged."
-    holds, fails = found.count("holds"), found.count("fails")
-    held = f"{holds} hold{'s' if holds == 1 else ''}, {fails} fail{'s' if fails == 1 else ''}"
-    return f"Of the paper’s claims that could be judged {held}. {runs}"
+    holds, judged = found.count("holds"), len(found) - found.count("not measured")
+    verb = "holds" if holds == 1 else "hold"
+    return f"{holds} of {judged} judgements of the paper’s claims {verb}. {runs}"
