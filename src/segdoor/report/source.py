@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -179,7 +178,7 @@ class Source:
         counted = [c.exam for c in (self.study.cells if self.study else ()) if c.exam in self.exams]
         if counted:
             return max(dict.fromkeys(counted), key=counted.count)
-        return main_exam(self.exams) if self.exams else None
+        return "near" if "near" in self.exams else next(iter(self.exams), None)
 
 
 def open_source(path: Path) -> Source:
@@ -208,12 +207,6 @@ def beside(folder: Path, name: str) -> Path:
     if escapes or not (folder / name).resolve().is_relative_to(folder.resolve()):
         raise DataError(folder, "must only name files within it", name, "Do not trust this record.")
     return folder / name
-
-
-def main_exam(exams: Iterable[str]) -> str:
-    """Return the poisoned test to look at first where the paper does not say."""
-    names = list(exams)
-    return "near" if "near" in names or not names else names[0]
 
 
 def pointer(*path: str | int) -> str:

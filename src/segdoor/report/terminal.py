@@ -10,8 +10,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from segdoor.record import Estimate, ExperimentRecord, Figure, StudyRecord
+from segdoor.report.before_after import repair_grids
 from segdoor.report.content import Table
-from segdoor.report.source import Source, main_exam
+from segdoor.report.source import Source
 from segdoor.report.tables import claim_table, headline_table
 from segdoor.report.words import axis_name, study_verdict, verdict
 
@@ -25,7 +26,7 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         *_poison(record),
         exam_grid(record),
         class_grid(record),
-        *([repair_grid(record)] if record.repairs else []),
+        *repair_grids(record),
         verdict(record),
     ]
 
@@ -78,21 +79,6 @@ def class_grid(record: ExperimentRecord) -> Grid:
     grid.add_section()
     means = [_share(scores.cba.value) for scores in victims.values()]
     grid.add_row("mean (CBA)", *means)
-    return grid
-
-
-def repair_grid(record: ExperimentRecord) -> Grid:
-    """Return what each repair changed, where the trigger is nearest to what the paper tests."""
-    exam = main_exam(record.scores.exams)
-    grid = _grid(f"Repairs: poisoned test '{exam}' and untouched scenes", "repair")
-    for heading in ("ASR\nbefore", "ASR\nafter", "CBA\nbefore", "CBA\nafter", "clean\nCBA after"):
-        grid.add_column(heading, justify="right")
-    for repair in record.repairs:
-        sides = (repair.poisoned_before, repair.poisoned_after)
-        found = [side.exams[exam].asr.value if exam in side.exams else None for side in sides]
-        clean = repair.clean_after.cba.value if repair.clean_after else None
-        figures = (*found, *(side.cba.value for side in sides), clean)
-        grid.add_row(Text(repair.repair), *map(_share, figures))
     return grid
 
 
