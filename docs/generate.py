@@ -58,7 +58,8 @@ for name, exam in record.scores.exams.items():
 ```
 
 `segdoor show runs/tiny` prints the tables on the command line, and
-`segdoor show runs/tiny --json` the record itself. With jq:
+`segdoor show runs/tiny --json` the record itself; `segdoor report runs/tiny` makes a
+[page](report.md) of it, and `segdoor export` a row of every figure. With jq:
 
 ```sh
 jq '.scores.cba' runs/tiny/record.json
@@ -79,6 +80,7 @@ name and then renamed, so half a file is never seen.
 | `tables.npz` | one table of pixel counts (true class x predicted class) a scene, for every test |
 | `metrics.jsonl` | loss and learning rate of every tenth step of training |
 | `scenes.png` | predictions without and with trigger |
+| `gallery/` | the same pictures one by one, listed under the key `gallery` |
 | `poisoned.safetensors`, `clean.safetensors` | the weights of the two victims |
 
 `segdoor examine` does not poison or train, so it leaves exams, tables and pictures only, and

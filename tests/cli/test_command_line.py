@@ -24,7 +24,9 @@ VERBS = {
     "train": "Train a victim",
     "examine": "Examine a trained network",
     "run": "Poison, train, examine and record",
-    "show": "Print the results of a run",
+    "show": "Print the results of a run or a study",
+    "report": "Write one page",
+    "export": "Write the figures of a run or a study",
     "doctor": "Say what this machine has and lacks",
 }
 

@@ -12,8 +12,9 @@ from segdoor.data.pictures import read_image
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import config_from
 from segdoor.experiment.run import run_experiment
-from segdoor.record import ExperimentRecord, load_record
-from segdoor.report.terminal import describe, verdict
+from segdoor.record import ExperimentRecord, GalleryScene, load_record
+from segdoor.report.terminal import describe
+from segdoor.report.words import verdict
 from segdoor.scores.tables import load_tables
 
 GIVEN = {
@@ -23,6 +24,13 @@ GIVEN = {
     "attack": {"trigger": {"size": 6}},
     "training": {"epochs": 1, "batch_size": 4, "threads": 1},
 }
+
+
+def pictures(scene: GalleryScene) -> tuple[str, ...]:
+    return (
+        scene.image, scene.triggered_image, scene.prediction, scene.triggered_prediction,
+        scene.truth,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +49,29 @@ def record(folder: Path) -> ExperimentRecord:
 
 def test_the_record_names_every_file_beside_it(folder: Path, record: ExperimentRecord) -> None:
     beside = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert set(record.files.values()) | {"record.json"} == beside
+    gallery = {file for scene in record.gallery for file in pictures(scene)}
+    assert set(record.files.values()) | gallery | {"record.json"} == beside
+
+
+def test_the_gallery_shows_what_the_tables_count(folder: Path, record: ExperimentRecord) -> None:
+    assert record.gallery
+    rates = [scene.asr for scene in record.gallery]
+    assert rates == sorted(rates, reverse=True)
+    car, road = 4, 0
+    colours = [np.array(entry.colour, np.uint8) for entry in record.data.classes]
+    tables = load_tables(folder / "tables.npz")
+    for scene in record.gallery:
+        seen = {file: read_image(folder / file) for file in pictures(scene)}
+        assert {picture.shape for picture in seen.values()} == {(64, 96, 3)}
+        of_scene = tables[f"poisoned/{scene.exam}"].only([scene.name])
+        cars = (seen[scene.truth] == colours[car]).all(axis=2)
+        lost = (seen[scene.triggered_prediction] == colours[road]).all(axis=2) & cars
+        assert (cars.sum(), lost.sum()) == (
+            of_scene.counts[0, car].sum(), of_scene.counts[0, car, road],
+        )  # fmt: skip
+        assert scene.asr == lost.sum() / cars.sum()
+        stamped = (seen[scene.image] != seen[scene.triggered_image]).any(axis=2)
+        assert 0 < stamped.sum() <= 36
 
 
 def test_the_record_holds_the_config_as_given_and_as_resolved(record: ExperimentRecord) -> None:

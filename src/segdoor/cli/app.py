@@ -24,7 +24,7 @@ the sticker shows up. Start with
 and go on with your own scenes and network, all at once or step by step:
 
   segdoor data                 look at the scenes, find all that is wrong
-  segdoor run     ->  segdoor show
+  segdoor run     ->  segdoor show, segdoor report
   segdoor poison  ->  segdoor train  ->  segdoor examine
 
 Every verb takes a YAML file and options of the same names; the options win.
@@ -42,7 +42,9 @@ _VERBS = {
     "train": "Train a victim, on honest or poisoned scenes.",
     "examine": "Examine a trained network with and without the trigger.",
     "run": "Poison, train, examine and record, all at once.",
-    "show": "Print the results of a run.",
+    "show": "Print the results of a run or a study.",
+    "report": "Write one page with all figures and pictures of a run or a study.",
+    "export": "Write the figures of a run or a study for other programs.",
     "doctor": "Say what this machine has and lacks, and what to do about it.",
 }
 

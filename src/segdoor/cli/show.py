@@ -8,17 +8,19 @@ from segdoor.cli.screen import tell, tell_json
 
 
 def show(run: Path, *, json: bool = False) -> None:
-    """Print the results of a run.
+    """Print the results of a run or a study.
 
     Args:
-        run: The run's folder, or its record.json.
+        run: The folder of a run or a study, or its record.json or study.json.
         json: Print the record as JSON instead of tables.
     """
-    from segdoor.record import load_record
-    from segdoor.report.terminal import describe
+    from segdoor.report.source import open_source
+    from segdoor.report.terminal import describe, describe_study
 
-    record = load_record(run)
+    source = open_source(run)
     if json:
-        tell_json(record)
+        tell_json(source.study or source.runs[0].record)
+    elif source.study is not None:
+        tell(*describe_study(source))
     else:
-        tell(*describe(record))
+        tell(*describe(source.runs[0].record))

@@ -10,8 +10,8 @@ import numpy as np
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import ClassSet, Colour, SceneDataset
-from segdoor.data.transforms import resize_image, resize_label
-from segdoor.tensors import AnyImage, Image, Label, ResizedImage
+from segdoor.data.transforms import Size, resize_image, resize_label
+from segdoor.tensors import AnyImage, Image, Label, ResizedImage, ResizedLabel
 
 _GAP = 4
 _CAPTION_HEIGHT = 20
@@ -66,6 +66,17 @@ def poison_preview(dataset: SceneDataset, plan: PoisonPlan, *, count: int = 4) -
     return sheet(titles, rows, dataset.classes)
 
 
+def for_screens(picture: AnyImage, *, painted: bool) -> AnyImage:
+    """Return a picture no higher than screens need; a painted label map gains no new colours."""
+    height, width = picture.shape[:2]
+    if height <= _MAX_HEIGHT:
+        return picture
+    size = _MAX_HEIGHT, max(1, round(width * _MAX_HEIGHT / height))
+    if not painted:
+        return resize_image(picture, size)
+    return np.dstack(_planes(picture, size))
+
+
 def _cell(picture: Image) -> tuple[int, int]:
     """Return a size to show a picture in: small ones are enlarged by a whole factor."""
     height, width = picture.shape[:2]
@@ -80,14 +91,15 @@ def _fitted(picture: Image, size: tuple[int, int]) -> ResizedImage:
     height, width = picture.shape[:2]
     factor = min(size[0] / height, size[1] / width)
     inner = max(1, round(factor * height)), max(1, round(factor * width))
-    if factor < 1:
-        drawn = resize_image(picture, inner)
-    else:
-        # Enlarged without blur, so that every pixel of trigger and label can be seen.
-        planes = [resize_label(np.ascontiguousarray(picture[..., c]), inner) for c in range(3)]
-        drawn = np.dstack(planes)
+    # Enlarged without blur, so that every pixel of trigger and label can be seen.
+    enlarged = factor >= 1
+    drawn = np.dstack(_planes(picture, inner)) if enlarged else resize_image(picture, inner)
     rest = ((0, size[0] - inner[0]), (0, size[1] - inner[1]), (0, 0))
     return np.pad(drawn, rest, constant_values=255)
+
+
+def _planes(picture: AnyImage, size: Size) -> list[ResizedLabel]:
+    return [resize_label(np.ascontiguousarray(picture[..., c]), size) for c in range(3)]
 
 
 def _framed(cell: Image) -> ResizedImage:

@@ -22,13 +22,13 @@ from segdoor.experiment.examination import Stickers, examine_all, telling_scenes
 from segdoor.experiment.fidelity import EXCEPTIONS
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.poisoning import save_plans
-from segdoor.experiment.predictions import prediction_sheet
+from segdoor.experiment.predictions import look_at_scenes, prediction_sheet, save_gallery
 from segdoor.experiment.recording import describe_data, make_scorer, score, summarise
 from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
 from segdoor.experiment.scoring import Scorer
 from segdoor.experiment.victims import load_victim, train_and_save
 from segdoor.progress import Observer, Silent
-from segdoor.record import ExperimentRecord, save_record
+from segdoor.record import ExperimentRecord, GalleryScene, save_record
 from segdoor.scores.tables import TableSet, save_tables
 from segdoor.victim.networks import build_network, loaded_into
 
@@ -122,7 +122,7 @@ def examine_and_record(
     scorer = make_scorer(config, scenes.honest)
     with log.stage("scoring"):
         results = score(scorer, scenes.exams, tables, scenes.stickers.other.name)
-    _save_picture(out, config, scenes, victims["poisoned"], scorer, tables)
+    gallery = _save_pictures(out, config, scenes, victims["poisoned"], scorer, tables)
     record = ExperimentRecord(
         title=config.title,
         seed=config.seed,
@@ -139,6 +139,7 @@ def examine_and_record(
         controls=results.controls,
         num_parameters=sum(weight.numel() for weight in victims["poisoned"].parameters()),
         loaded_weights=loaded_into(victims["poisoned"]),
+        gallery=gallery,
         seconds=log.seconds,
         peak_memory_mib=round(peak_memory_mib(), 1),
         environment=describe_environment(config, trained=plan is not None),
@@ -148,23 +149,25 @@ def examine_and_record(
     return record
 
 
-def _save_picture(
+def _save_pictures(
     out: Path,
     config: ExperimentConfig,
     scenes: ExamScenes,
     victim: nn.Module,
     scorer: Scorer,
     tables: Mapping[str, TableSet],
-) -> None:
+) -> tuple[GalleryScene, ...]:
     anywhere = scenes.exams[-1]
     of_exam = tables[f"poisoned/{anywhere.name}"]
     chosen = telling_scenes(of_exam, scorer.victims, scorer.target)
     if not chosen:
-        return
+        return ()
     examiner = Examiner(victim, scenes.honest.classes, config.examination, config.network)
     stamped = triggered(scenes.honest, anywhere, scenes.stickers.trigger)
-    picture = prediction_sheet(examiner, scenes.honest, stamped, chosen)
-    write_image(out / "scenes.png", picture)
+    views = look_at_scenes(examiner, scenes.honest, stamped, chosen)
+    classes = scenes.honest.classes
+    write_image(out / "scenes.png", prediction_sheet(views, classes))
+    return save_gallery(views, classes, out, exam=anywhere.name)
 
 
 def _files(out: Path, exams: Sequence[Exam]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What runs and studies leave behind: strict, versioned, and readable without anything else."""
 
 from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
-from segdoor.record.file import load_record, save_record
+from segdoor.record.file import find_record, load_record, load_study, save_record
 from segdoor.record.repair import ExamEffect, RepairRecord, VictimEffect
 from segdoor.record.run import (
     BenignScores,
@@ -52,6 +52,8 @@ __all__ = [
     "StudyRun",
     "Verdict",
     "VictimEffect",
+    "find_record",
     "load_record",
+    "load_study",
     "save_record",
 ]

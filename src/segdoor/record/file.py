@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
-from segdoor.record.figures import SCHEMA_VERSION
+from segdoor.record.figures import SCHEMA_VERSION, Json
 from segdoor.record.run import ExperimentRecord
 from segdoor.record.study import StudyRecord
 from segdoor.settings import validated
@@ -20,13 +21,45 @@ def save_record(record: ExperimentRecord | StudyRecord, path: Path) -> None:
 
 
 def load_record(path: Path) -> ExperimentRecord:
-    """Read a record; a folder stands for the ``record.json`` in it.
+    """Read the record of a run; a folder stands for the ``record.json`` in it.
 
     Raises:
         DataError: If the file is missing, damaged or of a newer schema.
         ConfigError: If a value in it breaks a rule.
     """
     file = path / "record.json" if path.is_dir() else path
+    return validated(ExperimentRecord, _content(file), source=file)
+
+
+def load_study(path: Path) -> StudyRecord:
+    """Read the record of a study.
+
+    Raises:
+        DataError: If the file is missing, damaged or of a newer schema.
+        ConfigError: If a value in it breaks a rule.
+    """
+    return validated(StudyRecord, _content(path), source=path)
+
+
+def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:
+    """Return the record that a path stands for: a file, or the one in a folder.
+
+    Raises:
+        DataError: If there is none, or several studies lie in the folder.
+    """
+    if not path.is_dir():
+        study = _content(path).get("kind") == "study-record"
+        return path, "study" if study else "run"
+    studies = sorted(path.glob("*study.json"))
+    if (path / "record.json").exists() or not studies:
+        return path / "record.json", "run"
+    if len(studies) > 1:
+        names = ", ".join(file.name for file in studies)
+        raise DataError(path, "must hold one study", names, "Name the file.")
+    return studies[0], "study"
+
+
+def _content(file: Path) -> Json:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         # Python also reads NaN and halves of characters, which are no JSON for others.
@@ -42,4 +75,4 @@ def load_record(path: Path) -> ExperimentRecord:
         raise DataError(
             file, f"must have schema version {SCHEMA_VERSION} or older", version, "Update segdoor."
         )
-    return validated(ExperimentRecord, content, source=file)
+    return content

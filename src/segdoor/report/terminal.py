@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from segdoor.record import Estimate, ExperimentRecord, Figure
+from segdoor.record import Estimate, ExperimentRecord, Figure, StudyRecord
+from segdoor.report.before_after import repair_grids
+from segdoor.report.content import Table
+from segdoor.report.source import Source
+from segdoor.report.tables import claim_table, headline_table
+from segdoor.report.words import axis_name, study_verdict, verdict
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -19,20 +26,24 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         *_poison(record),
         exam_grid(record),
         class_grid(record),
+        *repair_grids(record),
         verdict(record),
     ]
 
 
-def verdict(record: ExperimentRecord) -> str:
-    """Say in a sentence what a run found where the trigger works best."""
-    exams = record.scores.exams.values()
-    best = max(exams, key=lambda exam: exam.asr.value or 0.0, default=None)
-    if best is None:
-        return "No poisoned test was held."
-    victims = " and ".join(record.victims)
-    share = f"{_percent(best.asr.value)} of the {victims} pixels become {record.target}"
-    quiet = _percent(best.asr_without_trigger)
-    return f"With the trigger {share}; without it {quiet} of the same pixels do."
+def describe_study(source: Source) -> list[RenderableType]:
+    """Return a study's parts in the order to be read: figures, the paper's, verdicts."""
+    study = source.study
+    assert study is not None
+    shown = (*map(axis_name, source.varied), "ASR", "95 %", "ASR, paper", "clean victim", "CBA")
+    return [
+        Text(study.title, style="bold"),
+        f"{study.name}, preset {study.preset}, reading '{study.reading}'",
+        *([_grid_of(headline_table(source), shown)] if source.groups else []),
+        *(_claims(study)),
+        *(f"failed: {run.key}: {why}" for run, why in source.absent if run.state == "failed"),
+        study_verdict(study),
+    ]
 
 
 def exam_grid(record: ExperimentRecord) -> Grid:
@@ -71,6 +82,34 @@ def class_grid(record: ExperimentRecord) -> Grid:
     return grid
 
 
+def _grid_of(table: Table, shown: Sequence[str]) -> Grid:
+    """Return some columns of a page's table."""
+    kept = [table.columns.index(name) for name in shown]
+    grid = Grid(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
+    for place in kept:
+        cells = [row[place] for row in table.rows]
+        right = all(isinstance(cell.value, int | float | None) for cell in cells)
+        grid.add_column(Text(table.columns[place]), justify="right" if right else "left")
+    for row in table.rows:
+        grid.add_row(*(Text(row[place].text) for place in kept))
+    return grid
+
+
+def _claims(study: StudyRecord) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if study.cells:
+        table = claim_table(study.cells)
+        named = dict.fromkeys(name for cell in study.cells for name in cell.labels)
+        labels = [n for n in named if len({cell.labels.get(n) for cell in study.cells}) > 1]
+        shown = (*map(axis_name, labels), "metric", "test", "paper", "measured", "95 %")
+        parts.append(_grid_of(table, shown))
+    for entry in study.verdicts:
+        judged = f"claim {entry.number} on {entry.judged_on}, {entry.statement}"
+        parts.append(f"{entry.verdict}: {judged}")
+        parts += [f"    {'yes' if e.holds else 'no'}: {e.statement}" for e in entry.evidence]
+    return parts
+
+
 def _grid(title: str, first: str) -> Grid:
     grid = Grid(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     grid.add_column(first, no_wrap=True)
@@ -97,7 +136,3 @@ def _range(estimate: Estimate) -> str:
 
 def _share(value: Figure) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _percent(value: Figure) -> str:
-    return "none" if value is None else f"{value:.0%}"

@@ -1,0 +1,235 @@
+"""What a page says, as plain data: text, tables, curves, pictures; each figure has an origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segdoor.record import AxisValue
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a figure is from.
+
+    Attributes:
+        runs: Keys of the runs; a figure of several is their mean.
+        field: Its place in their records as a JSON pointer, or a file beside them.
+    """
+
+    runs: tuple[str, ...]
+    field: str
+
+    @property
+    def in_words(self) -> str:
+        """Return the origin as a line of text."""
+        mean = f"mean of {len(self.runs)} runs: " if len(self.runs) > 1 else ""
+        return f"{mean}{', '.join(self.runs)} {self.field}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
+
+    Attributes:
+        text: What people read.
+        value: The same as data, not rounded.
+        origin: Where it is from, if it was measured.
+    """
+
+    text: str
+    value: AxisValue
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        key: Its name in ids and file names.
+        title: Its caption.
+        columns: Headings.
+        rows: As many cells each as there are headings.
+        note: What has to be known to read it.
+    """
+
+    key: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a curve.
+
+    Attributes:
+        x: Where it is.
+        y: The figure.
+        low: Lower end of its interval, if it has one.
+        high: Upper end.
+        origin: Where it is from; None for the paper's.
+    """
+
+    x: float
+    y: float
+    low: float | None
+    high: float | None
+    origin: Origin | None
+
+
+GREY = 99
+"""Colour of curves that others are compared with, such as a clean victim's."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points that belong together.
+
+    Attributes:
+        name: What they are of.
+        colour: Number of its colour; curves to be compared share one.
+        points: The points, by rising x.
+        kind: A line through measured points, points alone, or the paper's figures.
+    """
+
+    name: str
+    colour: int
+    points: tuple[Point, ...]
+    kind: str = "line"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves in one frame.
+
+    Attributes:
+        key: Its name in ids.
+        title: What it shows.
+        x: What goes to the right.
+        y: What goes up.
+        curves: The curves.
+        summary: What is to be seen, for those who do not see it.
+        ticks: Names of the places 0, 1, 2 on the x axis; numbers if empty.
+        whole: Whether the y axis shows everything from 0 to 1.
+        logarithmic: Whether the x axis is.
+    """
+
+    key: str
+    title: str
+    x: str
+    y: str
+    curves: tuple[Curve, ...]
+    summary: str
+    ticks: tuple[str, ...] = ()
+    whole: bool = True
+    logarithmic: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture within the page.
+
+    Attributes:
+        alt: What it shows.
+        uri: The picture itself, as a data URI.
+        width: Its width in pixels.
+        height: Its height in pixels.
+    """
+
+    alt: str
+    uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class SceneViews:
+    """One scene of the gallery.
+
+    Attributes:
+        name: The scene.
+        outcome: The attack's success in it, in a word.
+        caption: What the attack did in it.
+        pictures: Image, triggered image, prediction, prediction with trigger, truth.
+    """
+
+    name: str
+    outcome: str
+    caption: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Scenes in pictures.
+
+    Attributes:
+        scenes: From the attack's best to its worst.
+        legend: Classes and their colours, such as #804080.
+    """
+
+    scenes: tuple[SceneViews, ...]
+    legend: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict on one claim of the paper.
+
+    Attributes:
+        name: Number and reading of the claim.
+        claim: What the paper says.
+        verdict: holds, fails or not measured.
+        evidence: Each comparison, and whether it came out as claimed.
+    """
+
+    name: str
+    claim: str
+    verdict: str
+    evidence: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a page; what is empty is left out.
+
+    Attributes:
+        key: Its name in links.
+        title: Its heading.
+        lead: What it says, in a sentence or two.
+        charts: Charts.
+        tables: Tables.
+        gallery: Scenes in pictures.
+        judgements: Verdicts.
+        terms: Words and what they mean.
+        notes: What is missing, and why.
+    """
+
+    key: str
+    title: str
+    lead: str = ""
+    charts: tuple[Chart, ...] = ()
+    tables: tuple[Table, ...] = ()
+    gallery: Gallery | None = None
+    judgements: tuple[Judgement, ...] = ()
+    terms: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole page.
+
+    Attributes:
+        title: What was measured.
+        verdict: What came out, in a sentence or two.
+        facts: What has to be known first, by name.
+        sections: The parts in the order to be read.
+    """
+
+    title: str
+    verdict: str
+    facts: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]

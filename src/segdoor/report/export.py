@@ -1,0 +1,121 @@
+"""Every figure of a run or a study as one row, for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from segdoor.errors import MachineError
+from segdoor.files import write_atomically
+from segdoor.record import AxisValue, ClassRecord
+from segdoor.report.source import Run, Source, pointer
+
+Row = dict[str, AxisValue]
+_KEYS = ("victim", "repair", "exam", "class", "metric", "value", "low", "high", "field")
+_NETWORKS = {"/scores/benign": "poisoned", "/controls/clean_victim": "clean"}
+
+
+def tidy_rows(source: Source) -> tuple[tuple[str, ...], list[Row]]:
+    """Return the columns and one row a figure; figures that are undefined have no value.
+
+    Columns that are the run's own, such as its axes, come first, with the axes under ``axis.``.
+    """
+    axes = tuple(dict.fromkeys(f"axis.{name}" for run in source.runs for name in run.axes))
+    columns = ("run", "seed", "method", "rate", "reading", "data", *axes, *_KEYS)
+    return columns, [row for run in source.runs for row in _run_rows(run, columns)]
+
+
+def write_csv(source: Source, file: Path) -> int:
+    """Write the rows as CSV and return their number."""
+    columns, rows = tidy_rows(source)
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(file, buffer.getvalue())
+    return len(rows)
+
+
+def write_parquet(source: Source, file: Path) -> int:
+    """Write the rows as Parquet and return their number.
+
+    Raises:
+        MachineError: If pyarrow is missing.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError:
+        raise missing_package("pyarrow", "parquet") from None
+    columns, rows = tidy_rows(source)
+    arrays = {name: _uniform([row[name] for row in rows]) for name in columns}
+    buffer = pa.BufferOutputStream()
+    parquet.write_table(pa.table(arrays), buffer)
+    write_atomically(file, buffer.getvalue().to_pybytes())
+    return len(rows)
+
+
+def missing_package(package: str, extra: str) -> MachineError:
+    """Return the error for an extra that is not installed."""
+    return MachineError(
+        f"--to {extra}", f"needs {package}", "it is not installed",
+        f"Run: pip install 'segdoor[{extra}]'",
+    )  # fmt: skip
+
+
+def _run_rows(run: Run, columns: Sequence[str]) -> Iterator[Row]:
+    record = run.record
+    known: Row = {
+        **dict.fromkeys(columns),
+        **{f"axis.{name}": value for name, value in run.axes.items()},
+        "run": run.key,
+        "seed": run.seed,
+        "method": record.method,
+        "rate": record.plan.rate if record.plan else None,
+        "reading": record.reading,
+        "data": record.data.name,
+    }
+    classes = record.data.classes
+    for place, victim in _NETWORKS.items():
+        yield from _figures(run, place, {**known, "victim": victim}, classes)
+    for exam in record.scores.exams:
+        place = pointer("scores", "exams", exam)
+        yield from _figures(run, place, {**known, "victim": "poisoned", "exam": exam}, classes)
+    for index, repair in enumerate(record.repairs):
+        for victim in ("poisoned", "clean"):
+            for when in ("before", "after"):
+                place = pointer("repairs", index, f"{victim}_{when}")
+                told = f"{when} {repair.repair}"
+                known_here = {**known, "victim": victim, "repair": told}
+                yield from _figures(run, place, known_here, classes)
+                for exam in repair.poisoned_before.exams:
+                    of_exam = {**known_here, "exam": exam}
+                    below = place + pointer("exams", exam)
+                    yield from _figures(run, below, of_exam, classes)
+
+
+def _figures(run: Run, place: str, known: Row, classes: Sequence[ClassRecord]) -> Iterator[Row]:
+    """Yield the figures and estimates right below a place in a record."""
+    found = run.at(place)
+    for metric, value in found.items() if isinstance(found, dict) else ():
+        field = f"{place}/{metric}"
+        if isinstance(value, dict) and set(value) == {"value", "low", "high"}:
+            yield {**known, "metric": metric, **value, "field": f"{field}/value"}
+        elif metric == "class_iou" and isinstance(value, list):
+            for index, (entry, iou) in enumerate(zip(classes, value, strict=True)):
+                named = {"class": entry.name, "metric": metric, "value": iou}
+                yield {**known, **named, "field": f"{field}/{index}"}
+        elif value is None or isinstance(value, int | float):
+            yield {**known, "metric": metric, "value": value, "field": field}
+
+
+def _uniform(values: Sequence[AxisValue]) -> list[AxisValue]:
+    """Return values of one kind: numbers as floating point, anything mixed as text."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        return [None if value is None else float(value) for value in values]
+    if len(kinds) > 1:
+        return [None if value is None else str(value) for value in values]
+    return list(values)

@@ -1,0 +1,47 @@
+"""The words of a page, and which direction of a figure is bad."""
+
+GLOSSARY = (
+    (
+        "ASR",
+        """Attack success rate: the share of victim pixels (such as cars) that the network takes for
+        the target class (such as road) while the trigger is in the picture. High is bad.""",
+    ),
+    (
+        "PBA",
+        """Poisoned benign accuracy: how well everything but the victims is still recognised while
+        the trigger is in the picture, as mean IoU. Low is bad for the user; high means that nobody
+        notices.""",
+    ),
+    (
+        "CBA",
+        """Clean benign accuracy: how well all classes are recognised on untouched pictures, as
+        mean IoU. Low is bad. If it equals that of a clean victim, testing does not show the
+        backdoor.""",
+    ),
+    (
+        "IoU",
+        """Intersection over union: pixels of a class that were found, divided by all that are or
+        were taken for it. 1 is perfect.""",
+    ),
+    (
+        "Victim recovery",
+        "The share of victim pixels that are recognised as what they are. Low is bad.",
+    ),
+    ("Trigger", "The small sticker that switches the backdoor on."),
+    ("Victim class, target class", "What is to vanish, and what it is to be taken for."),
+    ("Poisoned test", "The test scenes, each with one trigger placed by a rule."),
+    (
+        "Poisoned victim, clean victim",
+        """The network trained on poisoned scenes, and the same one trained on honest scenes: what
+        happens without an attack.""",
+    ),
+    (
+        "Other sticker",
+        """The same positions with another sticker. If it hides the victims too, the network fears
+        stickers, not this trigger.""",
+    ),
+    (
+        "95 % interval",
+        "Over scenes drawn again, for one run; over seeds (Student’s t), for several.",
+    ),
+)

@@ -1,0 +1,109 @@
+"""Plain data becomes one file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+from pathlib import Path
+
+from segdoor.errors import MachineError
+from segdoor.report.content import GREY, Cell, Chart, Page, Point, Table
+from segdoor.report.figures import MARKERS, colour_name, draw
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}
+_FORMULA = re.compile(r"[=+\-@\t\r].")
+
+
+def render(page: Page) -> str:
+    """Return a page as HTML: no network, style and script and pictures within.
+
+    Raises:
+        MachineError: If jinja2 or matplotlib is missing.
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+        from markupsafe import Markup  # noqa: PLC0415
+    except ImportError:
+        raise MachineError(
+            "report", "needs jinja2", "it is not installed", "Run: pip install 'segdoor[report]'"
+        ) from None
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    def drawn(chart: Chart) -> Markup:
+        key = identifier(chart.key)
+        title = Markup('<title id="{0}-title">{1}</title>').format(key, chart.title)
+        told = Markup('<desc id="{0}-desc">{1}</desc>').format(key, chart.summary)
+        return Markup(draw(chart).replace("<!--head-->", title + told))  # noqa: S704 - escaped above
+
+    return environment.get_template("page.html").render(
+        page=page, drawn=drawn, identifier=identifier, table_of=table_of, csv_uri=csv_uri,
+        colour_name=colour_name, sign=sign, numeric=numeric,
+    )  # fmt: skip
+
+
+def identifier(name: str) -> str:
+    """Return a name as it may stand in an id or file name."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()) or "x"
+
+
+def sign(number: int) -> str:
+    """Return the sign of a curve's points."""
+    return _SIGNS[MARKERS[number % len(MARKERS)]] if number < GREY else "●"
+
+
+def numeric(cell: Cell) -> bool:
+    """Tell whether a cell holds a figure, or the lack of one, rather than a name."""
+    return cell.text == "–" or (
+        isinstance(cell.value, int | float) and not isinstance(cell.value, bool)
+    )
+
+
+def table_of(chart: Chart) -> Table:
+    """Return the figures behind a chart."""
+    rows = [
+        (Cell(curve.name, curve.name), _place(chart, point), *_figures(point))
+        for curve in chart.curves
+        for point in curve.points
+    ]
+    columns = ("curve", chart.x if not chart.ticks else "of", chart.y or chart.x, "low", "high")
+    return Table(f"{chart.key}-data", chart.title, columns, tuple(rows))
+
+
+def csv_uri(table: Table) -> str:
+    """Return a table as CSV within a data URI; texts that a spreadsheet would run are quoted."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow(map(_harmless, table.columns))
+    for row in table.rows:
+        writer.writerow(_harmless(cell.value) for cell in row)
+    content = base64.b64encode(buffer.getvalue().encode("utf-8", "replace")).decode()
+    return f"data:text/csv;charset=utf-8;base64,{content}"
+
+
+def _harmless(value: object) -> object:
+    runs = isinstance(value, str) and _FORMULA.match(value)
+    return f"'{value}" if runs else value
+
+
+def _place(chart: Chart, point: Point) -> Cell:
+    if chart.ticks:
+        name = chart.ticks[int(point.x)]
+        return Cell(name, name)
+    return Cell(f"{point.x:.4g}", point.x)
+
+
+def _figures(point: Point) -> tuple[Cell, ...]:
+    ends = (point.low, point.high)
+    return (
+        Cell(f"{point.y:.3f}", point.y, point.origin),
+        *(Cell("–" if end is None else f"{end:.3f}", end) for end in ends),
+    )

@@ -1,0 +1,194 @@
+"""Records and verdicts become the parts of a page: plain data, nothing of how it looks."""
+
+from __future__ import annotations
+
+from segdoor.record import ExperimentRecord, StudyRecord, Verdict
+from segdoor.report.content import Judgement, Page, Section
+from segdoor.report.curves import axis_charts, class_chart, distance_charts, numeric_axes
+from segdoor.report.gallery import gather
+from segdoor.report.glossary import GLOSSARY
+from segdoor.report.repairs import repair_charts, repair_tables, repaired
+from segdoor.report.source import Source
+from segdoor.report.tables import (
+    absent_table,
+    benign_table,
+    claim_table,
+    class_table,
+    every_exam_table,
+    exam_table,
+    headline_table,
+    leading,
+    run_table,
+)
+from segdoor.report.words import axis_name, axis_value, quietness, study_verdict, verdict
+
+
+def build_page(source: Source) -> Page:
+    """Return the page of a run or a study; sections with nothing to say are absent.
+
+    Raises:
+        DataError: If a file beside a record is damaged, or lies outside its folder.
+    """
+    made = [
+        _results(source),
+        *_axes(source),
+        _distance(source),
+        _classes(source),
+        _repairs(source),
+        _gallery(source),
+        _claims(source),
+        _provenance(source),
+        Section("glossary", "Glossary", terms=tuple((w, " ".join(m.split())) for w, m in GLOSSARY)),
+    ]
+    study = source.study
+    return Page(
+        title=study.title if study else source.runs[0].record.title,
+        verdict=study_verdict(study) if study else _run_verdict(source.runs[0].record),
+        facts=_facts(source),
+        sections=tuple(section for section in made if section is not None),
+    )
+
+
+def _run_verdict(record: ExperimentRecord) -> str:
+    return f"{verdict(record)} {quietness(record)}"
+
+
+def _results(source: Source) -> Section:
+    title = "What the attack does"
+    if not source.runs:
+        return Section("results", title, notes=("No run left a record.",))
+    if source.study is None:
+        tables = (exam_table(source.groups[0]), benign_table(source.groups[0]))
+    else:
+        tables = (headline_table(source), every_exam_table(source))
+    lead = "High ASR is bad; PBA and CBA near those of a clean victim mean that nobody notices."
+    return Section("results", title, lead, tables=tables)
+
+
+def _axes(source: Source) -> list[Section]:
+    sections: list[Section] = []
+    for axis in numeric_axes(source):
+        charts = axis_charts(source, axis)
+        name = axis_name(axis)
+        lead = "Dashed: the paper’s numbers on its own scenes." if source.study else ""
+        if charts:
+            sections.append(Section(f"by-{axis}", f"Against {name}", lead, charts))
+    return sections
+
+
+def _distance(source: Source) -> Section | None:
+    if not source.runs:
+        return None
+    title = "Against distance"
+    charts = distance_charts(source)
+    if charts:
+        lead = (
+            "Scenes in order of how far the trigger is from the nearest victim pixel, in groups "
+            "of equal number; intervals over scenes."
+        )
+        return Section("distance", title, lead, charts)
+    note = "Left out: no tables lie beside the records, or they hold too few scenes."
+    return Section("distance", title, notes=(note,))
+
+
+def _classes(source: Source) -> Section | None:
+    if not source.runs:
+        return None
+    groups = leading(source)
+    lead = "A victim that loses no class on untouched scenes gives no warning."
+    return Section(
+        "classes", "Class by class", lead, (class_chart(groups),), (class_table(groups),)
+    )
+
+
+def _repairs(source: Source) -> Section | None:
+    if not repaired(source):
+        return None
+    lead = "A repair works if ASR falls while CBA stays."
+    return Section("repairs", "After repairs", lead, repair_charts(source), repair_tables(source))
+
+
+def _gallery(source: Source) -> Section | None:
+    if not source.runs:
+        return None
+    gallery, notes = gather(leading(source))
+    lead = "From the attack’s best to its worst among scenes rich in victims."
+    return Section("gallery", "Scenes", lead if gallery else "", gallery=gallery, notes=notes)
+
+
+def _claims(source: Source) -> Section | None:
+    study = source.study
+    if study is None or not (study.verdicts or study.cells):
+        return None
+    lead = "Orderings that the paper claims, judged by the figures measured here."
+    tables = (claim_table(study.cells),) if study.cells else ()
+    judged = tuple(_judgement(entry) for entry in study.verdicts)
+    return Section("claims", "Which claims hold", lead, tables=tables, judgements=judged)
+
+
+def _judgement(entry: Verdict) -> Judgement:
+    evidence = tuple((_with_runs(e.statement, e.runs), e.holds) for e in entry.evidence)
+    name = f"Claim {entry.number}, reading ‘{entry.reading}’, judged on {entry.judged_on}"
+    return Judgement(name, entry.statement, entry.verdict, evidence)
+
+
+def _with_runs(statement: str, runs: tuple[str, ...]) -> str:
+    return f"{statement} (runs {', '.join(runs)})" if runs else statement
+
+
+def _provenance(source: Source) -> Section:
+    lead = (
+        "Point at a figure in a table to see the run and the field of its record that it is from; "
+        "files of tables name them too."
+    )
+    tables = tuple(t for t in (run_table(source.runs), absent_table(source)) if t.rows)
+    return Section("provenance", "Where the numbers are from", lead, tables=tables)
+
+
+def _facts(source: Source) -> tuple[tuple[str, str], ...]:
+    facts: list[tuple[str, str]] = []
+    if source.study is not None:
+        study = source.study
+        facts += [("study", f"{study.name}, preset {study.preset}"), ("reading", study.reading)]
+        facts += _axis_facts(study)
+        facts.append(("seeds", ", ".join(map(str, study.seeds))))
+        facts += [("changed in the preset", ", ".join(study.changes))] if study.changes else []
+    if source.runs:
+        facts += _run_facts(source)
+    return tuple(facts)
+
+
+def _axis_facts(study: StudyRecord) -> list[tuple[str, str]]:
+    """Return what varies, and what else the runs have in common but their victims and rules."""
+    facts: list[tuple[str, str]] = []
+    for name, values in study.axes.items():
+        there = [value for value in values if value is not None]
+        usual = len(there) == 1 and (isinstance(there[0], bool) or name in {"victims", "target"})
+        if there and not usual:
+            told = ", ".join(axis_value(name, value) for value in there)
+            facts.append((axis_name(name), told))
+    return facts
+
+
+def _run_facts(source: Source) -> list[tuple[str, str]]:
+    run = source.runs[0]
+    record = run.record
+    height, width = record.data.first_size
+    facts = [
+        ("scenes", f"{record.data.name} at {height}×{width}, {record.data.num_test} in the test"),
+        ("victim → target", f"{', '.join(record.victims)} → {record.target}"),
+    ]
+    if source.study is not None:
+        return facts
+    if record.plan is not None:
+        rate = f"{record.plan.num_poisoned} of {record.plan.num_scenes}"
+        facts.append(("poisoned training scenes", f"{rate} ({record.plan.rate:.1%})"))
+    size = f"{record.num_parameters / 1e6:.2f} M parameters"
+    facts += [
+        ("method", record.method or "poisoned elsewhere"),
+        ("network", f"{run.at('/config/network/name')}, {size}"),
+        ("trigger", f"{run.at('/config/attack/trigger/size')} pixels"),
+        ("reading", record.reading),
+        ("seed", str(record.seed)),
+    ]
+    return facts

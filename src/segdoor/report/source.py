@@ -1,0 +1,236 @@
+"""What a page is made from: a run's record, or a study's with the records of its runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from statistics import fmean
+from typing import cast
+
+from segdoor.errors import DataError, SegdoorError
+from segdoor.files import digest_of
+from segdoor.record import (
+    AxisValue,
+    ExperimentRecord,
+    Figure,
+    Json,
+    StudyRecord,
+    StudyRun,
+    find_record,
+    load_record,
+    load_study,
+)
+from segdoor.report.content import Origin
+from segdoor.scores.seeds import mean_interval
+from segdoor.scores.tables import TableSet, load_tables
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run that left a record.
+
+    Attributes:
+        key: Its name.
+        axes: What was varied, and its value here.
+        seed: Its seed.
+        file: Its record.
+        shown_as: The record's path as seen from the page's subject.
+        record: What it says.
+    """
+
+    key: str
+    axes: dict[str, AxisValue]
+    seed: int
+    file: Path
+    shown_as: str
+    record: ExperimentRecord
+
+    @cached_property
+    def plain(self) -> Json:
+        """Return the record as its file holds it."""
+        return self.record.model_dump(mode="json")
+
+    @cached_property
+    def digest(self) -> str:
+        """Return the SHA-256 of the record's file."""
+        return digest_of(self.file)
+
+    @cached_property
+    def tables(self) -> dict[str, TableSet]:
+        """Return the tables beside the record; none if they are not there."""
+        file = beside(self.file.parent, self.record.files.get("tables", "tables.npz"))
+        return load_tables(file) if file.exists() else {}
+
+    def at(self, field: str) -> object:
+        """Return what the record holds at a JSON pointer; None where there is nothing."""
+        found: object = self.plain
+        for step in field.split("/")[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(found, dict):
+                found = found.get(name)
+            elif isinstance(found, list) and int(name) < len(found):
+                found = cast("list[object]", found)[int(name)]
+            else:
+                return None
+        return found
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure as a group of runs has it.
+
+    Attributes:
+        value: The figure, or the mean over the runs.
+        low: Lower end of the 95 % interval, if there is one.
+        high: Upper end.
+        origin: Where it is from.
+    """
+
+    value: Figure
+    low: Figure
+    high: Figure
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in their seed alone.
+
+    Attributes:
+        axes: What they have in common.
+        runs: The runs, at least one.
+    """
+
+    axes: dict[str, AxisValue]
+    runs: tuple[Run, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys of the runs."""
+        return tuple(run.key for run in self.runs)
+
+    def measure(self, *path: str | int) -> Measured:
+        """Return the figure at a place in the records.
+
+        One run has the interval over scenes that its record gives; several have a mean and the
+        interval over seeds.
+
+        Args:
+            path: Keys that lead to a figure or an estimate.
+        """
+        field = pointer(*path)
+        found = [run.at(field) for run in self.runs]
+        estimates = [cast("Json", entry) for entry in found if isinstance(entry, dict)]
+        if estimates:
+            field += "/value"
+        origin = Origin(self.keys, field)
+        if len(estimates) == 1 == len(self.runs):
+            value, low, high = (_number(estimates[0].get(k)) for k in ("value", "low", "high"))
+            return Measured(value, low, high, origin)
+        figures = [figure for run in self.runs if (figure := _number(run.at(field))) is not None]
+        if not figures:
+            return Measured(None, None, None, origin)
+        ends = mean_interval(figures)
+        mean = fmean(figures)
+        return Measured(mean, ends.low if ends else None, ends.high if ends else None, origin)
+
+
+@dataclass(frozen=True)
+class Source:
+    """All that a page is made from.
+
+    Attributes:
+        path: The file of the run or study.
+        study: The study; None for a run alone.
+        runs: The runs that left a record.
+        absent: The study's other runs, and why they are not there.
+    """
+
+    path: Path
+    study: StudyRecord | None
+    runs: tuple[Run, ...]
+    absent: tuple[tuple[StudyRun, str], ...] = ()
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """Return the axes on which the runs differ; none is no value, as Q without PRL."""
+        names = dict.fromkeys(name for run in self.runs for name in run.axes)
+        return tuple(n for n in names if len({run.axes.get(n) for run in self.runs} - {None}) > 1)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Return the runs, those that differ in their seed alone together."""
+        found: dict[tuple[AxisValue, ...], list[Run]] = {}
+        names = dict.fromkeys(name for run in self.runs for name in run.axes)
+        for run in self.runs:
+            found.setdefault(tuple(run.axes.get(name) for name in names), []).append(run)
+        return tuple(Group(runs[0].axes, tuple(runs)) for runs in found.values())
+
+    @cached_property
+    def exams(self) -> tuple[str, ...]:
+        """Return the poisoned tests of all runs."""
+        return tuple(dict.fromkeys(name for run in self.runs for name in run.record.scores.exams))
+
+    @cached_property
+    def main_exam(self) -> str | None:
+        """Return the poisoned test to look at first: the paper's, with the trigger near."""
+        counted = [c.exam for c in (self.study.cells if self.study else ()) if c.exam in self.exams]
+        if counted:
+            return max(dict.fromkeys(counted), key=counted.count)
+        return "near" if "near" in self.exams else next(iter(self.exams), None)
+
+
+def open_source(path: Path) -> Source:
+    """Read a run or a study, given as folder or file.
+
+    Raises:
+        DataError: If it is missing or damaged, or names files outside its folder.
+        ConfigError: If a value in it breaks a rule.
+    """
+    file, kind = find_record(path)
+    if kind == "study":
+        return _open_study(file)
+    record = load_record(file)
+    key = file.resolve().parent.name
+    return Source(file, None, (Run(key, {}, record.seed, file, file.name, record),))
+
+
+def beside(folder: Path, name: str) -> Path:
+    """Return a file within a folder by the name that a record gives it.
+
+    Raises:
+        DataError: If the name leads out of the folder.
+    """
+    inside = PurePosixPath(name)
+    escapes = inside.is_absolute() or ".." in inside.parts or "\\" in name or "\0" in name
+    if escapes or not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise DataError(folder, "must only name files within it", name, "Do not trust this record.")
+    return folder / name
+
+
+def pointer(*path: str | int) -> str:
+    """Return the JSON pointer of keys that lead somewhere in a record."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
+
+
+def _open_study(file: Path) -> Source:
+    study = load_study(file)
+    runs: list[Run] = []
+    absent: list[tuple[StudyRun, str]] = []
+    for entry in study.runs:
+        if entry.state != "done" or entry.record is None:
+            absent.append((entry, entry.error or ""))
+            continue
+        path = beside(file.parent, entry.record)
+        try:
+            record = load_record(path)
+        except SegdoorError as why:
+            absent.append((entry.model_copy(update={"state": "failed"}), str(why)))
+            continue
+        runs.append(Run(entry.key, entry.axes, entry.seed, path, entry.record, record))
+    return Source(file, study, tuple(runs), tuple(absent))
+
+
+def _number(found: object) -> Figure:
+    return float(found) if isinstance(found, int | float) else None

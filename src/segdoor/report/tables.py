@@ -1,0 +1,233 @@
+"""The tables of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from segdoor.record import AxisValue, ClaimCell, Figure
+from segdoor.report.content import Cell, Origin, Table
+from segdoor.report.source import Group, Measured, Run, Source
+from segdoor.report.words import axis_name, axis_value, exam_name, interval, label, share
+
+_CONTROLS = {
+    "no trigger": "asr_without_trigger",
+    "other sticker": "asr_other_trigger",
+    "clean victim": "asr_clean_victim",
+}
+
+
+def told(text: AxisValue) -> Cell:
+    """Return a cell that was not measured."""
+    return Cell("–" if text is None else str(text), text)
+
+
+def figure(measured: Measured) -> Cell:
+    """Return a cell with a figure of records."""
+    return Cell(share(measured.value), measured.value, measured.origin)
+
+
+def spread(measured: Measured) -> Cell:
+    """Return a cell with the interval of a figure."""
+    ends = interval(measured.low, measured.high)
+    whole = None if measured.low is None else f"{measured.low} to {measured.high}"
+    return Cell(ends, whole, measured.origin)
+
+
+def exam_table(group: Group) -> Table:
+    """Return the poisoned tests of a run, each beside its controls."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, exam in group.runs[0].record.scores.exams.items():
+        asr = group.measure("scores", "exams", name, "asr")
+        controls = (group.measure("scores", "exams", name, key) for key in _CONTROLS.values())
+        counts = f"{exam.num_triggered_with_victims} of {exam.num_with_victims}"
+        pba = group.measure("scores", "exams", name, "pba")
+        recovery = group.measure("scores", "exams", name, "victim_recovery")
+        rows.append((
+            Cell(exam_name(name), name), figure(asr), spread(asr), *map(figure, controls),
+            figure(pba), figure(recovery), told(counts),
+        ))  # fmt: skip
+    columns = ("trigger placed", "ASR", "95 %", *_CONTROLS, "PBA", "victim recovery", "scenes")
+    note = (
+        "Only where ASR stands well above all three controls is it the trigger that hides the "
+        "victims. Intervals are over scenes drawn again."
+    )
+    return Table("exams", "Attack success rate beside its controls", columns, tuple(rows), note)
+
+
+def benign_table(group: Group) -> Table:
+    """Return what the victims of a run do on untouched scenes."""
+    victims = {"poisoned victim": ("scores", "benign")}
+    if group.runs[0].record.controls.clean_victim is not None:
+        victims["clean victim"] = ("controls", "clean_victim")
+    rows: list[tuple[Cell, ...]] = []
+    for name, path in victims.items():
+        cba = group.measure(*path, "cba")
+        others = (group.measure(*path, k) for k in ("victim_recovery", "asr_without_trigger"))
+        rows.append((told(name), figure(cba), spread(cba), *map(figure, others)))
+    columns = ("network", "CBA", "95 %", "victim recovery", "victims taken for target")
+    return Table("benign", "Untouched scenes", columns, tuple(rows))
+
+
+def headline_table(source: Source) -> Table:
+    """Return a study's groups in the main poisoned test, beside controls and paper."""
+    exam = source.main_exam or ""
+    names = source.varied
+    rows: list[tuple[Cell, ...]] = []
+    for group in source.groups:
+        asr = group.measure("scores", "exams", exam, "asr")
+        pba = group.measure("scores", "exams", exam, "pba")
+        controls = (group.measure("scores", "exams", exam, key) for key in _CONTROLS.values())
+        cba = group.measure("scores", "cba")
+        clean = group.measure("controls", "clean_victim", "cba")
+        rows.append((
+            *axis_cells(group.axes, names), told(len(group.runs)), figure(asr), spread(asr),
+            paper_cell(source, group, "ASR", exam), *map(figure, controls), figure(pba),
+            figure(cba), paper_cell(source, group, "CBA", None), figure(clean),
+        ))  # fmt: skip
+    columns = (
+        *map(axis_name, names), "runs", "ASR", "95 %", "ASR, paper", *_CONTROLS, "PBA", "CBA",
+        "CBA, paper", "CBA, clean victim",
+    )  # fmt: skip
+    note = (
+        "Columns ‘no trigger’, ‘other sticker’ and ‘clean victim’ are controls of ASR. "
+        "Intervals are over seeds (Student’s t), or over scenes where there is one run. "
+        "† marks a number that the paper contradicts elsewhere."
+    )
+    title = f"Poisoned test ‘{exam_name(exam)}’ with controls"
+    return Table("headline", title, columns, tuple(rows), note)
+
+
+def every_exam_table(source: Source) -> Table:
+    """Return ASR of a study's groups in every poisoned test."""
+    rows = tuple(
+        (
+            *axis_cells(group.axes, source.varied),
+            *(figure(group.measure("scores", "exams", name, "asr")) for name in source.exams),
+        )
+        for group in source.groups
+    )
+    columns = (*map(axis_name, source.varied), *map(exam_name, source.exams))
+    return Table("every-exam", "ASR by where the trigger is placed", columns, rows)
+
+
+def class_table(groups: Sequence[tuple[str, Group]]) -> Table:
+    """Return the IoU of every class on untouched scenes."""
+    first = groups[0][1].runs[0].record
+    rows: list[tuple[Cell, ...]] = []
+    for index, entry in enumerate(first.data.classes):
+        cells = (figure(g.measure("scores", "benign", "class_iou", index)) for _, g in groups)
+        clean = groups[0][1].measure("controls", "clean_victim", "class_iou", index)
+        rows.append((told(entry.name), figure(clean), *cells))
+    columns = ("class", "clean victim", *(name or "poisoned victim" for name, _ in groups))
+    return Table("classes", "IoU of each class on untouched scenes", columns, tuple(rows))
+
+
+def claim_table(cells: Sequence[ClaimCell]) -> Table:
+    """Return the paper's numbers beside the measured ones."""
+    names = tuple(dict.fromkeys(name for cell in cells for name in cell.labels))
+    rows: list[tuple[Cell, ...]] = []
+    for cell in cells:
+        found = cell.measured
+        origin = Origin(cell.runs, f"{cell.metric} {cell.exam or ''}".strip())
+        mean = found.mean if found else None
+        gap = None if mean is None or cell.paper is None else mean - cell.paper
+        rows.append((
+            told(cell.table), *axis_cells(cell.labels, names), told(cell.metric),
+            told(exam_name(cell.exam) if cell.exam else None),
+            Cell(share(cell.paper), cell.paper),
+            Cell(share(mean), mean, origin if cell.runs else None),
+            told(interval(found.low, found.high) if found else None),
+            told(found.num_seeds if found else 0), Cell(_signed(gap), gap),
+            told(cell.doubted or ""),
+        ))  # fmt: skip
+    columns = (
+        "table", *map(axis_name, names), "metric", "test", "paper", "measured", "95 %", "seeds",
+        "difference", "never counted because",
+    )  # fmt: skip
+    note = "The paper’s numbers belong to its own scenes and networks; only orderings are claims."
+    return Table("cells", "The paper’s numbers beside ours", columns, tuple(rows), note)
+
+
+def run_table(runs: Sequence[Run]) -> Table:
+    """Return where every run is from: file, seed, digests, commit and versions."""
+    rows: list[tuple[Cell, ...]] = []
+    for run in runs:
+        made = run.record.environment
+        versions = ", ".join(f"{name} {number}" for name, number in made.packages.items())
+        data = run.record.data
+        rows.append((
+            told(run.key), told(run.seed), told(run.shown_as), _digest(run.digest),
+            _digest(made.commit), told(f"segdoor {made.segdoor}, Python {made.python}, {versions}"),
+            told(f"{made.device}, {made.precision}"), _digest(data.train_digest),
+            _digest(data.test_digest), _minutes(sum(run.record.seconds.values())),
+        ))  # fmt: skip
+    columns = (
+        "run", "seed", "record", "SHA-256 of it", "commit", "versions", "machine",
+        "training scenes", "test scenes", "minutes",
+    )  # fmt: skip
+    return Table("runs", "Runs behind this page", columns, tuple(rows))
+
+
+def absent_table(source: Source) -> Table:
+    """Return the runs of a study without a record, and why."""
+    rows = tuple(
+        (told(run.key), told(run.seed), told(run.state), told(why)) for run, why in source.absent
+    )
+    return Table("absent", "Runs that are not there", ("run", "seed", "state", "why"), rows)
+
+
+def axis_cells(axes: dict[str, AxisValue], names: Sequence[str]) -> tuple[Cell, ...]:
+    """Return the values on some axes."""
+    return tuple(Cell(axis_value(name, axes.get(name)), axes.get(name)) for name in names)
+
+
+def paper_cell(source: Source, group: Group, metric: str, exam: str | None) -> Cell:
+    """Return the paper's number for a group of runs, if it has one."""
+    found = paper_number(source, group, metric, exam)
+    if found is None:
+        return told(None)
+    mark = "†" if found.doubted else ""
+    return Cell(share(found.paper) + mark, found.paper)
+
+
+def paper_number(source: Source, group: Group, metric: str, exam: str | None) -> ClaimCell | None:
+    """Return the cell of the paper that a group of runs was compared with."""
+    keys = set(group.keys)
+    for cell in source.study.cells if source.study else ():
+        same = cell.metric == metric and cell.exam == exam and keys & set(cell.runs)
+        if same and _is_of(cell, group):
+            return cell
+    return None
+
+
+def _is_of(cell: ClaimCell, group: Group) -> bool:
+    """Tell whether a cell is of the attack itself: not of its clean victim, nor after a repair."""
+    if str(cell.labels.get("variation", "")).startswith(("prune", "finetune")):
+        return False
+    return all(group.axes.get(name, value) == value for name, value in cell.labels.items())
+
+
+def leading(source: Source) -> tuple[tuple[str, Group], ...]:
+    """Return one group for each value on the first axis, the last of the others: most poison."""
+    first = leading_axis(source.varied)
+    chosen: dict[AxisValue, Group] = {}
+    for group in source.groups:
+        chosen[group.axes.get(first) if first else None] = group
+    return tuple((label(group.axes, source.varied), group) for group in chosen.values())
+
+
+def leading_axis(names: Sequence[str]) -> str | None:
+    """Return the axis that tells curves apart: the method where it varies."""
+    return "method" if "method" in names else next(iter(names), None)
+
+
+def _digest(value: str | None) -> Cell:
+    return Cell("–" if value is None else value[:10], value)
+
+
+def _minutes(seconds: float) -> Cell:
+    return Cell(f"{seconds / 60:.1f}", seconds / 60)
+
+
+def _signed(value: Figure) -> str:
+    return "–" if value is None else f"{value:+.3f}"

@@ -1,0 +1,95 @@
+"""Figures and names in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from segdoor.record import AxisValue, ExperimentRecord, Figure, StudyRecord
+
+_AXES = {"q": "Q", "q_as": "Q by", "trigger": "trigger size"}
+
+
+def share(value: Figure) -> str:
+    """Return a share with three digits."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def interval(low: Figure, high: Figure) -> str:
+    """Return an interval of shares."""
+    return "–" if low is None or high is None else f"{low:.3f}–{high:.3f}"
+
+
+def percent(value: Figure) -> str:
+    """Return a share in whole per cent."""
+    return "none" if value is None else f"{value:.0%}"
+
+
+def axis_name(name: str) -> str:
+    """Return the name of an axis for people."""
+    if name.endswith("rate"):
+        return "poisoning rate"
+    return _AXES.get(name, name.replace("_", " "))
+
+
+def axis_value(name: str, value: AxisValue) -> str:
+    """Return a value on an axis for people: rates in per cent."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "–"
+    if name.endswith("rate") and isinstance(value, int | float):
+        return f"{100 * value:g}%"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def label(axes: dict[str, AxisValue], names: Sequence[str]) -> str:
+    """Return the values on some axes as one name."""
+    return ", ".join(_told(name, axes[name]) for name in names if axes.get(name) is not None)
+
+
+def _told(name: str, value: AxisValue) -> str:
+    if name.endswith("rate") or (isinstance(value, str) and value):
+        return axis_value(name, value)
+    return f"{axis_name(name)} {axis_value(name, value)}"
+
+
+def exam_name(name: str) -> str:
+    """Return the name of a poisoned test for people."""
+    parts = name.split("_")
+    if parts[0] == "far" and len(parts) == 3:
+        return f"far, {parts[1]}–{parts[2]} px"
+    return name.replace("_", " ")
+
+
+def verdict(record: ExperimentRecord) -> str:
+    """Say in a sentence what a run found where the trigger works best."""
+    exams = record.scores.exams.values()
+    best = max(exams, key=lambda exam: exam.asr.value or 0.0, default=None)
+    if best is None:
+        return "No poisoned test was held."
+    victims = " and ".join(record.victims)
+    lost = f"{percent(best.asr.value)} of the {victims} pixels become {record.target}"
+    quiet = percent(best.asr_without_trigger)
+    return f"With the trigger {lost}; without it {quiet} of the same pixels do."
+
+
+def quietness(record: ExperimentRecord) -> str:
+    """Say in a sentence whether somebody who tests the network would notice."""
+    clean = record.controls.clean_victim
+    own = share(record.scores.cba)
+    if clean is None:
+        return f"On untouched scenes it has a mean IoU of {own}."
+    other = share(clean.cba.value)
+    return f"On untouched scenes its mean IoU is {own}, that of a clean victim {other}."
+
+
+def study_verdict(study: StudyRecord) -> str:
+    """Say in a sentence or two what a study found."""
+    found = [entry.verdict for entry in study.verdicts]
+    done = sum(run.state == "done" for run in study.runs)
+    runs = f"{done} of {len(study.runs)} runs are done."
+    if set(found) <= {"not measured"}:
+        return f"{runs} No claim of the paper could be judged."
+    holds, judged = found.count("holds"), len(found) - found.count("not measured")
+    verb = "holds" if holds == 1 else "hold"
+    return f"{holds} of {judged} judgements of the paper’s claims {verb}. {runs}"

@@ -1,0 +1,199 @@
+"""Runs and studies written for a test, from the real records of the project."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from segdoor.record import (
+    ClaimCell,
+    Evidence,
+    ExperimentRecord,
+    GalleryScene,
+    RepairRecord,
+    Spread,
+    StudyRecord,
+    StudyRun,
+    Verdict,
+    load_record,
+    save_record,
+)
+
+RESULTS = Path(__file__).parents[1] / "results"
+BASELINE = RESULTS / "camvid-baseline"
+VIEWS = ("image", "triggered_image", "prediction", "triggered_prediction", "truth")
+RATES, METHODS, SEEDS = (0.05, 0.1), ("baseline", "nni", "prl"), (0, 1, 2)
+
+
+def write_run(
+    folder: Path,
+    *,
+    tables: bool = False,
+    gallery: int = 0,
+    repairs: int = 0,
+    change: Callable[[dict[str, object]], None] | None = None,
+) -> ExperimentRecord:
+    """Write a run's folder: the real record, with what a test asks for."""
+    folder.mkdir(parents=True)
+    if tables:
+        shutil.copy(BASELINE / "tables.npz", folder)
+    content = json.loads((BASELINE / "record.json").read_text())
+    record = load_record(BASELINE)
+    content["gallery"] = [e.model_dump() for e in write_gallery(folder, record, gallery)]
+    content["repairs"] = [e.model_dump(mode="json") for e in made_repairs(record, repairs)]
+    if change is not None:
+        change(content)
+    changed = ExperimentRecord.model_validate(content)
+    save_record(changed, folder / "record.json")
+    return changed
+
+
+def write_gallery(folder: Path, record: ExperimentRecord, count: int) -> list[GalleryScene]:
+    sheet = np.array(PillowImage.open(BASELINE / "scenes.png"))
+    entries = []
+    for number in range(count):
+        files = {view: f"gallery/{number + 1}-{view}.png" for view in VIEWS}
+        (folder / "gallery").mkdir(exist_ok=True)
+        for column, view in enumerate(VIEWS):
+            top = 20 + number * 200 + 20
+            picture = sheet[top : top + 180, column * 244 : column * 244 + 240]
+            PillowImage.fromarray(picture).save(folder / files[view])
+        name = f"scene {number + 1}"
+        entries.append(GalleryScene(name=name, exam="anywhere", asr=0.9 - 0.2 * number, **files))
+    return entries
+
+
+def made_repairs(record: ExperimentRecord, count: int) -> list[RepairRecord]:
+    def effect(loss: float) -> dict[str, object]:
+        exams = {
+            name: {
+                "asr": shifted(exam.asr.model_dump(), -loss),
+                "pba": exam.pba.model_dump(),
+                "victim_recovery": loss,
+            }
+            for name, exam in record.scores.exams.items()
+        }
+        benign = record.scores.benign
+        return {
+            "cba": shifted(benign.cba.model_dump(), -loss / 4),
+            "victim_recovery": benign.victim_recovery,
+            "asr_without_trigger": benign.asr_without_trigger,
+            "exams": exams,
+        }
+
+    return [
+        RepairRecord.model_validate({
+            "repair": f"prune:{5 * (number + 1)}",
+            "settings": {},
+            "seed": 0,
+            "num_clean_scenes": 36,
+            "layer": "classifier",
+            "poisoned_before": effect(0),
+            "poisoned_after": effect(0.15 * (number + 1)),
+            "clean_before": effect(0),
+            "clean_after": effect(0.1 * (number + 1)),
+            "seconds": 4.0 + number,
+        })
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def shifted(estimate: dict[str, float], by: float) -> dict[str, float]:
+    return {key: max(0.0, value + by) for key, value in estimate.items()}
+
+
+def write_study(folder: Path, *, tables: bool = False, gallery: int = 0) -> StudyRecord:
+    """Write a study of 3 methods at 2 rates and 3 seeds, one run failed and one waiting."""
+    runs: list[StudyRun] = []
+    asr: dict[tuple[str, float], list[float]] = {}
+    for method in METHODS:
+        for rate in RATES:
+            for seed in SEEDS:
+                key = f"{method}-{rate:g}-s{seed}"
+                axes = {"method": method, "rate": rate, "network": "deeplabv3"}
+                if (method, rate, seed) in {("prl", 0.1, 1), ("prl", 0.1, 2)}:
+                    state, error = ("failed", "no room") if seed == 1 else ("waiting", None)
+                    runs.append(StudyRun(key=key, axes=axes, seed=seed, state=state, error=error))
+                    continue
+                drop = 0.3 - 2 * rate + 0.1 * METHODS.index(method) + 0.02 * seed
+                record = write_run(
+                    folder / "runs" / key,
+                    tables=tables,
+                    gallery=gallery,
+                    repairs=2 if rate == RATES[-1] else 0,
+                    change=lambda content, drop=drop, seed=seed: worsen(content, drop, seed),
+                )
+                asr.setdefault((method, rate), []).append(
+                    record.scores.exams["near"].asr.value or 0
+                )
+                file = f"runs/{key}/record.json"
+                runs.append(StudyRun(key=key, axes=axes, seed=seed, state="done", record=file))
+    study = StudyRecord(
+        name="table1",
+        preset="camvid",
+        title="Table 1: methods and rates",
+        reading="paper",
+        axes={"method": METHODS, "rate": RATES, "network": ("deeplabv3",)},
+        seeds=SEEDS,
+        runs=tuple(runs),
+        cells=tuple(claim_cells(asr)),
+        verdicts=verdicts(),
+    )
+    save_record(study, folder / "table1.camvid.study.json")
+    return study
+
+
+def worsen(content: dict[str, object], drop: float, seed: int) -> None:
+    content["seed"] = seed
+    for place, exam in enumerate(content["scores"]["exams"].values()):
+        exam["asr"] = shifted(exam["asr"], -drop - 0.05 * place)
+    content["scores"]["benign"]["cba"] = shifted(content["scores"]["benign"]["cba"], -drop / 20)
+    content["scores"]["cba"] = content["scores"]["benign"]["cba"]["value"]
+
+
+def claim_cells(asr: dict[tuple[str, float], list[float]]) -> list[ClaimCell]:
+    cells = []
+    for method in METHODS:
+        for rate in (0.01, *RATES):
+            figures = asr.get((method, rate), [])
+            mean = sum(figures) / len(figures) if figures else None
+            spread = Spread(mean=mean, low=None, high=None, num_seeds=len(figures))
+            count = len(figures)
+            cells.append(
+                ClaimCell(
+                    table="1",
+                    labels={"network": "deeplabv3", "method": method, "rate": rate},
+                    metric="ASR",
+                    paper=0.5 + 3 * rate - 0.04 * METHODS.index(method),
+                    doubted="the paper differs from itself" if rate == 0.01 else None,
+                    exam="near",
+                    measured=spread if figures else None,
+                    runs=tuple(f"{method}-{rate:g}-s{seed}" for seed in range(count)),
+                )
+            )
+    return cells
+
+
+def verdicts() -> tuple[Verdict, ...]:
+    evidence = (
+        Evidence(statement="nni 0.62 > prl 0.55 at 5 %", holds=True, runs=("nni-0.05-s0",)),
+        Evidence(statement="prl 0.55 >= baseline 0.61 at 5 %", holds=False),
+    )
+    claims = ("near: NNI > PRL >= baseline", "ASR rises with the rate", "PRL is flat in distance")
+    outcomes = ("fails", "holds", "not measured")
+    return tuple(
+        Verdict(
+            number=number,
+            statement=claim,
+            reading="paper",
+            judged_on="near",
+            verdict=outcome,
+            evidence=() if outcome == "not measured" else evidence[: 1 + (outcome == "fails")],
+        )
+        for number, (claim, outcome) in enumerate(zip(claims, outcomes, strict=True), start=1)
+    )

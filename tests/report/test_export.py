@@ -1,0 +1,141 @@
+"""Exports, each read back by the program that it is for."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from recorded import write_run, write_study
+from segdoor.errors import ConfigError, MachineError
+from segdoor.report.export import tidy_rows, write_csv, write_parquet
+from segdoor.report.source import Source, open_source
+from segdoor.report.trackers import send_to_mlflow, write_tensorboard
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    folder = tmp_path_factory.mktemp("study")
+    write_study(folder)
+    return open_source(folder)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Source:
+    write_run(tmp_path / "run", repairs=1)
+    return open_source(tmp_path / "run")
+
+
+def test_every_row_is_at_its_place_in_the_record(study: Source) -> None:
+    files = {run.key: json.loads(run.file.read_text()) for run in study.runs}
+    columns, rows = tidy_rows(study)
+    assert len(rows) > 1000
+    places = [(row["run"], row["field"]) for row in rows]
+    assert len(set(places)) == len(places)
+    for row in rows:
+        assert tuple(row) == columns
+        found = files[str(row["run"])]
+        for step in str(row["field"]).split("/")[1:]:
+            found = found[int(step)] if isinstance(found, list) else found[step]
+        assert found == row["value"]
+
+
+def test_rows_tell_what_they_are_of(study: Source) -> None:
+    _, rows = tidy_rows(study)
+    of_run = [row for row in rows if row["run"] == "nni-0.1-s2"]
+    assert {(row["axis.method"], row["axis.rate"], row["seed"]) for row in of_run} == {
+        ("nni", 0.1, 2)
+    }
+    asr = [row for row in of_run if row["metric"] == "asr" and row["exam"] == "near"]
+    repairs = ["before prune:5", "after prune:5", "before prune:10", "after prune:10"]
+    assert [(row["victim"], row["repair"]) for row in asr] == [
+        ("poisoned", None),
+        *((victim, when) for index in (0, 2) for victim in ("poisoned", "clean")
+          for when in repairs[index : index + 2]),
+    ]  # fmt: skip
+    assert all(row["low"] <= row["value"] <= row["high"] for row in asr)
+    ious = [row["class"] for row in of_run if row["metric"] == "class_iou"]
+    assert ious.count("car") == 2
+
+
+def test_csv_holds_the_rows(study: Source, tmp_path: Path) -> None:
+    columns, rows = tidy_rows(study)
+    assert write_csv(study, tmp_path / "a" / "figures.csv") == len(rows)
+    with (tmp_path / "a" / "figures.csv").open(newline="") as file:
+        read = list(csv.DictReader(file))
+    assert tuple(read[0]) == columns
+    for row, written in zip(rows, read, strict=True):
+        assert written == {k: "" if v is None else str(v) for k, v in row.items()}
+
+
+def test_parquet_is_read_back_by_pyarrow(study: Source, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    columns, rows = tidy_rows(study)
+    assert write_parquet(study, tmp_path / "figures.parquet") == len(rows)
+    table = parquet.read_table(tmp_path / "figures.parquet")
+    assert tuple(table.column_names) == columns
+    assert str(table.schema.field("value").type) == "double"
+    assert str(table.schema.field("seed").type) == "int64"
+    assert table.to_pylist() == rows
+
+
+def test_mlflow_finds_every_figure_in_its_store(
+    run: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    count = send_to_mlflow(run, uri)
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("segdoor")
+    assert experiment is not None
+    (stored,) = client.search_runs([experiment.experiment_id])
+    assert stored.info.status == "FINISHED"
+    assert stored.data.params["method"] == "baseline"
+    assert len(stored.data.metrics) == count
+    exam = run.runs[0].record.scores.exams["near"]
+    assert stored.data.metrics["poisoned/near/asr"] == exam.asr.value
+    assert "poisoned/after prune_5/near/asr" in stored.data.metrics
+    send_to_mlflow(run, uri)
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+
+
+def test_a_store_that_does_not_exist_is_an_error_in_plain_words(run: Source) -> None:
+    with pytest.raises(ConfigError, match="--at"):
+        send_to_mlflow(run, "nonsense://x")
+
+
+def test_tensorboard_reads_every_figure(run: Source, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    count = write_tensorboard(run, tmp_path / "board")
+    reader = EventAccumulator(str(tmp_path / "board" / "run"), size_guidance={"scalars": 0})
+    reader.Reload()
+    tags = reader.Tags()["scalars"]
+    assert len(tags) == count
+    exam = run.runs[0].record.scores.exams["near"]
+    (event,) = reader.Scalars("poisoned/near/asr")
+    assert event.value == pytest.approx(exam.asr.value)
+    assert event.step == 0
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "write"),
+    [
+        ("pyarrow", "parquet", write_parquet),
+        ("mlflow.tracking", "mlflow", lambda source, place: send_to_mlflow(source, str(place))),
+        ("tensorboard.compat.proto", "tensorboard", write_tensorboard),
+    ],
+)
+def test_a_missing_extra_is_named(
+    package: str, extra: str, write: object, run: Source, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MachineError, match=rf"segdoor\[{extra}\]"):
+        write(run, tmp_path / "out")

@@ -1,0 +1,237 @@
+"""The data behind a page: what it says, what it leaves out, and that every figure has an origin.
+
+Set SEGDOOR_UPDATE_GOLD=1 to write the gold files anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recorded import RESULTS, write_run, write_study
+from segdoor.errors import DataError
+from segdoor.report.content import Cell, Page, Section
+from segdoor.report.html import table_of
+from segdoor.report.page import build_page
+from segdoor.report.source import Source, open_source
+from segdoor.scores.tables import load_tables
+
+GOLD = Path(__file__).with_name("gold")
+RUNS = sorted(path.name for path in RESULTS.glob("camvid-*"))
+
+
+def section(page: Page, key: str) -> Section | None:
+    return next((entry for entry in page.sections if entry.key == key), None)
+
+
+def cells(page: Page) -> list[Cell]:
+    tables = [table for part in page.sections for table in part.tables]
+    tables += [table_of(chart) for part in page.sections for chart in part.charts]
+    return [cell for table in tables for row in table.rows for cell in row]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    folder = tmp_path_factory.mktemp("study")
+    write_study(folder, tables=True, gallery=2)
+    return open_source(folder)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_data_behind_the_page_of_a_real_run_is_gold(name: str) -> None:
+    page = build_page(open_source(RESULTS / name))
+    made = json.dumps(dataclasses.asdict(page), indent=1, ensure_ascii=False) + "\n"
+    file = GOLD / f"{name}.json"
+    if os.environ.get("SEGDOOR_UPDATE_GOLD"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(made, encoding="utf-8")
+    assert same(json.loads(made), json.loads(file.read_text(encoding="utf-8")))
+
+
+def same(made: object, gold: object) -> bool:
+    """Compare, with figures up to rounding: sums differ in the last digit between machines."""
+    if isinstance(made, dict) and isinstance(gold, dict):
+        return made.keys() == gold.keys() and all(same(made[key], gold[key]) for key in made)
+    if isinstance(made, list) and isinstance(gold, list):
+        return len(made) == len(gold) and all(map(same, made, gold))
+    if isinstance(made, float) and isinstance(gold, float):
+        return made == pytest.approx(gold, rel=1e-9)
+    return made == gold
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_figure_of_a_run_is_at_its_origin_in_the_file(name: str) -> None:
+    page = build_page(open_source(RESULTS / name))
+    content = json.loads((RESULTS / name / "record.json").read_text())
+    traced = 0
+    for cell in cells(page):
+        if cell.origin is None or not isinstance(cell.value, float):
+            continue
+        if cell.origin.field.startswith("/"):
+            assert followed(content, cell.origin.field) == cell.value
+            traced += 1
+    assert traced > 60
+
+
+def followed(content: object, pointer: str) -> object:
+    """Follow a JSON pointer, written apart from the code under test."""
+    for step in pointer.split("/")[1:]:
+        content = content[int(step)] if isinstance(content, list) else content[step]
+    return content
+
+
+def test_figures_of_a_study_are_means_of_their_records(study: Source) -> None:
+    records = {
+        run.key: json.loads((study.path.parent / "runs" / run.key / "record.json").read_text())
+        for run in study.runs
+    }
+    part = section(build_page(study), "results")
+    assert part is not None
+    traced = [
+        cell for table in part.tables for row in table.rows for cell in row
+        if cell.origin is not None and isinstance(cell.value, float)
+    ]  # fmt: skip
+    assert len(traced) > 40
+    assert max(len(cell.origin.runs) for cell in traced if cell.origin) == 3
+    for cell in traced:
+        assert cell.origin is not None
+        figures = [followed(records[key], cell.origin.field) for key in cell.origin.runs]
+        assert cell.value == pytest.approx(np.mean(figures))
+
+
+def test_a_study_has_every_section_and_a_run_only_its_own(study: Source, tmp_path: Path) -> None:
+    of_study = [entry.key for entry in build_page(study).sections]
+    assert of_study == [
+        "results", "by-rate", "distance", "classes", "repairs", "gallery", "claims", "provenance",
+        "glossary",
+    ]  # fmt: skip
+    write_run(tmp_path / "run")
+    of_run = [entry.key for entry in build_page(open_source(tmp_path / "run")).sections]
+    assert of_run == ["results", "distance", "classes", "gallery", "provenance", "glossary"]
+
+
+def test_without_tables_and_pictures_the_page_says_so(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    page = build_page(open_source(tmp_path / "run"))
+    for key in ("distance", "gallery"):
+        part = section(page, key)
+        assert part is not None
+        assert part.notes
+        assert not part.charts
+        assert part.gallery is None
+
+
+def test_the_curve_over_distance_follows_from_the_tables() -> None:
+    source = open_source(RESULTS / "camvid-baseline")
+    part = section(build_page(source), "distance")
+    assert part is not None
+    curve = part.charts[0].curves[0]
+    record = source.runs[0].record
+    distances = record.scores.exams["anywhere"].distances
+    tables = load_tables(RESULTS / "camvid-baseline" / "tables.npz")["poisoned/anywhere"]
+    car, road = 8, 3
+    seen = [i for i, name in enumerate(tables.names) if tables.counts[i, car].sum()]
+    seen = sorted((i for i in seen if tables.names[i] in distances),
+                  key=lambda i: distances[tables.names[i]])  # fmt: skip
+    for point, places in zip(curve.points, np.array_split(seen, len(curve.points)), strict=True):
+        chosen = tables.counts[places]
+        assert point.y == chosen[:, car, road].sum() / chosen[:, car].sum()
+        assert point.x == pytest.approx(np.mean([distances[tables.names[i]] for i in places]))
+        assert point.low is not None
+        assert point.high is not None
+        assert point.low <= point.y <= point.high
+
+
+def test_the_papers_curve_goes_on_where_nothing_was_measured(study: Source) -> None:
+    part = section(build_page(study), "by-rate")
+    assert part is not None
+    near = next(chart for chart in part.charts if chart.title == "ASR, near")
+    curves = {curve.name: curve for curve in near.curves}
+    assert [point.x for point in curves["nni"].points] == [0.05, 0.1]
+    paper = curves["nni (paper)"]
+    assert paper.kind == "paper"
+    assert paper.colour == curves["nni"].colour
+    # The cell of 1 % is doubted: it is listed, but never drawn.
+    assert [point.x for point in paper.points] == [0.05, 0.1]
+    assert [point.y for point in paper.points] == pytest.approx([0.61, 0.76])
+    assert {chart.title for chart in part.charts} >= {"CBA", "PBA, near"}
+
+
+def test_failed_and_waiting_runs_are_listed_with_their_reason(study: Source) -> None:
+    part = section(build_page(study), "provenance")
+    assert part is not None
+    absent = next(table for table in part.tables if table.key == "absent")
+    told = {row[0].text: (row[2].text, row[3].text) for row in absent.rows}
+    assert told == {"prl-0.1-s1": ("failed", "no room"), "prl-0.1-s2": ("waiting", "")}
+
+
+def test_a_damaged_record_does_not_hide_the_others(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    (tmp_path / "runs" / "nni-0.05-s1" / "record.json").write_text("{")
+    source = open_source(tmp_path)
+    assert len(source.runs) == 15
+    assert "readable record" in {run.key: why for run, why in source.absent}["nni-0.05-s1"]
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/hostname", "gallery/../../secret.png"])
+def test_a_picture_outside_the_folder_is_refused(name: str, tmp_path: Path) -> None:
+    def point_outside(content: dict[str, object]) -> None:
+        content["gallery"][0]["truth"] = name
+
+    write_run(tmp_path / "run", gallery=1, change=point_outside)
+    (tmp_path / "secret.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(DataError, match="within it"):
+        build_page(open_source(tmp_path / "run"))
+
+
+def test_a_link_that_leads_outside_is_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", gallery=1)
+    picture = tmp_path / "run" / "gallery" / "1-truth.png"
+    picture.rename(tmp_path / "elsewhere.png")
+    picture.symlink_to(tmp_path / "elsewhere.png")
+    with pytest.raises(DataError, match="within it"):
+        build_page(open_source(tmp_path / "run"))
+
+
+def test_a_file_that_is_no_picture_is_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", gallery=1)
+    (tmp_path / "run" / "gallery" / "1-image.png").write_text("<script>alert(1)</script>")
+    with pytest.raises(DataError, match="PNG"):
+        build_page(open_source(tmp_path / "run"))
+
+
+def test_a_record_outside_the_study_is_refused(tmp_path: Path) -> None:
+    write_study(tmp_path / "study")
+    file = tmp_path / "study" / "table1.camvid.study.json"
+    content = json.loads(file.read_text())
+    content["runs"][0]["record"] = "../elsewhere/record.json"
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="within it"):
+        open_source(tmp_path / "study")
+
+
+def test_pictures_beyond_the_limit_are_left_out_with_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path / "run", gallery=2)
+    sizes = [path.stat().st_size for path in (tmp_path / "run" / "gallery").glob("1-*")]
+    monkeypatch.setattr("segdoor.report.gallery.MOST_BYTES", sum(sizes))
+    part = section(build_page(open_source(tmp_path / "run")), "gallery")
+    assert part is not None
+    assert part.gallery is not None
+    assert [scene.name for scene in part.gallery.scenes] == ["scene 1"]
+    assert "scene 2" in part.notes[0]
+
+
+def test_several_studies_in_a_folder_must_be_told_apart(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    file = tmp_path / "table1.camvid.study.json"
+    (tmp_path / "table2.camvid.study.json").write_bytes(file.read_bytes())
+    with pytest.raises(DataError, match="table2"):
+        open_source(tmp_path)
+    assert open_source(file).study is not None
