@@ -56,7 +56,8 @@ class ClaimCell(Settings):
     doubted: str | None = None
     """Why the number is never counted: the paper contradicts itself there."""
     exam: str | None = None
-    """The exam that measured it; null for CBA."""
+    """The exam that measured it, by its name in the runs' records; null for CBA. A number of the
+    paper that two exams can measure, nearest and near, has a cell for each."""
     measured: Spread | None = None
     """What was measured; null if nothing was."""
     runs: tuple[str, ...] = ()
@@ -85,6 +86,8 @@ class Verdict(Settings):
     """What the paper claims."""
     reading: str
     """The reading of the paper that it is judged in."""
+    judged_on: str
+    """Which poisoned test, and how Q is counted where that differs."""
     verdict: Literal["holds", "fails", "not measured"]
     """The outcome."""
     evidence: tuple[Evidence, ...] = ()
@@ -110,6 +113,8 @@ class StudyRecord(Settings):
     """What varies, and its values."""
     seeds: tuple[int, ...]
     """Seeds of every point of the grid."""
+    changes: tuple[str, ...] = ()
+    """What differs from the preset's file, as given: training.epochs=2."""
     runs: tuple[StudyRun, ...]
     """All runs, done or not."""
     cells: tuple[ClaimCell, ...]
