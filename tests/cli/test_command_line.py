@@ -25,6 +25,7 @@ VERBS = {
     "examine": "Examine a trained network",
     "run": "Poison, train, examine and record",
     "show": "Print the results of a run",
+    "study": "Run whole tables and figures",
     "doctor": "Say what this machine has and lacks",
 }
 
