@@ -44,6 +44,12 @@ class MachineError(SegdoorError):
     exit_code = 3
 
 
+class UnfinishedError(SegdoorError):
+    """Part of the work is done and kept, the rest failed or was left for another call."""
+
+    exit_code = 1
+
+
 def first_line(why: BaseException) -> str:
     """Return the kind of somebody else's error and the first line of what it says."""
     said = str(why).strip().splitlines()

@@ -29,8 +29,8 @@ and go on with your own scenes and network, all at once or step by step:
 
 Every verb takes a YAML file and options of the same names; the options win.
 `--attack.rate 0.1` is `attack: {rate: 0.1}` in the file.
-Exit codes: 0 done; 2 usage, data or disk; 3 a package, device or memory is missing;
-130 interrupted.
+Exit codes: 0 done; 1 a study is not complete; 2 usage, data or disk; 3 a package,
+device or memory is missing; 130 interrupted.
 """
 
 _VERBS = {
@@ -45,6 +45,7 @@ _VERBS = {
     "show": "Print the results of a run or a study.",
     "report": "Write one page with all figures and pictures of a run or a study.",
     "export": "Write the figures of a run or a study for other programs.",
+    "study": "Run whole tables and figures of the paper, and judge what it claims.",
     "doctor": "Say what this machine has and lacks, and what to do about it.",
 }
 

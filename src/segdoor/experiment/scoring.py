@@ -86,6 +86,7 @@ class Scorer:
         everywhere = tables.triggered.joined(benign.poisoned.only(exam.without_room))
         headline = self._headline(exam, tables.triggered, benign.poisoned)
         other = self._headline(exam, tables.other_trigger, benign.poisoned)
+        clean = self._of_clean(exam, tables, benign)
         total = headline.total()
         header = exam.header
         return ExamScores(
@@ -95,7 +96,10 @@ class Scorer:
             asr_all_victims=self._asr(everywhere.total()),
             asr_without_trigger=self._asr(benign.poisoned.total(headline.names)),
             asr_other_trigger=self._asr(other.total()),
-            asr_clean_victim=self._asr_of_clean(exam, tables, benign),
+            asr_clean_victim=self._asr(clean) if clean is not None else None,
+            pba_clean_victim=(
+                _figure(self._poisoned_benign_accuracy(clean)) if clean is not None else None
+            ),
             num_scenes=header.num_scenes,
             num_with_victims=header.num_with_victims,
             num_triggered=header.num_triggered,
@@ -115,10 +119,10 @@ class Scorer:
             return triggered
         return triggered.joined(benign.only(exam.without_room))
 
-    def _asr_of_clean(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> Figure:
+    def _of_clean(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> Table | None:
         if tables.clean_victim is None or benign.clean is None:
             return None
-        return self._asr(self._headline(exam, tables.clean_victim, benign.clean).total())
+        return self._headline(exam, tables.clean_victim, benign.clean).total()
 
     def _attack_success_rate(self, table: Table) -> float:
         return attack_success_rate(table, self.victims, self.target)

@@ -79,6 +79,8 @@ class ExamScores(Settings):
     """Control: the same victim, same positions, another sticker of the same size."""
     asr_clean_victim: Figure
     """Control: a victim trained on honest data, on the same triggered scenes."""
+    pba_clean_victim: Figure = None
+    """Control: PBA of that victim on them; null without it, and in records of older versions."""
     num_scenes: int
     """Test scenes."""
     num_with_victims: int

@@ -1,0 +1,240 @@
+"""``segdoor study``: list, show, run and status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich import box
+from rich.table import Table as Grid
+
+from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.errors import ConfigError, SegdoorError, UnfinishedError
+from segdoor.experiment.config import Reading
+from segdoor.study.collect import collect
+from segdoor.study.estimate import cost_of, measured_epoch, recorded_epoch
+from segdoor.study.execution import LocalExecutor
+from segdoor.study.expand import left_out
+from segdoor.study.library import load_preset, load_study, preset_names, study_names
+from segdoor.study.plan import StudyPlan, make_plan, selected, state_of
+from segdoor.study.running import Work, check_possible, finish, work_of
+
+study = App(
+    name="study",
+    help="Run whole tables and figures of the paper, and judge what it claims.",
+    help_format="plaintext",
+)
+
+_OUT = Path("runs/studies")
+Repeated = Parameter(consume_multiple=False)
+Only = Annotated[tuple[str, ...], Repeated]
+Changes = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=False)]
+
+
+@study.command(name="list")
+def list_() -> None:
+    """Name the studies and presets that come along."""
+    for heading, rows in (
+        ("study", [(n, (s := load_study(n)).shows, s.title) for n in study_names()]),
+        ("preset", [(n, (p := load_preset(n)).data.name, p.title) for n in preset_names()]),
+    ):
+        tell(_grid((heading, "of", "what it is"), rows))
+    tell("Next: segdoor study show table1 --preset street")
+
+
+@study.command
+def show(
+    name: str,
+    *,
+    preset: str = "street",
+    reading: Reading = "paper",
+    only: Only = (),
+    set_: Changes = (),
+) -> None:
+    """Print what a study varies on a preset, and every run with its key.
+
+    Args:
+        name: A study by name, or the path of a file of your own.
+        preset: A preset by name, or the path of a file of your own.
+        reading: Follow the paper, or the authors' code where it differs.
+        only: Values of axes to keep, as rate=0.05,0.15; repeat it for other axes.
+        set_: A setting that differs from the preset's file, as training.epochs=2; repeatable.
+    """
+    plan = make_plan(name, preset, out=_OUT, reading=reading, changes=set_)
+    runs = selected(plan, only=_axes(only))
+    tell(f"{plan.study.shows}: {plan.study.title}, on {plan.preset.title}")
+    tell(f"{len(runs)} runs on seeds {', '.join(map(str, plan.seeds))}")
+    tell(_grid(("run", "repairs"), [(run.key, " ".join(run.repairs.values())) for run in runs]))
+    missing = left_out(plan.study, plan.preset, plan.reading)
+    if missing:
+        places = {f"{p.network}: {p.victims} to {p.target}" for p in missing}
+        tell(f"Left out, for the preset has no such network or class: {'; '.join(sorted(places))}")
+
+
+@study.command
+def run(
+    name: str,
+    *,
+    preset: str = "street",
+    out: Path = _OUT,
+    reading: Reading = "paper",
+    seeds: tuple[int, ...] = (),
+    only: Only = (),
+    limit: int | None = None,
+    root: Path | None = None,
+    backbone: Path | None = None,
+    set_: Changes = (),
+    dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
+) -> None:
+    """Run a study: what is there is kept, what failed is tried again, what is missing is made.
+
+    Runs that other studies in the same folder have made count as well. A call that was killed is
+    completed by the same call again. A run that fails does not stop the others; its error lies in
+    error.json in its folder. Exit code 0 if every run asked for is done, 1 if some failed or are
+    left by --limit. For example:
+
+      segdoor study run table1 --preset street --only rate=0.05,0.15 --only q_as=area --seeds 0
+
+    Args:
+        name: A study by name, or the path of a file of your own.
+        preset: A preset by name, or the path of a file of your own.
+        out: Folder for runs, clean victims and the study's record; studies share it.
+        reading: Follow the paper, or the authors' code where it differs.
+        seeds: Seeds to run; all of the preset's if left out.
+        only: Values of axes to run, as rate=0.05,0.15; repeat it for other axes.
+        limit: Make so many runs at most in this call.
+        root: Folder of the data set.
+        backbone: ImageNet weights that the preset's networks start from.
+        set_: A setting that differs from the preset's file, as training.epochs=2; repeatable.
+        dry_run: Only count the runs, and estimate their time by training a few steps.
+    """
+    plan = make_plan(
+        name, preset, out=out, reading=reading, seeds=seeds, root=root, backbone=backbone,
+        changes=set_,
+    )  # fmt: skip
+    runs = selected(plan, only=_axes(only), seeds=seeds)
+    if limit is not None and limit < 1:
+        raise ConfigError("--limit", "must be at least 1", limit, "Leave it out for all.")
+    if dry_run:
+        _tell_cost(plan, work_of(plan, runs, limit=limit))
+        return
+    check_possible(plan)
+    work = work_of(plan, runs, limit=limit)
+    _do(plan, work, asked=len(runs))
+
+
+@study.command
+def status(
+    name: str,
+    *,
+    preset: str = "street",
+    out: Path = _OUT,
+    reading: Reading = "paper",
+    seeds: tuple[int, ...] = (),
+    only: Only = (),
+    set_: Changes = (),
+    json: bool = False,
+) -> None:
+    """Say which runs of a study are done, failed or waiting; only files are read.
+
+    Args:
+        name: A study by name, or the path of a file of your own.
+        preset: A preset by name, or the path of a file of your own.
+        out: The folder of studies.
+        reading: Follow the paper, or the authors' code where it differs.
+        seeds: Seeds to look at; all of the preset's if left out.
+        only: Values of axes to look at, as rate=0.05,0.15; repeat it for other axes.
+        set_: A setting that differs from the preset's file, as training.epochs=2; repeatable.
+        json: Print the study's record as JSON, as far as it is: all runs, cells and verdicts.
+    """
+    plan = make_plan(name, preset, out=out, reading=reading, seeds=seeds, changes=set_)
+    if json:
+        tell_json(collect(plan))
+        return
+    runs = selected(plan, only=_axes(only), seeds=seeds)
+    states = [(run.key, state_of(plan, run)) for run in runs]
+    tell(_grid(("run", "state", "why"), [(k, s.state, s.error or "") for k, s in states]))
+    counts = {
+        name: sum(s.state == name for _, s in states) for name in ("done", "failed", "waiting")
+    }
+    tell(", ".join(f"{count} {name}" for name, count in counts.items()))
+
+
+def _do(plan: StudyPlan, work: Work, *, asked: int) -> None:
+    """Do the work, tell of every outcome, and write the study's record."""
+    tell(f"{work.num_done} of {asked} runs are there, {len(work.tasks)} tasks to do")
+    for key, why in work.refused.items():
+        tell(f"runs/{key}: {why}")
+    num_failed = len(work.refused)
+    with progress_bars() as bars:
+        outcomes = LocalExecutor(bars).run(work.tasks)
+        for number, outcome in enumerate(outcomes, start=1):
+            num_failed += outcome.error is not None
+            what = f"failed: {outcome.error}" if outcome.error else f"done, {outcome.seconds:.0f} s"
+            tell(f"[{number}/{len(work.tasks)}] {outcome.key}: {what}")
+    record = finish(plan, work.digests)
+    tell(f"Study: {plan.file}")
+    for verdict in record.verdicts:
+        held = sum(found.holds for found in verdict.evidence)
+        comparisons = f"{held} of {len(verdict.evidence)} comparisons hold"
+        tell(f"{verdict.number}. {verdict.statement} ({verdict.judged_on}): "
+             f"{verdict.verdict}, {comparisons}")  # fmt: skip
+    num_runs = work.num_done + sum(task.kind == "run" for task in work.tasks)
+    if num_failed:
+        raise UnfinishedError(
+            f"study {plan.name}", "must have no failed runs", f"{num_failed} failed",
+            "See error.json in their folders; the same call tries them again.",
+        )  # fmt: skip
+    if num_runs < asked:
+        raise UnfinishedError(
+            f"study {plan.name}", "must be complete", f"{num_runs} of {asked} runs",
+            "The same call goes on where --limit stopped this one.",
+        )  # fmt: skip
+
+
+def _tell_cost(plan: StudyPlan, work: Work) -> None:
+    cost = cost_of(work.tasks, plan.runs[0].config.training.epochs)
+    tell(
+        f"{work.num_done} runs are there; {cost.num_runs} to be made",
+        f"{cost.num_trainings} trainings, {cost.num_victims} of them clean victims that runs share",
+        f"{cost.num_finetunings} fine-tunings",
+    )
+    if not work.tasks:
+        return
+    first = plan.runs[0]
+    try:
+        check_possible(plan)
+        seconds = recorded_epoch(plan.out, first.config)
+        source = "the runs that are there"
+        if seconds is None:
+            with progress_bars() as bars:
+                seconds = measured_epoch(first.given, first.config, bars)
+            source = "a few measured steps"
+    except SegdoorError as why:
+        tell(f"Time unknown: {why}")
+        return
+    hours = cost.epochs * seconds / 3600
+    tell(f"About {hours:.1f} hours on this machine without exams: {cost.epochs:.0f} epochs of "
+         f"{seconds:.1f} s, by {source}")  # fmt: skip
+
+
+def _axes(only: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Read ``rate=0.05,0.15`` as values by axis."""
+    axes: dict[str, list[str]] = {}
+    for text in only:
+        axis, sign, values = text.partition("=")
+        if not sign or not values:
+            raise ConfigError("--only", "must be written as axis=value", text, "Write rate=0.05.")
+        axes.setdefault(axis, []).extend(values.split(","))
+    return axes
+
+
+def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Grid:
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head in heads:
+        grid.add_column(head, overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    return grid

@@ -1,0 +1,159 @@
+"""From the records of runs to the record of a study."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from segdoor.attack.exam import exam_placements
+from segdoor.record import AxisValue, ClaimCell, ExperimentRecord, Figure, StudyRecord, StudyRun
+from segdoor.study.claims import Claim, Role, load_claims
+from segdoor.study.expand import PlannedRun, Point, usual_q
+from segdoor.study.judging import judge
+from segdoor.study.plan import Digests, RunState, StudyPlan, state_of
+from segdoor.study.results import Measured, Quantity, Results, clean_of
+
+_Figures = Iterator[tuple[Quantity, Figure]]
+_ALWAYS_TOLD = ("network", "method", "rate", "victims", "target", "trigger", "q_as")
+_ROLES: tuple[Role, ...] = ("nearest", "near", "far1", "far2")
+
+
+def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
+    """Return the record of a study, from whatever of its runs is there.
+
+    It follows from the files alone: the same runs give the same record, in whatever order and
+    however often interrupted they were made.
+
+    Args:
+        plan: The study.
+        digests: Of the scenes as they are now; not compared if None.
+    """
+    states = {run.key: state_of(plan, run, digests) for run in plan.runs}
+    figures = _figures(plan, states)
+    results = Results(
+        figures, plan.preset.stands_for, usual_q(plan.reading, plan.preset.stands_for), "number"
+    )
+    return StudyRecord(
+        name=plan.name,
+        preset=plan.preset_name,
+        title=plan.study.title,
+        reading=plan.reading,
+        axes=_axes(plan.runs),
+        seeds=plan.seeds,
+        changes=plan.changes,
+        runs=tuple(_run(run, states[run.key]) for run in plan.runs),
+        cells=tuple(_cells(plan, figures)),
+        verdicts=judge(
+            results, plan.study.claims, reading=plan.reading, countings=plan.preset.q_as
+        ),
+    )
+
+
+def exam_roles(run: PlannedRun) -> dict[Role, str]:
+    """Return the names that a run's exams have in its record, by their place in the paper."""
+    names = [name for name in exam_placements(run.config.exams) if name != "anywhere"]
+    return dict(zip(_ROLES, names, strict=False))
+
+
+def _run(run: PlannedRun, state: RunState) -> StudyRun:
+    return StudyRun(
+        key=run.key,
+        axes=run.point.model_dump(),
+        seed=run.seed,
+        state=state.state,
+        error=state.error,
+        record=f"runs/{run.key}/record.json" if state.state == "done" else None,
+    )
+
+
+def _axes(runs: Sequence[PlannedRun]) -> dict[str, tuple[AxisValue, ...]]:
+    """Return every axis with its values in the order of the grid."""
+    return {
+        axis: tuple(dict.fromkeys(getattr(run.point, axis) for run in runs))
+        for axis in Point.model_fields
+    }
+
+
+def _figures(plan: StudyPlan, states: Mapping[str, RunState]) -> dict[Quantity, Measured]:
+    figures: defaultdict[Quantity, Measured] = defaultdict(Measured)
+    for run in plan.runs:
+        record = states[run.key].record
+        if record is None:
+            continue
+        for quantity, value in (*_of_run(run, record), *_of_repairs(run, record)):
+            # All runs of a seed share one clean victim: the first to tell of it is enough.
+            if value is not None and run.seed not in figures[quantity].values:
+                figures[quantity].values[run.seed] = value
+                figures[quantity].keys[run.seed] = run.key
+    return {quantity: measured for quantity, measured in figures.items() if measured.values}
+
+
+def _of_run(run: PlannedRun, record: ExperimentRecord) -> _Figures:
+    clean = clean_of(run.point)
+    yield Quantity(run.point, None, None, "CBA"), record.scores.cba
+    if record.controls.clean_victim is not None:
+        yield Quantity(clean, None, None, "CBA"), record.controls.clean_victim.cba.value
+    for role, name in exam_roles(run).items():
+        exam = record.scores.exams.get(name)
+        if exam is None:
+            continue
+        yield Quantity(run.point, None, role, "ASR"), exam.asr.value
+        yield Quantity(run.point, None, role, "PBA"), exam.pba.value
+        yield Quantity(clean, None, role, "ASR"), exam.asr_clean_victim
+        yield Quantity(clean, None, role, "PBA"), exam.pba_clean_victim
+
+
+def _of_repairs(run: PlannedRun, record: ExperimentRecord) -> _Figures:
+    done = {row.repair: row.poisoned_after for row in record.repairs}
+    for of_paper, here in run.repairs.items():
+        if here not in done:
+            continue
+        yield Quantity(run.point, of_paper, None, "CBA"), done[here].cba.value
+        for role, name in exam_roles(run).items():
+            exam = done[here].exams.get(name)
+            if exam is not None:
+                yield Quantity(run.point, of_paper, role, "ASR"), exam.asr.value
+                yield Quantity(run.point, of_paper, role, "PBA"), exam.pba.value
+
+
+def _cells(plan: StudyPlan, figures: Mapping[Quantity, Measured]) -> Iterator[ClaimCell]:
+    """Yield the paper's numbers that runs of the study measure, each exam's figure beside it."""
+    varied = [axis for axis, values in _axes(plan.runs).items() if len(values) > 1]
+    for claim, doubt in load_claims():
+        if claim.table not in plan.study.tables or claim.dataset != plan.preset.stands_for:
+            continue
+        for quantity, run in measured_by(plan, claim):
+            measured = figures.get(quantity)
+            yield ClaimCell(
+                table=claim.table,
+                labels=_labels(claim, quantity.point, varied),
+                metric=claim.metric,
+                paper=claim.value,
+                doubted=doubt,
+                exam=exam_roles(run)[quantity.role] if quantity.role else None,
+                measured=measured.spread if measured else None,
+                runs=measured.runs if measured else (),
+            )
+
+
+def measured_by(plan: StudyPlan, claim: Claim) -> list[tuple[Quantity, PlannedRun]]:
+    """Return what measures a number of the paper: figures, each with a run that gives it."""
+    usual = usual_q(plan.reading, plan.preset.stands_for)
+    found: dict[Quantity, PlannedRun] = {}
+    for run in plan.runs:
+        point = clean_of(run.point) if claim.method == "clean" else run.point
+        done = claim.repair is None or claim.repair in run.repairs
+        if done and claim.is_of(point, usual):
+            for role in claim.roles:
+                found.setdefault(Quantity(point, claim.repair, role, claim.metric), run)
+    return list(found.items())
+
+
+def _labels(claim: Claim, point: Point, varied: Collection[str]) -> dict[str, AxisValue]:
+    """Return what a number is of: the axes under their names in the runs, and the paper's words."""
+    axes = point.model_dump(include={*_ALWAYS_TOLD, *varied})
+    told = {"distance": claim.distance, "variation": claim.variation}
+    return {
+        **{name: value for name, value in axes.items() if value is not None},
+        **{name: text for name, text in told.items() if text},
+    }

@@ -1,0 +1,75 @@
+"""One comparison of two figures, told with its numbers and the spread over seeds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from segdoor.record import Evidence
+from segdoor.study.results import Measured
+
+
+class Named(NamedTuple):
+    """A figure and what it is called.
+
+    Attributes:
+        name: In words.
+        measured: The figure over seeds.
+    """
+
+    name: str
+    measured: Measured
+
+
+def above(higher: Named | None, lower: Named | None) -> Evidence | None:
+    """Return whether one mean is greater than another; None if they share no seed."""
+    pair = _paired(higher, lower)
+    return pair and _evidence(pair, ">", holds=pair[0].measured.mean > pair[1].measured.mean)
+
+
+def at_least(higher: Named | None, lower: Named | None, *, margin: float = 0) -> Evidence | None:
+    """Return whether one mean is no smaller than another but for a margin; None without seeds."""
+    pair = _paired(higher, lower)
+    if pair is None:
+        return None
+    holds = pair[0].measured.mean >= pair[1].measured.mean - margin
+    return _evidence(pair, f">= -{margin:g} +" if margin else ">=", holds=holds)
+
+
+def similar(one: Named | None, other: Named | None, *, margin: float) -> Evidence | None:
+    """Return whether two means differ by no more than a margin; None if they share no seed."""
+    pair = _paired(one, other)
+    if pair is None:
+        return None
+    holds = abs(pair[0].measured.mean - pair[1].measured.mean) <= margin
+    return _evidence(pair, f"within {margin:g} of", holds=holds)
+
+
+def _paired(one: Named | None, other: Named | None) -> tuple[Named, Named] | None:
+    """Return both figures on the seeds that both have: a study may be half done."""
+    if one is None or other is None:
+        return None
+    seeds = one.measured.values.keys() & other.measured.values.keys()
+    if not seeds:
+        return None
+    return (
+        Named(one.name, one.measured.on(seeds)),
+        Named(other.name, other.measured.on(seeds)),
+    )
+
+
+def _evidence(pair: tuple[Named, Named], sign: str, *, holds: bool) -> Evidence:
+    one, other = pair
+    widths = [figure.measured.half_width for figure in pair]
+    known = [width for width in widths if width is not None]
+    return Evidence(
+        statement=f"{_told(one)} {sign} {_told(other)}",
+        holds=holds,
+        spread=max(known) if known else None,
+        runs=tuple(dict.fromkeys([*one.measured.runs, *other.measured.runs])),
+    )
+
+
+def _told(figure: Named) -> str:
+    spread = figure.measured.spread
+    interval = f" [{spread.low:.3f}, {spread.high:.3f}]" if spread.low is not None else ""
+    return f"{figure.name} {spread.mean:.4f}{interval}"

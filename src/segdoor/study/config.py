@@ -1,0 +1,123 @@
+"""What a study varies, and what it is run on: two kinds of small files."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from segdoor.data.config import DataConfig
+from segdoor.evaluation.config import ExaminationConfig
+from segdoor.experiment.config import Method
+from segdoor.experiment.config import Preset as Recipe
+from segdoor.settings import Settings
+from segdoor.victim.config import NetworkConfig, TrainingConfig
+
+PaperData = Literal["cityscapes", "voc"]
+"""The data sets that the paper's lengths, rates and numbers belong to."""
+Counting = Literal["area", "number"]
+"""Q scaled with the area of the scenes, or the paper's number whatever their size."""
+
+_REPAIR = re.compile(r"(prune:[1-9]\d*|finetune:0\.\d*[1-9])")
+
+
+def _known_repair(spec: str) -> str:
+    if not _REPAIR.fullmatch(spec):
+        raise ValueError("a repair must be written as prune:CHANNELS or finetune:SHARE")
+    return spec
+
+
+Repair = Annotated[str, AfterValidator(_known_repair)]
+
+
+class Block(Settings):
+    """Axes of a grid: every combination of their values, in the paper's units."""
+
+    method: tuple[Method, ...] = Field(default=("baseline",), min_length=1)
+    """How scenes are poisoned."""
+    rate: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=1)
+    """Poisoning rates."""
+    network: tuple[str, ...] = Field(default=("deeplabv3",), min_length=1)
+    """Networks of the paper; the preset says what stands for them."""
+    victims: tuple[str, ...] | None = None
+    """Victim classes, several at once joined by +; the paper's usual one if left out."""
+    target: tuple[str, ...] | None = None
+    """Target classes; the paper's usual one if left out."""
+    trigger: tuple[int, ...] | None = None
+    """Sides of the trigger in the paper's pixels; its usual one if left out."""
+    q: tuple[int, ...] | None = None
+    """Q, the pixels relabelled in a scene, as the paper counts them; the reading's if left out."""
+    single_class: tuple[bool, ...] = Field(default=(True,), min_length=1)
+    """Whether the trigger lies on one class, in training and in the tests."""
+    on_victim: tuple[bool, ...] = Field(default=(False,), min_length=1)
+    """Whether the trigger may cover victim pixels, in training and in the tests."""
+    repairs: tuple[Repair, ...] = ()
+    """Repairs of every run: prune:CHANNELS (of the paper's 256) or finetune:SHARE."""
+    shortfall: Literal["error", "all_available"] = "error"
+    """Fewer scenes with victims than the rate asks for: refuse, or take all."""
+
+
+class Study(Settings):
+    """A table or figure: what it varies and what it can judge."""
+
+    title: str
+    """What it is about, in a line."""
+    shows: str
+    """The table or figure of the paper."""
+    tables: tuple[str, ...] = ()
+    """Tables of the paper whose numbers are shown beside the measured ones."""
+    claims: tuple[Annotated[int, Field(ge=1, le=11)], ...] = ()
+    """Orderings of docs/claims.md that it can judge."""
+    cityscapes: tuple[Block, ...] = ()
+    """The grid for Cityscapes, and for scenes that stand for it."""
+    voc: tuple[Block, ...] = ()
+    """The grid for VOC."""
+
+    @model_validator(mode="after")
+    def _has_a_grid(self) -> Study:
+        if not (self.cityscapes or self.voc):
+            raise ValueError("a study needs a grid: cityscapes, voc or both")
+        return self
+
+    def grid(self, data: PaperData) -> tuple[Block, ...]:
+        """Return the grid for a data set of the paper; empty if it has none."""
+        return self.cityscapes if data == "cityscapes" else self.voc
+
+
+class Preset(Settings):
+    """What a study is run on: scenes, networks, recipe, seeds, and how lengths are scaled."""
+
+    title: str
+    """What it is, in a line."""
+    stands_for: PaperData
+    """Whose grids and numbers it takes. Lengths are scaled with the height from Cityscapes' 512
+    pixels; VOC's are taken as they are."""
+    recipe: Recipe = "fast"
+    """The recipe that `training` starts from."""
+    data: DataConfig
+    """The scenes."""
+    classes: dict[str, str | None] = Field(default_factory=dict)
+    """What the paper's classes are called here; null where there is none."""
+    networks: dict[str, NetworkConfig | None]
+    """What stands for the paper's networks; null to leave a network out."""
+    pretrained: bool = False
+    """Whether the networks must start from ImageNet weights."""
+    training: TrainingConfig = TrainingConfig()
+    """What differs from the recipe."""
+    examination: ExaminationConfig = ExaminationConfig()
+    """How exams are held."""
+    channels: int = Field(default=256, ge=1)
+    """Channels in front of the classifier: pruning is scaled from the paper's 256."""
+    q_as: tuple[Counting, ...] = Field(default=("number",), min_length=1)
+    """How Q is counted; with both, every run with PRL is made twice."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    """Seeds of every point of the grid."""
+
+    @model_validator(mode="after")
+    def _can_be_scaled(self) -> Preset:
+        if self.stands_for == "cityscapes" and self.data.size is None:
+            raise ValueError("data.size must be given where lengths are scaled with the height")
+        if (self.stands_for == "voc") != (self.recipe == "voc"):
+            raise ValueError("the recipe voc and VOC's lengths belong together")
+        return self

@@ -1,0 +1,143 @@
+"""What a study costs before it is run: how many trainings, and how long they take."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segdoor.errors import SegdoorError
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.progress import Observer
+from segdoor.record import load_record
+from segdoor.study.execution import Task
+
+_STEPS = 6
+_FINETUNING_EPOCHS = 10
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What is left to do.
+
+    Attributes:
+        num_runs: Runs, each with a training of its own.
+        num_victims: Clean victims, each a training shared by many runs.
+        num_finetunings: Repairs that train.
+        epochs: Epochs of all these together.
+    """
+
+    num_runs: int
+    num_victims: int
+    num_finetunings: int
+    epochs: float
+
+    @property
+    def num_trainings(self) -> int:
+        """Return the trainings from the start, clean ones included."""
+        return self.num_runs + self.num_victims
+
+
+def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:
+    """Return what tasks cost.
+
+    Args:
+        tasks: What is to be done.
+        epochs: Epochs of one training.
+    """
+    trained = [
+        task
+        for task in tasks
+        if not (task.folder / "record.json").exists()
+        and not (task.folder / "clean.safetensors").exists()
+    ]
+    shares = [
+        float(repair.partition(":")[2])
+        for task in tasks
+        for repair in task.repairs
+        if repair.startswith("finetune:")
+    ]
+    return Cost(
+        num_runs=sum(task.kind == "run" for task in trained),
+        num_victims=sum(task.kind == "victim" for task in trained),
+        num_finetunings=len(shares),
+        # A fine-tuning repairs the poisoned victim and, as a control, the clean one.
+        epochs=len(trained) * epochs + 2 * _FINETUNING_EPOCHS * sum(shares),
+    )
+
+
+def recorded_epoch(out: Path, config: ExperimentConfig) -> float | None:
+    """Return the seconds an epoch took in runs of the same scenes and network; None without.
+
+    Args:
+        out: The folder of studies.
+        config: A resolved configuration of the runs to come.
+    """
+    alike = ("name", "size", "num_train")
+    seconds: list[float] = []
+    for path in sorted(out.glob("runs/*/record.json")):
+        try:
+            record = load_record(path)
+        except SegdoorError:
+            continue
+        there = ExperimentConfig.model_validate(record.config)
+        same_scenes = all(getattr(there.data, key) == getattr(config.data, key) for key in alike)
+        took = record.seconds.get("training the poisoned victim")
+        if took and same_scenes and there.network.name == config.network.name:
+            seconds.append(took / there.training.epochs)
+    return statistics.fmean(seconds) if seconds else None
+
+
+def measured_epoch(given: ExperimentConfig, config: ExperimentConfig, observer: Observer) -> float:
+    """Train a few steps and return the seconds of a whole epoch at that pace.
+
+    Args:
+        given: A configuration of the runs to come, as given.
+        config: The same, resolved.
+        observer: Hears of progress.
+
+    Raises:
+        SegdoorError: If settings, data or machine do not allow it.
+    """
+    # Imported late: they bring torch, which counting needs not.
+    from segdoor.data.subset import Subset  # noqa: PLC0415
+    from segdoor.experiment.scenes import open_scenes  # noqa: PLC0415
+    from segdoor.victim.training import train_victim  # noqa: PLC0415
+
+    scenes = open_scenes(given, given.data.train_split, observer)
+    num_scenes = min(len(scenes), _STEPS * config.training.batch_size)
+    clock = _Clock(observer)
+    train_victim(
+        Subset(scenes, range(num_scenes)),
+        config.training.model_copy(update={"epochs": 1}),
+        network=config.network,
+        seed=0,
+        observer=clock,
+    )
+    return clock.seconds_a_step * math.ceil(len(scenes) / config.training.batch_size)
+
+
+class _Clock:
+    """Passes steps on, and times them but for the first, which also warms up."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._start = time.monotonic()
+        self._times: list[float] = []
+
+    @property
+    def seconds_a_step(self) -> float:
+        # Where one step is all there is, it counts with what it warms up.
+        start, *times = self._times if len(self._times) > 1 else [self._start, *self._times]
+        return (times[-1] - start) / len(times)
+
+    def begin(self, stage: str, total: int) -> None:
+        self._start = time.monotonic()
+        self._observer.begin(stage, total)
+
+    def advance(self, **facts: float) -> None:
+        self._times.append(time.monotonic())
+        self._observer.advance(**facts)

@@ -1,0 +1,153 @@
+"""What is to be done, one task at a time, and who does it: here, or on other machines."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from segdoor.errors import SegdoorError, first_line
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.files import write_atomically
+from segdoor.progress import Observer, Silent
+from segdoor.study.repairs import missing_repairs, repair_victims
+
+ERROR_FILE = "error.json"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training with all that belongs to it; a plain value that can travel to other processes.
+
+    Attributes:
+        kind: A clean victim to be shared, or a run.
+        key: Its name among all tasks: the folder it writes, within the folder of studies.
+        out: The folder of studies.
+        given: Settings of the run, or of the run whose recipe the clean victim shares.
+        needs: Keys of the tasks that must have ended well before.
+        repairs: Repairs to be done to the run's victims.
+    """
+
+    kind: Literal["victim", "run"]
+    key: str
+    out: Path
+    given: ExperimentConfig
+    needs: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder that the task writes, and no other task."""
+        return self.out / self.key
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended.
+
+    Attributes:
+        key: The task.
+        error: What went wrong, in a line; None if all is done.
+        seconds: Wall time of this attempt.
+    """
+
+    key: str
+    error: str | None
+    seconds: float
+
+
+class Executor(Protocol):
+    """Whoever does tasks."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
+
+        A task that fails takes nothing with it but the tasks that need it. Each task is done by
+        `attempt`, in any process that sees the folder of studies.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class LocalExecutor:
+    """Does one task after another, in this process.
+
+    Attributes:
+        observer: Hears of progress.
+    """
+
+    observer: Observer = field(default_factory=Silent)
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Do all tasks in the order given, which must put a task behind those it needs."""
+        failed: set[str] = set()
+        for task in tasks:
+            outcome = hindered(task, failed) or attempt(task, self.observer)
+            if outcome.error is not None:
+                failed.add(task.key)
+            yield outcome
+
+
+def hindered(task: Task, failed: set[str]) -> Outcome | None:
+    """Return how a task ends that needs one that failed; None if it can be done."""
+    lost = [need for need in task.needs if need in failed]
+    return Outcome(task.key, f"not begun: {lost[0]} failed", 0.0) if lost else None
+
+
+def attempt(task: Task, observer: Observer | None = None) -> Outcome:
+    """Do a task whatever happens; what went wrong is left in ``error.json`` in its folder."""
+    start = time.monotonic()
+    try:
+        perform(task, observer or Silent())
+    except Exception as why:  # noqa: BLE001 - one run that fails must not end the others
+        error = str(why) if isinstance(why, SegdoorError) else first_line(why)
+        _leave_error(task.folder, error, why)
+        return Outcome(task.key, error, time.monotonic() - start)
+    (task.folder / ERROR_FILE).unlink(missing_ok=True)
+    return Outcome(task.key, None, time.monotonic() - start)
+
+
+def perform(task: Task, observer: Observer) -> None:
+    """Do what of a task is not done yet; what a killed call began goes on.
+
+    Raises:
+        SegdoorError: If settings, data or machine do not allow it.
+    """
+    # Imported late: they bring torch, which whoever only hands out tasks does not need.
+    from segdoor.experiment.run import run_experiment  # noqa: PLC0415
+    from segdoor.experiment.steps import train_step  # noqa: PLC0415
+
+    if task.kind == "victim":
+        train_step(task.given, plan=None, out=task.folder, observer=observer)
+        return
+    if not (task.folder / "record.json").exists():
+        run_experiment(task.given, out=task.folder, observer=observer)
+    waiting = missing_repairs(task.folder, task.repairs)
+    if waiting:
+        repair_victims(task.folder, waiting, root=task.given.data.root, observer=observer)
+
+
+def read_error(folder: Path) -> str | None:
+    """Return why the last attempt at a task failed; None if it did not."""
+    try:
+        content = json.loads((folder / ERROR_FILE).read_text(encoding="utf-8"))
+        return str(content["error"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{ERROR_FILE} cannot be read"
+
+
+def _leave_error(folder: Path, error: str, why: Exception) -> None:
+    told = {"error": error}
+    if not isinstance(why, SegdoorError):
+        told["traceback"] = "".join(traceback.format_exception(why))
+    try:
+        write_atomically(folder / ERROR_FILE, json.dumps(told, indent=1))
+    except SegdoorError:
+        # The disk may be what failed; the outcome tells of the error all the same.
+        return

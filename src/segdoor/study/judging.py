@@ -1,0 +1,72 @@
+"""From figures to verdicts: every comparison must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from segdoor.experiment.config import Reading
+from segdoor.record import Evidence, Verdict
+from segdoor.study.claims import Role
+from segdoor.study.config import Counting
+from segdoor.study.orderings import ORDERINGS
+from segdoor.study.results import Results
+
+_EXAMS: dict[Role, str] = {
+    "near": "anywhere near",
+    "nearest": "nearest position",
+    "far1": "first far band",
+    "far2": "second far band",
+}
+_Q: dict[Counting, str] = {"area": "Q scaled by area", "number": "Q as the paper's number"}
+
+
+def judge(
+    results: Results, numbers: Iterable[int], *, reading: Reading, countings: tuple[Counting, ...]
+) -> tuple[Verdict, ...]:
+    """Return a verdict for each ordering, on each exam and for each way of counting Q.
+
+    An ordering holds if every comparison of means over seeds holds; comparisons that lack a figure
+    are left out, and without any the ordering is not measured.
+
+    Args:
+        results: The figures of a study.
+        numbers: The orderings.
+        reading: Which reading of the paper they were measured in.
+        countings: Ways of counting Q in the runs; where it makes no difference, or there are no
+            runs of the second, its verdict is left out.
+    """
+    made: list[Counting] = [
+        q_as for q_as in countings if any(q.point.q_as == q_as for q in results.figures)
+    ]
+    verdicts: list[Verdict] = []
+    for number in numbers:
+        for role in ORDERINGS[number].exams:
+            seen: list[tuple[Evidence, ...]] = []
+            for q_as in made or list(countings[:1]):
+                looked_at = replace(results, q_as=q_as)
+                compared = ORDERINGS[number].compare(looked_at, role)
+                evidence = tuple(found for found in compared if found is not None)
+                if evidence in seen:
+                    continue
+                seen.append(evidence)
+                told = [_EXAMS[role], *([_Q[q_as]] if len(made) > 1 else [])]
+                verdicts.append(_verdict(number, evidence, reading, ", ".join(told)))
+    return tuple(verdicts)
+
+
+def _verdict(
+    number: int, evidence: tuple[Evidence, ...], reading: Reading, judged_on: str
+) -> Verdict:
+    if not evidence:
+        outcome = "not measured"
+    else:
+        outcome = "holds" if all(found.holds for found in evidence) else "fails"
+    return Verdict(
+        number=number,
+        statement=ORDERINGS[number].statement,
+        reading=reading,
+        judged_on=judged_on,
+        verdict=outcome,
+        evidence=evidence,
+    )

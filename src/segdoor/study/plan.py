@@ -1,0 +1,221 @@
+"""A study with all its choices made: its runs, where they go, and how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from segdoor.data.load import load_dataset
+from segdoor.errors import ConfigError, DataError, SegdoorError
+from segdoor.experiment.config import Reading, config_from
+from segdoor.record import ExperimentRecord, load_record
+from segdoor.study.config import Preset, Study
+from segdoor.study.execution import read_error
+from segdoor.study.expand import PlannedRun, deciding, expand, fingerprint
+from segdoor.study.library import label_of, load_preset, load_study
+
+Digests = tuple[str, str]
+"""Of the training scenes, and of the test scenes."""
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A study on a preset, in a folder that it shares with other studies.
+
+    Attributes:
+        name: Name of the study.
+        preset_name: Name of the preset.
+        study: What varies.
+        preset: What it is run on, with all changes.
+        reading: Which reading of the paper.
+        seeds: Seeds of every point.
+        changes: What differs from the preset's file, as given.
+        out: The folder of studies.
+    """
+
+    name: str
+    preset_name: str
+    study: Study
+    preset: Preset
+    reading: Reading
+    seeds: tuple[int, ...]
+    changes: tuple[str, ...]
+    out: Path
+
+    @cached_property
+    def runs(self) -> tuple[PlannedRun, ...]:
+        """Return every run of the grid."""
+        return expand(self.study, self.preset, reading=self.reading, seeds=self.seeds)
+
+    @property
+    def file(self) -> Path:
+        """Return where the study's record goes: apart for other readings and other settings."""
+        parts = [self.name, self.preset_name]
+        parts += ["official"] if self.reading == "official" else []
+        parts += [fingerprint(sorted(self.changes))[:6]] if self.changes else []
+        return self.out / f"{'.'.join(parts)}.study.json"
+
+    def folder(self, run: PlannedRun) -> Path:
+        """Return where a run's record goes."""
+        return self.out / "runs" / run.key
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a run is.
+
+    Attributes:
+        state: Done with all its repairs, failed at the last attempt, or neither.
+        error: Why it failed.
+        record: Its record, if there is a valid one; repairs may be missing in it.
+    """
+
+    state: Literal["done", "failed", "waiting"]
+    error: str | None = None
+    record: ExperimentRecord | None = None
+
+
+def make_plan(
+    study: str,
+    preset: str,
+    *,
+    out: Path,
+    reading: Reading = "paper",
+    seeds: Sequence[int] = (),
+    root: Path | None = None,
+    backbone: Path | None = None,
+    changes: Sequence[str] = (),
+) -> StudyPlan:
+    """Read a study and a preset, and decide everything.
+
+    Args:
+        study: Name or path of the study.
+        preset: Name or path of the preset.
+        out: The folder of studies.
+        reading: Which reading of the paper.
+        seeds: Further seeds beside the preset's.
+        root: Folder of the data set.
+        backbone: ImageNet weights for the preset's networks.
+        changes: Settings that differ from the preset's file, as ``training.epochs=2``.
+
+    Raises:
+        SegdoorError: If a file or a value in it breaks a rule.
+    """
+    found = load_preset(preset, changes)
+    if root is not None:
+        data = found.data.model_copy(update={"root": root})
+        found = found.model_copy(update={"data": data})
+    if backbone is not None:
+        networks = {
+            name: network and network.model_copy(update={"backbone_weights": backbone})
+            for name, network in found.networks.items()
+        }
+        found = found.model_copy(update={"networks": networks})
+    return StudyPlan(
+        name=label_of(study),
+        preset_name=label_of(preset),
+        study=load_study(study),
+        preset=found,
+        reading=reading,
+        seeds=tuple(sorted({*found.seeds, *seeds})),
+        changes=tuple(changes),
+        out=out,
+    )
+
+
+def selected(
+    plan: StudyPlan, *, only: Mapping[str, Sequence[str]], seeds: Sequence[int] = ()
+) -> tuple[PlannedRun, ...]:
+    """Return the runs whose axes have one of the values asked for.
+
+    Args:
+        plan: The study.
+        only: Values by axis, as text; an axis without a value, such as Q without PRL, passes.
+        seeds: Seeds asked for; all of them if left out.
+
+    Raises:
+        ConfigError: If there is no such axis, or no run is left.
+    """
+    runs = plan.runs
+    for axis, values in only.items():
+        known = {_text(run.point.model_dump().get(axis)) for run in plan.runs}
+        if axis not in type(plan.runs[0].point).model_fields:
+            axes = ", ".join(type(plan.runs[0].point).model_fields)
+            raise ConfigError("--only", "must name an axis", axis, f"Axes: {axes}.")
+        if unknown := set(values) - known:
+            there = ", ".join(sorted(known - {""}))
+            raise ConfigError(
+                f"--only {axis}", "must name values of the study", min(unknown), f"Known: {there}."
+            )
+        runs = tuple(r for r in runs if _text(r.point.model_dump()[axis]) in {*values, ""})
+    runs = tuple(run for run in runs if not seeds or run.seed in seeds)
+    if not runs:
+        raise ConfigError("--only", "must leave a run", dict(only), "Ask for less at once.")
+    return runs
+
+
+def state_of(plan: StudyPlan, run: PlannedRun, digests: Digests | None = None) -> RunState:
+    """Return how far a run is, by what lies in its folder.
+
+    Args:
+        plan: The study.
+        run: One of its runs.
+        digests: Of the scenes as they are now; not compared if None.
+    """
+    folder = plan.folder(run)
+    error = read_error(folder)
+    if not (folder / "record.json").exists():
+        return RunState("failed" if error else "waiting", error)
+    try:
+        record = load_record(folder)
+        check_same(folder, run, record, digests)
+    except SegdoorError as why:
+        return RunState("failed", str(why))
+    there = {row.repair for row in record.repairs}
+    if set(run.repairs.values()) <= there:
+        return RunState("done", None, record)
+    return RunState("failed" if error else "waiting", error, record)
+
+
+def check_same(
+    folder: Path, run: PlannedRun, record: ExperimentRecord, digests: Digests | None
+) -> None:
+    """Refuse a record of other settings or scenes.
+
+    Raises:
+        DataError: If it is one.
+    """
+    remedy = "Name another --out, or delete that folder."
+    there = config_from(record.config, source=folder / "record.json")
+    if deciding(there) != deciding(run.config):
+        raise DataError(folder, "must hold a record of this run", "other settings", remedy)
+    found = record.data.train_digest, record.data.test_digest
+    if digests is not None and found != digests:
+        raise DataError(folder, "must hold a record of these scenes", "other scenes", remedy)
+
+
+def digests_of(preset: Preset) -> Digests | None:
+    """Return the digests of a preset's scenes; None if nobody said where they lie.
+
+    Raises:
+        SegdoorError: If the scenes cannot be used.
+    """
+    data = preset.data
+    if data.name != "street" and data.root is None:
+        return None
+    return (
+        load_dataset(data, data.train_split).digest,
+        load_dataset(data, data.test_split).digest,
+    )
+
+
+def _text(value: object) -> str:
+    """Return a value as it is written on the command line."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

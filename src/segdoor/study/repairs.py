@@ -1,0 +1,37 @@
+"""Repairs of a study's runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from segdoor.progress import Observer
+from segdoor.record import load_record
+
+
+def missing_repairs(folder: Path, repairs: Sequence[str]) -> tuple[str, ...]:
+    """Return those repairs whose effects a run's record does not hold yet."""
+    if not repairs:
+        return ()
+    there = {row.repair for row in load_record(folder).repairs}
+    return tuple(repair for repair in repairs if repair not in there)
+
+
+def repair_victims(
+    folder: Path, repairs: Sequence[str], *, root: Path | None, observer: Observer
+) -> None:
+    """Repair the victims of a run, and add what that changed to its record.
+
+    Args:
+        folder: The run's folder.
+        repairs: Repairs as they are written on the command line.
+        root: Folder of the data set.
+        observer: Hears of progress.
+    """
+    parse = import_module("segdoor.defense.registry").parse_repair
+    places = import_module("segdoor.experiment.reopened").Places
+    repair_run = import_module("segdoor.experiment.repair").repair_run
+    repair_run(
+        folder, [parse(text) for text in repairs], places=places(root=root), observer=observer
+    )

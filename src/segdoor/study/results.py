@@ -1,0 +1,152 @@
+"""What a study measured: figures over seeds, by where they lie on the grid."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from segdoor.record import Spread
+from segdoor.scores.seeds import mean_interval
+from segdoor.study.claims import Metric, Role
+from segdoor.study.config import Counting, PaperData
+from segdoor.study.expand import Point
+
+
+class Quantity(NamedTuple):
+    """What a figure is of.
+
+    Attributes:
+        point: The run's place on the grid.
+        repair: The repair of its victim, as studies write it; None for none.
+        role: The exam; None for CBA.
+        metric: ASR, PBA or CBA.
+    """
+
+    point: Point
+    repair: str | None
+    role: Role | None
+    metric: Metric
+
+
+@dataclass
+class Measured:
+    """A figure over seeds.
+
+    Attributes:
+        values: The figure by seed.
+        keys: The run behind it by seed.
+    """
+
+    values: dict[int, float] = field(default_factory=dict)
+    keys: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Return the keys of all runs behind it."""
+        return tuple(self.keys.values())
+
+    def on(self, seeds: Iterable[int]) -> Measured:
+        """Return the figure on some of its seeds."""
+        kept = sorted(seeds)
+        return Measured(
+            {seed: self.values[seed] for seed in kept},
+            {seed: self.keys[seed] for seed in kept if seed in self.keys},
+        )
+
+    @property
+    def mean(self) -> float:
+        """Return the mean over seeds."""
+        return statistics.fmean(self.values.values())
+
+    @property
+    def spread(self) -> Spread:
+        """Return mean and interval as records hold them."""
+        interval = mean_interval(list(self.values.values()))
+        return Spread(
+            mean=self.mean,
+            low=interval.low if interval else None,
+            high=interval.high if interval else None,
+            num_seeds=len(self.values),
+        )
+
+    @property
+    def half_width(self) -> float | None:
+        """Return half the width of the interval; None with one seed."""
+        interval = mean_interval(list(self.values.values()))
+        return (interval.high - interval.low) / 2 if interval else None
+
+
+@dataclass(frozen=True)
+class Results:
+    """Every figure of a study; PRL with one way of counting Q.
+
+    Attributes:
+        figures: Figures by what they are of.
+        stands_for: The data set of the paper that the scenes are, or stand for.
+        usual_q: Q where it does not vary.
+        q_as: How Q is counted in the runs with PRL that are looked at.
+    """
+
+    figures: Mapping[Quantity, Measured]
+    stands_for: PaperData
+    usual_q: int
+    q_as: Counting
+
+    @cached_property
+    def points(self) -> tuple[Point, ...]:
+        """Return the points with figures, but for clean victims and other ways of counting Q."""
+        found = dict.fromkeys(quantity.point for quantity in self.figures)
+        return tuple(p for p in found if p.q_as in {None, self.q_as} and p.method != "clean")
+
+    def places(self, *free: str) -> Iterator[Point]:
+        """Yield one point for each set of points that differ in some axes alone.
+
+        Points whose Q is not the usual one are left out, unless Q is among these axes.
+
+        Args:
+            free: The axes.
+        """
+        seen: set[str] = set()
+        hidden = {*free, "q", "q_as"}
+        for point in self.points:
+            if "q" not in free and point.q not in {None, self.usual_q}:
+                continue
+            mark = point.model_dump_json(exclude=hidden)
+            if mark not in seen:
+                seen.add(mark)
+                yield point
+
+    def along(self, place: Point, axis: str) -> list[Point]:
+        """Return the points that differ from one in one axis alone, in its rising order."""
+        found = [
+            p
+            for p in self.points
+            if p.model_copy(update={axis: None}) == place.model_copy(update={axis: None})
+        ]
+        return sorted(found, key=lambda point: getattr(point, axis))
+
+    def moved(self, place: Point, **axes: object) -> Point:
+        """Return a point with other values on some axes, and Q as its method has it."""
+        point = place.model_copy(update=axes)
+        has_q = "prl" in point.method
+        q, q_as = (self.usual_q, self.q_as) if has_q else (None, None)
+        return point.model_copy(update={"q": q, "q_as": q_as})
+
+    def get(
+        self, point: Point, role: Role | None, metric: Metric = "ASR", repair: str | None = None
+    ) -> Measured | None:
+        """Return a figure; None if it was not measured."""
+        return self.figures.get(Quantity(point, repair, role, metric))
+
+    def clean(self, point: Point, role: Role | None, metric: Metric) -> Measured | None:
+        """Return a figure of the clean victim on the exams of a point."""
+        return self.get(clean_of(point), role, metric)
+
+
+def clean_of(point: Point) -> Point:
+    """Return the place of the clean victim that was examined as a point's was."""
+    update = {"method": "clean", "rate": 0.0, "q": None, "q_as": None}
+    return point.model_copy(update=update)

@@ -1,0 +1,97 @@
+"""Running a study: what is there is kept, what failed is tried again, what is missing is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from segdoor.errors import ConfigError
+from segdoor.record import StudyRecord, save_record
+from segdoor.study.collect import collect
+from segdoor.study.execution import Task
+from segdoor.study.expand import PlannedRun
+from segdoor.study.plan import Digests, StudyPlan, digests_of, state_of
+from segdoor.study.sharing import tasks_for
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a call has to do.
+
+    Attributes:
+        tasks: What is missing, each task behind those it needs.
+        num_done: Runs that are there already.
+        refused: Why runs cannot be made, by their key: their folders hold something else.
+        digests: Of the scenes, if there was anything to compare them with.
+    """
+
+    tasks: tuple[Task, ...]
+    num_done: int
+    refused: dict[str, str]
+    digests: Digests | None
+
+
+def work_of(plan: StudyPlan, runs: Sequence[PlannedRun], *, limit: int | None = None) -> Work:
+    """Return what is missing of some runs of a study.
+
+    Args:
+        plan: The study.
+        runs: Those of its runs that are asked for.
+        limit: Make so many runs at most.
+
+    Raises:
+        SegdoorError: If the scenes cannot be used.
+    """
+    there = any((plan.folder(run) / "record.json").exists() for run in runs)
+    digests = digests_of(plan.preset) if there else None
+    waiting: list[PlannedRun] = []
+    refused: dict[str, str] = {}
+    for run in runs:
+        state = state_of(plan, run, digests)
+        if state.record is None and (plan.folder(run) / "record.json").exists():
+            refused[run.key] = state.error or ""
+        elif state.state != "done":
+            waiting.append(run)
+    num_done = len(runs) - len(waiting) - len(refused)
+    tasks = tasks_for(waiting[:limit], plan.out)
+    return Work(tuple(tasks), num_done, refused, digests)
+
+
+def check_possible(plan: StudyPlan) -> None:
+    """Refuse a study that cannot be run for want of files, before any work.
+
+    Raises:
+        ConfigError: If the place of scenes or of ImageNet weights is missing.
+    """
+    preset = plan.preset
+    if preset.data.name != "street" and preset.data.root is None:
+        raise ConfigError(
+            "--root", f"must name the folder of '{preset.data.name}'", remedy="Set --root."
+        )
+    bare = [
+        name
+        for name, network in preset.networks.items()
+        if network is not None and network.backbone_weights is None and network.weights is None
+    ]
+    if preset.pretrained and bare:
+        raise ConfigError(
+            "--backbone",
+            "must name ImageNet weights, which the paper's networks start from",
+            ", ".join(bare),
+            "Set --backbone (docs/networks.md), or --set pretrained=false.",
+        )
+
+
+def finish(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
+    """Collect a study's runs and write its record.
+
+    Args:
+        plan: The study.
+        digests: Of the scenes as they are now; runs of others do not count.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    record = collect(plan, digests)
+    save_record(record, plan.file)
+    return record

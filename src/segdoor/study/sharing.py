@@ -1,0 +1,56 @@
+"""What runs share: scenes, exams, one clean victim, and one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.fidelity import merged
+from segdoor.study.execution import Task
+from segdoor.study.expand import PlannedRun, fingerprint, named
+
+# The file that `segdoor train` leaves for a victim of honest scenes.
+_CLEAN = "clean.safetensors"
+
+
+def victim_key(run: PlannedRun) -> str:
+    """Return the folder of the clean victim that a run shares.
+
+    It follows from training scenes, network, recipe and seed alone, so all methods, rates and
+    victim classes share one.
+    """
+    config = run.config
+    data = config.data.model_dump(mode="json", exclude={"root", "num_test", "test_split"})
+    recipe = (part.model_dump(mode="json", exclude_defaults=True) for part in
+              (config.network, config.training))  # fmt: skip
+    mark = fingerprint([data, *recipe, run.seed])
+    name = named([config.data.name, config.network.name.split(":")[-1], f"s{run.seed}"])
+    return f"victims/{name}-{mark}"
+
+
+def tasks_for(runs: Iterable[PlannedRun], out: Path) -> list[Task]:
+    """Return the tasks of runs: each clean victim once, before the runs that it is shared by.
+
+    Runs of equal settings are one task, with the repairs of all.
+
+    Args:
+        runs: Runs of one study or several.
+        out: The folder of studies.
+    """
+    tasks: dict[str, Task] = {}
+    for run in runs:
+        victim, key = victim_key(run), f"runs/{run.key}"
+        if victim not in tasks:
+            tasks[victim] = Task("victim", victim, out, run.given)
+        before = tasks[key].repairs if key in tasks else ()
+        repairs = tuple(dict.fromkeys([*before, *run.repairs.values()]))
+        given = _compared_with(run.given, out / victim / _CLEAN)
+        tasks[key] = Task("run", key, out, given, (victim,), repairs)
+    return list(tasks.values())
+
+
+def _compared_with(given: ExperimentConfig, weights: Path) -> ExperimentConfig:
+    """Return settings that take a clean victim trained before."""
+    controls = {"controls": {"clean_weights": weights}}
+    return config_from(merged(given.model_dump(exclude_unset=True), controls))
