@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import os
@@ -174,6 +175,22 @@ def test_other_start_weights_under_the_same_name_make_another_training(tmp_path:
     again = NetworkConfig(weights=moved)
     marks.add(training_fingerprint(SCENES, config, network=again, seed=0))
     assert len(marks) == 2
+
+
+def test_the_weights_of_a_network_that_is_trained_further_are_part_of_the_mark() -> None:
+    config, network = TrainingConfig(**{**TINY, "epochs": 1}), NetworkConfig()
+    models = [None, *(train_victim(SCENES, config, seed=seed) for seed in (0, 1))]
+    marks = {
+        training_fingerprint(SCENES, config, network=network, seed=0, model=model)
+        for model in models
+    }
+    assert len(marks) == 3
+    assert (
+        training_fingerprint(
+            SCENES, config, network=network, seed=0, model=copy.deepcopy(models[1])
+        )
+        in marks
+    )
 
 
 def test_snapshots_are_written_now_and_then(tmp_path: Path) -> None:

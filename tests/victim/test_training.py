@@ -9,6 +9,7 @@ from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.street import StreetDataset
 from segdoor.data.subset import Subset
 from segdoor.errors import ConfigError, MachineError
+from segdoor.randomness import Stream
 from segdoor.victim.config import PRESETS, AugmentationConfig, NetworkConfig, TrainingConfig
 from segdoor.victim.dilated import DilatedNetwork
 from segdoor.victim.networks import build_network
@@ -157,3 +158,17 @@ def test_a_loss_that_explodes_is_explained() -> None:
 def test_a_device_that_is_not_there_is_an_environment_problem() -> None:
     with pytest.raises(MachineError, match=r"training\.device"):
         train_victim(street(4), TrainingConfig(**TINY, device="cuda:7"))
+
+
+def test_a_given_network_is_trained_further_and_stays_as_it_is() -> None:
+    config = TrainingConfig(**{**TINY, "epochs": 1})
+    start = train_victim(street(4), config)
+    before = [tensor.clone() for tensor in weights(start)]
+    further = train_victim(street(4), config, model=start)
+    assert not equal(start, further)
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(start), strict=True))
+    # From the very weights that a fresh one would have, the way is the same.
+    with torch.random.fork_rng():
+        torch.manual_seed(Stream(0).child("training", "weights").integer())
+        fresh = build_network(NetworkConfig(), len(street().classes))
+    assert equal(train_victim(street(4), config, model=fresh), start)

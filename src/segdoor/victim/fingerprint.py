@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from segdoor.data.scene import SceneDataset
 from segdoor.files import digest_of
 from segdoor.victim.config import NetworkConfig, TrainingConfig
@@ -13,15 +16,34 @@ _START = ("weights", "backbone_weights", "folder")
 
 
 def training_fingerprint(
-    dataset: SceneDataset, config: TrainingConfig, *, network: NetworkConfig, seed: int
+    dataset: SceneDataset,
+    config: TrainingConfig,
+    *,
+    network: NetworkConfig,
+    seed: int,
+    model: nn.Module | None = None,
 ) -> str:
     """Return a hash of scenes, recipe, network, the contents of its start weights, and seed.
 
-    The code of a network of one's own is not part of it, only its name.
+    The code of a network of one's own is not part of it, only its name; of a model that is trained
+    further, its weights.
     """
     start = [_content(getattr(network, name)) for name in _START]
     settings = network.model_dump_json(exclude=set(_START)), config.model_dump_json()
-    return hashlib.sha256(repr((dataset.digest, settings, start, seed)).encode()).hexdigest()
+    further = () if model is None else (weights_digest(model),)
+    whole = repr((dataset.digest, settings, start, seed, *further))
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Return a hash of a network's weights and buffers, with their names, types and shapes."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
+        # NumPy has no bfloat16; the bytes of any type can be looked at.
+        content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(content.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _content(place: Path | str | None) -> object:

@@ -5,6 +5,7 @@ Every step's randomness follows from (seed, step), not from what was drawn befor
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterable, Iterator
@@ -39,6 +40,7 @@ def train_victim(
     config: TrainingConfig | None = None,
     *,
     network: NetworkConfig | None = None,
+    model: nn.Module | None = None,
     seed: int = 0,
     observer: Observer | None = None,
     snapshot: Path | None = None,
@@ -49,6 +51,8 @@ def train_victim(
         dataset: The training scenes, poisoned or not: the trainer cannot know.
         config: The recipe; the preset `fast` if None.
         network: The network; the small one if None.
+        model: A network to go on training, which stays as it is, instead of a fresh one;
+            `network` then says what images it expects.
         seed: Decides start weights, order, augmentation and dropout.
         observer: Hears of every step; of every tenth with loss and learning rate.
         snapshot: File that keeps the state of the training, and that it goes on from if it was
@@ -69,11 +73,14 @@ def train_victim(
     stream = Stream(seed).child("training")
     with torch.random.fork_rng():
         torch.manual_seed(stream.child("weights").integer())
-        model = build_network(network, len(dataset.classes))
-        trainer = _Trainer(dataset, config, network, stream, model)
-        mark = training_fingerprint(dataset, config, network=network, seed=seed)
+        mark = training_fingerprint(dataset, config, network=network, seed=seed, model=model)
+        if model is None:
+            trained = build_network(network, len(dataset.classes))
+        else:
+            trained = copy.deepcopy(model)
+        trainer = _Trainer(dataset, config, network, stream, trained)
         trainer.run(observer or Silent(), SnapshotFile(snapshot, mark) if snapshot else None)
-    return model.eval()
+    return trained.eval()
 
 
 @dataclass(frozen=True)
