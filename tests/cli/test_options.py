@@ -27,7 +27,10 @@ OF_ONE_STEP = {
     "--lossless",
     "--no-lossless",
 }
-VERBS = ["demo", "data", "poison", "verify", "restore", "train", "examine", "run", "show", "doctor"]
+VERBS = [
+    "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "repair", "show",
+    "doctor",
+]  # fmt: skip
 
 
 def options(app: App, verb: str) -> list[str]:

@@ -24,7 +24,7 @@ the sticker shows up. Start with
 and go on with your own scenes and network, all at once or step by step:
 
   segdoor data                 look at the scenes, find all that is wrong
-  segdoor run     ->  segdoor show
+  segdoor run     ->  segdoor show  ->  segdoor repair
   segdoor poison  ->  segdoor train  ->  segdoor examine
 
 Every verb takes a YAML file and options of the same names; the options win.
@@ -42,6 +42,7 @@ _VERBS = {
     "train": "Train a victim, on honest or poisoned scenes.",
     "examine": "Examine a trained network with and without the trigger.",
     "run": "Poison, train, examine and record, all at once.",
+    "repair": "Repair the victims of a run, and add what that changed to its record.",
     "show": "Print the results of a run.",
     "doctor": "Say what this machine has and lacks, and what to do about it.",
 }

@@ -8,6 +8,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from segdoor.record import Estimate, ExperimentRecord, Figure
+from segdoor.report.repairs import repair_grids
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -19,6 +20,7 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         *_poison(record),
         exam_grid(record),
         class_grid(record),
+        *repair_grids(record),
         verdict(record),
     ]
 

@@ -1,0 +1,83 @@
+"""What repairs changed, as tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.table import Table as Grid
+from rich.text import Text
+
+from segdoor.record import ExperimentRecord, Figure, RepairRecord, VictimEffect
+
+_Row = tuple[str, VictimEffect, RepairRecord | None]
+
+
+def repair_grids(record: ExperimentRecord) -> list[Grid]:
+    """Return a table of the attack and one of accuracy, each before and after all repairs."""
+    if not record.repairs:
+        return []
+    return [_attack_grid(record), _accuracy_grid(record)]
+
+
+def _attack_grid(record: ExperimentRecord) -> Grid:
+    grid = _grid("Repairs: ASR in each poisoned test")
+    for name in record.scores.exams:
+        grid.add_column(name.replace("_", "\n", 1), justify="right", no_wrap=True)
+    grid.add_column("no\ntrigger", justify="right", no_wrap=True)
+    for name, effect, _ in _rows(record, grid):
+        figures = [exam.asr.value for exam in effect.exams.values()]
+        grid.add_row(Text(name), *map(_share, (*figures, effect.asr_without_trigger)))
+    return grid
+
+
+def _accuracy_grid(record: ExperimentRecord) -> Grid:
+    last = list(record.scores.exams)[-1:]
+    grid = _grid("Repairs: accuracy, and victims recovered")
+    where = " ".join(last).replace("_", " ") or "trigger"
+    headings = ("CBA", f"PBA\n{where}", "victims\nfound", f"found\n{where}", "clean\nscenes", "s")
+    for heading in headings:
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for name, effect, row in _rows(record, grid):
+        exams = [effect.exams[exam] for exam in last]
+        figures = (
+            effect.cba.value,
+            exams[0].pba.value if exams else None,
+            effect.victim_recovery,
+            exams[0].victim_recovery if exams else None,
+        )
+        cost = (str(row.num_clean_scenes), f"{row.seconds:.1f}") if row else ("", "")
+        grid.add_row(Text(name), *map(_share, figures), *cost)
+    return grid
+
+
+def _rows(record: ExperimentRecord, grid: Grid) -> Iterator[_Row]:
+    """Yield each victim before, then after every repair; a rule parts the victims."""
+    repairs = record.repairs
+    yield "poisoned victim", repairs[0].poisoned_before, None
+    for row in repairs:
+        yield f" {_name(row, repairs)}", row.poisoned_after, row
+    controls = [(row, row.clean_after) for row in repairs if row.clean_after is not None]
+    before = next((row.clean_before for row in repairs if row.clean_before is not None), None)
+    if before is None:
+        return
+    grid.add_section()
+    yield "clean victim", before, None
+    for row, after in controls:
+        yield f" {_name(row, repairs)}", after, None
+
+
+def _name(row: RepairRecord, rows: tuple[RepairRecord, ...]) -> str:
+    """Return a repair in words, with its seed where the seeds differ."""
+    seeds = {other.seed for other in rows}
+    return f"{row.repair}, seed {row.seed}" if len(seeds) > 1 else row.repair
+
+
+def _grid(title: str) -> Grid:
+    grid = Grid(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    grid.add_column("victim, after", no_wrap=True)
+    return grid
+
+
+def _share(value: Figure) -> str:
+    return "-" if value is None else f"{value:.3f}"
