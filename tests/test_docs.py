@@ -138,7 +138,8 @@ def test_the_list_of_forbidden_words_finds_them(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*DATASETS, *DRAWINGS, *NETWORKS, *REPAIRS, *(v for v in make_app() if not v.startswith("-"))]
+    "name",
+    [*DATASETS, *DRAWINGS, *NETWORKS, *REPAIRS, *(v for v in make_app() if not v.startswith("-"))],
 )
 def test_every_plug_in_and_verb_is_described(name: str) -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
