@@ -12,7 +12,7 @@ from segdoor.attack.exam import Exam
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import SceneDataset
-from segdoor.errors import DataError
+from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import ExperimentConfig, config_from
 from segdoor.experiment.examination import Stickers
 from segdoor.experiment.run import ExamScenes
@@ -93,6 +93,13 @@ def reopen(
 def _moved(config: ExperimentConfig, places: Places) -> ExperimentConfig:
     root = places.root or config.data.root
     device = places.device or config.training.device
+    if root is not None and not root.expanduser().is_dir():
+        raise ConfigError(
+            "--root",
+            "must name the folder of the run's data set",
+            root,
+            "Name where it now lies.",
+        )
     return config.model_copy(
         update={
             "data": config.data.model_copy(update={"root": root}),
