@@ -80,7 +80,7 @@ name and then renamed, so half a file is never seen.
 | `metrics.jsonl` | loss and learning rate of every tenth step of training |
 | `scenes.png` | predictions without and with trigger |
 | `poisoned.safetensors`, `clean.safetensors` | the weights of the two victims |
-| `repaired/NAME/` | what `segdoor repair` made: tables and weights of both victims ([defenses.md](defenses.md)) |
+| `repaired/NAME/` | what `segdoor repair` made, see [defenses.md](defenses.md) |
 
 `segdoor examine` does not poison or train, so it leaves exams, tables and pictures only, and
 `plan` and `method` are null in its record.

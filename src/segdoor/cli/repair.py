@@ -10,11 +10,22 @@ from cyclopts import Parameter
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.errors import ConfigError
 
+_HELP = (
+    "A repair; repeat the option for several, each done for itself. prune:N silences the N channels"
+    " before the classifier that clean scenes use least, as prune:30; finetune:SHARE trains for 10"
+    " more epochs on a share of the clean scenes, as finetune:0.1. Further settings follow behind"
+    " commas (finetune:0.1,epochs=5); docs/defenses.md lists them."
+)
+With = Annotated[
+    tuple[str, ...],
+    Parameter(name="--with", consume_multiple=False, show_default=False, help=_HELP),
+]
+
 
 def repair(
     run: Path,
     *,
-    with_: Annotated[tuple[str, ...], Parameter(name="--with", consume_multiple=False)] = (),
+    with_: With = (),
     seed: int | None = None,
     root: Path | None = None,
     device: str | None = None,
@@ -27,14 +38,9 @@ def repair(
 
       segdoor repair runs/run --with prune:30 --with finetune:0.1
 
-    prune:N silences the N channels before the classifier that clean scenes use least;
-    finetune:SHARE trains for 10 more epochs on a share of the clean scenes. Further settings follow
-    behind commas, as in prune:30,layer=head.conv or finetune:0.1,learning_rate=0.001;
-    docs/defenses.md lists them.
-
     Args:
         run: The run's folder, or its record.json.
-        with_: A repair, NAME:VALUE; repeat the option for several, each done for itself.
+        with_: The repairs.
         seed: Decides which clean scenes are drawn; the run's own seed if left out.
         root: Folder of the data set, if it has moved since the run.
         device: Device to work on, if not the run's: cpu, cuda, ...
