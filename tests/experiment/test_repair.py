@@ -21,7 +21,7 @@ from segdoor.experiment.repair import repair_run
 from segdoor.experiment.run import run_experiment
 from segdoor.files import sole_writer
 from segdoor.record import ExperimentRecord, RepairRecord, load_record, save_record
-from segdoor.report.repairs import repair_grids
+from segdoor.report.before_after import repair_grids
 from segdoor.report.terminal import describe
 from segdoor.scores.tables import load_tables, save_tables
 

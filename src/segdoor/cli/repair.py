@@ -56,7 +56,7 @@ def repair(
     from segdoor.defense.registry import parse_repair
     from segdoor.experiment.reopened import Places
     from segdoor.experiment.repair import repair_run
-    from segdoor.report.repairs import repair_grids
+    from segdoor.report.before_after import repair_grids
 
     repairs = [parse_repair(text) for text in with_]
     with progress_bars() as bars:

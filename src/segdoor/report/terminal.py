@@ -8,7 +8,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from segdoor.record import Estimate, ExperimentRecord, Figure
-from segdoor.report.repairs import repair_grids
+from segdoor.report.before_after import repair_grids
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:

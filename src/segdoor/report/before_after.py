@@ -1,4 +1,4 @@
-"""What repairs changed, as tables for the terminal."""
+"""Victims before and after repairs, as tables for the terminal."""
 
 from __future__ import annotations
 
