@@ -82,6 +82,7 @@ name and then renamed, so half a file is never seen.
 | `scenes.png` | predictions without and with trigger |
 | `gallery/` | the same pictures one by one, listed under the key `gallery` |
 | `poisoned.safetensors`, `clean.safetensors` | the weights of the two victims |
+| `repaired/NAME/` | what `segdoor repair` made, see [defenses.md](defenses.md) |
 
 `segdoor examine` does not poison or train, so it leaves exams, tables and pictures only, and
 `plan` and `method` are null in its record.

@@ -52,3 +52,6 @@ Tables: TypeAlias = Int64[np.ndarray, "N K K"]
 
 ClassScores: TypeAlias = Float64[np.ndarray, "K"]
 """One figure a class, NaN where it is undefined."""
+
+ChannelMeans: TypeAlias = Float64[np.ndarray, "C"]  # pyright: ignore[reportUndefinedVariable]
+"""One figure a channel of a layer."""

@@ -36,6 +36,15 @@ def test_every_network_is_listed() -> None:
     assert siblings("Networks do not know one another") == set(NETWORKS)
 
 
+def test_every_defense_is_listed() -> None:
+    from segdoor.defense.registry import REPAIRS
+
+    # What all of them stand on, and what brings them together.
+    shared = {"__init__", "repair", "clean", "registry"}
+    files = {path.stem for path in (SOURCE / "defense").glob("*.py")} - shared
+    assert siblings("Defenses do not know one another") == files == set(REPAIRS)
+
+
 def test_every_room_that_needs_no_torch_is_listed() -> None:
     contract = CONTRACTS["Data, attack, scores, records and report need no deep-learning library"]
     assert {"data", "attack", "scores", "record", "report"} <= {
@@ -52,6 +61,8 @@ def test_every_room_that_needs_no_torch_is_listed() -> None:
         ("report/terminal.py", "import segdoor.data.scene"),
         ("attack/placement.py", "import segdoor.attack.trigger"),
         ("data/camvid.py", "import segdoor.data.folder"),
+        ("defense/prune.py", "import segdoor.defense.finetune"),
+        ("defense/repair.py", "import segdoor.attack.exam"),
         ("utils.py", "import segdoor.errors"),
     ],
 )

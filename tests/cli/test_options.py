@@ -28,8 +28,8 @@ OF_ONE_STEP = {
     "--no-lossless",
 }
 VERBS = [
-    "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "show", "report",
-    "export", "study list", "study show", "study run", "study status", "doctor",
+    "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "repair", "show",
+    "report", "export", "study list", "study show", "study run", "study status", "doctor",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ the sticker shows up. Start with
 and go on with your own scenes and network, all at once or step by step:
 
   segdoor data                 look at the scenes, find all that is wrong
-  segdoor run     ->  segdoor show, segdoor report
+  segdoor run     ->  segdoor show, segdoor report  ->  segdoor repair
   segdoor poison  ->  segdoor train  ->  segdoor examine
 
 Every verb takes a YAML file and options of the same names; the options win.
@@ -46,6 +46,7 @@ _VERBS = {
     "report": "Write one page with all figures and pictures of a run or a study.",
     "export": "Write the figures of a run or a study for other programs.",
     "study": "Run whole tables and figures of the paper, and judge what it claims.",
+    "repair": "Repair the victims of a run, and add what that changed to its record.",
     "doctor": "Say what this machine has and lacks, and what to do about it.",
 }
 

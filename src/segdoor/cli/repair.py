@@ -1,0 +1,67 @@
+"""``segdoor repair``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.errors import ConfigError
+
+_HELP = (
+    "A repair; repeat the option for several, each done for itself. prune:N silences the N channels"
+    " before the classifier that clean scenes use least, as prune:30; finetune:SHARE trains for 10"
+    " more epochs on a share of the clean scenes, as finetune:0.1. Further settings follow behind"
+    " commas (finetune:0.1,epochs=5); docs/defenses.md lists them."
+)
+With = Annotated[
+    tuple[str, ...],
+    Parameter(name="--with", consume_multiple=False, show_default=False, help=_HELP),
+]
+
+
+def repair(
+    run: Path,
+    *,
+    with_: With = (),
+    seed: int | None = None,
+    root: Path | None = None,
+    device: str | None = None,
+    json: bool = False,
+) -> None:
+    """Repair the victims of a run, and add what that changed to its record.
+
+    A repair sees the network and some clean training scenes, never the attack. It is done to the
+    poisoned victim and, as a control, to the clean one; then all exams of the run are held again:
+
+      segdoor repair runs/run --with prune:30 --with finetune:0.1
+
+    Args:
+        run: The run's folder, or its record.json.
+        with_: The repairs.
+        seed: Decides which clean scenes are drawn; the run's own seed if left out.
+        root: Folder of the data set, if it has moved since the run.
+        device: Device to work on, if not the run's: cpu, cuda, ...
+        json: Print the record as JSON instead of tables.
+    """
+    if not with_:
+        raise ConfigError(
+            "--with",
+            "must name a repair",
+            remedy="For example --with prune:30, or --with finetune:0.1.",
+        )
+    # Imported late: they bring torch, which takes a second.
+    from segdoor.defense.registry import parse_repair
+    from segdoor.experiment.reopened import Places
+    from segdoor.experiment.repair import repair_run
+    from segdoor.report.before_after import repair_grids
+
+    repairs = [parse_repair(text) for text in with_]
+    with progress_bars() as bars:
+        record = repair_run(run, repairs, seed=seed, places=Places(root, device), observer=bars)
+    if json:
+        tell_json(record)
+        return
+    tell(*repair_grids(record), f"Record: {run}; repaired weights are named in its files")

@@ -1,0 +1,26 @@
+"""Which clean scenes a defender is given."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from segdoor.data.scene import SceneDataset
+from segdoor.data.subset import Subset
+from segdoor.randomness import Stream
+
+
+def clean_scenes(train: SceneDataset, share: float, *, seed: int) -> Subset:
+    """Draw a share of the honest training scenes, in their order.
+
+    The same seed gives nested sets for rising shares, whatever the order of the scenes.
+
+    Args:
+        train: The honest training scenes.
+        share: Share to draw, rounded half up, but at least one scene.
+        seed: Decides which.
+    """
+    exact = Decimal(str(share)) * len(train)
+    wanted = max(1, int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP)))
+    stream = Stream(seed).child("clean scenes")
+    drawn = sorted(range(len(train)), key=lambda index: stream.child(train.names[index]).integer())
+    return Subset(train, sorted(drawn[:wanted]))

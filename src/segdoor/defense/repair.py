@@ -1,0 +1,109 @@
+"""What a repair is: from a model and some clean scenes to a model, knowing nothing of an attack."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from torch import nn
+
+from segdoor.data.scene import SceneDataset
+from segdoor.progress import Observer, Silent
+from segdoor.settings import Settings
+from segdoor.victim.config import NetworkConfig, TrainingConfig
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """How a defense introduces itself.
+
+    Attributes:
+        paper: Where it comes from.
+        goal: What it tries, in a sentence.
+        cost: What it needs.
+    """
+
+    paper: str
+    goal: str
+    cost: str
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a repair may know of how the model was trained, and where it works.
+
+    Attributes:
+        network: Mean and standard deviation of the images that the model expects.
+        recipe: What the model was trained with.
+        seed: Decides everything random.
+        observer: Hears of progress.
+        snapshot: File that a long repair keeps its state in, and goes on from.
+    """
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    recipe: TrainingConfig = field(default_factory=TrainingConfig)
+    seed: int = 0
+    observer: Observer = field(default_factory=Silent)
+    snapshot: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Repaired:
+    """What a repair made.
+
+    Attributes:
+        model: The new model, in evaluation mode.
+        layer: The layer that was changed, where it is one alone.
+    """
+
+    model: nn.Module
+    layer: str | None = None
+
+
+class Repair(Settings):
+    """A way to repair models, with its settings; written NAME:VALUE,setting=value as text.
+
+    Attributes:
+        name: What it is called in a registry and on the command line.
+        main: The setting that comes first when it is written.
+        introduction: What a stranger should know of it.
+    """
+
+    name: ClassVar[str]
+    main: ClassVar[str]
+    introduction: ClassVar[Introduction]
+
+    share: float
+    """Share of the clean training scenes that it is given."""
+
+    @abstractmethod
+    def __call__(self, model: nn.Module, scenes: SceneDataset, workshop: Workshop) -> Repaired:
+        """Return a repaired copy of a model, which stays as it is.
+
+        Args:
+            model: Any network from normalised images to logits.
+            scenes: Clean scenes.
+            workshop: What else it may know.
+
+        Raises:
+            ConfigError: If the repair cannot be done to this model.
+        """
+
+    def resolved(self, recipe: TrainingConfig) -> Repair:
+        """Return the same repair with every setting explicit.
+
+        Args:
+            recipe: What the model was trained with.
+        """
+        del recipe
+        return self
+
+    def __str__(self) -> str:
+        """Return the repair as it is written on the command line."""
+        given = self.model_dump(exclude_defaults=True)
+        value = given.pop(self.main, getattr(self, self.main))
+        return ",".join(
+            [f"{self.name}:{value}", *(f"{name}={value}" for name, value in given.items())]
+        )

@@ -1,0 +1,91 @@
+"""What victims do, in the figures that repairs are judged by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from segdoor.attack.exam import Exam
+from segdoor.errors import DataError
+from segdoor.experiment.scoring import BenignTables, ExamTables, Scorer
+from segdoor.record import ExamEffect, ExperimentRecord, Figure, VictimEffect
+from segdoor.scores.tables import TableSet
+
+
+def effect_of(
+    victim: str, tables: Mapping[str, TableSet], scorer: Scorer, exams: Sequence[Exam]
+) -> VictimEffect:
+    """Return the figures of one victim.
+
+    Args:
+        victim: Its name: poisoned or clean.
+        tables: Tables as `examine_all` names them.
+        scorer: Victim classes, target and conventions.
+        exams: The poisoned tests.
+
+    Raises:
+        DataError: If the tables of a test are missing.
+    """
+    found = {name: tables.get(f"{victim}/{name}") for name in ("benign", *(e.name for e in exams))}
+    missing = next((name for name, table in found.items() if table is None), None)
+    if missing is not None:
+        raise DataError(
+            "the run's tables", "must hold every test", f"no {victim}/{missing}", "Delete the file."
+        )
+    there = {name: table for name, table in found.items() if table is not None}
+    benign = scorer.benign(there["benign"])
+    return VictimEffect(
+        cba=benign.cba,
+        victim_recovery=benign.victim_recovery,
+        asr_without_trigger=benign.asr_without_trigger,
+        exams={exam.name: _in_exam(exam, there, scorer) for exam in exams},
+    )
+
+
+def _in_exam(exam: Exam, tables: Mapping[str, TableSet], scorer: Scorer) -> ExamEffect:
+    triggered = tables[exam.name]
+    # The controls of a run have no part in these figures.
+    of_exam = ExamTables(triggered, other_trigger=triggered, clean_victim=None)
+    scores = scorer.exam(exam, of_exam, BenignTables(tables["benign"], None))
+    return ExamEffect(asr=scores.asr, pba=scores.pba, victim_recovery=scores.victim_recovery)
+
+
+def check_agreement(
+    effects: Mapping[str, VictimEffect], record: ExperimentRecord, *, source: Path, margin: float
+) -> None:
+    """Refuse figures that are not those of the record.
+
+    Args:
+        effects: What the victims of the run were now found to do.
+        record: What they did then.
+        source: What to blame: the tables, or the run's folder.
+        margin: Largest difference that is let pass.
+
+    Raises:
+        DataError: If they differ.
+    """
+    for here, there in _pairs(effects, record):
+        if here is None or there is None:
+            same = here == there
+        else:
+            same = math.isclose(here, there, rel_tol=0, abs_tol=margin)
+        if not same:
+            raise DataError(
+                source,
+                f"must give the record's figures, such as {there}",
+                here,
+                "Restore the tables and weights of the run.",
+            )
+
+
+def _pairs(
+    effects: Mapping[str, VictimEffect], record: ExperimentRecord
+) -> Iterable[tuple[Figure, Figure]]:
+    poisoned, clean = effects["poisoned"], record.controls.clean_victim
+    yield poisoned.cba.value, record.scores.benign.cba.value
+    for name, scores in record.scores.exams.items():
+        yield poisoned.exams[name].asr.value, scores.asr.value
+        yield poisoned.exams[name].pba.value, scores.pba.value
+    if clean is not None:
+        yield effects["clean"].cba.value, clean.cba.value

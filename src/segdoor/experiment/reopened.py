@@ -1,0 +1,173 @@
+"""A finished run, opened again from its folder: its record, scenes, exams and victims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from segdoor.attack.exam import Exam
+from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.poisoned import poisoned
+from segdoor.data.scene import SceneDataset
+from segdoor.errors import ConfigError, DataError
+from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.examination import Stickers
+from segdoor.experiment.run import ExamScenes
+from segdoor.experiment.scenes import open_scenes
+from segdoor.experiment.victims import load_victim, remark_of
+from segdoor.progress import Observer
+from segdoor.record import ExperimentRecord
+from segdoor.victim.fingerprint import training_fingerprint
+from segdoor.victim.networks import loaded_into
+
+
+@dataclass(frozen=True)
+class Places:
+    """What may have moved since a run, and changes nothing of it.
+
+    Attributes:
+        root: Folder of the data set.
+        device: Device to work on.
+    """
+
+    root: Path | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class ReopenedRun:
+    """A finished run.
+
+    Attributes:
+        folder: Where it lies.
+        record: What it left.
+        config: Its settings as resolved, but for what has moved.
+        train: The honest training scenes.
+        exams: What its victims were examined on.
+        victims: The networks by name: ``poisoned``, and ``clean`` if there was one.
+    """
+
+    folder: Path
+    record: ExperimentRecord
+    config: ExperimentConfig
+    train: SceneDataset
+    exams: ExamScenes
+    victims: Mapping[str, nn.Module]
+
+
+def reopen(
+    folder: Path, record: ExperimentRecord, places: Places, observer: Observer
+) -> ReopenedRun:
+    """Open the scenes, exams and victims of a run.
+
+    Args:
+        folder: The run's folder.
+        record: The record in it.
+        places: What has moved.
+        observer: Hears of progress.
+
+    Raises:
+        SegdoorError: If something is missing, damaged, or not what the record speaks of.
+    """
+    as_run = config_from(record.config, source=folder / "record.json")
+    config = _moved(as_run, places)
+    train = open_scenes(config, config.data.train_split, observer)
+    test = open_scenes(config, config.data.test_split, observer)
+    _check_scenes("training", train, record.data.train_digest)
+    _check_scenes("test", test, record.data.test_digest)
+    exams = tuple(_exam(folder, name, test) for name in record.scores.exams)
+    if record.plan is None:
+        victims = {"poisoned": _examined(config, record, train)}
+    else:
+        plan = PoisonPlan.load(folder / "plan.jsonl")
+        victims = {"poisoned": _trained("poisoned", folder, config, as_run, poisoned(train, plan))}
+    if record.controls.clean_victim is not None:
+        victims["clean"] = _clean(folder, config, as_run, train)
+    scenes = ExamScenes(test, exams, Stickers.of(config))
+    return ReopenedRun(folder, record, config, train, scenes, victims)
+
+
+def _moved(config: ExperimentConfig, places: Places) -> ExperimentConfig:
+    root = places.root or config.data.root
+    device = places.device or config.training.device
+    if root is not None and not root.expanduser().is_dir():
+        raise ConfigError(
+            "--root",
+            "must name the folder of the run's data set",
+            root,
+            "Name where it now lies.",
+        )
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update={"root": root}),
+            "training": config.training.model_copy(update={"device": device}),
+        }
+    )
+
+
+def _check_scenes(which: str, scenes: SceneDataset, digest: str | None) -> None:
+    if digest not in (None, scenes.digest):
+        raise DataError(
+            f"the {which} scenes",
+            f"must be those of the run, whose digest begins {str(digest)[:12]}",
+            scenes.digest[:12],
+            "Restore the data set, or name the right folder by --root.",
+        )
+
+
+def _exam(folder: Path, name: str, test: SceneDataset) -> Exam:
+    path = folder / "exams" / f"{name}.jsonl"
+    exam = Exam.load(path)
+    if exam.header.data_digest != test.digest:
+        raise DataError(
+            path, "must be of the run's test scenes", "others", "Restore the run's folder."
+        )
+    return exam
+
+
+def _examined(config: ExperimentConfig, record: ExperimentRecord, train: SceneDataset) -> nn.Module:
+    """Load the network of a run that trained nothing."""
+    model = load_victim(config, config.network.weights, train.classes)
+    loaded = loaded_into(model)
+    digests = {what.sha256 if what else None for what in (loaded, record.loaded_weights)}
+    if len(digests) > 1:
+        raise DataError(
+            config.network.weights or config.network.name,
+            "must be the weights that the run examined",
+            loaded.sha256[:12] if loaded else "none",
+            "Restore the file, or examine again.",
+        )
+    return model.eval()
+
+
+def _clean(
+    folder: Path, config: ExperimentConfig, as_run: ExperimentConfig, train: SceneDataset
+) -> nn.Module:
+    given = config.controls.clean_weights
+    if given is not None:
+        return load_victim(config, given, train.classes).eval()
+    return _trained("clean", folder, config, as_run, train)
+
+
+def _trained(
+    name: str,
+    folder: Path,
+    config: ExperimentConfig,
+    as_run: ExperimentConfig,
+    scenes: SceneDataset,
+) -> nn.Module:
+    """Load a victim that the run trained on these scenes."""
+    weights = folder / f"{name}.safetensors"
+    model = load_victim(config, weights, scenes.classes)
+    mark = training_fingerprint(scenes, as_run.training, network=as_run.network, seed=as_run.seed)
+    if remark_of(weights).get("fingerprint") != mark:
+        raise DataError(
+            weights,
+            "must be the weights that the run trained",
+            "other settings, scenes or start weights",
+            "Restore the file, and what network.weights and backbone_weights name.",
+        )
+    return model.eval()

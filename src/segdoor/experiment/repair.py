@@ -1,0 +1,237 @@
+"""Repairs done to the victims of a finished run, and what they changed, added to its record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from segdoor.data.subset import Subset
+from segdoor.defense.clean import clean_scenes
+from segdoor.defense.repair import Repair, Workshop
+from segdoor.experiment.config import config_from
+from segdoor.experiment.effects import check_agreement, effect_of
+from segdoor.experiment.examination import examine_all
+from segdoor.experiment.logbook import Logbook
+from segdoor.experiment.recording import make_scorer
+from segdoor.experiment.reopened import Places, ReopenedRun, reopen
+from segdoor.experiment.victims import load_victim, remark_of
+from segdoor.files import sole_writer
+from segdoor.progress import Observer, Silent
+from segdoor.record import ExperimentRecord, RepairRecord, VictimEffect, load_record, save_record
+from segdoor.record.figures import Json
+from segdoor.scores.tables import TableSet, load_tables, save_tables
+from segdoor.settings import Settings, validated
+from segdoor.victim.checkpoint import save_weights
+from segdoor.victim.fingerprint import weights_digest
+
+_EXACT = 1e-9
+# What exams that are held again on another device may differ by.
+_BY_ROUNDING = 5e-3
+
+
+def repair_run(
+    run: Path,
+    repairs: Sequence[Repair],
+    *,
+    seed: int | None = None,
+    places: Places | None = None,
+    observer: Observer | None = None,
+) -> ExperimentRecord:
+    """Repair the victims of a run, hold its exams again, and add the results to its record.
+
+    Each repair is saved as it ends, and one whose row and tables are there is not done again, so a
+    call that was killed is completed by the next one.
+
+    Args:
+        run: The run's folder, or its record.json.
+        repairs: What to do, each to the victims as the run left them.
+        seed: Decides which clean scenes are drawn, and what is random in a repair; the run's if
+            None.
+        places: What has moved since the run.
+        observer: Hears of progress.
+
+    Returns:
+        The record with all its repairs.
+
+    Raises:
+        SegdoorError: If the run is not intact, or a repair cannot be done; what was done before
+            stays.
+    """
+    # What is no run is refused before its folder is touched.
+    load_record(run)
+    folder = run if run.is_dir() else run.parent
+    with sole_writer(folder, culprit=f"run {folder}"):
+        record = load_record(folder)
+        recipe = config_from(record.config, source=folder / "record.json").training
+        operations = [
+            _Operation(repair, repair.resolved(recipe), record.seed if seed is None else seed)
+            for repair in dict.fromkeys(repairs)
+        ]
+        waiting = [operation for operation in operations if not operation.is_done(folder, record)]
+        if waiting:
+            log = Logbook(observer or Silent())
+            opened = reopen(folder, record, places or Places(), log)
+            record = _Clinic(opened, log).treat(waiting)
+    return record
+
+
+class _Operation:
+    """A repair with a seed, and where its files lie."""
+
+    def __init__(self, repair: Repair, explicit: Repair, seed: int) -> None:
+        self.repair, self.explicit, self.seed = repair, explicit, seed
+        self.settings: Json = explicit.model_dump(mode="json")
+        words = re.sub(r"[^A-Za-z0-9._]+", "-", str(repair))
+        self.place = f"repaired/{words}.seed-{seed}"
+
+    def made(self, row: RepairRecord) -> bool:
+        """Tell whether a row is of this repair with these settings and this seed."""
+        same = (str(self.repair), self.settings, self.seed)
+        return (row.repair, row.settings, row.seed) == same
+
+    def is_done(self, folder: Path, record: ExperimentRecord) -> bool:
+        """Tell whether its row is there, and the tables that the row follows from."""
+        tables = folder / self.place / "tables.npz"
+        return tables.is_file() and any(self.made(row) for row in record.repairs)
+
+
+class _Remark(Settings):
+    """What the header of repaired weights says; the name of the network is read from it too."""
+
+    fingerprint: str
+    """Hash of all that the weights follow from."""
+    config: Json
+    """The configuration of the run."""
+    repair: str
+    """The repair as it is written."""
+    layer: str | None
+    """The layer that was changed."""
+    seconds: float
+    """Wall time of the repair."""
+
+
+class _Clinic:
+    """Treats the victims of one run, and keeps its record."""
+
+    def __init__(self, opened: ReopenedRun, log: Logbook) -> None:
+        self.opened, self.log = opened, log
+        self.record = opened.record
+        self.scorer = make_scorer(opened.config, opened.exams.honest)
+
+    def treat(self, operations: Sequence[_Operation]) -> ExperimentRecord:
+        before = self._before()
+        for operation in operations:
+            self._keep(operation, self._row(operation, before))
+        return self.record
+
+    def _row(self, operation: _Operation, before: Mapping[str, VictimEffect]) -> RepairRecord:
+        share, seed = operation.explicit.share, operation.seed
+        clean = clean_scenes(self.opened.train, share, seed=seed)
+        models: dict[str, nn.Module] = {}
+        remarks: dict[str, _Remark] = {}
+        for name in self.opened.victims:
+            models[name], remarks[name] = self._repaired(name, operation, clean)
+        with self.log.stage(f"examining after {operation.repair}"):
+            tables = self._examine(models)
+        save_tables(self.opened.folder / operation.place / "tables.npz", tables)
+        after = self._effects(tables)
+        return RepairRecord(
+            repair=str(operation.repair),
+            settings=operation.settings,
+            seed=seed,
+            num_clean_scenes=len(clean),
+            layer=remarks["poisoned"].layer,
+            poisoned_before=before["poisoned"],
+            poisoned_after=after["poisoned"],
+            clean_before=before.get("clean"),
+            clean_after=after.get("clean"),
+            seconds=remarks["poisoned"].seconds,
+        )
+
+    def _keep(self, operation: _Operation, row: RepairRecord) -> None:
+        rows = [row if operation.made(other) else other for other in self.record.repairs]
+        after = f"after {row.repair}, seed {row.seed}"
+        files = {f"tables {after}": f"{operation.place}/tables.npz"} | {
+            f"weights of the {name} victim {after}": f"{operation.place}/{name}.safetensors"
+            for name in self.opened.victims
+        }
+        self.record = self.record.model_copy(
+            update={
+                "repairs": tuple(rows if row in rows else [*rows, row]),
+                "files": {**self.record.files, **files},
+            }
+        )
+        save_record(self.record, self.opened.folder / "record.json")
+
+    def _repaired(
+        self, name: str, operation: _Operation, clean: Subset
+    ) -> tuple[nn.Module, _Remark]:
+        """Repair a victim, or load what an earlier call finished."""
+        opened, victim = self.opened, self.opened.victims[name]
+        weights = opened.folder / operation.place / f"{name}.safetensors"
+        mark = self._fingerprint(victim, operation, clean)
+        found = remark_of(weights) if weights.exists() else {}
+        if found.get("fingerprint") == mark:
+            remark = validated(_Remark, found, source=weights)
+            return load_victim(opened.config, weights, clean.classes).eval(), remark
+        workshop = Workshop(
+            network=opened.config.network,
+            recipe=opened.config.training,
+            seed=operation.seed,
+            observer=self.log,
+            snapshot=weights.with_suffix(".snapshot"),
+        )
+        start = time.perf_counter()
+        with self.log.stage(f"{operation.repair}, {name} victim"):
+            repaired = operation.explicit(victim, clean, workshop)
+        remark = _Remark(
+            fingerprint=mark,
+            config=self.record.config,
+            repair=str(operation.repair),
+            layer=repaired.layer,
+            seconds=round(time.perf_counter() - start, 3),
+        )
+        save_weights(repaired.model, weights, about=remark.model_dump_json())
+        weights.with_suffix(".snapshot").unlink(missing_ok=True)
+        return repaired.model, remark
+
+    def _fingerprint(self, victim: nn.Module, operation: _Operation, clean: Subset) -> str:
+        config, repair = self.opened.config, operation.repair
+        parts = (
+            weights_digest(victim),
+            clean.digest,
+            (repair.name, json.dumps(operation.settings), operation.seed),
+            config.network.model_dump_json(include={"name", "mean", "std"}),
+            config.training.model_dump_json(exclude={"device"}),
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _before(self) -> dict[str, VictimEffect]:
+        """Return what the victims did, from the run's tables; without them, examine again."""
+        path = self.opened.folder / "tables.npz"
+        if path.exists():
+            effects = self._effects(load_tables(path))
+            check_agreement(effects, self.record, source=path, margin=_EXACT)
+            return effects
+        with self.log.stage("examining before repairs"):
+            tables = self._examine(self.opened.victims)
+        effects = self._effects(tables)
+        check_agreement(effects, self.record, source=path.parent, margin=_BY_ROUNDING)
+        save_tables(path, tables)
+        return effects
+
+    def _examine(self, victims: Mapping[str, nn.Module]) -> dict[str, TableSet]:
+        scenes = self.opened.exams
+        return examine_all(
+            self.opened.config, victims, scenes.honest, scenes.exams, scenes.stickers, self.log
+        )
+
+    def _effects(self, tables: Mapping[str, TableSet]) -> dict[str, VictimEffect]:
+        exams = self.opened.exams.exams
+        return {name: effect_of(name, tables, self.scorer, exams) for name in self.opened.victims}
