@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 from segdoor.progress import Observer
@@ -29,9 +28,10 @@ def repair_victims(
         root: Folder of the data set.
         observer: Hears of progress.
     """
-    parse = import_module("segdoor.defense.registry").parse_repair
-    places = import_module("segdoor.experiment.reopened").Places
-    repair_run = import_module("segdoor.experiment.repair").repair_run
-    repair_run(
-        folder, [parse(text) for text in repairs], places=places(root=root), observer=observer
-    )
+    # Imported late: they bring torch.
+    from segdoor.defense.registry import parse_repair  # noqa: PLC0415
+    from segdoor.experiment.reopened import Places  # noqa: PLC0415
+    from segdoor.experiment.repair import repair_run  # noqa: PLC0415
+
+    asked = [parse_repair(text) for text in repairs]
+    repair_run(folder, asked, places=Places(root=root), observer=observer)
