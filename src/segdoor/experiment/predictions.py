@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from segdoor.data.scene import Scene, SceneDataset
-from segdoor.evaluation.examine import Examiner
+from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.pictures import colour_label, sheet
 from segdoor.tensors import AnyImage, Image
 
