@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import confusion_matrix
 
-from segdoor.evaluation.tally import Tally, row_starts
+from segdoor.evaluation.tally import Tally
 from strategies import confusion
 
 CLASSES, IGNORED = 4, 255
@@ -23,8 +23,7 @@ def answers(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 def tallied(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
     tally = Tally(1, num_classes, torch.device("cpu"))
-    starts = row_starts(torch.from_numpy(truth), num_classes)
-    tally.add(0, starts, torch.from_numpy(predicted).long())
+    tally.add(0, torch.from_numpy(truth), torch.from_numpy(predicted).long())
     return tally.tables()[0]
 
 
@@ -80,8 +79,7 @@ def test_each_table_holds_its_own_scenes(
     tally = Tally(3, CLASSES, torch.device("cpu"))
     expected = np.zeros((3, CLASSES, CLASSES), np.int64)
     for table, (truth, predicted) in turns:
-        starts = row_starts(torch.from_numpy(truth), CLASSES)
-        tally.add(table, starts, torch.from_numpy(predicted).long())
+        tally.add(table, torch.from_numpy(truth), torch.from_numpy(predicted).long())
         expected[table] += confusion(truth, predicted, CLASSES, IGNORED)
     assert np.array_equal(tally.tables(), expected)
     assert tally.tables().dtype == np.int64
@@ -99,7 +97,7 @@ def test_a_gpu_counts_the_same_and_is_not_waited_for() -> None:
     on_device = torch.from_numpy(truth).to(device), torch.from_numpy(predicted).long().to(device)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        tally.add(0, row_starts(on_device[0], CLASSES), on_device[1])
+        tally.add(0, *on_device)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert np.array_equal(tally.tables()[0], confusion(truth, predicted, CLASSES, IGNORED))

@@ -143,7 +143,7 @@ class _Desk:
             if copy.pixels is not None:
                 image[:, *copy.box] = copy.pixels[0]
         for predicted, copy in zip(self.examiner.answer(images), self.waiting, strict=True):
-            copy.tally.add(copy.row, copy.sheet.starts, predicted)
+            copy.tally.add(copy.row, copy.sheet.truth, predicted)
             self.observer.advance()
         self.waiting = []
 

@@ -14,7 +14,7 @@ from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_label
 from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
-from segdoor.evaluation.tally import RowStarts, row_starts
+from segdoor.evaluation.tally import Truth
 from segdoor.tensors import AnyImage, Label
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
@@ -29,11 +29,11 @@ class Sheet:
 
     Attributes:
         image: Normalised, float32, 1 x 3 x H x W.
-        starts: Its truth at the size of the answer, as `row_starts` returns it.
+        truth: True class ids at the size of the answer.
     """
 
     image: Images
-    starts: RowStarts
+    truth: Truth
 
 
 class Examiner:
@@ -67,8 +67,7 @@ class Examiner:
     def sheet(self, scene: Scene) -> Sheet:
         """Return a scene as it is shown."""
         truth = resize_label(scene.label, self._scored(scene.label.shape))
-        starts = row_starts(send(truth, self.device), len(self.classes))
-        return Sheet(self.pixels(scene.image), starts)
+        return Sheet(self.pixels(scene.image), send(truth, self.device))
 
     def pixels(self, image: AnyImage) -> Images:
         """Return an image, or a part of one, as it is shown: normalised, 1 x 3 x H x W."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import torch
-from jaxtyping import Int32, Int64, UInt8
+from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from segdoor.tensors import Tables
@@ -13,20 +13,8 @@ from segdoor.tensors import Tables
 Truth: TypeAlias = UInt8[Tensor, "h w"]
 """True class ids, at the size of a network's answer."""
 
-RowStarts: TypeAlias = Int32[Tensor, "h w"]
-"""Where each pixel's true class has its row in a flat table."""
-
 Predicted: TypeAlias = Int64[Tensor, "h w"]
 """Predicted class ids."""
-
-
-def row_starts(truth: Truth, num_classes: int) -> RowStarts:
-    """Return where each pixel's true class has its row in a flat table.
-
-    Values that are no class, such as the ignore index, share a further row, which is cut off in
-    the end: faster than selecting the pixels that count.
-    """
-    return truth.clamp(max=num_classes).int() * num_classes
 
 
 class Tally:
@@ -43,18 +31,25 @@ class Tally:
         self._num_classes = num_classes
         cells = (num_classes + 1) * num_classes
         self._counts = torch.zeros(num_tables, cells, dtype=torch.int64, device=device)
-        self._one = torch.ones((), dtype=torch.int64, device=device)
+        # Memory that is kept: to ask the system for it anew takes as long as the counting.
+        self._cells = torch.empty(0, dtype=torch.int64, device=device)
+        self._ones = self._cells
 
-    def add(self, table: int, starts: RowStarts, predicted: Predicted) -> None:
+    def add(self, table: int, truth: Truth, predicted: Predicted) -> None:
         """Count the pixels of one scene.
 
         Args:
             table: Position of the table.
-            starts: The truth, as `row_starts` returns it.
+            truth: True class ids; other values, such as the ignore index, do not count.
             predicted: Predicted class ids, all below the number of classes.
         """
-        cells = (starts + predicted).flatten()
-        self._counts[table].scatter_add_(0, cells, self._one.expand_as(cells))
+        if self._cells.shape != predicted.shape:
+            self._cells = torch.empty_like(predicted)
+            self._ones = torch.ones_like(predicted).flatten()
+        # What is no class shares a further row: faster than selecting the pixels that count.
+        rows = truth.clamp(max=self._num_classes)
+        torch.add(predicted, rows, alpha=self._num_classes, out=self._cells)
+        self._counts[table].scatter_add_(0, self._cells.flatten(), self._ones)
 
     def tables(self) -> Tables:
         """Return the tables, once the device has counted everything."""
