@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import torch
 
@@ -15,7 +16,6 @@ from segdoor.data.street import StreetDataset
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.environment import peak_memory_mib
 from segdoor.experiment.examination import Stickers
 from segdoor.experiment.fidelity import resolve
 from segdoor.victim.config import NetworkConfig
@@ -66,9 +66,10 @@ def rows() -> Iterator[Row]:
             yield _memory(f"{name}-memory", kind, what, settings, sizes)
 
 
-def _memory(row: str, kind: str, what: str, settings: list[tuple[int, int]], sizes: object) -> Row:
+def _memory(
+    row: str, kind: str, what: str, settings: list[tuple[int, int]], sizes: Sequence[int]
+) -> Row:
     """Measure how much the peak rises during the work, each size in a process of its own."""
-    sizes = [int(size) for size in sizes]  # pyright: ignore[reportGeneralTypeIssues]
     peaks = [_peak(kind, *setting) for setting in settings]
     # Below a megabyte it is the allocator's chance that counts.
     found = slope(sizes, [max(1.0, peak) for peak in peaks])
@@ -89,9 +90,17 @@ def main() -> None:
     torch.set_num_threads(2)
     KINDS[kind](1, 32)()
     work = KINDS[kind](count, height)
-    before = peak_memory_mib()
+    # Linux: forget the peak there has been so far.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status("VmRSS")
     work()
-    sys.stdout.write(f"{peak_memory_mib() - before}\n")
+    sys.stdout.write(f"{_status('VmHWM') - before}\n")
+
+
+def _status(key: str) -> float:
+    """Return a figure of this process's memory in MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{key}:"))
 
 
 if __name__ == "__main__":
