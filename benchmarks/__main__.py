@@ -1,20 +1,19 @@
-"""``python -m benchmarks [ROW...]``: measure, print the table, write it as JSON."""
+"""``python -m benchmarks [PART...]``: measure, print the table, write it as JSON."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from benchmarks.measure import Row
+from benchmarks.table import tell
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.environment import describe_environment
 
-PARTS = ("planning", "tables", "training", "examination", "start")
+PARTS = ("planning", "tables", "training", "examination", "growth", "start", "demo")
 
 
 def main() -> None:
@@ -29,29 +28,14 @@ def main() -> None:
         rows += measure()
     tell(rows)
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    content = {
-        "machine": platform.processor() or platform.machine(),
-        "rows": [r.as_json() for r in rows],
-    }
+    content = {"machine": machine(), "rows": [row.as_json() for row in rows]}
     given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def tell(rows: Iterable[Row]) -> None:
-    """Print a table."""
-    table = Table()
-    for heading in ("row", "what", "ratio", "quartiles", "bar", "holds", "note"):
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(
-            row.row,
-            row.what,
-            f"{row.ratio:.2f}",
-            f"{row.low:.2f}-{row.high:.2f}",
-            f"{row.bound} {row.bar:g}",
-            "yes" if row.holds else "no",
-            row.note,
-        )
-    Console(width=160).print(table)
+def machine() -> dict[str, object]:
+    """Return device, threads, versions and commit."""
+    found = describe_environment(ExperimentConfig(), trained=True)
+    return found.model_dump(mode="json")
 
 
 if __name__ == "__main__":

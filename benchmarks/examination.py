@@ -1,53 +1,106 @@
-"""Row 6: examining a network, over its forward passes alone."""
+"""Row 6: examining networks, over their forward passes alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
-from benchmarks.measure import Row, compared
+from benchmarks.measure import Row, compared, not_measured
+from segdoor.attack.exam import plan_exams
+from segdoor.data.scene import Scene
 from segdoor.data.street import StreetDataset
 from segdoor.data.subset import Subset
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.examination import Stickers, examine_all
+from segdoor.experiment.fidelity import resolve
+from segdoor.progress import Silent
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.networks import build_network
 
-_SIZE, _COUNT, _BATCH = (128, 256), 32, 8
+_SIZE, _COUNT = (128, 256), 16
+_BATCH = ExaminationConfig().batch_size
 
 
 def rows() -> Iterator[Row]:
-    """Yield how much of the forward passes' rate an exam reaches."""
-    scenes = StreetDataset(split="test", num_scenes=_COUNT, height=_SIZE[0], width=_SIZE[1])
-    resident = Resident(Subset(scenes, range(_COUNT)))
-    network = build_network(NetworkConfig(), len(scenes.classes)).eval()
-    network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    images = torch.randn(_BATCH, 3, *_SIZE).contiguous(memory_format=torch.channels_last)
-
-    def forward() -> None:
-        with torch.inference_mode():
-            for _ in range(_COUNT // _BATCH):
-                ask(network, images, num_classes=len(scenes.classes), size=_SIZE)
-
+    """Yield how much of the forward passes' rate one exam reaches, and all tests of a run."""
+    torch.set_num_threads(2)
+    scenes = Resident(StreetDataset(split="test", num_scenes=_COUNT))
+    victims = {name: _network(len(scenes.classes)) for name in ("poisoned", "clean")}
     yield compared(
-        "6",
+        "6a",
         "forward passes alone, small network on a CPU, over an exam of as many scenes",
-        (forward, lambda: examine(network, resident, ExaminationConfig(batch_size=_BATCH))),
+        (
+            lambda: forward(victims["poisoned"], _COUNT, len(scenes.classes)),
+            lambda: examine(victims["poisoned"], scenes),
+        ),
         bar=0.95,
         bound="at least",
+        repetitions=31,
     )
+    config = resolve(ExperimentConfig(), _SIZE)
+    stickers = Stickers.of(config)
+    exams = plan_exams(
+        scenes, config.exams, victims=config.attack.victims, trigger_size=stickers.size
+    )
+    held = lambda: examine_all(config, victims, scenes, exams, stickers, Silent())  # noqa: E731
+    shown = dict.fromkeys(victims, 0)
+    for test, tables in held().items():
+        shown["clean" if test.startswith("clean/") else "poisoned"] += len(tables.names)
+
+    def alone() -> None:
+        for name, count in shown.items():
+            forward(victims[name], count, len(scenes.classes))
+
+    yield compared(
+        "6b",
+        "forward passes alone over all exams and controls of a run, two victims",
+        (alone, held),
+        bar=0.95,
+        bound="at least",
+        repetitions=11,
+    )
+    yield not_measured(
+        "6c",
+        "forward passes alone over an exam, on a GPU",
+        bar=0.95,
+        bound="at least",
+        why="needs a GPU (make bench-gpu)",
+    )
+
+
+def forward(network: nn.Module, count: int, num_classes: int) -> None:
+    """Pass as many images as an exam would, in batches of its size."""
+    with torch.inference_mode():
+        for begin in range(0, count, _BATCH):
+            images = _IMAGES[: min(_BATCH, count - begin)]
+            ask(network, images, num_classes=num_classes, size=_SIZE)
+
+
+_IMAGES = torch.randn(_BATCH, 3, *_SIZE).contiguous(memory_format=torch.channels_last)
+
+
+def _network(num_classes: int) -> nn.Module:
+    network = build_network(NetworkConfig(), num_classes).eval()
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 class Resident(Subset):
     """Scenes kept in memory, as a pack does."""
 
-    def __init__(self, scenes: Subset) -> None:
+    def __init__(self, scenes: StreetDataset) -> None:
         """Read all of them once."""
-        super().__init__(scenes.dataset, scenes.indices)
+        super().__init__(scenes, range(len(scenes)))
         self._kept = [scenes[index] for index in range(len(scenes))]
 
-    def __getitem__(self, index: int):  # noqa: ANN204
+    def __getitem__(self, index: int) -> Scene:
         """Return a scene."""
         return self._kept[index]
+
+    def label(self, index: int):  # noqa: ANN201
+        """Return a label map."""
+        return self._kept[index].label

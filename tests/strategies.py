@@ -92,6 +92,16 @@ def label_maps(
     return np.kron(coarse, np.ones((block, block), np.uint8))[:height, :width].copy()
 
 
+def confusion(
+    truth: np.ndarray, predicted: np.ndarray, num_classes: int, ignore_index: int
+) -> np.ndarray:
+    """Count pixels by true (row) and predicted (column) class, plainly."""
+    counted = truth != ignore_index
+    table = np.zeros((num_classes, num_classes), np.int64)
+    np.add.at(table, (truth[counted], predicted[counted]), 1)
+    return table
+
+
 def confusion_tables(num_classes: int, most: int = 40) -> st.SearchStrategy[np.ndarray]:
     """K x K tables of counts in which whole classes are sometimes absent."""
     counts = st.one_of(st.just(0), st.integers(0, most))

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segdoor.attack.config import ExamsConfig, TriggerConfig
-from segdoor.attack.exam import Exam, plan_exams
+from segdoor.attack.exam import Exam, ExamRow, exam_placements, plan_exams
+from segdoor.attack.placement import Ground, make_placement, place
 from segdoor.attack.trigger import Trigger, load_trigger
 from segdoor.attack.triggered import triggered
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError, SegdoorError
+from segdoor.randomness import Stream
 from strategies import (
     CAR,
     IGNORED,
@@ -68,6 +70,62 @@ def eligible_by_hand(label: np.ndarray, size: tuple[int, int]) -> list[tuple[int
             if len(under) == 1 and not under & {CAR, IGNORED}:
                 found.append((top + (size[0] - 1) // 2, left + (size[1] - 1) // 2))
     return found
+
+
+class Watched(MemoryDataset):
+    """Counts how often labels are read."""
+
+    def label(self, index: int) -> np.ndarray:
+        self.readings = getattr(self, "readings", 0) + 1
+        return super().label(index)
+
+
+def exam_by_exam(
+    dataset: MemoryDataset, config: ExamsConfig, size: tuple[int, int]
+) -> dict[str, list[ExamRow]]:
+    """Place triggers plainly: every exam looks at every scene for itself."""
+    ground = Ground((CAR,), IGNORED, *size, config.rules)
+    rows: dict[str, list[ExamRow]] = {}
+    for exam, how in exam_placements(config).items():
+        rows[exam] = []
+        placement = make_placement(how, lower_included=config.rules.lower_included)
+        for scene in dataset.scenes:
+            shows = bool((scene.label == CAR).any())
+            if not shows and config.scope == "with_victims":
+                continue
+            rng = Stream(config.seed).child("exam", exam).child(scene.name).generator()
+            site = place(scene.label, ground, placement, rng)
+            found = (
+                (site.box.as_tuple, site.distance, site.class_name(dataset.classes))
+                if site
+                else (None, None, None)
+            )
+            names = ("box", "distance", "class_under")
+            rows[exam].append(
+                ExamRow(name=scene.name, has_victims=shows, **dict(zip(names, found, strict=True)))
+            )
+    return rows
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scope": "with_victims", "seed": 3},
+        {"rules": {"distance": "chebyshev", "lower_included": False}},
+        {"rules": {"single_class": False, "on_victim": True}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [(3, 3), (2, 5)])
+def test_all_exams_in_one_reading_are_the_exams_planned_one_by_one(
+    size: tuple[int, int], options: dict[str, Any]
+) -> None:
+    dataset = Watched(street().scenes)
+    config = ExamsConfig.model_validate({"near": NEAR, "far": FAR, **options})
+    exams = plan_exams(dataset, config, victims=("car",), trigger_size=size)
+    assert dataset.readings == len(dataset)
+    assert {exam.name: list(exam.rows) for exam in exams} == exam_by_exam(dataset, config, size)
 
 
 def test_there_is_an_exam_for_nearest_near_each_far_band_and_anywhere() -> None:

@@ -18,8 +18,7 @@ from segdoor.scores.metrics import (
     poisoned_benign_accuracy,
     victim_recovery,
 )
-from segdoor.scores.tables import confusion
-from strategies import confusion_tables
+from strategies import confusion, confusion_tables
 
 CLASSES, IGNORED = 5, 255
 

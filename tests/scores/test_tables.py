@@ -10,19 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from sklearn.metrics import confusion_matrix
 
 from segdoor.errors import DataError
-from segdoor.scores.tables import TableSet, confusion, load_tables, save_tables
-
-CLASSES, IGNORED = 4, 255
-
-
-@st.composite
-def answers(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    shape = draw(st.tuples(st.integers(1, 8), st.integers(1, 8)))
-    truth = draw(arrays.arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 2, 3, IGNORED])))
-    return truth, draw(arrays.arrays(np.uint8, shape, elements=st.integers(0, CLASSES - 1)))
+from segdoor.scores.tables import TableSet, load_tables, save_tables
 
 
 @st.composite
@@ -39,51 +29,6 @@ def some(num_scenes: int = 4) -> TableSet:
 
 def same(first: TableSet, second: TableSet) -> bool:
     return first.names == second.names and np.array_equal(first.counts, second.counts)
-
-
-@given(answers())
-def test_the_table_is_sklearns_confusion_matrix_without_ignored_pixels(
-    answer: tuple[np.ndarray, np.ndarray],
-) -> None:
-    truth, predicted = answer
-    table = confusion(truth, predicted, CLASSES, IGNORED)
-    counted = truth != IGNORED
-    assert table.shape == (CLASSES, CLASSES)
-    assert table.sum() == counted.sum()
-    if counted.any():
-        labels = list(range(CLASSES))
-        expected = confusion_matrix(truth[counted], predicted[counted], labels=labels)
-        assert np.array_equal(table, expected)
-
-
-def test_rows_are_truth_and_columns_are_predictions() -> None:
-    truth = np.array([[0, 0, 1, IGNORED]], np.uint8)
-    predicted = np.array([[2, 2, 0, 1]], np.uint8)
-    table = confusion(truth, predicted, 3, IGNORED)
-    assert table.tolist() == [[0, 0, 2], [1, 0, 0], [0, 0, 0]]
-
-
-def test_an_ignore_index_right_above_the_classes_is_left_out() -> None:
-    truth = np.array([[0, 11, 10]], np.uint8)
-    table = confusion(truth, np.array([[0, 5, 10]], np.uint8), 11, 11)
-    assert table.sum() == 2
-
-
-def test_many_classes_do_not_overflow_a_byte() -> None:
-    truth = np.full((3, 3), 249, np.uint8)
-    table = confusion(truth, np.full((3, 3), 248, np.uint8), 250, 255)
-    assert table[249, 248] == 9
-
-
-@given(answers(), answers())
-def test_tables_add_commutatively_and_pixels_may_come_in_any_order(
-    first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
-) -> None:
-    one, two = (confusion(*answer, CLASSES, IGNORED) for answer in (first, second))
-    truth = np.concatenate([second[0].ravel(), first[0].ravel()])[None]
-    predicted = np.concatenate([second[1].ravel(), first[1].ravel()])[None]
-    assert np.array_equal(one + two, two + one)
-    assert np.array_equal(one + two, confusion(truth, predicted, CLASSES, IGNORED))
 
 
 @given(table_sets("a"), table_sets("b"))

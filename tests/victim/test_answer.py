@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.errors import ConfigError, MachineError
 from segdoor.evaluation.config import ExaminationConfig
-from segdoor.evaluation.examine import Examiner
+from segdoor.evaluation.examiner import Examiner
 from segdoor.victim.answer import ask
 
 CLASSES = 4

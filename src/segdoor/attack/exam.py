@@ -16,7 +16,7 @@ from pydantic import Field
 
 from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
 from segdoor.attack.config import ExamsConfig, PlacementConfig
-from segdoor.attack.placement import Ground, make_placement, place, victim_mask
+from segdoor.attack.placement import Ground, Room, make_placement
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.randomness import Stream
@@ -155,9 +155,18 @@ def plan_exams(
         width=trigger_size[1],
         rules=config.rules,
     )
+    placements = exam_placements(config)
+    rows: dict[str, list[ExamRow]] = {name: [] for name in placements}
+    for index, scene in enumerate(dataset.names):
+        room = Room(dataset.label(index), ground)
+        if room.has_victims or config.scope == "all":
+            for name, how in placements.items():
+                rows[name].append(_row(dataset, config, room, scene, name, how))
     exams = [
-        _plan_exam(dataset, config, ground, name, placement)
-        for name, placement in exam_placements(config).items()
+        Exam(
+            _header(dataset, config, ground, name, placements[name], rows[name]), tuple(rows[name])
+        )
+        for name in placements
     ]
     if exams[0].header.num_with_victims == 0:
         raise ConfigError(
@@ -176,32 +185,24 @@ def plan_exams(
     return exams
 
 
-def _plan_exam(
+def _row(
     dataset: SceneDataset,
     config: ExamsConfig,
-    ground: Ground,
-    name: str,
+    room: Room,
+    scene: str,
+    exam: str,
     how: PlacementConfig,
-) -> Exam:
-    stream = Stream(config.seed).child("exam", name)
+) -> ExamRow:
     placement = make_placement(how, lower_included=config.rules.lower_included)
-    rows: list[ExamRow] = []
-    for index, scene_name in enumerate(dataset.names):
-        label = dataset.label(index)
-        has_victims = bool(victim_mask(label, ground.victims).any())
-        if not has_victims and config.scope == "with_victims":
-            continue
-        site = place(label, ground, placement, stream.child(scene_name).generator())
-        rows.append(
-            ExamRow(
-                name=scene_name,
-                has_victims=has_victims,
-                box=site.box.as_tuple if site else None,
-                distance=site.distance if site else None,
-                class_under=site.class_name(dataset.classes) if site else None,
-            )
-        )
-    return Exam(_header(dataset, config, ground, name, how, rows), tuple(rows))
+    rng = Stream(config.seed).child("exam", exam, scene).generator()
+    site = room.choose(placement, rng)
+    return ExamRow(
+        name=scene,
+        has_victims=room.has_victims,
+        box=site.box.as_tuple if site else None,
+        distance=site.distance if site else None,
+        class_under=site.class_name(dataset.classes) if site else None,
+    )
 
 
 def _header(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import cv2
@@ -170,38 +171,58 @@ class Ground:
     rules: RulesConfig
 
 
+class Room:
+    """Where a trigger may go in one scene: worked out once, for any number of choices."""
+
+    def __init__(self, label: Label, ground: Ground) -> None:
+        """Find the victims.
+
+        Args:
+            label: The scene's untouched label map.
+            ground: Victims, trigger size and rules.
+        """
+        self._label, self._ground = label, ground
+        victims = victim_mask(label, ground.victims)
+        self.has_victims = bool(victims.any())
+        self._distances = Distances(victims, ground.rules.distance) if self.has_victims else None
+
+    @cached_property
+    def _eligible(self) -> Mask:
+        return eligible_positions(self._label, self._ground)
+
+    def choose(self, placement: Placement, rng: np.random.Generator) -> Site | None:
+        """Choose a place; in a scene without victims every placement takes any eligible one.
+
+        Args:
+            placement: How to choose among eligible positions.
+            rng: Draws among equally good positions: ties are never broken by scan order.
+
+        Returns:
+            The site, or None where there is no room.
+        """
+        distances, ground = self._distances, self._ground
+        candidates = (
+            placement.candidates(self._eligible, distances) if distances else self._eligible
+        )
+        positions = np.flatnonzero(candidates)
+        if positions.size == 0:
+            return None
+        row, column = divmod(int(rng.choice(positions)), self._label.shape[1])
+        top, left = row - (ground.height - 1) // 2, column - (ground.width - 1) // 2
+        box = Box(top, left, ground.height, ground.width)
+        covered = self._label[box.pixels]
+        return Site(
+            box=box,
+            distance=math.sqrt(distances.at(row, column)) if distances else None,
+            class_under=int(covered[0, 0]) if covered.min() == covered.max() else None,
+        )
+
+
 def place(
     label: Label, ground: Ground, placement: Placement, rng: np.random.Generator
 ) -> Site | None:
-    """Choose where the trigger goes in one scene.
-
-    In a scene without victims every placement takes any eligible position.
-
-    Args:
-        label: The scene's untouched label map.
-        ground: Victims, trigger size and rules.
-        placement: How to choose among eligible positions.
-        rng: Draws among equally good positions: ties are never broken by scan order.
-
-    Returns:
-        The site, or None where there is no room.
-    """
-    eligible = eligible_positions(label, ground)
-    victims = victim_mask(label, ground.victims)
-    distances = Distances(victims, ground.rules.distance) if victims.any() else None
-    candidates = placement.candidates(eligible, distances) if distances else eligible
-    positions = np.flatnonzero(candidates)
-    if positions.size == 0:
-        return None
-    row, column = divmod(int(rng.choice(positions)), label.shape[1])
-    top, left = row - (ground.height - 1) // 2, column - (ground.width - 1) // 2
-    box = Box(top, left, ground.height, ground.width)
-    covered = label[box.pixels]
-    return Site(
-        box=box,
-        distance=math.sqrt(distances.at(row, column)) if distances else None,
-        class_under=int(covered[0, 0]) if covered.min() == covered.max() else None,
-    )
+    """Choose where the trigger goes in one scene, as `Room.choose` does, once."""
+    return Room(label, ground).choose(placement, rng)
 
 
 def eligible_positions(label: Label, ground: Ground) -> Mask:

@@ -6,13 +6,14 @@ import hashlib
 
 from segdoor.attack.exam import Exam
 from segdoor.attack.trigger import Trigger, stamp
+from segdoor.data.changes import Change
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import DataError
 from segdoor.tensors import Label
 
 
 class TriggeredDataset:
-    """The scenes of an exam that carry a trigger; a `SceneDataset` with honest labels."""
+    """The scenes of an exam that carry a trigger; a `ChangedDataset` with honest labels."""
 
     def __init__(self, dataset: SceneDataset, exam: Exam, trigger: Trigger) -> None:
         """Stamp a trigger at an exam's positions.
@@ -39,6 +40,11 @@ class TriggeredDataset:
         self.names = tuple(dataset.names[index] for index in self._indices)
 
     @property
+    def base(self) -> SceneDataset:
+        """Return the honest scenes."""
+        return self._dataset
+
+    @property
     def classes(self) -> ClassSet:
         """Return the classes, as before."""
         return self._dataset.classes
@@ -57,14 +63,25 @@ class TriggeredDataset:
     def __getitem__(self, index: int) -> Scene:
         """Read one scene and stamp it; pixels under the trigger keep their label."""
         scene = self._dataset[self._indices[index]]
-        box = self._exam.triggered[scene.name].box
-        assert box is not None
-        image = stamp(scene.image, self._trigger, top=box[0], left=box[1])
+        top, left = self._corner(scene.name)
+        image = stamp(scene.image, self._trigger, top=top, left=left)
         return Scene(image, scene.label, scene.name)
+
+    def change(self, scene: Scene) -> Change:
+        """Return the stamped pixels of one honest scene."""
+        top, left = self._corner(scene.name)
+        under = scene.image[max(top, 0) :, max(left, 0) :]
+        under = under[: self._trigger.height, : self._trigger.width]
+        return Change(top, left, stamp(under, self._trigger, top=0, left=0))
 
     def label(self, index: int) -> Label:
         """Read one honest label map."""
         return self._dataset.label(self._indices[index])
+
+    def _corner(self, name: str) -> tuple[int, int]:
+        box = self._exam.triggered[name].box
+        assert box is not None
+        return box[0], box[1]
 
 
 def triggered(dataset: SceneDataset, exam: Exam, trigger: Trigger) -> SceneDataset:

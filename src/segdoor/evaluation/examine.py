@@ -1,25 +1,26 @@
-"""Show scenes to a network and count its answers."""
+"""Show scenes to networks and count their answers.
+
+Tests that share scenes are held in one reading: a scene is read and normalised once, and what a
+test changes in it is written into a copy on the device.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from segdoor.data.scene import ClassSet, Scene, SceneDataset
-from segdoor.data.transforms import Size, resize_label
-from segdoor.errors import ConfigError
+from segdoor.data.changes import ChangedDataset
+from segdoor.data.scene import Scene, SceneDataset
 from segdoor.evaluation.config import ExaminationConfig
+from segdoor.evaluation.examiner import Examiner, Sheet
+from segdoor.evaluation.tally import Tally
 from segdoor.progress import Observer, Silent
-from segdoor.scores.tables import TableSet, confusion
-from segdoor.tensors import Label
-from segdoor.victim.answer import ask
-from segdoor.victim.augment import normalised
+from segdoor.scores.tables import TableSet
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.device import choose_arithmetic
+from segdoor.victim.outputs import Images
 
 
 def examine(
@@ -43,90 +44,125 @@ def examine(
     Raises:
         ConfigError: If the network's logits do not fit the classes or are not finite.
     """
+    tests = {"": (model, dataset)}
+    return examine_together(tests, config, network=network, observer=observer)[""]
+
+
+def examine_together(
+    tests: Mapping[str, tuple[nn.Module, SceneDataset]],
+    config: ExaminationConfig | None = None,
+    *,
+    network: NetworkConfig | None = None,
+    observer: Observer | None = None,
+) -> dict[str, TableSet]:
+    """Hold many tests, reading scenes that they share once; the tables are those of `examine`.
+
+    Args:
+        tests: By name, who is shown which scenes.
+        config: How the exams are held.
+        network: Mean and standard deviation of the networks' input; ImageNet's if None.
+        observer: Hears of every scene of every test.
+
+    Raises:
+        ConfigError: If a network's logits do not fit the classes or are not finite.
+    """
     observer = observer or Silent()
-    observer.begin("examining", len(dataset))
-    examiner = Examiner(model, dataset.classes, config, network)
-    names: list[str] = []
-    tables: list[np.ndarray] = []
-    for scenes in _batches(dataset, examiner.config.batch_size):
-        for scene, predicted in zip(scenes, examiner.predict(scenes), strict=True):
-            names.append(scene.name)
-            tables.append(examiner.table(scene, predicted))
-            observer.advance()
-    num_classes = len(dataset.classes)
-    counts = np.stack(tables) if tables else np.zeros((0, num_classes, num_classes), np.int64)
-    return TableSet(tuple(names), counts)
+    observer.begin("examining", sum(len(dataset) for _, dataset in tests.values()))
+    desks = {
+        model: _Desk(Examiner(model, dataset.classes, config, network), observer)
+        for model, dataset in tests.values()
+    }
+    held = {name: _Test(desks[model], dataset) for name, (model, dataset) in tests.items()}
+    sharing: dict[int, list[_Test]] = {}
+    for test in held.values():
+        sharing.setdefault(id(test.base), []).append(test)
+    for group in sharing.values():
+        _hold(group)
+        for desk in desks.values():
+            desk.clear()
+    for desk in desks.values():
+        desk.examiner.check()
+    return {name: test.tables() for name, test in held.items()}
 
 
-class Examiner:
-    """A network, ready to answer."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        classes: ClassSet,
-        config: ExaminationConfig | None = None,
-        network: NetworkConfig | None = None,
-    ) -> None:
-        """Put the network into evaluation mode, on the device its weights are on."""
-        self.model = model.eval()
-        self.classes = classes
-        self.config = config or ExaminationConfig()
-        self.network = network or NetworkConfig()
-        device = next((str(weight.device) for weight in model.parameters()), "cpu")
-        self.arithmetic = choose_arithmetic(device, self.config.precision)
-
-    def predict(self, scenes: list[Scene]) -> list[Label]:
-        """Return the predicted class of every counted pixel; the scenes must be of one size."""
-        height, width = scenes[0].label.shape
-        shown = self._input_size((height, width))
-        scored = shown if self.config.score_at == "input" else (height, width)
-        pixels = torch.from_numpy(np.stack([scene.image for scene in scenes]))
-        pixels = pixels.to(self.arithmetic.device).permute(0, 3, 1, 2)
-        images = normalised(pixels, self.network.mean, self.network.std)
-        if shown != (height, width):
-            images = F.interpolate(images, size=shown, mode="bilinear", align_corners=False)
-        with torch.inference_mode():
-            best = self._answer(images, scored).max(dim=1)
-        # NaN is larger than any number here, so that it shows in the maximum.
-        if not bool(torch.isfinite(best.values).all()):
-            raise ConfigError(
-                "network", "must return finite logits", "NaN or infinity", "Check its weights."
-            )
-        return list(best.indices.to(torch.uint8).cpu().numpy())
-
-    def table(self, scene: Scene, predicted: Label) -> np.ndarray:
-        """Return the table of one scene."""
-        height, width = predicted.shape
-        truth = resize_label(scene.label, (height, width))
-        return confusion(truth, predicted, len(self.classes), self.classes.ignore_index)
-
-    def _answer(self, images: Tensor, size: Size) -> Tensor:
-        logits = self._logits(images, size)
-        if not self.config.flip:
-            return logits
-        mirrored = self._logits(images.flip(3), size).flip(3)
-        return logits.softmax(dim=1) + mirrored.softmax(dim=1)
-
-    def _logits(self, images: Tensor, size: Size) -> Tensor:
-        images = images.contiguous(memory_format=torch.channels_last)
-        with self.arithmetic.forward_context():
-            return ask(self.model, images, num_classes=len(self.classes), size=size).logits
-
-    def _input_size(self, size: Size) -> Size:
-        if self.config.input_size == "scene":
-            return size
-        return 8 * (size[0] // 8 + 1) + 1, 8 * (size[1] // 8 + 1) + 1
+def _hold(tests: list[_Test]) -> None:
+    """Show each scene of a base to all tests that have it."""
+    base = tests[0].base
+    for index, name in enumerate(base.names):
+        asking = [test for test in tests if name in test.rows]
+        if not asking:
+            continue
+        scene = base[index]
+        sheets: dict[torch.device, Sheet] = {}
+        for test in asking:
+            examiner = test.desk.examiner
+            if examiner.device not in sheets:
+                sheets[examiner.device] = examiner.sheet(scene)
+            test.show(scene, sheets[examiner.device])
 
 
-def _batches(dataset: SceneDataset, size: int) -> Iterator[list[Scene]]:
-    """Yield runs of neighbouring scenes of one size."""
-    batch: list[Scene] = []
-    for index in range(len(dataset)):
-        scene = dataset[index]
-        if batch and (len(batch) == size or scene.label.shape != batch[0].label.shape):
-            yield batch
-            batch = []
-        batch.append(scene)
-    if batch:
-        yield batch
+@dataclass(frozen=True, eq=False)
+class _Copy:
+    """A scene on its way to a network.
+
+    Attributes:
+        sheet: The unchanged scene.
+        box: Rows and columns that differ.
+        pixels: What is there instead; None if nothing differs.
+        tally: Where the answer is counted.
+        row: Position of the scene's table there.
+    """
+
+    sheet: Sheet
+    box: tuple[slice, slice]
+    pixels: Images | None
+    tally: Tally
+    row: int
+
+
+class _Desk:
+    """Gathers copies for one network until they fill a batch."""
+
+    def __init__(self, examiner: Examiner, observer: Observer) -> None:
+        self.examiner, self.observer = examiner, observer
+        self.waiting: list[_Copy] = []
+
+    def take(self, copy: _Copy) -> None:
+        shape = copy.sheet.image.shape
+        full = len(self.waiting) == self.examiner.config.batch_size
+        if full or (self.waiting and self.waiting[0].sheet.image.shape != shape):
+            self.clear()
+        self.waiting.append(copy)
+
+    def clear(self) -> None:
+        """Show what waits, and count the answers."""
+        if not self.waiting:
+            return
+        images = torch.cat([copy.sheet.image for copy in self.waiting])
+        for image, copy in zip(images, self.waiting, strict=True):
+            if copy.pixels is not None:
+                image[:, *copy.box] = copy.pixels[0]
+        for predicted, copy in zip(self.examiner.answer(images), self.waiting, strict=True):
+            copy.tally.add(copy.row, copy.sheet.truth, predicted)
+            self.observer.advance()
+        self.waiting = []
+
+
+class _Test:
+    """One network and the scenes it is shown."""
+
+    def __init__(self, desk: _Desk, dataset: SceneDataset) -> None:
+        self.desk, self.dataset = desk, dataset
+        self.changed = dataset if isinstance(dataset, ChangedDataset) else None
+        self.base = self.changed.base if self.changed else dataset
+        self.rows = {name: row for row, name in enumerate(dataset.names)}
+        self.tally = Tally(len(self.rows), len(dataset.classes), desk.examiner.device)
+
+    def show(self, scene: Scene, sheet: Sheet) -> None:
+        change = self.changed.change(scene) if self.changed else None
+        box = change.box if change else (slice(0), slice(0))
+        pixels = self.desk.examiner.pixels(change.pixels) if change else None
+        self.desk.take(_Copy(sheet, box, pixels, self.tally, self.rows[scene.name]))
+
+    def tables(self) -> TableSet:
+        return TableSet(tuple(self.rows), self.tally.tables())

@@ -13,7 +13,7 @@ from segdoor.attack.trigger import Trigger, draw, load_trigger
 from segdoor.attack.triggered import triggered
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
-from segdoor.evaluation.examine import examine
+from segdoor.evaluation.examine import examine_together
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.progress import Observer
 from segdoor.scores.tables import TableSet
@@ -87,13 +87,7 @@ def examine_all(
     for exam in exams:
         stamped = triggered(test, exam, stickers.other)
         tests[f"other_trigger/{exam.name}"] = victims["poisoned"], stamped
-    observer.begin("examining", sum(len(scenes) for _, scenes in tests.values()))
-    return {
-        name: examine(
-            victim, scenes, config.examination, network=config.network, observer=_Steps(observer)
-        )
-        for name, (victim, scenes) in tests.items()
-    }
+    return examine_together(tests, config.examination, network=config.network, observer=observer)
 
 
 def telling_scenes(
@@ -112,16 +106,3 @@ def telling_scenes(
     ranked = np.argsort(-rates, kind="stable")
     picks = ranked[np.unique(np.linspace(0, len(ranked) - 1, count).astype(int))]
     return {tables.names[rich[pick]]: float(rates[pick]) for pick in picks}
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """Passes steps on, so that many tests make one stage."""
-
-    observer: Observer
-
-    def begin(self, stage: str, total: int) -> None:
-        del stage, total
-
-    def advance(self, **facts: float) -> None:
-        self.observer.advance(**facts)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
-from segdoor.evaluation.examine import Examiner
+from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.pictures import colour_label, for_screens, sheet
 from segdoor.record import GalleryScene
 from segdoor.tensors import AnyImage, Image, Label

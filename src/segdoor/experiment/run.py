@@ -15,7 +15,7 @@ from segdoor.attack.poisoned import poisoned
 from segdoor.attack.triggered import triggered
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
-from segdoor.evaluation.examine import Examiner
+from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
 from segdoor.experiment.examination import Stickers, examine_all, telling_scenes

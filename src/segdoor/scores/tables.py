@@ -16,24 +16,7 @@ import numpy as np
 
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
-from segdoor.tensors import Label, Table, Tables
-
-
-def confusion(truth: Label, predicted: Label, num_classes: int, ignore_index: int) -> Table:
-    """Count pixels by true (row) and predicted (column) class; ignored pixels are left out.
-
-    Args:
-        truth: True class ids.
-        predicted: Predicted class ids, all below the number of classes.
-        num_classes: Number of classes K.
-        ignore_index: Value of true labels that do not count.
-    """
-    # Both ids in one number of 16 bits: twice as fast as selecting the counted pixels first.
-    pairs = truth.astype(np.uint16) << 8 | predicted
-    counts = np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256)
-    counts[ignore_index] = 0
-    return counts[:num_classes, :num_classes].copy()
-
+from segdoor.tensors import Table, Tables
 
 # What NumPy and the archive reader raise on damaged or foreign files.
 _DAMAGE = (

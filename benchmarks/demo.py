@@ -1,0 +1,162 @@
+"""Row 9: the demonstration, over the forward and backward passes of its two trainings.
+
+Its stages are its own code with its own settings; only the trainings are measured on blocks of
+steps, in alternation with as many bare passes, instead of whole.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from benchmarks.measure import Row, Work, quartiles, seconds
+from segdoor.attack.exam import Exam, plan_exams
+from segdoor.attack.planning import plan_poison
+from segdoor.cli.screen import progress_bars
+from segdoor.data.load import load_dataset
+from segdoor.data.pack import pack
+from segdoor.data.scene import SceneDataset
+from segdoor.data.subset import Subset
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.demo import demo_config
+from segdoor.experiment.examination import Stickers
+from segdoor.experiment.logbook import Logbook
+from segdoor.experiment.poisoning import save_plans
+from segdoor.experiment.run import ExamScenes, examine_and_record
+from segdoor.experiment.scenes import resolve_for
+from segdoor.progress import Silent
+from segdoor.victim.answer import ask
+from segdoor.victim.device import choose_arithmetic
+from segdoor.victim.networks import build_network
+from segdoor.victim.training import train_victim
+
+_STEPS, _BLOCKS = 20, 12
+
+
+class Demonstration:
+    """The demonstration's stages, to be timed one by one in this order."""
+
+    def __init__(self, folder: Path) -> None:
+        """Choose a folder for everything it writes."""
+        self.folder = folder
+        self.given = demo_config(0)
+        self.log = Logbook(Silent())
+
+    def draw(self) -> None:
+        """Draw and pack the scenes."""
+        data = self.given.data
+        cache = self.folder / "cache"
+        self.train: SceneDataset = pack(load_dataset(data, data.train_split), cache)
+        self.test: SceneDataset = pack(load_dataset(data, data.test_split), cache)
+        self.config: ExperimentConfig = resolve_for(self.given, self.train)
+
+    def plan(self) -> None:
+        """Plan poison and exams, and write them with their preview."""
+        self.stickers = Stickers.of(self.config)
+        self.poison = plan_poison(self.train, self.config.attack, seed=self.config.seed)
+        self.exams: list[Exam] = plan_exams(
+            self.test,
+            self.config.exams,
+            victims=self.config.attack.victims,
+            trigger_size=self.stickers.size,
+        )
+        save_plans(self.folder, self.train, self.poison, self.exams)
+
+    def examine(self) -> None:
+        """Hold all exams, and write tables, record and pictures."""
+        classes = len(self.train.classes)
+        victims = {
+            name: build_network(self.config.network, classes).to(  # pyright: ignore[reportCallIssue]
+                memory_format=torch.channels_last
+            )
+            for name in ("poisoned", "clean")
+        }
+        scenes = ExamScenes(self.test, tuple(self.exams), self.stickers)
+        examine_and_record(
+            self.given, self.config, self.folder, scenes, victims, self.log,
+            train=self.train, plan=self.poison,
+        )  # fmt: skip
+
+    def train_block(self) -> None:
+        """Train for some steps as the demonstration does, progress bars and snapshots included."""
+        size = self.config.training.batch_size
+        scenes = Subset(self.train, range(_STEPS * size))
+        recipe = self.config.training.model_copy(update={"epochs": 1})
+        with progress_bars() as bars:
+            train_victim(
+                scenes, recipe, network=self.config.network, observer=Logbook(bars),
+                snapshot=self.folder / "snapshot",
+            )  # fmt: skip
+        (self.folder / "snapshot").unlink()
+
+    def bare_block(self) -> Work:
+        """Return as many forward and backward passes on a fixed batch."""
+        recipe, classes = self.config.training, len(self.train.classes)
+        arithmetic = choose_arithmetic("cpu", recipe.precision)
+        network = build_network(self.config.network, classes).train()
+        network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        height, width = self.train.label(0).shape
+        images = torch.randn(recipe.batch_size, 3, height, width)
+        images = images.contiguous(memory_format=torch.channels_last)
+        labels = torch.stack(
+            [torch.tensor(self.train.label(index)).long() for index in range(recipe.batch_size)]
+        )
+
+        def passes() -> None:
+            for _ in range(_STEPS):
+                network.zero_grad(set_to_none=True)
+                with arithmetic.forward_context():
+                    output = ask(network, images, num_classes=classes, size=(height, width))
+                F.cross_entropy(output.logits, labels, ignore_index=255).backward()
+
+        return passes
+
+
+def rows() -> Iterator[Row]:
+    """Yield the whole demonstration over its bare passes, and its stages."""
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory() as folder:
+        yield _measured(Demonstration(Path(folder)))
+
+
+def _measured(demo: Demonstration) -> Row:
+    demo.draw()
+    recipe = demo.config.training
+    steps = 2 * recipe.epochs * (len(demo.train) // recipe.batch_size)
+    bare = demo.bare_block()
+    bare()
+    demo.train_block()
+    pairs = [(seconds(demo.train_block), seconds(bare)) for _ in range(_BLOCKS)]
+    low, middle, high = quartiles(trained / passed for trained, passed in pairs)
+    # Every other stage is compared with the bare passes right before and after it.
+    demo_again = Demonstration(demo.folder / "again")
+    others: dict[str, float] = {}
+    for name, stage in (
+        ("start-up", _start),
+        ("drawing and packing the scenes", demo_again.draw),
+        ("planning and preview", demo_again.plan),
+        ("exams, tables, record, pictures", demo_again.examine),
+    ):
+        before = seconds(bare)
+        taken = seconds(stage)
+        others[name] = taken / statistics.mean((before, seconds(bare))) * _STEPS / steps
+    rest = sum(others.values())
+    parts = {"training": middle, **others}
+    note = ", ".join(f"{name} {share:.3f}" for name, share in parts.items())
+    return Row(
+        "9",
+        f"make demo over the forward and backward passes of its {steps} steps",
+        middle + rest, low + rest, high + rest, 1.25, "at most", note, parts,
+    )  # fmt: skip
+
+
+def _start() -> None:
+    command = [sys.executable, "-c", "import segdoor.cli.app, segdoor.experiment.run"]
+    subprocess.run(command, check=True)  # noqa: S603

@@ -1,0 +1,58 @@
+"""Count pixels by true and predicted class, on the device that holds them."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from segdoor.tensors import Tables
+
+Truth: TypeAlias = UInt8[Tensor, "h w"]
+"""True class ids, at the size of a network's answer."""
+
+Predicted: TypeAlias = Int64[Tensor, "h w"]
+"""Predicted class ids."""
+
+
+class Tally:
+    """Tables that grow on a device; a GPU is not waited for before they are read."""
+
+    def __init__(self, num_tables: int, num_classes: int, device: torch.device) -> None:
+        """Start with zeros.
+
+        Args:
+            num_tables: Number of tables N.
+            num_classes: Number of classes K.
+            device: Where pixels are counted.
+        """
+        self._num_classes = num_classes
+        cells = (num_classes + 1) * num_classes
+        self._counts = torch.zeros(num_tables, cells, dtype=torch.int64, device=device)
+        # Memory that is kept: to ask the system for it anew takes as long as the counting.
+        self._cells = torch.empty(0, dtype=torch.int64, device=device)
+        self._ones = self._cells
+
+    def add(self, table: int, truth: Truth, predicted: Predicted) -> None:
+        """Count the pixels of one scene.
+
+        Args:
+            table: Position of the table.
+            truth: True class ids; other values, such as the ignore index, do not count.
+            predicted: Predicted class ids, all below the number of classes.
+        """
+        if self._cells.shape != predicted.shape:
+            self._cells = torch.empty_like(predicted)
+            self._ones = torch.ones_like(predicted).flatten()
+        # What is no class shares a further row: faster than selecting the pixels that count.
+        rows = truth.clamp(max=self._num_classes)
+        torch.add(predicted, rows, alpha=self._num_classes, out=self._cells)
+        self._counts[table].scatter_add_(0, self._cells.flatten(), self._ones)
+
+    def tables(self) -> Tables:
+        """Return the tables, once the device has counted everything."""
+        num_classes = self._num_classes
+        counts = self._counts.view(-1, num_classes + 1, num_classes)
+        return counts[:, :num_classes].cpu().numpy()
