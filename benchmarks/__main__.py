@@ -13,7 +13,17 @@ from benchmarks.table import tell
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment
 
-PARTS = ("planning", "tables", "training", "examination", "growth", "start", "demo")
+PARTS = (
+    "planning",
+    "poisoning",
+    "many_scenes",
+    "tables",
+    "training",
+    "examination",
+    "growth",
+    "start",
+    "demo",
+)
 
 
 def main() -> None:
