@@ -158,5 +158,9 @@ def _measured(demo: Demonstration) -> Row:
 
 
 def _start() -> None:
-    command = [sys.executable, "-c", "import segdoor.cli.app, segdoor.experiment.run"]
+    # The first optimiser of a process imports torch's compiler.
+    words = (
+        "import segdoor.cli.app, segdoor.experiment.run, torch; torch.optim.SGD([torch.ones(1)])"
+    )
+    command = [sys.executable, "-c", words]
     subprocess.run(command, check=True)  # noqa: S603
