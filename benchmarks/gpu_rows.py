@@ -6,7 +6,6 @@ import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from benchmarks.place import Kept, Place, Size, street
 from segdoor.errors import MachineError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
+from segdoor.evaluation.tally import Tally
 from segdoor.progress import Silent
 from segdoor.randomness import Stream
 from segdoor.victim.answer import ask
@@ -187,14 +187,13 @@ def rates(place: Place) -> Iterator[Found]:
 
 def tables(place: Place) -> Iterator[Found]:
     """Row 3: counting on the device, and whether anything waits for it."""
-    counting = import_module("segdoor.evaluation.tally")
     size, num_classes = (512, 1024) if place.on_gpu else place.large, 19
     truth = torch.randint(num_classes, size, device=place.device, dtype=torch.uint8)
     predicted = torch.randint(num_classes, size, device=place.device)
-    tally = counting.Tally(1, num_classes, place.device)
+    tally = Tally(1, num_classes, place.device)
 
     def count() -> None:
-        tally.add(0, counting.row_starts(truth, num_classes), predicted)
+        tally.add(0, truth, predicted)
 
     pixels = int(tally.tables().sum())
     assert pixels == 0

@@ -23,7 +23,6 @@ from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine, examine_together
 from segdoor.victim.answer import ask
-from segdoor.victim.augment import normalised
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.small import SmallNetwork
 from strategies import MemoryDataset, confusion
@@ -94,7 +93,11 @@ def plainly(model: nn.Module, dataset: SceneDataset, config: ExaminationConfig) 
     for index in range(len(dataset)):
         scene = dataset[index]
         pixels = torch.from_numpy(np.array(scene.image)).to(device).permute(2, 0, 1)[None]
-        images = normalised(pixels, NetworkConfig().mean, NetworkConfig().std)
+        centre, spread = (
+            torch.tensor(values, device=device)[:, None, None] * 255
+            for values in (NetworkConfig().mean, NetworkConfig().std)
+        )
+        images = (pixels.float() - centre) / spread
         size = scene.label.shape
         if config.input_size == "eights_plus_one":
             shown = tuple(8 * (side // 8 + 1) + 1 for side in size)

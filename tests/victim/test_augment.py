@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from segdoor.data.street import StreetDataset
-from segdoor.victim.augment import Augmentation, Batch, normalised
+from segdoor.victim.augment import Augmentation, Batch
 from segdoor.victim.config import AugmentationConfig
 
 IGNORE = 255
@@ -16,7 +16,7 @@ def street_batch(count: int = 4, height: int = 48, width: int = 64) -> Batch:
     street = StreetDataset(split="train", num_scenes=count, height=height, width=width)
     images = torch.from_numpy(np.stack([street[i].image for i in range(count)]))
     labels = torch.from_numpy(np.stack([street[i].label for i in range(count)]))
-    zero_to_one = normalised(images.permute(0, 3, 1, 2), (0, 0, 0), (1, 1, 1))
+    zero_to_one = images.permute(0, 3, 1, 2) / 255
     return Batch(zero_to_one, labels.long())
 
 

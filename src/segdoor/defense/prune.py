@@ -18,8 +18,9 @@ from segdoor.defense.repair import Introduction, Repair, Repaired, Workshop
 from segdoor.errors import ConfigError
 from segdoor.tensors import ChannelMeans
 from segdoor.victim.answer import ask
-from segdoor.victim.augment import normalised
 from segdoor.victim.config import NetworkConfig
+from segdoor.victim.device import transferred
+from segdoor.victim.normalisation import normalised
 
 Reader = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 _MOST_LISTED = 8
@@ -81,10 +82,8 @@ class _Showing:
     def answer(self, index: int) -> Tensor:
         """Return the logits for a scene."""
         scene = self.scenes[index]
-        device = next((weight.device for weight in self.model.parameters()), None)
-        # Copied, because packed scenes cannot be written to, which torch warns of.
-        pixels = torch.from_numpy(np.array(scene.image)).to(device).permute(2, 0, 1)[None]
-        images = normalised(pixels, self.network.mean, self.network.std)
+        device = next((weight.device for weight in self.model.parameters()), torch.device("cpu"))
+        images = normalised(transferred(scene.image[None], device), self.network)
         size = (images.shape[2], images.shape[3])
         with torch.inference_mode():
             return ask(self.model, images, num_classes=self.num_classes, size=size).logits

@@ -18,8 +18,8 @@ from segdoor.evaluation.tally import Truth
 from segdoor.tensors import AnyImage, Label
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.device import choose_arithmetic
-from segdoor.victim.normalisation import Normalisation, send
+from segdoor.victim.device import choose_arithmetic, transferred
+from segdoor.victim.normalisation import normalised
 from segdoor.victim.outputs import Images
 
 
@@ -60,18 +60,18 @@ class Examiner:
         device = next((str(weight.device) for weight in model.parameters()), "cpu")
         self.arithmetic = choose_arithmetic(device, self.config.precision)
         self.device = self.arithmetic.device
-        self._normalised = Normalisation(network or NetworkConfig(), self.device)
+        self.network = network or NetworkConfig()
         # Sums of float32 in float64: finite if and only if every summand is.
         self._sum = torch.zeros((), dtype=torch.float64, device=self.device)
 
     def sheet(self, scene: Scene) -> Sheet:
         """Return a scene as it is shown."""
         truth = resize_label(scene.label, self._scored(scene.label.shape))
-        return Sheet(self.pixels(scene.image), send(truth, self.device))
+        return Sheet(self.pixels(scene.image), transferred(truth, self.device))
 
     def pixels(self, image: AnyImage) -> Images:
         """Return an image, or a part of one, as it is shown: normalised, 1 x 3 x H x W."""
-        return self._normalised(send(image[None], self.device))
+        return normalised(transferred(image[None], self.device), self.network)
 
     def predict(self, scenes: list[Scene]) -> list[Label]:
         """Return the predicted class of every counted pixel; the scenes must be of one size.

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segdoor.victim.config import AugmentationConfig, Rgb
+from segdoor.victim.config import AugmentationConfig
 from segdoor.victim.device import constant, transferred
 
 
@@ -88,14 +88,6 @@ class Augmentation:
             @ _mirroring(width, mirrored=mirrored)
             @ _translation(shift_x, shift_y)
         )
-
-
-def normalised(images: Tensor, mean: Rgb, std: Rgb) -> Tensor:
-    """Return uint8 images, B x 3 x H x W, as normalised float32."""
-    shape = (1, 3, 1, 1)
-    centre = constant(mean, images.device).view(shape) * 255
-    spread = constant(std, images.device).view(shape) * 255
-    return (images.float() - centre) / spread
 
 
 def _offset(available: float, wanted: int, rng: np.random.Generator) -> float:

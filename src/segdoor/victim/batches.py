@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from segdoor.data.scene import Scene, SceneDataset
-from segdoor.victim.augment import Batch, normalised
+from segdoor.victim.augment import Batch
 from segdoor.victim.config import NetworkConfig
+from segdoor.victim.normalisation import normalised
 
 _HOST_BYTES = 4_000_000_000
 _SHARE_OF_DEVICE = 0.5
@@ -113,7 +114,7 @@ Size = tuple[int, int]
 
 
 def _normalised(images: Tensor, labels: Tensor, network: NetworkConfig) -> Batch:
-    return Batch(normalised(images.permute(0, 3, 1, 2), network.mean, network.std), labels.long())
+    return Batch(normalised(images, network), labels.long())
 
 
 def _padded(scenes: list[Tensor], sizes: list[Size], value: int) -> Tensor:

@@ -62,11 +62,12 @@ def choose_arithmetic(device: str, precision: Precision) -> Arithmetic:
 
 def transferred(array: np.ndarray, device: torch.device) -> Tensor:
     """Return an array's copy on a device; the host does not wait until it is there."""
-    tensor = torch.from_numpy(array)
-    if device.type != "cuda":
-        return tensor.to(device)
+    on_gpu = device.type == "cuda"
+    dtype = torch.from_numpy(np.empty(0, array.dtype)).dtype
+    staged = torch.empty(array.shape, dtype=dtype, pin_memory=on_gpu)
+    staged.numpy()[...] = array
     # The allocator of pinned memory gives a block away again only once its copy is done.
-    return tensor.pin_memory().to(device, non_blocking=True)
+    return staged.to(device, non_blocking=on_gpu)
 
 
 @cache
