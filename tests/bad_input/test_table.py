@@ -655,7 +655,7 @@ RECORDS = {
     "a newer record": Case(
         written("run/record.json", '{"schema_version": 99}'),
         ("show",),
-        Complaint("run/record.json", "schema version 1 or older", "99", "Update segdoor."),
+        Complaint("run/record.json", "schema version 2 or older", "99", "Update segdoor."),
     ),
 }
 CASES = {**SCENES, **SETTINGS, **TRIGGERS, **NETWORKS, **WEIGHTS, **MANIFESTS, **PLANS, **RECORDS}
