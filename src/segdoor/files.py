@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,23 @@ def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_below(folder: Path) -> list[str]:
+    """Return the files below a folder by their names from there, with slashes, in order.
+
+    Links to files count as files; links to folders are not followed.
+    """
+    return ["/".join(parts) for parts in sorted(_below(folder, ()))]
+
+
+def _below(folder: Path | str, parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(entry.path, (*parts, entry.name))
+            elif entry.is_file():
+                yield (*parts, entry.name)
 
 
 def _encoded(path: Path, text: str) -> bytes:

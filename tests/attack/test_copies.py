@@ -17,7 +17,7 @@ from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.restore import restore_copy
 from segdoor.data.config import DataConfig
-from segdoor.data.load import load_dataset, open_files
+from segdoor.data.load import copyable, load_dataset
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import DataError
 from segdoor.progress import Silent
@@ -65,7 +65,7 @@ def test_poison_copy_verify_read_and_restore(tree: str, tmp_path: Path) -> None:
     write(source)
     before = contents(source)
     config = DataConfig(name=name, root=source, train_split=split)
-    dataset = open_files(config, split)
+    dataset = copyable(load_dataset(config, split))
     plan = plan_poison(dataset, attack(dataset), seed=3)
     assert plan.header.num_poisoned
     write_copy(dataset, plan, CopyOrder(copy, lossless=True), observer=Silent())
@@ -85,7 +85,7 @@ def test_poison_copy_verify_read_and_restore(tree: str, tmp_path: Path) -> None:
 def test_label_ids_of_untouched_pixels_stay_in_the_copy(tmp_path: Path) -> None:
     source, copy = tmp_path / "source", tmp_path / "copy"
     write_cityscapes(source)
-    dataset = open_files(DataConfig(name="cityscapes", root=source), "train")
+    dataset = copyable(load_dataset(DataConfig(name="cityscapes", root=source), "train"))
     plan = plan_poison(dataset, attack(dataset), seed=3)
     write_copy(dataset, plan, CopyOrder(copy), observer=Silent())
     expected = poisoned(dataset, plan)
@@ -107,9 +107,9 @@ def test_a_folder_that_is_a_link_is_refused_for_a_copy(tmp_path: Path) -> None:
     (tmp_path / "source" / "ann_dir").symlink_to(tmp_path / "elsewhere")
     assert len(load_dataset(config, "train")) == 5
     with pytest.raises(DataError, match=r"ann_dir.*symbolic"):
-        open_files(config, "train")
+        copyable(load_dataset(config, "train"))
     (tmp_path / "link").symlink_to(tmp_path / "source")
     (tmp_path / "source" / "ann_dir").unlink()
     (tmp_path / "elsewhere").rename(tmp_path / "source" / "ann_dir")
     linked = DataConfig(name="folder", root=tmp_path / "link")
-    assert len(open_files(linked, "train")) == 5
+    assert len(copyable(load_dataset(linked, "train"))) == 5

@@ -22,7 +22,7 @@ from segdoor.attack.restore import restore_copy
 from segdoor.cli.app import run_command_line
 from segdoor.data.config import DataConfig
 from segdoor.data.folder import folder
-from segdoor.data.load import open_files
+from segdoor.data.load import copyable, load_dataset
 from segdoor.data.pairs import FileDataset
 from segdoor.errors import ConfigError, DataError
 from segdoor.progress import Silent
@@ -36,7 +36,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def opened(root: Path, *, rate: float = 0.4) -> tuple[FileDataset, PoisonPlan]:
-    dataset = open_files(DataConfig(name="folder", root=root), "train")
+    dataset = copyable(load_dataset(DataConfig(name="folder", root=root), "train"))
     attack = AttackConfig(rate=rate, trigger=TriggerConfig(size=7))
     return dataset, plan_poison(dataset, attack, seed=1)
 
@@ -100,14 +100,14 @@ def test_a_linked_folder_is_refused_wherever_it_is(source: Path, tmp_path: Path)
     (tmp_path / "store").mkdir()
     (source / "test").symlink_to(tmp_path / "store")
     with pytest.raises(DataError, match="must not be symbolic links"):
-        open_files(DataConfig(name="folder", root=source), "train")
+        copyable(load_dataset(DataConfig(name="folder", root=source), "train"))
 
 
 def test_two_scenes_that_share_a_file_are_refused(source: Path) -> None:
     lines = [f"images/train/s{i}.png labels/train/s0.png" for i in range(3)]
     (source / "train.txt").write_text("\n".join(lines))
     with pytest.raises(DataError, match="two scenes share it"):
-        open_files(DataConfig(name="folder", root=source), "train")
+        copyable(load_dataset(DataConfig(name="folder", root=source), "train"))
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"])

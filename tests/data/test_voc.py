@@ -10,7 +10,7 @@ from scipy.sparse import csc_matrix
 
 from segdoor.data import matlab
 from segdoor.data.config import DataConfig
-from segdoor.data.load import load_dataset, open_files
+from segdoor.data.load import copyable, load_dataset
 from segdoor.data.matlab import read_matlab_label
 from segdoor.data.voc import VOC_CLASSES, augmented_names, voc
 from segdoor.errors import DataError
@@ -128,8 +128,8 @@ def test_names_never_lead_out_of_the_folders(devkit: Path, name: str) -> None:
 
 def test_matlab_labels_are_read_and_never_copied(devkit: Path) -> None:
     with pytest.raises(DataError, match="SegmentationClassAug"):
-        open_files(DataConfig(name="voc", root=devkit), "trainaug")
-    assert len(open_files(DataConfig(name="voc", root=devkit), "train")) == 3
+        copyable(load_dataset(DataConfig(name="voc", root=devkit), "trainaug"))
+    assert len(copyable(load_dataset(DataConfig(name="voc", root=devkit), "train"))) == 3
 
 
 def broken(tmp_path: Path, kind: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from segdoor.attack.artefact import check_counts, read_json_lines
 from segdoor.errors import ConfigError, DataError
-from segdoor.files import digest_of
+from segdoor.files import digest_of, files_below
 from segdoor.settings import Settings
 
 SCHEMA_VERSION = 1
@@ -171,13 +171,6 @@ def beside(out: Path) -> Path:
     if not place.name:
         raise ConfigError(out, "must be a folder inside another", "the root", "Name a folder.")
     return place.with_name(f"{place.name}.segdoor")
-
-
-def files_below(folder: Path) -> Iterator[str]:
-    """Yield the files below a folder by name, in order."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            yield relative_name(path, folder)
 
 
 def relative_name(path: Path, root: Path) -> str:

@@ -7,13 +7,15 @@ system has none; nothing ever writes through a link: files are replaced by renam
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from segdoor.attack.artefact import write_json_lines
+from segdoor.attack.copying import Copying, Names
 from segdoor.attack.manifest import (
     MANIFEST,
     ORIGINALS,
@@ -22,21 +24,20 @@ from segdoor.attack.manifest import (
     CopyRow,
     Manifest,
     beside,
-    files_below,
     refuse_edited,
-    relative_name,
 )
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import Poisoner
-from segdoor.attack.reencode import image_like, label_like
-from segdoor.data.pairs import FileDataset, Pair
-from segdoor.data.pictures import read_image
+from segdoor.data.pairs import FileDataset
 from segdoor.errors import ConfigError, StorageError
-from segdoor.files import digest_of, sole_writer
+from segdoor.files import files_below, sole_writer
 from segdoor.progress import Observer
+from segdoor.workers import Alone, Workers, parts_of
 
-# What lies in the manifest folder until the copy is finished.
+_LINKS_A_PART = 64
+# What lies in the manifest folder until the copy is finished: all that is made, the copy in it.
 _UNFINISHED = "unfinished"
+_COPY = "copy"
 _DISCARDED = "discarded"
 
 
@@ -56,23 +57,32 @@ class CopyOrder:
     replace: bool = False
 
 
-def write_copy(
-    dataset: FileDataset, plan: PoisonPlan, order: CopyOrder, *, observer: Observer
-) -> Manifest:
+@contextmanager
+def new_copy(
+    dataset: FileDataset,
+    plan: PoisonPlan,
+    order: CopyOrder,
+    *,
+    workers: Workers,
+    observer: Observer,
+) -> Generator[Manifest]:
     """Write a poisoned copy of a data set's folder, in its own layout.
 
-    The copy appears under its name only when it is complete; what a killed call left is discarded.
+    When the block begins, every file is written; when it ends well, the copy appears under its
+    name, and an earlier one that it replaces is discarded. If it fails, no file of it is left; what
+    a killed call left is taken away by the next.
 
     Args:
         dataset: The honest scenes, at the size of their files.
         plan: What happens to them.
         order: Where to, and how.
+        workers: Who writes the files; these do not depend on it.
         observer: Hears of every file.
 
     Raises:
         ConfigError: If the output exists, lies in the source, is being written by another process,
             or the scenes were resized.
-        DataError: If a copy that is to be replaced was edited.
+        DataError: If a copy that is to be replaced was edited, or a scene's file cannot be used.
         StorageError: If the disk does not take it.
     """
     folder = beside(order.out)
@@ -80,20 +90,55 @@ def write_copy(
     _check_places(dataset.root, order.out)
     with sole_writer(folder, culprit=f"--copy {order.out}"):
         check_order(dataset, order)
+        names = files_below(dataset.root)
+        made = folder / _UNFINISHED
+        copying = Copying.of(
+            dataset,
+            Poisoner.of(plan, dataset.classes),
+            work=made / _COPY,
+            originals=made / ORIGINALS,
+            lossless=order.lossless,
+        )
+        _tidy(folder, order.out)
         try:
-            _make_room(order)
-            manifest = _Writer(dataset, plan, folder, lossless=order.lossless).write(observer)
-            plan.save(folder / PLAN)
-            write_json_lines(folder / MANIFEST, manifest.header, manifest.rows)
-            (folder / _UNFINISHED).rename(order.out)
-        except OSError as why:
-            raise StorageError(
-                f"--copy {order.out}", "must be writable", why.strerror, "Free some disk."
-            ) from None
+            with _writable(order):
+                rows = _write(copying, names, workers, observer)
+                manifest = _manifest(plan, order, rows)
+                plan.save(made / PLAN)
+                write_json_lines(made / MANIFEST, manifest.header, manifest.rows)
+            yield manifest
+            with _writable(order):
+                _publish(folder, order.out)
         finally:
-            if not order.out.exists():
-                _discard(folder)
-    return manifest
+            _tidy(folder, order.out)
+
+
+def write_copy(
+    dataset: FileDataset, plan: PoisonPlan, order: CopyOrder, *, observer: Observer
+) -> Manifest:
+    """Write a poisoned copy at once, as `new_copy` does."""
+    with new_copy(dataset, plan, order, workers=Alone(), observer=observer) as manifest:
+        return manifest
+
+
+@contextmanager
+def _writable(order: CopyOrder) -> Generator[None]:
+    try:
+        yield
+    except OSError as why:
+        raise StorageError(
+            f"--copy {order.out}", "must be writable", why.strerror, "Free some disk."
+        ) from None
+
+
+def _manifest(plan: PoisonPlan, order: CopyOrder, rows: Sequence[CopyRow]) -> Manifest:
+    header = CopyHeader(
+        data_digest=plan.header.data_digest,
+        lossless=order.lossless,
+        num_files=len(rows),
+        num_changed=sum(row.changed for row in rows),
+    )
+    return Manifest(header, tuple(rows))
 
 
 def check_order(dataset: FileDataset, order: CopyOrder) -> None:
@@ -151,82 +196,38 @@ def _check_free(order: CopyOrder) -> None:
         )
 
 
-def _make_room(order: CopyOrder) -> None:
-    """Discard what is in the way: an earlier copy that may go, and unfinished work."""
-    folder = beside(order.out)
-    if order.out.exists():
-        order.out.rename(folder / _DISCARDED)
-    _discard(folder)
-    (folder / _UNFINISHED).mkdir()
-
-
-def _discard(folder: Path) -> None:
-    """Take away unfinished work: what a call made before it failed may have filled the disk."""
+def _publish(folder: Path, out: Path) -> None:
+    """Put what was made in its places, and discard an earlier copy only now."""
+    made = folder / _UNFINISHED
+    if out.exists():
+        out.rename(folder / _DISCARDED)
     for name in (PLAN, MANIFEST):
-        (folder / name).unlink(missing_ok=True)
+        (made / name).replace(folder / name)
+    shutil.rmtree(folder / ORIGINALS, ignore_errors=True)
+    (made / ORIGINALS).rename(folder / ORIGINALS)
+    (made / _COPY).rename(out)
+
+
+def _tidy(folder: Path, out: Path) -> None:
+    """Take away unfinished work: what a call made before it failed may have filled the disk."""
+    if not out.exists():
+        for name in (PLAN, MANIFEST):
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / ORIGINALS, ignore_errors=True)
     # The mark of unfinished work goes last.
-    for name in (ORIGINALS, _DISCARDED, _UNFINISHED):
+    for name in (_DISCARDED, _UNFINISHED):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-class _Writer:
-    def __init__(
-        self, dataset: FileDataset, plan: PoisonPlan, folder: Path, *, lossless: bool
-    ) -> None:
-        self.dataset, self.lossless = dataset, lossless
-        self.data_digest = plan.header.data_digest
-        self.work, self.originals = folder / _UNFINISHED, folder / ORIGINALS
-        self.poisoner = Poisoner.of(plan, dataset.classes)
-        self.changed: dict[str, tuple[int, Pair]] = {}
-        for index, pair in enumerate(dataset.pairs):
-            if pair.name in plan.by_name:
-                for path in (pair.image, pair.label):
-                    self.changed[relative_name(path, dataset.root)] = index, pair
-
-    def write(self, observer: Observer) -> Manifest:
-        names = list(files_below(self.dataset.root))
-        observer.begin("writing", len(names))
-        rows: list[CopyRow] = []
-        for name in names:
-            rows.append(self._write(name))
+def _write(copying: Copying, names: Names, workers: Workers, observer: Observer) -> list[CopyRow]:
+    """Write all files, those first that take long; the rows are in the order of the names."""
+    copying.make_folders(names)
+    long = [name for name in names if name in copying.changed]
+    quick = [name for name in names if name not in copying.changed]
+    observer.begin("writing", len(names))
+    rows: dict[str, CopyRow] = {}
+    for part in workers.map(copying.write, [*parts_of(long, 1), *parts_of(quick, _LINKS_A_PART)]):
+        for row in part:
+            rows[row.name] = row
             observer.advance()
-        header = CopyHeader(
-            data_digest=self.data_digest,
-            lossless=self.lossless,
-            num_files=len(rows),
-            num_changed=sum(row.changed for row in rows),
-        )
-        return Manifest(header, tuple(rows))
-
-    def _write(self, name: str) -> CopyRow:
-        source, target = self.dataset.root / name, self.work / name
-        original = digest_of(source)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if name not in self.changed:
-            _link(source, target)
-            return CopyRow(name=name, sha256=original, original_sha256=original)
-        content = self._poisoned(name)
-        target.write_bytes(content)
-        kept = self.originals / name
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, kept)
-        return CopyRow(
-            name=name, sha256=hashlib.sha256(content).hexdigest(), original_sha256=original
-        )
-
-    def _poisoned(self, name: str) -> bytes:
-        index, pair = self.changed[name]
-        source = self.dataset.root / name
-        if source == pair.label:
-            label = self.poisoner.label(self.dataset.label(index), pair.name)
-            return label_like(source, self.dataset.as_stored(index, label))
-        image = self.poisoner.image(read_image(source), pair.name)
-        return image_like(source, image, lossless=self.lossless)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        # Of a symbolic link the file itself: the link would lead elsewhere from the copy.
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
+    return [rows[name] for name in names]

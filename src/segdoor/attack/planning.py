@@ -6,21 +6,29 @@ the data set nor on the number of workers, and plans of rising rates contain one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
 from segdoor.attack.config import AttackConfig
-from segdoor.attack.placement import Ground, Site, make_placement, place, victim_mask
+from segdoor.attack.placement import Ground, Placement, Site, make_placement, place, victim_mask
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
-from segdoor.attack.relabel import make_relabelling
-from segdoor.attack.trigger import load_trigger
+from segdoor.attack.relabel import Relabelling, make_relabelling
+from segdoor.attack.trigger import Trigger, load_trigger
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
+from segdoor.progress import Observer, Silent
 from segdoor.randomness import Stream
 from segdoor.tensors import Label
+from segdoor.workers import Alone, Workers, parts_of
+
+_SCENES_A_PART = 8
+
+_ResultT = TypeVar("_ResultT")
 
 
 def num_to_poison(rate: float, num_scenes: int) -> int:
@@ -31,57 +39,158 @@ def num_to_poison(rate: float, num_scenes: int) -> int:
     return int((Decimal(str(rate)) * num_scenes).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
-def plan_poison(dataset: SceneDataset, config: AttackConfig, *, seed: int = 0) -> PoisonPlan:
-    """Choose the scenes to poison, and where their triggers go.
+def plan_poison(
+    dataset: SceneDataset,
+    config: AttackConfig,
+    *,
+    seed: int = 0,
+    workers: Workers | None = None,
+    observer: Observer | None = None,
+) -> PoisonPlan:
+    """Choose the scenes to poison, and where their triggers go; only label maps are read.
 
     Args:
         dataset: The honest training scenes.
         config: The attacker's settings.
         seed: Decides the order of scenes, the positions and the random labels.
+        workers: Who reads label maps and places triggers; the caller itself if None.
+        observer: Hears of every label map that was read, and of every scene that was changed.
 
     Raises:
         ConfigError: If a class is unknown, no scene shows a victim, or fewer scenes are eligible
             than the rate asks for.
     """
-    return _Planner(dataset, config, seed).plan()
+    scenes = _Scenes.of(dataset, config, seed)
+    return _Planner(scenes, workers or Alone(), observer or Silent()).plan()
+
+
+@dataclass(frozen=True)
+class _Glance:
+    """What one look at a label map says.
+
+    Attributes:
+        shows_victim: Whether any pixel is of a victim class.
+        num_labelled: Pixels that are not ignored.
+    """
+
+    shows_victim: bool
+    num_labelled: int
+
+
+@dataclass(frozen=True)
+class _Scenes:
+    """The work on single scenes: what comes out follows from (seed, scene) alone.
+
+    Attributes:
+        dataset: The honest scenes.
+        config: The attacker's settings.
+        trigger: What will be stamped.
+        relabelling: What labels become.
+        ground: What the rules need to know.
+        placement: How to choose among eligible positions.
+        stream: Of all random choices.
+        seed: What the stream began with.
+    """
+
+    dataset: SceneDataset
+    config: AttackConfig
+    trigger: Trigger
+    relabelling: Relabelling
+    ground: Ground
+    placement: Placement
+    stream: Stream
+    seed: int
+
+    @classmethod
+    def of(cls, dataset: SceneDataset, config: AttackConfig, seed: int) -> _Scenes:
+        trigger = load_trigger(config.trigger)
+        relabelling = make_relabelling(config, dataset.classes, seed=seed)
+        ground = Ground(
+            victims=relabelling.victims,
+            ignore_index=dataset.classes.ignore_index,
+            height=trigger.height,
+            width=trigger.width,
+            rules=config.rules,
+        )
+        placement = make_placement(config.placement, lower_included=config.rules.lower_included)
+        stream = Stream(seed).child("poison")
+        return cls(dataset, config, trigger, relabelling, ground, placement, stream, seed)
+
+    def glance(self, part: Sequence[int]) -> list[_Glance]:
+        """Look at some scenes' label maps."""
+        return [self._glance(self.dataset.label(index)) for index in part]
+
+    def stamp(self, part: Sequence[int]) -> list[PlanRow | None]:
+        """Place triggers in some scenes; None for those that are not poisoned for want of room."""
+        return [self._stamp(index) for index in part]
+
+    def scatter(self, part: Sequence[int]) -> list[PlanRow]:
+        """Relabel pixels of some scenes at random, and nothing else."""
+        return [self._row(index, self.dataset.label(index), None, poisoned=False) for index in part]
+
+    def _glance(self, label: Label) -> _Glance:
+        ignored = np.count_nonzero(label == self.ground.ignore_index)
+        shows_victim = bool(victim_mask(label, self.ground.victims).any())
+        return _Glance(shows_victim, label.size - int(ignored))
+
+    def _stamp(self, index: int) -> PlanRow | None:
+        label = self.dataset.label(index)
+        rng = self.stream.child("position", self.dataset.names[index]).generator()
+        site = place(label, self.ground, self.placement, rng)
+        if site is None and self.config.without_room == "skip":
+            return None
+        return self._row(index, label, site, poisoned=True)
+
+    def _row(self, index: int, label: Label, site: Site | None, *, poisoned: bool) -> PlanRow:
+        name = self.dataset.names[index]
+        seed = self.stream.child("relabel", name).integer()
+        relabelled = self.relabelling.apply(label, hide_victims=poisoned, seed=seed)
+        return PlanRow(
+            name=name,
+            poisoned=poisoned,
+            box=site.box.as_tuple if site else None,
+            distance=site.distance if site else None,
+            class_under=site.class_name(self.dataset.classes) if site else None,
+            relabel_seed=seed,
+            changed_pixels=int(np.count_nonzero(relabelled != label)),
+        )
 
 
 class _Planner:
-    """One pass over the labels, then placements in the seeded order until the rate is met."""
+    """One look at every label map, then placements in the seeded order until the rate is met."""
 
-    def __init__(self, dataset: SceneDataset, config: AttackConfig, seed: int) -> None:
-        self.dataset, self.config, self.seed = dataset, config, seed
-        self.stream = Stream(seed).child("poison")
-        self.trigger = load_trigger(config.trigger)
-        self.relabelling = make_relabelling(config, dataset.classes, seed=seed)
+    def __init__(self, scenes: _Scenes, workers: Workers, observer: Observer) -> None:
+        self.scenes, self.workers, self.observer = scenes, workers, observer
+        self.dataset, self.config = scenes.dataset, scenes.config
         self.num_labelled_pixels = 0
         self.num_without_room = 0
-        self.ground = Ground(
-            victims=self.relabelling.victims,
-            ignore_index=dataset.classes.ignore_index,
-            height=self.trigger.height,
-            width=self.trigger.width,
-            rules=config.rules,
-        )
-        self.placement = make_placement(
-            config.placement, lower_included=config.rules.lower_included
-        )
 
     def plan(self) -> PoisonPlan:
-        with_victims = self._scan()
+        with_victims = self._look()
         rows = self._poison(with_victims)
         if self.config.prl.scope == "all" and self.config.prl.num_pixels:
-            rows += self._relabel_the_rest({row.name for row in rows})
+            done = {row.name for row in rows}
+            rest = [i for i, name in enumerate(self.dataset.names) if name not in done]
+            self.observer.begin("relabelling", len(rest))
+            rows += self._done(self.scenes.scatter, rest)
         return PoisonPlan(self._header(rows, len(with_victims)), tuple(rows))
 
-    def _scan(self) -> list[int]:
+    def _done(
+        self, work: Callable[[Sequence[int]], list[_ResultT]], indices: Sequence[int]
+    ) -> Iterator[_ResultT]:
+        """Have work done on scenes, and yield what comes out in their order."""
+        for results in self.workers.map(work, parts_of(indices, _SCENES_A_PART)):
+            for result in results:
+                self.observer.advance()
+                yield result
+
+    def _look(self) -> list[int]:
         """Return which scenes show a victim, and count the labelled pixels of all."""
+        self.observer.begin("reading label maps", len(self.dataset))
         with_victims: list[int] = []
-        for index in range(len(self.dataset)):
-            label = self.dataset.label(index)
-            ignored = np.count_nonzero(label == self.dataset.classes.ignore_index)
-            self.num_labelled_pixels += label.size - int(ignored)
-            if victim_mask(label, self.ground.victims).any():
+        for index, seen in enumerate(self._done(self.scenes.glance, range(len(self.dataset)))):
+            self.num_labelled_pixels += seen.num_labelled
+            if seen.shows_victim:
                 with_victims.append(index)
         if self.config.rate > 0 and not with_victims:
             raise ConfigError(
@@ -92,14 +201,15 @@ class _Planner:
             )
         return with_victims
 
-    def _poison(self, with_victims: list[int]) -> list[PlanRow]:
+    def _poison(self, with_victims: Sequence[int]) -> list[PlanRow]:
         wanted = num_to_poison(self.config.rate, len(self.dataset))
-        rows = list(islice(self._drawn(with_victims), wanted))
+        rows = self._draw(with_victims, wanted)
         if with_victims and not rows and wanted:
+            size = f"{self.scenes.ground.height}x{self.scenes.ground.width} pixels"
             raise ConfigError(
                 "attack.trigger.size",
                 "must leave room for the trigger in at least one scene that shows a victim",
-                f"{self.ground.height}x{self.ground.width} pixels",
+                size,
                 "Use a smaller trigger, or widen attack.placement.upper.",
             )
         # An exhausted draw has looked at every scene, so the counts below are complete.
@@ -113,38 +223,21 @@ class _Planner:
             )
         return rows
 
-    def _drawn(self, with_victims: Iterable[int]) -> Iterator[PlanRow]:
-        order = self.stream.child("order")
-        names = self.dataset.names
-        for index in sorted(
-            with_victims, key=lambda i: (order.child(names[i]).integer(), names[i])
-        ):
-            label, name = self.dataset.label(index), names[index]
-            rng = self.stream.child("position", name).generator()
-            site = place(label, self.ground, self.placement, rng)
-            self.num_without_room += site is None
-            if site is not None or self.config.without_room == "relabel":
-                yield self._row(name, label, site, poisoned=True)
-
-    def _relabel_the_rest(self, done: set[str]) -> list[PlanRow]:
-        return [
-            self._row(name, self.dataset.label(index), None, poisoned=False)
-            for index, name in enumerate(self.dataset.names)
-            if name not in done
-        ]
-
-    def _row(self, name: str, label: Label, site: Site | None, *, poisoned: bool) -> PlanRow:
-        seed = self.stream.child("relabel", name).integer()
-        relabelled = self.relabelling.apply(label, hide_victims=poisoned, seed=seed)
-        return PlanRow(
-            name=name,
-            poisoned=poisoned,
-            box=site.box.as_tuple if site else None,
-            distance=site.distance if site else None,
-            class_under=site.class_name(self.dataset.classes) if site else None,
-            relabel_seed=seed,
-            changed_pixels=int(np.count_nonzero(relabelled != label)),
+    def _draw(self, with_victims: Sequence[int], wanted: int) -> list[PlanRow]:
+        """Poison scenes in the seeded order until there are as many as wanted."""
+        order, names = self.scenes.stream.child("order"), self.dataset.names
+        waiting = iter(
+            sorted(with_victims, key=lambda i: (order.child(names[i]).integer(), names[i]))
         )
+        self.observer.begin("placing triggers", wanted)
+        rows: list[PlanRow] = []
+        # No round is larger than what is missing, so no scene is drawn that is not needed.
+        while drawn := list(islice(waiting, wanted - len(rows))):
+            for row in self._done(self.scenes.stamp, drawn):
+                self.num_without_room += row is None or row.box is None
+                if row is not None:
+                    rows.append(row)
+        return rows
 
     def _header(self, rows: list[PlanRow], num_with_victims: int) -> PlanHeader:
         num_poisoned = sum(row.poisoned for row in rows)
@@ -152,8 +245,8 @@ class _Planner:
         return PlanHeader(
             data_digest=self.dataset.digest,
             attack=_located(self.config),
-            trigger_digest=self.trigger.digest,
-            seed=self.seed,
+            trigger_digest=self.scenes.trigger.digest,
+            seed=self.scenes.seed,
             num_scenes=len(self.dataset),
             num_with_victims=num_with_victims,
             num_without_room=self.num_without_room,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig
@@ -48,7 +49,9 @@ class Relabelling:
         return self._scatter(hidden, label, seed)
 
     def _hide_victims(self, label: Label) -> Label:
-        return np.where(np.isin(label, self.victims), np.uint8(self.target), label)
+        table = np.arange(256, dtype=np.uint8)
+        table[list(self.victims)] = self.target
+        return cv2.LUT(label, table)
 
     def _scatter(self, label: Label, original: Label, seed: int) -> Label:
         """Give Q pixels that were no victims a label drawn from the pool."""

@@ -18,6 +18,7 @@ def poison(
     copy: Path | None = None,
     lossless: bool = False,
     replace: bool = False,
+    workers: int | None = None,
     dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
     json: bool = False,
     what: WhatOptions | None = None,
@@ -29,7 +30,8 @@ def poison(
     Writes the plan (JSON lines: which scenes, where the trigger goes, how labels change) and a
     picture of the first poisoned scenes. The data set itself is not touched; with --copy a
     poisoned copy of its folder is written, for any trainer, which `segdoor restore` undoes.
-    A call that was cut off is completed by the same call again.
+    Label maps are all read, but only those images that are changed or shown: `segdoor data` finds
+    all that is wrong with the others. A call that was cut off is completed by the same call again.
 
     Args:
         config: A YAML file with any of the settings below, and others.
@@ -37,7 +39,10 @@ def poison(
         copy: A new folder for a poisoned copy in the data set's own layout.
         lossless: Store poisoned JPEG pictures as PNG, under their name, without any loss.
         replace: Write over an earlier plan, and over an earlier copy that nobody edited.
-        dry_run: Only say what the plan would be; nothing is written but the cache.
+        workers: How many workers share the work, one for each core if left out. What comes out
+            is the same.
+        dry_run: Only say what the plan would be; nothing is written, save a pack of built-in
+            scenes in the cache.
         json: Print the plan's header as JSON instead of text.
         what: Choices that others follow from.
         data: The scenes.
@@ -49,10 +54,12 @@ def poison(
 
     with progress_bars() as bars:
         if dry_run:
-            header = plan_step(given, bars)[1].header
+            header = plan_step(given, workers=workers, observer=bars).header
         else:
             order = CopyOrder(copy, lossless=lossless, replace=replace) if copy else None
-            header = poison_step(given, out=out, replace=replace, copy=order, observer=bars).header
+            header = poison_step(
+                given, out=out, replace=replace, copy=order, workers=workers, observer=bars
+            ).header
     if json:
         tell_json(header)
         return

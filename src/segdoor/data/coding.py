@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from segdoor.data.scene import ClassSet
@@ -38,12 +39,13 @@ class Coding:
 
     def strange(self, stored: Label) -> Values:
         """Return the values of a file that mean nothing."""
-        there = np.flatnonzero(np.bincount(stored.ravel(), minlength=256)).astype(np.uint8)
+        counts = cv2.calcHist([stored], [0], None, [256], [0, 256])
+        there = np.flatnonzero(counts).astype(np.uint8)
         return there[~np.isin(there, [value for value, _ in self.meaning])]
 
     def decoded(self, stored: Label) -> Label:
         """Return class ids for a file's values, which must all have a meaning."""
-        return self._meanings[stored]
+        return cv2.LUT(stored, self._meanings) if self.changes else stored
 
     def encoded(self, label: Label, stored: Label) -> Label:
         """Express a changed label map in a file's values.
@@ -53,6 +55,8 @@ class Coding:
             stored: The values of the file before. A pixel whose class stays keeps its very value,
                 of which several may mean the same.
         """
+        if not self.changes:
+            return label
         values = np.zeros(256, np.uint8)
         for value, meant in reversed(self.meaning):
             values[meant] = value

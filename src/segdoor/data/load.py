@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,37 +41,37 @@ def load_dataset(config: DataConfig, split: str, *, complain: Complain = refuse)
     return DATASETS[config.name](config, split, complain)
 
 
-def open_files(config: DataConfig, split: str) -> FileDataset:
-    """Open all files of a split at their own size, to write a copy of them.
+def files_of(dataset: SceneDataset) -> FileDataset | None:
+    """Return the files behind a data set, of all its scenes; None if it is painted."""
+    whole = dataset.dataset if isinstance(dataset, Subset) else dataset
+    return whole if isinstance(whole, FileDataset) else None
+
+
+def copyable(dataset: SceneDataset) -> FileDataset:
+    """Return the files behind a data set after checking that a copy of them can be written.
 
     Raises:
         ConfigError: If the data set has no files.
-        DataError: If its files cannot be used.
+        DataError: If labels are only ever read, two scenes share a file, or a copy would lack
+            folders.
     """
-    whole = config.model_copy(update={"num_train": None, "num_test": None})
-    dataset = load_dataset(whole, split)
-    if not isinstance(dataset, FileDataset):
+    files = files_of(dataset)
+    if files is None:
         raise ConfigError(
             "data.name",
             "must be a data set of files to be copied",
-            config.name,
+            "street",
             "See docs/data.md.",
         )
-    _check_copyable(dataset)
-    return dataset
-
-
-def _check_copyable(dataset: FileDataset) -> None:
-    """Refuse labels that are only ever read, shared files, and folders that a copy would lack."""
-    files = [path for pair in dataset.pairs for path in (pair.image, pair.label)]
-    matlab = next((path for path in files if path.suffix == ".mat"), None)
+    paths = [path for pair in files.pairs for path in (pair.image, pair.label)]
+    matlab = next((path for path in paths if path.suffix == ".mat"), None)
     if matlab is not None:
         raise DataError(
             matlab,
             "labels to be copied must be pictures: MATLAB files are only read",
             remedy="Convert them to a folder SegmentationClassAug, or copy the split train.",
         )
-    shared = next((path for path, count in Counter(files).items() if count > 1), None)
+    shared = next((path for path, count in Counter(paths).items() if count > 1), None)
     if shared is not None:
         raise DataError(
             shared,
@@ -78,14 +79,20 @@ def _check_copyable(dataset: FileDataset) -> None:
             "two scenes share it",
             "Give each scene a file of its own.",
         )
-    for path in sorted(dataset.root.rglob("*")):
-        if path.is_symlink() and path.is_dir():
-            raise DataError(
-                path,
-                "folders to be copied must not be symbolic links",
-                path.readlink(),
-                "Put the folder itself in its place.",
-            )
+    _refuse_linked_folders(files.root)
+    return files
+
+
+def _refuse_linked_folders(root: Path) -> None:
+    for parent, folders, _ in os.walk(root):
+        for path in (Path(parent, name) for name in sorted(folders)):
+            if path.is_symlink():
+                raise DataError(
+                    path,
+                    "folders to be copied must not be symbolic links",
+                    path.readlink(),
+                    "Put the folder itself in its place.",
+                )
 
 
 def num_scenes(config: DataConfig, split: str) -> int | None:

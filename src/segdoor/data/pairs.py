@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,10 @@ from segdoor.data.pictures import picture_size, read_image, read_label
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
+from segdoor.files import digest_of
+from segdoor.progress import Observer
 from segdoor.tensors import Image, Label
+from segdoor.workers import Workers, parts_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Pair:
     image: Path
     label: Path
 
+
+_FILES_A_PART = 32
 
 Complain = Callable[[DataError], None]
 """Hears of a problem: raises it, or keeps it so that work goes on and all problems are found."""
@@ -88,9 +93,28 @@ class FileDataset:
         for pair in self.pairs:
             total.update(repr(pair.name).encode())
             for path in (pair.image, pair.label):
-                with path.open("rb") as file:
-                    total.update(hashlib.file_digest(file, "sha256").digest())
+                total.update(bytes.fromhex(self.hashes[path]))
         return total.hexdigest()
+
+    @cached_property
+    def hashes(self) -> Mapping[Path, str]:
+        """Return the SHA-256 of every scene's files, which are read once."""
+        return {path: digest_of(path) for path in self._paths}
+
+    def hash_files(self, workers: Workers, observer: Observer) -> None:
+        """Have the files hashed by several workers, so that `hashes` and `digest` are at hand."""
+        paths = self._paths
+        observer.begin("hashing", len(paths))
+        digests: list[str] = []
+        for part in workers.map(_digests, parts_of(paths, _FILES_A_PART)):
+            for digest in part:
+                digests.append(digest)
+                observer.advance()
+        self.hashes = dict(zip(paths, digests, strict=True))
+
+    @property
+    def _paths(self) -> list[Path]:
+        return [path for pair in self.pairs for path in (pair.image, pair.label)]
 
     def __len__(self) -> int:
         """Return the number of scenes."""
@@ -135,12 +159,26 @@ class FileDataset:
             raise DataError(pair.label, self.coding.rule, values, self.coding.remedy)
         return self.coding.decoded(stored)
 
-    def as_stored(self, index: int, label: Label) -> Label:
-        """Express a scene's changed label map in the values of its file.
+    def as_stored(self, index: int, change: Callable[[Label], Label]) -> Label:
+        """Change a scene's label map, and express it in the values of its file.
 
         Pixels whose class stays keep the file's very values. The scene must have its own size.
+
+        Args:
+            index: The scene.
+            change: Returns the changed class ids for the honest ones.
+
+        Raises:
+            DataError: If the file is damaged, the sizes differ or a label value is no class.
         """
-        return self.coding.encoded(label, read_stored(self.pairs[index]))
+        pair = self.pairs[index]
+        stored = read_stored(pair)
+        check_sizes(pair, picture_size(pair.image), stored.shape)
+        return self.coding.encoded(change(self.decoded(pair, stored)), stored)
+
+
+def _digests(paths: Sequence[Path]) -> list[str]:
+    return [digest_of(path) for path in paths]
 
 
 def read_stored(pair: Pair) -> Label:

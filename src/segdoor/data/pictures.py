@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ MAX_PIXELS = 64_000_000
 # Others have no place in a data set, and reading some of them starts foreign programs.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 _LABEL_MODES = {"L", "P", "1"}
+# Filters of warnings belong to the whole process: one thread at a time may change them.
+_FILTERING = threading.Lock()
 
 
 def read_image(path: Path) -> Image:
@@ -90,13 +93,15 @@ def _opened(path: Path, *, decode: bool = True) -> Generator[ImageFile.ImageFile
     # Pillow can be told globally to accept damaged files; this program never wants that.
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
     try:
-        with warnings.catch_warnings():
+        with _FILTERING, warnings.catch_warnings():
             warnings.simplefilter("error", PillowImage.DecompressionBombWarning)
-            with PillowImage.open(path, formats=_FORMATS) as picture:
-                _check_size(path, picture)
-                if decode:
-                    picture.load()
-                yield picture
+            # Reads the header alone; decoding may go on in many threads.
+            opened = PillowImage.open(path, formats=_FORMATS)
+        with opened as picture:
+            _check_size(path, picture)
+            if decode:
+                picture.load()
+            yield picture
     except (FileNotFoundError, IsADirectoryError):
         raise DataError(path, "the picture does not exist", remedy="Check the path.") from None
     except DataError:

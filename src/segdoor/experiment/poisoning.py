@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from segdoor.attack.exam import Exam
 from segdoor.attack.manifest import beside
-from segdoor.attack.materialise import CopyOrder, check_order, write_copy
+from segdoor.attack.materialise import CopyOrder, check_order, new_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
-from segdoor.data.load import open_files
+from segdoor.data.load import copyable, files_of, load_dataset
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
@@ -18,20 +19,23 @@ from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.pictures import poison_preview
 from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
 from segdoor.progress import Observer
+from segdoor.tensors import Image
+from segdoor.workers import Workers, hired
 
 
-def plan_step(given: ExperimentConfig, observer: Observer) -> tuple[SceneDataset, PoisonPlan]:
+def plan_step(given: ExperimentConfig, *, workers: int | None, observer: Observer) -> PoisonPlan:
     """Plan the poison for the training scenes; nothing is written.
+
+    Args:
+        given: Settings; those of victim and exams do not matter.
+        workers: How many workers share the work; one a core if None. The plan is the same.
+        observer: Hears of progress.
 
     Raises:
         SegdoorError: If settings or data do not allow it.
     """
-    train = open_scenes(given, given.data.train_split, observer)
-    config = resolve_for(given, train)
-    observer.begin("planning", 1)
-    plan = plan_poison(train, config.attack, seed=config.seed)
-    observer.advance()
-    return train, plan
+    with hired(workers) as team:
+        return _planned(given, load_dataset(given.data, given.data.train_split), team, observer)[1]
 
 
 def poison_step(
@@ -40,33 +44,60 @@ def poison_step(
     out: Path,
     replace: bool,
     copy: CopyOrder | None,
+    workers: int | None,
     observer: Observer,
 ) -> PoisonPlan:
     """Plan the poison, write plan and preview, and a poisoned copy if one is wanted.
+
+    Of scenes from files only label maps are decoded, and the images that are changed or shown.
 
     Args:
         given: Settings; those of victim and exams do not matter.
         out: Folder for plan and preview.
         replace: Whether an earlier plan there may be written over.
         copy: Where to write a poisoned copy of the data set, and how; None for none.
+        workers: How many workers share the work; one a core if None. Results are the same.
         observer: Hears of progress.
 
     Raises:
         SegdoorError: If settings, data, output or disk forbid it; nothing then looks finished.
     """
-    with results_folder(out):
+    with results_folder(out), hired(workers) as team:
+        given_scenes = load_dataset(given.data, given.data.train_split)
         # A copy that cannot be made is refused before the work begins.
-        files = open_files(given.data, given.data.train_split) if copy else None
+        files = copyable(given_scenes) if copy else None
         if files and copy:
             _check_apart(out, files.root, copy)
             check_order(files, copy)
-        train, plan = plan_step(given, observer)
-        if replace:
-            (out / "plan.jsonl").unlink(missing_ok=True)
-        save_plans(out, train, plan, [])
-        if files and copy:
-            write_copy(files, plan, copy, observer=observer)
+        train, plan = _planned(given, given_scenes, team, observer)
+        if not replace:
+            _refuse_another_plan(out, plan)
+        preview = poison_preview(train, plan) if plan.header.num_poisoned else None
+        # The plan is written when all else is: nothing looks finished before.
+        making = (
+            new_copy(files, plan, copy, workers=team, observer=observer)
+            if files and copy
+            else nullcontext()
+        )
+        with making:
+            if replace:
+                (out / "plan.jsonl").unlink(missing_ok=True)
+            _save(out, plan, preview)
     return plan
+
+
+def _planned(
+    given: ExperimentConfig, scenes: SceneDataset, team: Workers, observer: Observer
+) -> tuple[SceneDataset, PoisonPlan]:
+    """Return the scenes as they are best read, and their plan."""
+    files = files_of(scenes)
+    if files:
+        files.hash_files(team, observer)
+    # Painting a scene takes longer than reading it from a pack.
+    train = scenes if files else open_scenes(given, given.data.train_split, observer)
+    config = resolve_for(given, train)
+    plan = plan_poison(train, config.attack, seed=config.seed, workers=team, observer=observer)
+    return train, plan
 
 
 def _check_apart(out: Path, root: Path, copy: CopyOrder) -> None:
@@ -87,13 +118,21 @@ def save_plans(out: Path, train: SceneDataset, plan: PoisonPlan, exams: Sequence
     Raises:
         ConfigError: If the folder holds another plan: someone may have trained with it.
     """
+    _refuse_another_plan(out, plan)
+    _save(out, plan, poison_preview(train, plan) if plan.header.num_poisoned else None)
+    for exam in exams:
+        exam.save(out / "exams" / f"{exam.name}.jsonl")
+
+
+def _refuse_another_plan(out: Path, plan: PoisonPlan) -> None:
     path = out / "plan.jsonl"
     if path.exists() and PoisonPlan.load(path) != plan:
         raise ConfigError(
             f"--out {out}", "must not hold another plan", path.name, "Name another folder."
         )
-    plan.save(path)
-    if plan.header.num_poisoned:
-        write_image(out / "poison.png", poison_preview(train, plan))
-    for exam in exams:
-        exam.save(out / "exams" / f"{exam.name}.jsonl")
+
+
+def _save(out: Path, plan: PoisonPlan, preview: Image | None) -> None:
+    if preview is not None:
+        write_image(out / "poison.png", preview)
+    plan.save(out / "plan.jsonl")

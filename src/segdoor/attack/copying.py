@@ -1,0 +1,114 @@
+"""The files of a poisoned copy: links to those that stay, new ones for those that change."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from segdoor.attack.manifest import CopyRow, relative_name
+from segdoor.attack.poisoned import Poisoner
+from segdoor.attack.reencode import image_like, label_like
+from segdoor.data.pairs import FileDataset
+from segdoor.data.pictures import read_image
+from segdoor.errors import DataError
+from segdoor.files import digest_of
+
+Names = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Copying:
+    """Writes files of a copy; each follows from its source and the plan alone.
+
+    Attributes:
+        dataset: The honest scenes, at the size of their files.
+        poisoner: What happens to them.
+        work: The folder that becomes the copy.
+        originals: The folder for the source's files that are changed.
+        lossless: Whether poisoned pictures are stored without loss.
+        hashes: SHA-256 of files of the source that were hashed before, by name.
+        changed: The scene's index by the names of the files that change.
+    """
+
+    dataset: FileDataset
+    poisoner: Poisoner
+    work: Path
+    originals: Path
+    lossless: bool
+    hashes: Mapping[str, str]
+    changed: Mapping[str, int]
+
+    @classmethod
+    def of(
+        cls,
+        dataset: FileDataset,
+        poisoner: Poisoner,
+        *,
+        work: Path,
+        originals: Path,
+        lossless: bool,
+    ) -> Copying:
+        """Prepare to write the copy of a data set."""
+        root, planned = dataset.root, poisoner.plan.by_name
+        hashes = {relative_name(path, root): digest for path, digest in dataset.hashes.items()}
+        changed = {
+            relative_name(path, root): index
+            for index, pair in enumerate(dataset.pairs)
+            if pair.name in planned
+            for path in (pair.image, pair.label)
+        }
+        return cls(dataset, poisoner, work, originals, lossless, hashes, changed)
+
+    def make_folders(self, names: Iterable[str]) -> None:
+        """Make all folders that these files need."""
+        for root, inside in ((self.work, names), (self.originals, self.changed)):
+            for folder in {name.rpartition("/")[0] for name in inside} | {""}:
+                (root / folder).mkdir(parents=True, exist_ok=True)
+
+    def write(self, names: Names) -> list[CopyRow]:
+        """Write some of the files."""
+        return [self._write(name) for name in names]
+
+    def _write(self, name: str) -> CopyRow:
+        source = self.dataset.root / name
+        if name in self.changed:
+            return self._change(name, source)
+        digest = self.hashes.get(name) or digest_of(source)
+        _link(source, self.work / name)
+        return CopyRow(name=name, sha256=digest, original_sha256=digest)
+
+    def _change(self, name: str, source: Path) -> CopyRow:
+        original = source.read_bytes()
+        digest = hashlib.sha256(original).hexdigest()
+        if digest != self.hashes[name]:
+            raise DataError(
+                source, "must not change while it is poisoned", digest[:12], "Poison again."
+            )
+        content = self._poisoned(name, source)
+        (self.work / name).write_bytes(content)
+        (self.originals / name).write_bytes(original)
+        return CopyRow(
+            name=name, sha256=hashlib.sha256(content).hexdigest(), original_sha256=digest
+        )
+
+    def _poisoned(self, name: str, source: Path) -> bytes:
+        index = self.changed[name]
+        pair = self.dataset.pairs[index]
+        if source == pair.label:
+            poison = partial(self.poisoner.label, name=pair.name)
+            return label_like(source, self.dataset.as_stored(index, poison))
+        image = self.poisoner.image(read_image(source), pair.name)
+        return image_like(source, image, lossless=self.lossless)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        # Of a symbolic link the file itself: the link would lead elsewhere from the copy.
+        os.link(source.resolve() if source.is_symlink() else source, target)
+    except OSError:
+        shutil.copyfile(source, target)
