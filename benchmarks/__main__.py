@@ -14,7 +14,7 @@ from rich.table import Table
 
 from benchmarks.measure import Row
 
-PARTS = ("planning", "tables", "training", "examination", "start")
+PARTS = ("planning", "poisoning", "many_scenes", "tables", "training", "examination", "start")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import pytest
 from bad_input.place import COMMANDS, Answer, Complaint, command, leftovers, say, tree
 
 WRITERS = ("poison", "copy", "train", "examine", "run", "restore", "demo")
+PAINTED = "--data.name street --data.num_train 8 --data.size 48 64"
 PAGE = 4096
 REMEDIES = ("Choose another folder or free some disk.", "Free some disk", "Name another folder.")
 
@@ -22,6 +23,8 @@ def write_command(name: str, out: str = "out") -> str:
     """Return a command that writes below a folder, wherever it can be told to."""
     if name == "demo":
         return f"demo --out {out}"
+    if name == "paint":
+        return command("poison", f"--out {out} {PAINTED}")
     if name == "copy":
         return command("copy", f"--out {out} --copy {out}/copy")
     if name == "restore":
@@ -97,7 +100,7 @@ class TestUnwritable:
         assert tree(".", without=("cache",)) == before
         assert leftovers() == []
 
-    @pytest.mark.parametrize("name", ["poison", "copy", "train", "examine", "run", "demo"])
+    @pytest.mark.parametrize("name", ["paint", "train", "examine", "run", "demo"])
     @pytest.mark.parametrize("cache", ["given.yaml/packs", "given.yaml", "/proc/nowhere/packs"])
     def test_a_cache_that_cannot_be(
         self, name: str, cache: str, monkeypatch: pytest.MonkeyPatch
@@ -147,7 +150,7 @@ class TestFull:
     @pytest.mark.parametrize("pages", [1, 2, 4, 8, 16, 24])
     def test_a_cache_that_fills_up(self, pages: int) -> None:
         with disk("cache", f"size={pages * PAGE}"):
-            answer = say(write_command("poison"))
+            answer = say(write_command("paint"))
             check_refusal(answer)
             assert "cache: the cache must be writable" in answer.complaint
             assert tree("cache", "out") == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -677,6 +678,66 @@ def test_the_complaint_is_clear_and_nothing_is_left(name: str, verb: str) -> Non
     assert {result for result in results if not result.startswith(("near", "far", "any"))} <= early
 
 
+def poisoned_image() -> Path:
+    """Return the image of a scene that the command poisons."""
+    assert say(command("poison", "--out first")).code == 0
+    row = json.loads(Path("first/plan.jsonl").read_text().splitlines()[1])
+    shutil.rmtree("first")
+    return Path(f"mine/images/train/{row['name']}.jpg")
+
+
+def cut_in_its_pixels(path: Path) -> None:
+    """Cut off the end of a JPEG file, whose header stays intact."""
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("verb", ["poison", "copy"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_damaged_image_of_a_poisoned_scene_is_named_and_nothing_is_left(
+    verb: str, workers: int
+) -> None:
+    image = poisoned_image()
+    cut_in_its_pixels(image)
+    answer = say(command(verb, f"--workers {workers}"))
+    Complaint(str(image), "must be an intact picture", "runcated", "Replace the").check(answer)
+    assert tree("out", "made", "made.segdoor") == {}
+    assert leftovers() == []
+
+
+@pytest.mark.usefixtures("place")
+def test_a_copy_is_not_given_up_for_one_that_cannot_be_made() -> None:
+    assert say(COMMANDS["copy"]).code == 0
+    cut_in_its_pixels(poisoned_image())
+    before = tree("out", "made", "made.segdoor")
+    assert say(f"{COMMANDS['copy']} --replace").code == 2
+    assert tree("out", "made", "made.segdoor") == before
+    assert say("verify made").code == 0
+    assert leftovers() == []
+
+
+@pytest.mark.usefixtures("place")
+def test_images_of_untouched_scenes_are_left_to_the_verb_that_looks_at_all() -> None:
+    touched = poisoned_image()
+    other = next(path for path in sorted(touched.parent.iterdir()) if path != touched)
+    cut_in_its_pixels(other)
+    words = "--attack.rate 0.125"
+    assert say(command("copy", words)).code == 0
+    assert Path("made/images/train", other.name).samefile(other)
+    answer = say("data --data.name folder --data.root mine --out looked")
+    assert answer.code == 2
+    assert other.name in answer.out
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("number", [0, -1, 257])
+def test_no_such_number_of_workers(number: int) -> None:
+    Complaint("--workers", "must lie between 1 and 256", str(number), "Leave it out").check(
+        say(command("poison", f"--workers={number}"))
+    )
+    assert tree("out") == {}
+
+
 @pytest.mark.usefixtures("place")
 def test_a_complaint_is_one_line_and_commands_no_terminal() -> None:
     Path("copy/two\nlines\x1b[31m.txt").write_text("added")
@@ -688,9 +749,9 @@ def test_a_complaint_is_one_line_and_commands_no_terminal() -> None:
 
 @pytest.mark.usefixtures("place")
 def test_a_pack_of_other_scenes_is_refused() -> None:
-    assert say(COMMANDS["poison"]).code == 0
+    assert say(COMMANDS["train"]).code == 0
     (index,) = Path("cache").glob("*/index.json")
     index.write_text(index.read_text().replace("train_train_00003", "train_train_00099"))
     Complaint(str(index), "must be of this very data set", "", "Delete cache/").check(
-        say(command("poison", "--out again"))
+        say(command("train", "--out again"))
     )

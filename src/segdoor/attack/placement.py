@@ -222,9 +222,9 @@ def eligible_positions(label: Label, ground: Ground) -> Mask:
 
 def victim_mask(label: Label, victims: Sequence[int]) -> Mask:
     """Return which pixels belong to a victim class."""
-    chosen = np.zeros(256, dtype=bool)
-    chosen[list(victims)] = True
-    return chosen[label]
+    chosen = np.zeros(256, dtype=np.uint8)
+    chosen[list(victims)] = 1
+    return cv2.LUT(label, chosen).view(np.bool_)
 
 
 # In the next two, element (row, column) speaks of the box whose upper left corner is there; boxes

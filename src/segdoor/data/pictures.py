@@ -34,13 +34,7 @@ def read_image(path: Path) -> Image:
         DataError: If the file is missing, no picture, damaged or too large.
     """
     with _opened(path) as picture:
-        if picture.mode[0] in "IF":
-            raise DataError(
-                path,
-                "a picture must have 8 bits a channel",
-                f"mode {picture.mode}",
-                "Convert it; how 16 bits map to 8 is yours to decide.",
-            )
+        _check_depth(path, picture)
         return np.array(picture.convert("RGB"))
 
 
@@ -68,16 +62,17 @@ def read_label(path: Path) -> Label:
                 f"mode {picture.mode}{', fewer bits' if picture.mode == 'L' else ''}",
                 "Convert its colours or 16-bit values to class ids first.",
             )
-        return np.array(picture).astype(np.uint8)
+        return np.array(picture, dtype=np.uint8)
 
 
 def picture_size(path: Path) -> tuple[int, int]:
     """Read a picture's height and width from its header alone.
 
     Raises:
-        DataError: If the file is missing or no picture.
+        DataError: If the file is missing, no picture, too large, or has not 8 bits a channel.
     """
     with _opened(path, decode=False) as picture:
+        _check_depth(path, picture)
         return picture.height, picture.width
 
 
@@ -110,6 +105,16 @@ def _opened(path: Path, *, decode: bool = True) -> Generator[ImageFile.ImageFile
         raise DataError(path, "must be an intact picture", why, "Replace the file.") from None
     except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as why:
         raise _too_large(path, str(why)) from None
+
+
+def _check_depth(path: Path, picture: PillowImage.Image) -> None:
+    if picture.mode[0] in "IF":
+        raise DataError(
+            path,
+            "a picture must have 8 bits a channel",
+            f"mode {picture.mode}",
+            "Convert it; how 16 bits map to 8 is yours to decide.",
+        )
 
 
 def _is_stretched(picture: ImageFile.ImageFile) -> bool:
