@@ -17,7 +17,7 @@ from segdoor.cluster import connected
 
 
 @pytest.fixture(scope="module")
-def ray() -> Iterator[Any]:
+def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Start two workers, and yield the module ``ray``."""
     if find_spec("ray") is None and not os.environ.get("CI"):
         pytest.skip("ray is not installed: pip install 'segdoor[ray]'")
@@ -25,6 +25,7 @@ def ray() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         # Workers find the package and the work that tests define.
         patch.setenv("PYTHONPATH", os.pathsep.join([str(home), str(Path(__file__).parent)]))
+        patch.setenv("SEGDOOR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         with connected(None, cores=2) as module:
             yield module
 
@@ -75,3 +76,16 @@ class MortalWorkers:
     def num_deaths(self) -> int:
         """Return how many pieces of work lost a worker."""
         return sum(mark.exists() for mark in self.deaths)
+
+
+def writer_of(folder: Path) -> int | None:
+    """Return the process that holds the lock of a folder; None if nobody does."""
+    try:
+        lock = (folder / ".lock").stat()
+    except FileNotFoundError:
+        return None
+    for line in Path("/proc/locks").read_text().splitlines():
+        _, kind, *_, process, place, _, _ = line.split()
+        if kind == "FLOCK" and int(place.rpartition(":")[2]) == lock.st_ino:
+            return int(process)
+    return None
