@@ -170,7 +170,10 @@ def test_a_task_that_fails_takes_only_those_that_need_it(ray: Any) -> None:
     victim, run, _ = tasks_for(plan().runs, Path("out"))
     data = victim.given.data.model_copy(update={"name": "camvid", "root": Path("nowhere")})
     wrong = replace(victim, given=victim.given.model_copy(update={"data": data}))
-    free = Task("victim", "victims/free", Path("out"), victim.given)
+    quick = victim.given.training.model_copy(update={"epochs": 1})
+    free = Task(
+        "victim", "victims/free", Path("out"), victim.given.model_copy(update={"training": quick})
+    )
     outcomes = {outcome.key: outcome.error for outcome in RayExecutor(ray).run([wrong, run, free])}
     assert "nowhere" in str(outcomes[wrong.key])
     assert outcomes[run.key] == f"not begun: {wrong.key} failed"

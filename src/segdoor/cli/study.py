@@ -124,10 +124,10 @@ def run(
         _tell_cost(plan, work_of(plan, runs, limit=limit))
         return
     check_possible(plan)
-    chosen = machines or Machines()
-    fetch_finished(chosen, plan, runs)
+    where = machines or Machines()
+    fetch_finished(where, plan, runs)
     work = work_of(plan, runs, limit=limit)
-    _do(plan, work, chosen, asked=len(runs))
+    _do(plan, work, where, asked=len(runs))
 
 
 @study.command
@@ -173,7 +173,9 @@ def _do(plan: StudyPlan, work: Work, machines: Machines, *, asked: int) -> None:
     for key, why in work.refused.items():
         tell(f"runs/{key}: {why}")
     num_failed = len(work.refused)
-    with progress_bars() as bars, executor_on(machines, bars) as executor:
+    # No cluster is started for nothing.
+    chosen = machines if work.tasks else Machines()
+    with progress_bars() as bars, executor_on(chosen, bars) as executor:
         for number, outcome in enumerate(executor.run(work.tasks), start=1):
             num_failed += outcome.error is not None
             what = f"failed: {outcome.error}" if outcome.error else f"done, {outcome.seconds:.0f} s"
