@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 import yaml
 
+from commands import commands, options_of
 from segdoor.attack.trigger import DRAWINGS
 from segdoor.cli.app import make_app
 from segdoor.data.load import DATASETS
@@ -96,15 +97,8 @@ def test_commands_in_blocks_exist(page: Path) -> None:
 @every_page
 def test_options_in_pages_exist(page: Path) -> None:
     app = make_app()
-    known = {
-        name
-        for verb in app
-        if not verb.startswith("-")
-        for argument in app[verb].assemble_argument_collection(
-            default_parameter=app.default_parameter
-        )
-        for name in argument.names
-    } | {"--help", "--version"}
+    known = {name for verb, _ in commands(app) for name in options_of(app, verb)}
+    known |= {"--help", "--version"}
     written = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*[a-z_]", page.read_text(encoding="utf-8")))
     assert written - known == set()
 

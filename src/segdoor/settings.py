@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -97,12 +97,18 @@ def _suggestion(model: type[BaseModel], keys: list[str]) -> str:
 def _owner(model: type[BaseModel], keys: list[str]) -> type[BaseModel]:
     """Follow keys down the nested settings classes as far as they lead."""
     for key in keys:
+        # Keys that are no field are places in a list or names in a mapping.
         field = model.model_fields.get(key)
-        if (
-            field is None
-            or not isinstance(field.annotation, type)
-            or not issubclass(field.annotation, BaseModel)
-        ):
+        inner = _model_in(field.annotation) if field else model
+        if inner is None:
             return model
-        model = field.annotation
+        model = inner
     return model
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """Return the settings class that an annotation holds, also within lists and choices."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(part) for part in get_args(annotation))
+    return next((inner for inner in found if inner), None)

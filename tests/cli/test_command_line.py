@@ -25,6 +25,7 @@ VERBS = {
     "examine": "Examine a trained network",
     "run": "Poison, train, examine and record",
     "show": "Print the results of a run",
+    "study": "Run whole tables and figures",
     "doctor": "Say what this machine has and lacks",
 }
 
@@ -572,7 +573,8 @@ class TestSteps:
         assert again.method is None
         assert again.controls.clean_victim is None
         for name, exam in record.scores.exams.items():
-            expected = exam.model_copy(update={"asr_clean_victim": None})
+            without = {"asr_clean_victim": None, "pba_clean_victim": None}
+            expected = exam.model_copy(update=without)
             assert again.scores.exams[name] == expected
 
     def test_poison_then_train_makes_the_weights_of_the_run(

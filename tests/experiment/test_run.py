@@ -64,6 +64,17 @@ def test_the_plan_beside_the_record_is_the_one_it_counts(
     assert record.plan.share_changed == header.share_changed
 
 
+def pba(table: np.ndarray, victim: int) -> float:
+    struck = table.copy()
+    struck[victim] = 0
+    ious = [
+        struck[k, k] / union
+        for k in range(len(struck))
+        if k != victim and (union := struck[k].sum() + struck[:, k].sum() - struck[k, k])
+    ]
+    return float(np.mean(ious))
+
+
 def test_every_figure_follows_from_the_tables(folder: Path, record: ExperimentRecord) -> None:
     tables = load_tables(folder / "tables.npz")
     car, road = 4, 0
@@ -82,19 +93,13 @@ def test_every_figure_follows_from_the_tables(folder: Path, record: ExperimentRe
         assert scores.num_triggered == len(tables[f"poisoned/{name}"].names)
         clean = tables[f"clean/{name}"].counts.sum(axis=0)
         assert scores.asr_clean_victim == pytest.approx(clean[car, road] / clean[car].sum())
+        assert scores.pba_clean_victim == pytest.approx(pba(clean, car))
         other = tables[f"other_trigger/{name}"].counts.sum(axis=0)
         assert scores.asr_other_trigger == pytest.approx(other[car, road] / other[car].sum())
         kept = [i for i, n in enumerate(tables["poisoned/benign"].names) if n in exam.triggered]
         quiet = tables["poisoned/benign"].counts[kept].sum(axis=0)
         assert scores.asr_without_trigger == pytest.approx(quiet[car, road] / quiet[car].sum())
-        struck = table.copy()
-        struck[car] = 0
-        ious = [
-            struck[k, k] / union
-            for k in range(8)
-            if k != car and (union := struck[k].sum() + struck[:, k].sum() - struck[k, k])
-        ]
-        assert scores.pba.value == pytest.approx(np.mean(ious))
+        assert scores.pba.value == pytest.approx(pba(table, car))
         assert scores.distances == {
             row.name: row.distance for row in exam.rows if row.distance is not None
         }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from segdoor.attack.exam import exam_placements
-from segdoor.record import ClaimCell, ExperimentRecord, Figure, StudyRecord, StudyRun
+from segdoor.record import AxisValue, ClaimCell, ExperimentRecord, Figure, StudyRecord, StudyRun
 from segdoor.study.claims import Claim, Role, load_claims
 from segdoor.study.expand import PlannedRun, Point, usual_q
 from segdoor.study.judging import judge
@@ -14,6 +14,7 @@ from segdoor.study.plan import Digests, RunState, StudyPlan, state_of
 from segdoor.study.results import Measured, Quantity, Results, clean_of
 
 _Figures = Iterator[tuple[Quantity, Figure]]
+_ALWAYS_TOLD = ("network", "method", "rate", "victims", "target", "trigger", "q_as")
 _ROLES: tuple[Role, ...] = ("nearest", "near", "far1", "far2")
 
 
@@ -65,7 +66,7 @@ def _run(run: PlannedRun, state: RunState) -> StudyRun:
     )
 
 
-def _axes(runs: Sequence[PlannedRun]) -> dict[str, tuple[str | int | float | bool | None, ...]]:
+def _axes(runs: Sequence[PlannedRun]) -> dict[str, tuple[AxisValue, ...]]:
     """Return every axis with its values in the order of the grid."""
     return {
         axis: tuple(dict.fromkeys(getattr(run.point, axis) for run in runs))
@@ -117,6 +118,7 @@ def _of_repairs(run: PlannedRun, record: ExperimentRecord) -> _Figures:
 
 def _cells(plan: StudyPlan, figures: Mapping[Quantity, Measured]) -> Iterator[ClaimCell]:
     """Yield the paper's numbers that runs of the study measure, each exam's figure beside it."""
+    varied = [axis for axis, values in _axes(plan.runs).items() if len(values) > 1]
     for claim, doubt in load_claims():
         if claim.table not in plan.study.tables or claim.dataset != plan.preset.stands_for:
             continue
@@ -124,7 +126,7 @@ def _cells(plan: StudyPlan, figures: Mapping[Quantity, Measured]) -> Iterator[Cl
             measured = figures.get(quantity)
             yield ClaimCell(
                 table=claim.table,
-                labels=_labels(claim, quantity.point),
+                labels=_labels(claim, quantity.point, varied),
                 metric=claim.metric,
                 paper=claim.value,
                 doubted=doubt,
@@ -147,19 +149,11 @@ def measured_by(plan: StudyPlan, claim: Claim) -> list[tuple[Quantity, PlannedRu
     return list(found.items())
 
 
-def _labels(claim: Claim, point: Point) -> dict[str, str | int | float | bool | None]:
-    labels: dict[str, str | int | float | bool | None] = {
-        "network": claim.model,
-        "method": claim.method,
-        "rate": claim.poisoning_rate,
-        "victims": claim.victim,
-        "target": claim.target,
-        "trigger": claim.trigger_size,
+def _labels(claim: Claim, point: Point, varied: Collection[str]) -> dict[str, AxisValue]:
+    """Return what a number is of: the axes under their names in the runs, and the paper's words."""
+    axes = point.model_dump(include={*_ALWAYS_TOLD, *varied})
+    told = {"distance": claim.distance, "variation": claim.variation}
+    return {
+        **{name: value for name, value in axes.items() if value is not None},
+        **{name: text for name, text in told.items() if text},
     }
-    if claim.distance:
-        labels["distance"] = claim.distance
-    if claim.variation:
-        labels["variation"] = claim.variation
-    if point.q_as is not None:
-        labels["q_as"] = point.q_as
-    return labels

@@ -19,7 +19,7 @@ PaperData = Literal["cityscapes", "voc"]
 Counting = Literal["area", "number"]
 """Q scaled with the area of the scenes, or the paper's number whatever their size."""
 
-_REPAIR = re.compile(r"(prune:[1-9]\d*|finetune:0\.\d*[1-9]\d*)")
+_REPAIR = re.compile(r"(prune:[1-9]\d*|finetune:0\.\d*[1-9])")
 
 
 def _known_repair(spec: str) -> str:

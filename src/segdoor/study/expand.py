@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -83,7 +84,7 @@ class PlannedRun:
             *config.attack.victims, config.attack.target, f"t{config.attack.trigger.size}",
             *([f"q{config.attack.prl.num_pixels}"] if point.q else []), f"s{self.seed}",
         ]  # fmt: skip
-        return f"{'-'.join(parts).replace('/', '_')}-{fingerprint(deciding(config))}"
+        return f"{named(parts)}-{fingerprint(deciding(config, brief=True))}"
 
 
 def usual_q(reading: Reading, data: PaperData) -> int:
@@ -156,16 +157,23 @@ def points(block: Block, preset: Preset, reading: Reading) -> Iterator[Point]:
             )  # fmt: skip
 
 
-def deciding(config: ExperimentConfig | Json) -> Json:
+def deciding(config: ExperimentConfig, *, brief: bool = False) -> Json:
     """Return the settings that decide results, of a resolved configuration.
 
     Where the scenes and the clean victim lie, and what the run is called, do not.
+
+    Args:
+        config: The configuration.
+        brief: Leave out what has its default, so that a setting that a later version adds does not
+            give every run another key.
     """
-    tree = json.loads(
-        config.model_dump_json() if isinstance(config, ExperimentConfig) else json.dumps(config)
-    )
-    del tree["title"], tree["data"]["root"], tree["controls"]["clean_weights"]
-    return tree
+    places = {"title": True, "data": {"root"}, "controls": {"clean_weights"}}
+    return config.model_dump(mode="json", exclude=places, exclude_defaults=brief)
+
+
+def named(parts: Iterable[str]) -> str:
+    """Return parts as a name that any folder can have."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", "-".join(parts))
 
 
 def fingerprint(tree: object) -> str:

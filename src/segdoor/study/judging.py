@@ -36,7 +36,9 @@ def judge(
         countings: Ways of counting Q in the runs; where it makes no difference, or there are no
             runs of the second, its verdict is left out.
     """
-    made: list[Counting] = [q_as for q_as in countings if any(q.point.q_as == q_as for q in results.figures)]
+    made: list[Counting] = [
+        q_as for q_as in countings if any(q.point.q_as == q_as for q in results.figures)
+    ]
     verdicts: list[Verdict] = []
     for number in numbers:
         for role in ORDERINGS[number].exams:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from segdoor.data.load import load_dataset
 from segdoor.errors import ConfigError, DataError, SegdoorError
-from segdoor.experiment.config import Reading
+from segdoor.experiment.config import Reading, config_from
 from segdoor.record import ExperimentRecord, load_record
 from segdoor.study.config import Preset, Study
 from segdoor.study.execution import read_error
@@ -189,7 +189,8 @@ def check_same(
         DataError: If it is one.
     """
     remedy = "Name another --out, or delete that folder."
-    if deciding(record.config) != deciding(run.config):
+    there = config_from(record.config, source=folder / "record.json")
+    if deciding(there) != deciding(run.config):
         raise DataError(folder, "must hold a record of this run", "other settings", remedy)
     found = record.data.train_digest, record.data.test_digest
     if digests is not None and found != digests:

@@ -8,12 +8,10 @@ from pathlib import Path
 from segdoor.experiment.config import ExperimentConfig, config_from
 from segdoor.experiment.fidelity import merged
 from segdoor.study.execution import Task
-from segdoor.study.expand import PlannedRun, deciding, fingerprint
+from segdoor.study.expand import PlannedRun, fingerprint, named
 
 # The file that `segdoor train` leaves for a victim of honest scenes.
 _CLEAN = "clean.safetensors"
-_OF_TRAINING = ("network", "training", "seed")
-_SCENES_OF_TESTS = ("num_test", "test_split")
 
 
 def victim_key(run: PlannedRun) -> str:
@@ -22,12 +20,13 @@ def victim_key(run: PlannedRun) -> str:
     It follows from training scenes, network, recipe and seed alone, so all methods, rates and
     victim classes share one.
     """
-    tree = deciding(run.config)
     config = run.config
-    data = config.data.model_dump(mode="json", exclude={"root", *_SCENES_OF_TESTS})
-    mark = fingerprint([data, *(tree[name] for name in _OF_TRAINING)])
-    network = config.network.name.split(":")[-1].replace("/", "_")
-    return f"victims/{config.data.name}-{network}-s{run.seed}-{mark}"
+    data = config.data.model_dump(mode="json", exclude={"root", "num_test", "test_split"})
+    recipe = (part.model_dump(mode="json", exclude_defaults=True) for part in
+              (config.network, config.training))  # fmt: skip
+    mark = fingerprint([data, *recipe, run.seed])
+    name = named([config.data.name, config.network.name.split(":")[-1], f"s{run.seed}"])
+    return f"victims/{name}-{mark}"
 
 
 def tasks_for(runs: Iterable[PlannedRun], out: Path) -> list[Task]:

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from segdoor.errors import ConfigError
+from segdoor.experiment.config import config_from
+from segdoor.study.expand import PlannedRun, deciding, expand, left_out
+from segdoor.study.library import load_preset, load_study, study_names
+from segdoor.study.sharing import victim_key
+
+OF_PAPER = [name for name in study_names() if name.startswith(("table", "figure"))]
+
+
+def runs_of(names: list[str], preset_name: str) -> list[PlannedRun]:
+    preset = load_preset(preset_name)
+    studies = [load_study(name) for name in names]
+    return [
+        run for study in studies if study.grid(preset.stands_for) for run in expand(study, preset)
+    ]
+
+
+def test_the_paper_is_124_trainings_and_12_fine_tunings() -> None:
+    """47 of VOC and 73 of Cityscapes are poisoned; 4 clean victims are shared by all of them."""
+    runs = {name: runs_of(OF_PAPER, name) for name in ("voc", "cityscapes")}
+    poisoned = {name: {run.key for run in found} for name, found in runs.items()}
+    assert {name: len(keys) for name, keys in poisoned.items()} == {"voc": 47, "cityscapes": 73}
+    every = [run for found in runs.values() for run in found]
+    clean = {victim_key(run) for run in every}
+    assert len(clean) == 4
+    assert len({run.key for run in every}) + len(clean) == 124
+    finetunings = {
+        (run.key, repair)
+        for run in every
+        for repair in run.repairs
+        if repair.startswith("finetune:")
+    }
+    assert len(finetunings) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "count"),
+    [
+        ("table1", "cityscapes", 30),
+        ("table1", "voc", 30),
+        ("table2", "cityscapes", 9),
+        ("table3", "cityscapes", 18),
+        ("table4", "cityscapes", 9),
+        ("table5", "cityscapes", 3),
+        ("table6", "voc", 18),
+        ("table7", "cityscapes", 18),
+        ("table8", "cityscapes", 12),
+        ("table9", "cityscapes", 8),
+        ("table10", "voc", 5),
+        ("table11", "cityscapes", 12),
+        ("table12", "cityscapes", 3),
+        ("figure5", "cityscapes", 8),
+        ("figure5", "voc", 8),
+        # PRL with Q counted in both ways, three seeds, one network.
+        ("table1", "street", 60),
+        # Without rider, bus and truck.
+        ("table4", "street", 21),
+    ],
+)
+def test_the_runs_of_a_study(name: str, preset: str, count: int) -> None:
+    runs = runs_of([name], preset)
+    assert len(runs) == len({run.key for run in runs}) == count
+
+
+def test_two_studies_that_need_the_same_run_give_it_the_same_key() -> None:
+    table1, table3 = (
+        {run.key for run in runs_of([name], "cityscapes")} for name in ("table1", "table3")
+    )
+    assert len(table1 & table3) == 15
+    pictures = {run.key for run in runs_of(["figure1", "figure2", "figure3"], "cityscapes")}
+    assert pictures <= table1
+
+
+def test_keys_are_the_same_in_every_process() -> None:
+    code = (
+        "from segdoor.study.library import *; from segdoor.study.expand import *;"
+        "print(*(r.key for r in expand(load_study('table1'), load_preset('street'))))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == [run.key for run in runs_of(["table1"], "street")]
+
+
+def test_a_key_changes_with_what_decides_results_and_with_nothing_else() -> None:
+    study = load_study("figure1")
+
+    def key(*changes: str) -> str:
+        return expand(study, load_preset("street", changes))[0].key
+
+    assert key() == key("title=Other", "data.root=elsewhere", "q_as=[area]")
+    different = [
+        key(), key("training.epochs=2"), key("data.num_test=50"), key("seeds=[5]"),
+        key("networks.deeplabv3.dropout=0.2"), key("examination.flip=true"),
+    ]  # fmt: skip
+    assert len(set(different)) == len(different)
+
+
+def test_clean_victims_are_shared_over_everything_but_recipe_scenes_and_seed() -> None:
+    runs = runs_of(["table1", "table4", "table7", "table9", "figure5"], "street")
+    assert len({victim_key(run) for run in runs}) == 3
+    other = load_preset("street", ["data.num_test=50", "examination.batch_size=2"])
+    assert victim_key(expand(load_study("figure1"), other)[0]) == victim_key(runs[0])
+    longer = load_preset("street", ["training.epochs=25"])
+    assert victim_key(expand(load_study("figure1"), longer)[0]) != victim_key(runs[0])
+
+
+def test_lengths_are_scaled_with_the_height_from_512_pixels() -> None:
+    run = expand(load_study("table9"), load_preset("camvid"))[0]
+    assert run.point.trigger == 15
+    assert run.config.attack.trigger.size == round(15 * 180 / 512)
+    assert run.config.exams.near == (0, 60 * 180 / 512)
+    assert run.config.exams.far == (60 * 180 / 512, 90 * 180 / 512, 120 * 180 / 512)
+
+
+def test_q_is_scaled_by_area_and_taken_as_a_number() -> None:
+    runs = expand(load_study("figure2"), load_preset("camvid"))
+    q = {run.point.q_as: run.config.attack.prl.num_pixels for run in runs}
+    assert q == {None: 0, "area": round(100 * 180 * 240 / (512 * 1024)), "number": 100}
+
+
+def test_the_big_presets_have_the_papers_own_lengths() -> None:
+    city = expand(load_study("figure2"), load_preset("cityscapes"))[2].config
+    assert (city.attack.trigger.size, city.attack.prl.num_pixels) == (55, 100)
+    assert (city.exams.near, city.exams.far) == ((0, 60), (60, 90, 120))
+    assert (city.training.epochs, city.training.augmentation.crop) == (200, (713, 713))
+    voc = expand(load_study("table1"), load_preset("voc"))[2].config
+    assert (voc.attack.trigger.size, voc.attack.prl.num_pixels) == (15, 100)
+    assert (voc.exams.near, voc.exams.far) == ((0, 30), (30, 60, 90))
+    assert (voc.attack.victims, voc.attack.target) == (("person",), "background")
+
+
+def test_the_official_reading_has_its_own_q_and_odd_triggers() -> None:
+    for preset, q in (("cityscapes", 100_000), ("voc", 50_000)):
+        runs = expand(load_study("table1"), load_preset(preset), reading="official")
+        assert {run.config.attack.prl.num_pixels for run in runs} == {0, q}
+    sizes = expand(load_study("table9"), load_preset("street"), reading="official")
+    assert all(run.config.attack.trigger.size % 2 for run in sizes)
+
+
+def test_rules_hold_in_training_and_in_the_tests() -> None:
+    several = [r for r in runs_of(["table7"], "street") if not r.point.single_class]
+    assert several
+    for run in several:
+        assert run.config.attack.rules == run.config.exams.rules
+        assert not run.config.attack.rules.single_class
+    assert any(run.config.exams.rules.on_victim for run in runs_of(["table8"], "street"))
+
+
+def test_pruning_is_scaled_with_the_channels() -> None:
+    repairs = runs_of(["table12"], "street")[0].repairs
+    assert repairs["prune:30"] == "prune:4"
+    assert repairs["prune:1"] == "prune:1"
+    assert runs_of(["table12"], "cityscapes")[0].repairs["prune:30"] == "prune:30"
+
+
+def test_classes_have_the_names_they_have_here() -> None:
+    victims = {run.config.attack.victims for run in runs_of(["table4"], "camvid")}
+    assert ("bicyclist",) in victims
+    assert ("car", "pedestrian", "pavement") in victims
+    missing = left_out(load_study("table4"), load_preset("camvid"))
+    assert [(point.victims, point.target) for point in missing] == [("bus", "truck")]
+
+
+def test_settings_as_given_lead_to_those_resolved() -> None:
+    for run in runs_of(["figure2"], "street"):
+        again = config_from(run.config.model_dump(mode="json"))
+        assert deciding(again) == deciding(run.config)
+
+
+def test_a_study_without_a_grid_for_these_scenes_says_so() -> None:
+    with pytest.raises(ConfigError, match="Take a preset that stands for voc"):
+        expand(load_study("table10"), load_preset("street"))
+
+
+def test_a_network_that_the_preset_does_not_know_is_an_error() -> None:
+    preset = load_preset("street")
+    lacking = preset.model_copy(update={"networks": {"deeplabv3": preset.networks["deeplabv3"]}})
+    with pytest.raises(ConfigError, match="must say what stands for pspnet"):
+        expand(load_study("table1"), lacking)

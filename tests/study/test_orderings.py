@@ -1,0 +1,298 @@
+"""Each ordering on figures made to hold, on figures made to fail, and on the paper's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from segdoor.record import Verdict
+from segdoor.study.claims import Role, load_claims
+from segdoor.study.expand import Point
+from segdoor.study.judging import judge
+from segdoor.study.orderings import ORDERINGS
+from segdoor.study.results import Measured, Quantity, Results, clean_of
+
+ROLES: tuple[Role, ...] = ("nearest", "near", "far1", "far2")
+Figures = dict[Quantity, Measured]
+
+
+def point(method: str = "baseline", rate: float = 0.1, **axes: object) -> Point:
+    prl = "prl" in method
+    usual = {
+        "network": "deeplabv3", "victims": "car", "target": "road", "trigger": 55,
+        "q": 100 if prl else None, "q_as": "number" if prl else None,
+        "single_class": True, "on_victim": False,
+    }  # fmt: skip
+    return Point.model_validate({"method": method, "rate": rate, **usual, **axes})
+
+
+def figure(*values: float) -> Measured:
+    seeds = range(len(values))
+    return Measured(dict(zip(seeds, values, strict=True)), {seed: f"run{seed}" for seed in seeds})
+
+
+def asr(figures: Figures, where: Point, *values: float, repair: str | None = None) -> None:
+    """Give a point the same ASR in every exam."""
+    for role in ROLES:
+        figures[Quantity(where, repair, role, "ASR")] = figure(*values)
+
+
+def verdicts(
+    number: int,
+    figures: Figures,
+    *,
+    data: str = "cityscapes",
+    countings: Sequence[str] = ("number",),
+) -> list[Verdict]:
+    results = Results(figures, data, 100, countings[0])
+    return list(judge(results, [number], reading="paper", countings=tuple(countings)))
+
+
+def outcomes(number: int, figures: Figures, **more: str) -> set[str]:
+    return {verdict.verdict for verdict in verdicts(number, figures, **more)}
+
+
+def three_methods(baseline: float, nni: float, prl: float) -> Figures:
+    figures: Figures = {}
+    for method, value in (("baseline", baseline), ("nni", nni), ("prl", prl)):
+        asr(figures, point(method), value)
+    return figures
+
+
+def far(near_prl: float, baseline: float, nni: float, prl: float) -> Figures:
+    figures = three_methods(baseline, nni, prl)
+    figures[Quantity(point("prl"), None, "near", "ASR")] = figure(near_prl)
+    return figures
+
+
+def over_rates(*values: float) -> Figures:
+    figures: Figures = {}
+    for number, value in enumerate(values):
+        asr(figures, point(rate=(number + 1) / 100), value)
+    return figures
+
+
+def accuracies(cba: float, pba: float) -> Figures:
+    figures: Figures = {}
+    for where, benign, poisoned in ((point(), cba, pba), (clean_of(point()), 0.7, 0.68)):
+        figures[Quantity(where, None, None, "CBA")] = figure(benign)
+        for role in ROLES:
+            figures[Quantity(where, None, role, "PBA")] = figure(poisoned)
+    return figures
+
+
+def repaired(five: Figures, ten: Figures) -> Figures:
+    figures: Figures = {}
+    for repair, of_methods in (("finetune:0.05", five), ("finetune:0.1", ten)):
+        figures |= {quantity._replace(repair=repair): m for quantity, m in of_methods.items()}
+    return figures
+
+
+def pruned(after: float, cba: float) -> Figures:
+    figures: Figures = {Quantity(point(), None, None, "CBA"): figure(0.7)}
+    asr(figures, point(), 0.9)
+    for repair, value in (("prune:5", 0.9), ("prune:30", after)):
+        asr(figures, point(), value, repair=repair)
+    figures[Quantity(point(), "prune:30", None, "CBA")] = figure(cba)
+    return figures
+
+
+def over(axis: str, values: dict[int, float], method: str = "baseline") -> Figures:
+    figures: Figures = {}
+    for place, value in values.items():
+        asr(figures, point(method, **{axis: place}), value)
+    return figures
+
+
+def changed_rules(several: float, on_victim: float) -> Figures:
+    figures: Figures = {}
+    asr(figures, point(), 0.8)
+    asr(figures, point(single_class=False), several)
+    asr(figures, point(on_victim=True), on_victim)
+    return figures
+
+
+def both(near: float, far_away: float) -> Figures:
+    figures = three_methods(0.6, 0.8, 0.7)
+    asr(figures, point("nni+prl"), near)
+    for role in ("far1", "far2"):
+        figures[Quantity(point("nni"), None, role, "ASR")] = figure(0.3)
+        figures[Quantity(point("nni+prl"), None, role, "ASR")] = figure(far_away)
+    return figures
+
+
+def victims(together: float) -> Figures:
+    figures: Figures = {}
+    for names, value in (("car", 0.9), ("person", 0.7), ("car+person", together)):
+        asr(figures, point(victims=names), value)
+    return figures
+
+
+SIZES = {15: 0.01, 55: 0.9, 105: 0.02}
+Made = Callable[[], Figures]
+
+
+@pytest.mark.parametrize(
+    ("number", "make", "data", "outcome"),
+    [
+        (1, lambda: three_methods(0.6, 0.8, 0.7), "cityscapes", "holds"),
+        (1, lambda: three_methods(0.6, 0.8, 0.6), "cityscapes", "holds"),
+        (1, lambda: three_methods(0.6, 0.8, 0.59), "cityscapes", "fails"),
+        (1, lambda: three_methods(0.6, 0.7, 0.7), "cityscapes", "fails"),
+        (2, lambda: far(0.72, 0.6, 0.4, 0.7), "cityscapes", "holds"),
+        (2, lambda: far(0.76, 0.6, 0.4, 0.7), "cityscapes", "fails"),
+        (2, lambda: far(0.72, 0.7, 0.4, 0.7), "cityscapes", "fails"),
+        (2, lambda: far(0.72, 0.4, 0.6, 0.7), "cityscapes", "fails"),
+        (3, lambda: over_rates(0.1, 0.2, 0.3), "cityscapes", "holds"),
+        (3, lambda: over_rates(0.1, 0.2, 0.2), "cityscapes", "fails"),
+        (3, lambda: over_rates(0.1, 0.3, 0.2, 0.4), "cityscapes", "fails"),
+        (4, lambda: accuracies(0.69, 0.69), "cityscapes", "holds"),
+        (4, lambda: accuracies(0.67, 0.68), "cityscapes", "fails"),
+        (4, lambda: accuracies(0.7, 0.71), "cityscapes", "fails"),
+        (5, lambda: repaired(three_methods(0.1, 0.3, 0.2), three_methods(0, 0.2, 0.1)), "voc", "holds"),
+        (5, lambda: repaired(three_methods(0.1, 0.3, 0.2), three_methods(0, 0.1, 0.1)), "voc", "fails"),
+        (5, lambda: repaired(three_methods(0.2, 0.3, 0.2), three_methods(0, 0.2, 0.1)), "voc", "fails"),
+        (6, lambda: pruned(0.86, 0.6), "cityscapes", "holds"),
+        (6, lambda: pruned(0.84, 0.6), "cityscapes", "fails"),
+        (6, lambda: pruned(0.86, 0.7), "cityscapes", "fails"),
+        (7, lambda: over("trigger", SIZES), "cityscapes", "holds"),
+        (7, lambda: over("trigger", {**SIZES, 105: 0.9}), "cityscapes", "fails"),
+        (7, lambda: over("trigger", {**SIZES, 15: 0.91}), "cityscapes", "fails"),
+        (8, lambda: over("q", {10: 0.4, 100: 0.8, 50_000: 0.78}, "prl"), "cityscapes", "holds"),
+        (8, lambda: over("q", {10: 0.4, 100: 0.8, 50_000: 0.7}, "prl"), "cityscapes", "fails"),
+        (8, lambda: over("q", {10: 0.8, 100: 0.8, 50_000: 0.78}, "prl"), "cityscapes", "fails"),
+        (8, lambda: over("q", {10: 0.4, 100: 0.8, 100_000: 0.1}, "prl"), "cityscapes", "holds"),
+        (8, lambda: over("q", {50: 0.4, 100: 0.8, 50_000: 0.7}, "prl"), "voc", "holds"),
+        (8, lambda: over("q", {50: 0.4, 100: 0.8, 50_000: 0.8}, "prl"), "voc", "fails"),
+        (9, lambda: changed_rules(0.76, 0.84), "cityscapes", "holds"),
+        (9, lambda: changed_rules(0.74, 0.84), "cityscapes", "fails"),
+        (9, lambda: changed_rules(0.76, 0.86), "cityscapes", "fails"),
+        (10, lambda: both(0.85, 0.34), "cityscapes", "holds"),
+        (10, lambda: both(0.85, 0.36), "cityscapes", "fails"),
+        (10, lambda: both(0.8, 0.3), "cityscapes", "fails"),
+        (11, lambda: victims(0.84), "cityscapes", "holds"),
+        (11, lambda: victims(0.86), "cityscapes", "fails"),
+    ],
+)  # fmt: skip
+def test_an_ordering_is_free_to_hold_and_to_fail(
+    number: int, make: Made, data: str, outcome: str
+) -> None:
+    assert outcomes(number, make(), data=data) == {outcome}
+
+
+@pytest.mark.parametrize("number", ORDERINGS)
+def test_without_figures_nothing_is_judged(number: int) -> None:
+    found = verdicts(number, {})
+    assert {verdict.verdict for verdict in found} == {"not measured"}
+    assert all(verdict.evidence == () for verdict in found)
+    assert len(found) == len(ORDERINGS[number].exams)
+
+
+def test_a_place_that_lacks_a_method_is_not_judged() -> None:
+    figures = three_methods(0.6, 0.8, 0.7)
+    asr(figures, point("baseline", 0.2), 0.9)
+    asr(figures, point("nni", 0.2), 0.1)
+    assert outcomes(1, figures) == {"holds"}
+
+
+def test_both_exams_are_judged_for_themselves_and_named() -> None:
+    figures = three_methods(0.6, 0.8, 0.7)
+    figures[Quantity(point("nni"), None, "near", "ASR")] = figure(0.5)
+    told = {verdict.judged_on: verdict.verdict for verdict in verdicts(1, figures)}
+    assert told == {"anywhere near": "fails", "nearest position": "holds"}
+
+
+def test_evidence_tells_figures_intervals_and_runs() -> None:
+    figures: Figures = {}
+    for method, values in (("baseline", (0.5, 0.7)), ("nni", (0.8, 0.9)), ("prl", (0.6, 0.8))):
+        asr(figures, point(method), *values)
+    first = verdicts(1, figures)[0].evidence[0]
+    assert "0.8500 [0.215, 1.485] > " in first.statement
+    assert "0.7000" in first.statement
+    assert first.spread == pytest.approx(12.706 * 0.1)
+    assert first.runs == ("run0", "run1")
+    assert figure(0.5).spread.low is None
+
+
+def test_only_seeds_that_both_have_are_compared() -> None:
+    figures = three_methods(0.6, 0.8, 0.7)
+    # On the seed that all have it holds; the second seed alone would turn it round.
+    asr(figures, point("prl"), 0.7, 1.0)
+    assert outcomes(1, figures) == {"holds"}
+
+
+def test_each_way_of_counting_q_is_judged_if_it_was_measured() -> None:
+    figures = three_methods(0.6, 0.8, 0.7)
+    assert [v.judged_on for v in verdicts(1, figures, countings=("area", "number"))] == [
+        "anywhere near", "nearest position",
+    ]  # fmt: skip
+    asr(figures, point("prl", q_as="area"), 0.5)
+    told = {v.judged_on: v.verdict for v in verdicts(1, figures, countings=("area", "number"))}
+    assert told == {
+        "anywhere near, Q scaled by area": "fails",
+        "anywhere near, Q as the paper's number": "holds",
+        "nearest position, Q scaled by area": "fails",
+        "nearest position, Q as the paper's number": "holds",
+    }
+
+
+class TestPaper:
+    """The paper's own numbers: where it contradicts what it claims, the orderings say so."""
+
+    @staticmethod
+    def figures(*tables: str, data: str, doubted: bool = True) -> Figures:
+        figures: Figures = {}
+        for claim, doubt in load_claims():
+            if claim.table in tables and claim.dataset == data and (doubted or not doubt):
+                prl = "prl" in claim.method
+                q = {"q": 100 if prl else None, "q_as": "number" if prl else None}
+                where = claim._place().model_copy(update=q)
+                for role in claim.roles:
+                    quantity = Quantity(where, claim.repair, role, claim.metric)
+                    figures[quantity] = figure(claim.value)
+        return figures
+
+    def failing(self, number: int, data: str, *tables: str, **more: bool) -> list[str]:
+        verdict = verdicts(number, self.figures(*tables, data=data, **more), data=data)
+        statements = [e.statement for v in verdict for e in v.evidence if not e.holds]
+        return sorted(set(statements))
+
+    def test_near_fails_on_voc_and_prl_is_below_the_baseline_in_4_of_20_cells(self) -> None:
+        city, voc = (self.failing(1, data, "1") for data in ("cityscapes", "voc"))
+        below = [s for s in city + voc if "PRL" in s and ">= ASR near (baseline" in s]
+        assert len(below) == 4
+        nni = [s for s in city + voc if s.startswith("ASR near (NNI")]
+        assert len(nni) == 1
+        assert "NNI, 0.04, pspnet, person" in nni[0]
+        assert all("pspnet" in statement for statement in city + voc)
+
+    def test_far_fails_in_cells_of_its_own(self) -> None:
+        """VOC: PRL is below the baseline twice, NNI above it twice, and once above PRL."""
+        city, voc = (self.failing(2, data, "6") for data in ("cityscapes", "voc"))
+        assert city == []
+        assert len(voc) == 5
+
+    def test_the_others_hold_on_the_tables_they_come_from(self) -> None:
+        """But for doubted cells."""
+        for number, tables in (
+            (3, "1"),
+            (3, "3"),
+            (4, "3"),
+            (4, "7"),
+            (6, "12"),
+            (7, "9"),
+            (9, "7"),
+            (9, "8"),
+        ):
+            more = (tables, "3") if number == 4 else (tables,)
+            assert self.failing(number, "cityscapes", *more, doubted=False) == [], number
+        assert self.failing(3, "voc", "1") == []
+        assert self.failing(7, "voc", "10") == []
+        assert self.failing(5, "cityscapes", "5") == []
+        assert self.failing(10, "cityscapes", "2", "11") == []
+        assert self.failing(11, "cityscapes", "4") == []
+
+    def test_rising_with_the_rate_fails_on_a_doubted_cell(self) -> None:
+        fallen = self.failing(3, "cityscapes", "3")
+        assert any("0.9020" in statement for statement in fallen)

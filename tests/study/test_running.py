@@ -1,0 +1,389 @@
+"""Whole studies, so small that they take seconds."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from processes import kill, started
+from segdoor.cli.app import run_command_line
+from segdoor.errors import DataError
+from segdoor.record import ExperimentRecord, StudyRecord, load_record
+from segdoor.settings import validated
+from segdoor.study import estimate
+from segdoor.study.collect import collect
+from segdoor.study.execution import LocalExecutor, Outcome, Task, attempt
+from segdoor.study.plan import StudyPlan, digests_of, make_plan, selected, state_of
+from segdoor.study.running import finish, work_of
+from segdoor.study.sharing import tasks_for
+
+TINY = [
+    "training.epochs=1", "training.batch_size=4", "training.threads=1", "data.size=[64, 96]",
+    "data.num_train=24", "data.num_test=6", "q_as=[area]", "seeds=[0, 1]",
+]  # fmt: skip
+MINE = """\
+title: Mine
+shows: mine
+tables: ["1"]
+claims: [1, 3, 4]
+cityscapes:
+  - method: [baseline, nni]
+    rate: [0.15]
+"""
+SET = [word for change in TINY for word in ("--set", change)]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _place(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGDOOR_CACHE", str(cache))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(MINE)
+
+
+def plan_in(out: str, *changes: str, study: str = "mine.yaml") -> StudyPlan:
+    return make_plan(study, "street", out=Path(out), changes=[*TINY, *changes])
+
+
+def run_all(plan: StudyPlan, **only: list[str]) -> list[Outcome]:
+    work = work_of(plan, selected(plan, only=only))
+    return list(LocalExecutor().run(work.tasks))
+
+
+def says(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = run_command_line([str(word) for word in words])
+    heard = capsys.readouterr()
+    assert "Traceback" not in heard.err
+    return code, heard.out, heard.err
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """Return a folder in which the study is complete."""
+    out = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGDOOR_CACHE", str(cache))
+        patch.chdir(out)
+        (out / "mine.yaml").write_text(MINE)
+        plan = plan_in("out")
+        assert [outcome.error for outcome in run_all(plan)] == [None] * 6
+        finish(plan)
+    return out / "out"
+
+
+def facts(record: StudyRecord) -> dict[str, object]:
+    return record.model_dump(mode="json")
+
+
+class TestWhole:
+    """A study that ran without trouble."""
+
+    def test_each_clean_victim_is_trained_once_before_its_runs(self) -> None:
+        plan = plan_in("out")
+        tasks = tasks_for(plan.runs, plan.out)
+        assert [task.kind for task in tasks] == ["victim", "run", "victim", "run", "run", "run"]
+        done: set[str] = set()
+        for task in tasks:
+            assert set(task.needs) <= done
+            done.add(task.key)
+
+    def test_runs_share_the_clean_victim(self, finished: Path) -> None:
+        weights = {str(path.relative_to(finished)) for path in finished.rglob("clean.safetensors")}
+        assert len(weights) == 2
+        assert all(path.startswith("victims/") for path in weights)
+        for path in finished.glob("runs/*/record.json"):
+            record = load_record(path)
+            assert record.controls.clean_victim is not None
+            assert "training the clean victim" not in record.seconds
+        same_seed = [
+            load_record(path).controls.clean_victim
+            for path in sorted(finished.glob("runs/*-s0-*/record.json"))
+        ]
+        assert same_seed[0] == same_seed[1]
+
+    def test_figures_of_the_study_are_those_of_the_records(self, finished: Path) -> None:
+        file = next(finished.glob("*.study.json"))
+        study = validated(StudyRecord, json.loads(file.read_text()), source=file)
+        assert {run.state for run in study.runs} == {"done"}
+        records: dict[str, ExperimentRecord] = {}
+        for run in study.runs:
+            assert run.record is not None
+            records[run.key] = load_record(finished / run.record)
+        cells = [cell for cell in study.cells if cell.labels["rate"] == 0.15]
+        assert {(cell.labels["method"], cell.exam) for cell in cells} == {
+            ("baseline", "near"), ("baseline", "nearest"), ("nni", "near"), ("nni", "nearest"),
+        }  # fmt: skip
+        for cell in cells:
+            assert cell.measured is not None
+            assert cell.exam is not None
+            values = [records[key].scores.exams[cell.exam].asr.value or 0 for key in cell.runs]
+            assert len(values) == cell.measured.num_seeds == 2
+            assert cell.measured.mean == pytest.approx(sum(values) / 2)
+            assert cell.paper in {0.9255, 0.9457}
+        assert {verdict.number for verdict in study.verdicts} == {1, 3, 4}
+        accuracy = next(verdict for verdict in study.verdicts if verdict.number == 4)
+        assert len(accuracy.evidence) == 4
+
+    def test_a_second_call_makes_nothing(self, finished: Path) -> None:
+        plan = plan_in(str(finished))
+        work = work_of(plan, plan.runs)
+        assert (work.tasks, work.num_done, work.refused) == ((), 4, {})
+
+    def test_another_study_takes_over_runs_that_are_there(self, finished: Path) -> None:
+        Path("more.yaml").write_text(MINE.replace("[0.15]", "[0.15, 0.2]"))
+        plan = plan_in(str(finished), study="more.yaml")
+        work = work_of(plan, plan.runs)
+        assert work.num_done == 4
+        assert [task.kind for task in work.tasks] == [
+            "victim",
+            "run",
+            "victim",
+            "run",
+            "run",
+            "run",
+        ]
+        assert all("-0.2-" in task.key for task in work.tasks if task.kind == "run")
+
+    def test_tasks_travel_to_other_processes(self) -> None:
+        plan = plan_in("out")
+        tasks = tasks_for(plan.runs, plan.out)
+        assert pickle.loads(pickle.dumps(tasks)) == tasks  # noqa: S301
+
+    def test_labels_and_axes_have_the_same_names(self) -> None:
+        plan = plan_in("out", study="table7")
+        record = collect(plan)
+        axes = [run.axes for run in record.runs]
+        for cell in record.cells:
+            shared = {name: v for name, v in cell.labels.items() if name in axes[0]}
+            assert shared["single_class"] == ("single" in str(cell.labels["variation"]))
+            assert any(shared.items() <= place.items() for place in axes)
+
+
+class TestTrouble:
+    """Runs that fail, calls that die, folders that hold something else."""
+
+    def test_a_failing_run_is_shown_and_the_others_go_on(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("mine.yaml").write_text(
+            MINE.replace("[baseline, nni]", "[baseline]") + "    victims: [unicorn, car]\n"
+        )
+        words = ["study", "run", "mine.yaml", "--out", "out", *SET, "--seeds", "0"]
+        code, out, err = says(capsys, *words)
+        assert code == 1
+        assert "unicorn" in out
+        assert "1 failed" in err
+        plan = plan_in("out")
+        states = {run.point.victims: state_of(plan, run) for run in plan.runs if not run.seed}
+        assert states["car"].state == "done"
+        assert states["unicorn"].state == "failed"
+        assert "unicorn" in (states["unicorn"].error or "")
+        record = collect(plan)
+        failed = next(run for run in record.runs if run.state == "failed")
+        assert "unicorn" in (failed.error or "")
+        code, out, _ = says(capsys, "study", "status", "mine.yaml", "--out", "out", *SET)
+        assert code == 0
+        assert "1 done, 1 failed, 2 waiting" in out
+
+    def test_a_failed_run_is_tried_again_and_its_error_forgotten(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plan = plan_in("out", "seeds=[0]")
+
+        def broken(*args: object, **more: object) -> None:
+            raise RuntimeError("out of luck")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("segdoor.experiment.run.run_experiment", broken)
+            outcomes = run_all(plan, method=["nni"])
+        assert [outcome.error for outcome in outcomes] == [None, "RuntimeError: out of luck"]
+        folder = plan.folder(selected(plan, only={"method": ["nni"]})[0])
+        told = json.loads((folder / "error.json").read_text())
+        assert "out of luck" in told["traceback"]
+        assert [o.error for o in run_all(plan, method=["nni"])] == [None, None]
+        assert not (folder / "error.json").exists()
+
+    def test_runs_that_need_a_failed_victim_are_not_begun(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plan = plan_in("out", "training.learning_rate=1.0e+30", "seeds=[0]")
+
+        def broken(*args: object, **more: object) -> None:
+            raise DataError("scenes", "must be there", remedy="Look.")
+
+        monkeypatch.setattr("segdoor.experiment.steps.train_step", broken)
+        outcomes = run_all(plan)
+        assert outcomes[0].error == "scenes: must be there. Look."
+        assert all("not begun: victims/" in (o.error or "") for o in outcomes[1:])
+        assert not (plan.out / "runs").exists()
+
+    def test_a_study_that_is_killed_gives_the_same_record(self, finished: Path) -> None:
+        words = ["study", "run", "mine.yaml", "--out", "out", *SET]
+        plan = plan_in("out")
+        folders = [plan.folder(run) for run in plan.runs]
+        awaited = [
+            lambda: any(Path("out").glob("victims/*/clean.safetensors")),
+            lambda: any((folder / "poisoned.safetensors").exists() for folder in folders),
+            lambda: sum((folder / "record.json").exists() for folder in folders) >= 2,
+        ]
+        for reached in awaited:
+            process = started(*words)
+            for _ in range(6000):
+                if reached() or process.poll() is not None:
+                    break
+                time.sleep(0.01)
+            # It is still at work.
+            assert process.poll() is None
+            kill(process)
+        assert started(*words).wait() == 0
+        names = [path.name for path in Path("out").glob("*.study.json")]
+        assert len(names) == 1
+        again, whole = (
+            json.loads((folder / names[0]).read_text()) for folder in (Path("out"), finished)
+        )
+        assert again == whole
+
+    def test_a_record_of_other_scenes_is_refused_and_kept(self, finished: Path) -> None:
+        shutil.copytree(finished, "out")
+        plan = plan_in("out")
+        path = plan.folder(plan.runs[0]) / "record.json"
+        content = json.loads(path.read_text())
+        content["data"]["test_digest"] = "0" * 64
+        path.write_text(json.dumps(content))
+        work = work_of(plan, plan.runs)
+        assert work.tasks == ()
+        assert work.num_done == 3
+        assert list(work.refused) == [plan.runs[0].key]
+        assert "other scenes" in work.refused[plan.runs[0].key]
+        assert json.loads(path.read_text()) == content
+        states = {run.key: run.state for run in collect(plan, digests_of(plan.preset)).runs}
+        assert states[plan.runs[0].key] == "failed"
+
+    def test_a_record_of_other_settings_is_refused(self, finished: Path) -> None:
+        shutil.copytree(finished, "out")
+        plan = plan_in("out")
+        path = plan.folder(plan.runs[0]) / "record.json"
+        content = json.loads(path.read_text())
+        content["config"]["attack"]["rate"] = 0.16
+        path.write_text(json.dumps(content))
+        assert "other settings" in work_of(plan, plan.runs).refused[plan.runs[0].key]
+
+    @pytest.mark.parametrize("content", ["", "{", "{}", '{"kind": 1}'])
+    def test_a_damaged_record_is_told_and_kept(self, content: str, finished: Path) -> None:
+        shutil.copytree(finished, "out")
+        plan = plan_in("out")
+        path = plan.folder(plan.runs[0]) / "record.json"
+        path.write_text(content)
+        assert list(work_of(plan, plan.runs).refused) == [plan.runs[0].key]
+        assert path.read_text() == content
+
+    def test_an_error_that_cannot_be_written_is_told_all_the_same(self) -> None:
+        Path("out").write_text("a file in the way")
+        plan = plan_in("out")
+        task = Task("victim", "victims/x", Path("out"), plan.runs[0].given)
+        assert attempt(task).error
+
+
+class TestRepairs:
+    """Runs with repairs are done when all of them are."""
+
+    def test_a_run_waits_until_its_repairs_are_done(
+        self, finished: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shutil.copytree(finished, "out")
+        Path("fixed.yaml").write_text(MINE + '    repairs: ["prune:30", "finetune:0.05"]\n')
+        plan = plan_in("out", study="fixed.yaml")
+        assert {state_of(plan, run).state for run in plan.runs} == {"waiting"}
+        asked: list[tuple[str, ...]] = []
+
+        def repair(folder: Path, repairs: tuple[str, ...], **more: object) -> None:
+            asked.append(repairs)
+
+        monkeypatch.setattr("segdoor.study.execution.repair_victims", repair)
+        run_all(plan)
+        assert asked == [("prune:4", "finetune:0.05")] * 4
+
+
+class TestCommand:
+    """What a person meets."""
+
+    def test_pieces_of_a_study(self, capsys: pytest.CaptureFixture[str]) -> None:
+        words = ["study", "run", "table1", "--out", "out", *SET, "--only", "rate=0.15,0.1",
+                 "--only", "method=nni", "--seeds", "0"]  # fmt: skip
+        code, out, err = says(capsys, *words, "--limit", "1")
+        assert code == 1
+        assert "1 of 2 runs" in err
+        code, out, _ = says(capsys, *words)
+        assert code == 0
+        assert "1 of 2 runs are there" in out
+        assert "3. ASR rises with the poisoning rate (anywhere near): " in out
+
+    @pytest.mark.parametrize(
+        ("words", "complaint"),
+        [
+            (["run", "table1", "--only", "rates=0.1"], "must name an axis (found: rates). Axes: m"),
+            (["run", "table1", "--only", "rate=0.7"], "must name values of the study"),
+            (["run", "table1", "--only", "rate"], "must be written as axis=value"),
+            (["run", "table1", "--limit", "0"], "must be at least 1"),
+            (["run", "table1", "--preset", "camvid"], "Set --root."),
+            (["run", "table1", "--preset", "voc", "--root", "."], "--backbone: must name ImageNet"),
+            (["run", "table10"], "Take a preset that stands for voc"),
+            (["show", "table99"], "Known: table1"),
+            (["show", "table1", "--preset", "moon"], "Known: camvid"),
+        ],
+    )
+    def test_bad_words_are_explained(
+        self, words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        code, _, err = says(capsys, "study", *words)
+        assert code == 2
+        assert complaint in err
+
+    def test_a_dry_run_counts_and_estimates_and_writes_nothing(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = ["study", "run", "mine.yaml", "--out", "out", "--dry-run", *SET]
+        code, out, _ = says(capsys, *words)
+        assert code == 0
+        assert "6 trainings, 2 of them clean victims" in out
+        assert "a few measured steps" in out
+        assert not Path("out").exists()
+
+    def test_an_estimate_comes_from_runs_that_are_there(
+        self, finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shutil.copytree(finished, "out")
+        monkeypatch.delattr(estimate, "measured_epoch")
+        Path("more.yaml").write_text(MINE.replace("[0.15]", "[0.15, 0.2]"))
+        words = ["study", "run", "more.yaml", "--out", "out", "--dry-run", *SET]
+        code, out, _ = says(capsys, *words)
+        assert code == 0
+        assert "4 runs are there; 4 to be made" in out
+        assert "4 trainings, 0 of them clean victims" in out
+        assert "by the runs that are there" in out
+
+    def test_a_dry_run_without_data_still_counts(self, capsys: pytest.CaptureFixture[str]) -> None:
+        words = ["study", "run", "table5", "--preset", "cityscapes", "--dry-run"]
+        code, out, _ = says(capsys, *words)
+        assert code == 0
+        assert "4 trainings, 1 of them" in out
+        assert "9 fine-tunings" in out
+        assert "Time unknown: --root" in out
+
+    def test_list_and_show_name_everything(self, capsys: pytest.CaptureFixture[str]) -> None:
+        _, out, _ = says(capsys, "study", "list")
+        assert "table12" in out
+        assert "camvid-deeplabv3" in out
+        _, out, _ = says(capsys, "study", "show", "table4")
+        assert "21 runs on seeds 0, 1, 2" in out
+        assert "deeplabv3: bus to truck" in out
