@@ -30,7 +30,8 @@ from segdoor.progress import Silent
 from segdoor.workers import usable_cores
 
 _SIZE = (512, 1024)
-_COUNTS = (60, 120, 240, 480)
+_NUM_SCENES = 96
+_COUNTS = (50, 100, 200, 400)
 _SIZES = ((96, 192), (136, 272), (192, 384), (272, 544))
 _BAR = 1.1
 
@@ -38,12 +39,12 @@ _BAR = 1.1
 def rows() -> Iterator[Row]:
     """Yield the ratios for PNG and JPEG images, the cost of a link, and the exponents."""
     for letter, ending in (("a", "png"), ("b", "jpg")):
-        with street_files(160, _SIZE, ending) as root:
+        with street_files(_NUM_SCENES, _SIZE, ending) as root:
             yield from _ratios(letter, ending, root)
     with street_files(2000, (64, 128), "jpg") as root:
         yield _links(root)
     yield from _growth("scenes", [(count, (128, 256)) for count in _COUNTS], _COUNTS)
-    yield from _growth("pixels", [(120, size) for size in _SIZES], [math.prod(s) for s in _SIZES])
+    yield from _growth("pixels", [(100, size) for size in _SIZES], [math.prod(s) for s in _SIZES])
 
 
 def poison(root: Path, given: ExperimentConfig) -> PoisonPlan:
@@ -85,20 +86,22 @@ def _ratios(letter: str, ending: str, root: Path) -> Iterator[Row]:
             list(pool.map(_code_again, changed))
 
     many = f"{len(pairs)} of {len(labels)} scenes 512x1024, {ending}"
-    yield compared(
-        f"2{letter}",
-        f"poison --copy, all cores, over decoding and encoding the changed files: {many}",
-        (partial(poison, root, given), partial(alone, 0, 0)),
-        bar=1.15,
-        repetitions=7,
-    )
-    yield compared(
-        f"2{letter}'",
-        "the same, over that and hashing every file and decoding every label map once",
-        (partial(poison, root, given), partial(alone, len(files), len(labels))),
-        bar=1.15,
-        repetitions=7,
-    )
+    parts = {
+        "": (f"over decoding and encoding the changed files: {many}", 0, 0),
+        "'": (
+            "over that, hashing every file and decoding every label map",
+            len(files),
+            len(labels),
+        ),
+    }
+    for mark, (over, num_hashed, num_decoded) in parts.items():
+        yield compared(
+            f"2{letter}{mark}",
+            f"poison --copy, all cores, {over}",
+            (partial(poison, root, given), partial(alone, num_hashed, num_decoded)),
+            bar=1.15,
+            repetitions=5,
+        )
 
 
 def _decode(path: Path) -> np.ndarray:
@@ -162,10 +165,10 @@ def _growth(
     for count, size in sets:
         with street_files(count, size, "jpg") as root:
             poison(root, settings(root))
-            times.append(sorted(seconds(lambda: poison(root, settings(root))) for _ in range(5)))  # noqa: B023 - called at once
+            times.append(sorted(seconds(lambda: poison(root, settings(root))) for _ in range(3)))
             peaks.append(peak_mb(root))
-    medians = [each[2] for each in times]
-    low, high = (_exponent(amounts, [each[at] for each in times]) for at in (1, 3))
+    medians = [each[1] for each in times]
+    low, high = (_exponent(amounts, [each[at] for each in times]) for at in (0, 2))
     low, high = min(low, high), max(low, high)
     letter = {"scenes": "d", "pixels": "e"}[what]
     yield Row(

@@ -26,6 +26,7 @@ OF_ONE_STEP = {
     "--copy",
     "--lossless",
     "--no-lossless",
+    "--workers",
 }
 VERBS = [
     "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "show",

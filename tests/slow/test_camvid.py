@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from plain import num_labelled, num_with_victims, plain_rows
 from segdoor.attack.config import AttackConfig, ExamsConfig, PlacementConfig, TriggerConfig
 from segdoor.attack.exam import plan_exams
 from segdoor.attack.planning import plan_poison
@@ -18,7 +19,10 @@ from segdoor.data.camvid import CAMVID_CLASSES, camvid
 from segdoor.data.pack import pack
 from segdoor.data.scene import SceneDataset
 from segdoor.experiment.config import config_from
+from segdoor.experiment.poisoning import plan_step
 from segdoor.experiment.run import run_experiment
+from segdoor.experiment.scenes import resolve_for
+from segdoor.progress import Silent
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +70,20 @@ def test_nearest_positions_equal_algorithm_1_on_real_labels(
     for row in plan.rows[:12]:
         label = packed["train"].label(names.index(row.name))
         assert row.distance == nearest_by_brute_force(label, 16, upper)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_the_plan_of_the_files_is_the_plain_one(
+    workers: int, camvid_root: Path, tmp_path: Path
+) -> None:
+    given = config_from({"data": {"name": "camvid", "root": camvid_root}, "method": "nni"})
+    whole = pack(camvid(camvid_root, "train"), tmp_path)
+    config = resolve_for(given, whole)
+    plan = plan_step(given, workers=workers, observer=Silent())
+    assert list(plan.rows) == plain_rows(whole, config.attack, seed=0)
+    assert plan.header.data_digest == whole.digest
+    assert plan.header.num_labelled_pixels == num_labelled(whole)
+    assert plan.header.num_with_victims == num_with_victims(whole, ("car",))
 
 
 def test_every_stamped_box_obeys_the_rules(packed: dict[str, SceneDataset]) -> None:
