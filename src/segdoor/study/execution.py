@@ -146,10 +146,10 @@ def read_error(folder: Path) -> str | None:
         return f"{ERROR_FILE} cannot be read"
 
 
-def leave_error(folder: Path, error: str, why: Exception) -> None:
+def leave_error(folder: Path, error: str, why: Exception | None = None) -> None:
     """Write why a task failed into its folder, if the disk takes it."""
     told = {"error": error}
-    if not isinstance(why, SegdoorError):
+    if why is not None and not isinstance(why, SegdoorError):
         told["traceback"] = "".join(traceback.format_exception(why))
     try:
         write_atomically(folder / ERROR_FILE, json.dumps(told, indent=1))

@@ -26,6 +26,7 @@ from segdoor.study.execution import (
     attempt,
     hindered,
     leave_error,
+    read_error,
 )
 from segdoor.study.expand import PlannedRun
 from segdoor.study.plan import StudyPlan
@@ -143,6 +144,8 @@ class RayExecutor:
                     outcome = self._outcome(ref, task)
                     if outcome.busy:
                         waiting.append(task)
+                        left = len(waiting) + len(running)
+                        self.observer.begin(f"tasks; another process has {task.key}", left)
                         continue
                     if outcome.error is not None:
                         failed.add(task.key)
@@ -198,6 +201,9 @@ class RayExecutor:
             return Outcome(task.key, error, 0.0)
         if self._store and outcome.error is None:
             self._store.fetch(task.out, task.key)
+        if outcome.error and not outcome.busy and read_error(task.folder) is None:
+            # It lies on another machine, or the task did not come so far.
+            leave_error(task.folder, outcome.error)
         return outcome
 
 
