@@ -31,8 +31,9 @@ from segdoor.study.sharing import tasks_for
 __all__ = ["ray"]
 
 TINY = [
-    "training.epochs=40", "training.batch_size=4", "training.threads=1", "data.size=[48, 64]",
+    "training.epochs=24", "training.batch_size=4", "training.threads=1", "data.size=[48, 64]",
     "data.num_train=24", "data.num_test=4", "q_as=[area]", "seeds=[0]", "training.precision=float32",
+    "training.device=cpu",
 ]  # fmt: skip
 MINE = """\
 title: Mine
