@@ -168,13 +168,12 @@ def _growth(
             times.append(sorted(seconds(lambda: poison(root, settings(root))) for _ in range(3)))
             peaks.append(peak_mb(root))
     medians = [each[1] for each in times]
-    low, high = (_exponent(amounts, [each[at] for each in times]) for at in (0, 2))
-    low, high = min(low, high), max(low, high)
+    powers = [_exponent(amounts, [each[rank] for each in times]) for rank in range(3)]
     letter = {"scenes": "d", "pixels": "e"}[what]
     yield Row(
         f"2{letter}",
         f"seconds of poison --copy grow with {what} to the power of",
-        _exponent(amounts, medians), low, high, _BAR, "at most",
+        _exponent(amounts, medians), min(powers), max(powers), _BAR, "at most",
         _curve(amounts, medians, "s"),
     )  # fmt: skip
     power = _exponent(amounts, peaks)

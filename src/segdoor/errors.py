@@ -25,9 +25,17 @@ class SegdoorError(Exception):
         advice = f" {remedy}" if remedy else ""
         super().__init__(f"{self.culprit}: {rule}{found}.{advice}")
 
+    def __reduce__(self) -> tuple[type[SegdoorError], tuple[str, str, str, str]]:
+        """Travel between processes by the four parts."""
+        return type(self), (self.culprit, self.rule, self.value, self.remedy)
+
 
 class ConfigError(SegdoorError):
     """A setting, option or argument breaks a rule."""
+
+
+class BusyError(ConfigError):
+    """Another process is at work where this one wants to write; later it can."""
 
 
 class DataError(SegdoorError):

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from segdoor.errors import ConfigError, DataError, StorageError
+from segdoor.errors import BusyError, DataError, StorageError
 
 _MOST_VALUES = 100_000
 
@@ -59,7 +59,7 @@ def sole_writer(folder: Path, *, culprit: str) -> Generator[None]:
         culprit: The option that named it.
 
     Raises:
-        ConfigError: If another process is writing there.
+        BusyError: If another process is writing there.
         StorageError: If the folder cannot be written.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - readers need no lock
@@ -70,7 +70,7 @@ def sole_writer(folder: Path, *, culprit: str) -> Generator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise ConfigError(
+        raise BusyError(
             culprit,
             "must not be written by two processes at once",
             "another one is at work",

@@ -60,17 +60,21 @@ class Threads:
 
 
 @contextmanager
-def hired(count: int | None = None) -> Generator[Workers]:
+def hired(count: int | Workers | None = None) -> Generator[Workers]:
     """Have so many workers for a while; one is the calling thread itself.
 
     When the block ends early, parts that nobody has begun are left undone.
 
     Args:
-        count: How many; one for each core that this process may use if None.
+        count: How many; one for each core that this process may use if None. Workers that are
+            there already are taken as they are.
 
     Raises:
         ConfigError: If there can be no such number of them.
     """
+    if isinstance(count, Workers):
+        yield count
+        return
     chosen = usable_cores() if count is None else count
     if not 1 <= chosen <= MOST_WORKERS:
         raise ConfigError(

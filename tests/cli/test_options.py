@@ -26,6 +26,8 @@ OF_ONE_STEP = {
     "--copy",
     "--lossless",
     "--no-lossless",
+    "--on",
+    "--address",
     "--workers",
 }
 VERBS = [

@@ -110,5 +110,9 @@ def _link(source: Path, target: Path) -> None:
     try:
         # Of a symbolic link the file itself: the link would lead elsewhere from the copy.
         os.link(source.resolve() if source.is_symlink() else source, target)
+    except FileExistsError:
+        # A worker that was lost had come so far.
+        target.unlink(missing_ok=True)
+        _link(source, target)
     except OSError:
         shutil.copyfile(source, target)

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
 from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.cluster import On, workers_on
 
 
 def poison(
@@ -19,6 +20,8 @@ def poison(
     lossless: bool = False,
     replace: bool = False,
     workers: int | None = None,
+    on: On = "local",
+    address: str | None = None,
     dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
     json: bool = False,
     what: WhatOptions | None = None,
@@ -41,6 +44,9 @@ def poison(
         replace: Write over an earlier plan, and over an earlier copy that nobody edited.
         workers: How many workers share the work, one for each core if left out. What comes out
             is the same.
+        on: Who works: this machine alone, or a Ray cluster whose machines see the same folders.
+        address: Of the cluster: auto, host:port or ray://host:port; one is started on this
+            machine for the while if left out.
         dry_run: Only say what the plan would be; nothing is written, save a pack of built-in
             scenes in the cache.
         json: Print the plan's header as JSON instead of text.
@@ -52,13 +58,13 @@ def poison(
     from segdoor.attack.materialise import CopyOrder
     from segdoor.experiment.poisoning import plan_step, poison_step
 
-    with progress_bars() as bars:
+    with workers_on(on, workers, address) as team, progress_bars() as bars:
         if dry_run:
-            header = plan_step(given, workers=workers, observer=bars).header
+            header = plan_step(given, workers=team, observer=bars).header
         else:
             order = CopyOrder(copy, lossless=lossless, replace=replace) if copy else None
             header = poison_step(
-                given, out=out, replace=replace, copy=order, workers=workers, observer=bars
+                given, out=out, replace=replace, copy=order, workers=team, observer=bars
             ).header
     if json:
         tell_json(header)

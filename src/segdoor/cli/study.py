@@ -15,10 +15,10 @@ from segdoor.errors import ConfigError, SegdoorError, UnfinishedError
 from segdoor.experiment.config import Reading
 from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, measured_epoch, recorded_epoch
-from segdoor.study.execution import LocalExecutor
 from segdoor.study.expand import left_out
 from segdoor.study.library import load_preset, load_study, preset_names, study_names
 from segdoor.study.plan import StudyPlan, make_plan, selected, state_of
+from segdoor.study.remote import Machines, executor_on, fetch_finished
 from segdoor.study.running import Work, check_possible, finish, work_of
 
 study = App(
@@ -30,6 +30,7 @@ study = App(
 _OUT = Path("runs/studies")
 Repeated = Parameter(consume_multiple=False)
 Only = Annotated[tuple[str, ...], Repeated]
+OnMachines = Annotated[Machines | None, Parameter(name="*", group="Machines")]
 Changes = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=False)]
 
 
@@ -87,6 +88,7 @@ def run(
     backbone: Path | None = None,
     set_: Changes = (),
     dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
+    machines: OnMachines = None,
 ) -> None:
     """Run a study: what is there is kept, what failed is tried again, what is missing is made.
 
@@ -109,6 +111,7 @@ def run(
         backbone: ImageNet weights that the preset's networks start from.
         set_: A setting that differs from the preset's file, as training.epochs=2; repeatable.
         dry_run: Only count the runs, and estimate their time by training a few steps.
+        machines: Where runs are made.
     """
     plan = make_plan(
         name, preset, out=out, reading=reading, seeds=seeds, root=root, backbone=backbone,
@@ -121,8 +124,10 @@ def run(
         _tell_cost(plan, work_of(plan, runs, limit=limit))
         return
     check_possible(plan)
+    where = machines or Machines()
+    fetch_finished(where, plan, runs)
     work = work_of(plan, runs, limit=limit)
-    _do(plan, work, asked=len(runs))
+    _do(plan, work, where, asked=len(runs))
 
 
 @study.command
@@ -162,15 +167,16 @@ def status(
     tell(", ".join(f"{count} {name}" for name, count in counts.items()))
 
 
-def _do(plan: StudyPlan, work: Work, *, asked: int) -> None:
+def _do(plan: StudyPlan, work: Work, machines: Machines, *, asked: int) -> None:
     """Do the work, tell of every outcome, and write the study's record."""
     tell(f"{work.num_done} of {asked} runs are there, {len(work.tasks)} tasks to do")
     for key, why in work.refused.items():
         tell(f"runs/{key}: {why}")
     num_failed = len(work.refused)
-    with progress_bars() as bars:
-        outcomes = LocalExecutor(bars).run(work.tasks)
-        for number, outcome in enumerate(outcomes, start=1):
+    # No cluster is started for nothing.
+    chosen = machines if work.tasks else Machines()
+    with progress_bars() as bars, executor_on(chosen, bars) as executor:
+        for number, outcome in enumerate(executor.run(work.tasks), start=1):
             num_failed += outcome.error is not None
             what = f"failed: {outcome.error}" if outcome.error else f"done, {outcome.seconds:.0f} s"
             tell(f"[{number}/{len(work.tasks)}] {outcome.key}: {what}")

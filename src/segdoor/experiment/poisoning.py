@@ -23,12 +23,14 @@ from segdoor.tensors import Image
 from segdoor.workers import Workers, hired
 
 
-def plan_step(given: ExperimentConfig, *, workers: int | None, observer: Observer) -> PoisonPlan:
+def plan_step(
+    given: ExperimentConfig, *, workers: int | Workers | None, observer: Observer
+) -> PoisonPlan:
     """Plan the poison for the training scenes; nothing is written.
 
     Args:
         given: Settings; those of victim and exams do not matter.
-        workers: How many workers share the work; one a core if None. The plan is the same.
+        workers: Who shares the work, or how many; one a core if None. The plan is the same.
         observer: Hears of progress.
 
     Raises:
@@ -44,7 +46,7 @@ def poison_step(
     out: Path,
     replace: bool,
     copy: CopyOrder | None,
-    workers: int | None,
+    workers: int | Workers | None,
     observer: Observer,
 ) -> PoisonPlan:
     """Plan the poison, write plan and preview, and a poisoned copy if one is wanted.
@@ -56,7 +58,7 @@ def poison_step(
         out: Folder for plan and preview.
         replace: Whether an earlier plan there may be written over.
         copy: Where to write a poisoned copy of the data set, and how; None for none.
-        workers: How many workers share the work; one a core if None. Results are the same.
+        workers: Who shares the work, or how many; one a core if None. Results are the same.
         observer: Hears of progress.
 
     Raises:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from segdoor.errors import SegdoorError, first_line
+from segdoor.errors import BusyError, SegdoorError, first_line
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.files import write_atomically
 from segdoor.progress import Observer, Silent
@@ -53,11 +53,13 @@ class Outcome:
         key: The task.
         error: What went wrong, in a line; None if all is done.
         seconds: Wall time of this attempt.
+        busy: Whether nothing is wrong but that another process is doing it just now.
     """
 
     key: str
     error: str | None
     seconds: float
+    busy: bool = False
 
 
 class Executor(Protocol):
@@ -103,9 +105,11 @@ def attempt(task: Task, observer: Observer | None = None) -> Outcome:
     start = time.monotonic()
     try:
         perform(task, observer or Silent())
+    except BusyError as why:
+        return Outcome(task.key, str(why), time.monotonic() - start, busy=True)
     except Exception as why:  # noqa: BLE001 - one run that fails must not end the others
         error = str(why) if isinstance(why, SegdoorError) else first_line(why)
-        _leave_error(task.folder, error, why)
+        leave_error(task.folder, error, why)
         return Outcome(task.key, error, time.monotonic() - start)
     (task.folder / ERROR_FILE).unlink(missing_ok=True)
     return Outcome(task.key, None, time.monotonic() - start)
@@ -142,9 +146,10 @@ def read_error(folder: Path) -> str | None:
         return f"{ERROR_FILE} cannot be read"
 
 
-def _leave_error(folder: Path, error: str, why: Exception) -> None:
+def leave_error(folder: Path, error: str, why: Exception | None = None) -> None:
+    """Write why a task failed into its folder, if the disk takes it."""
     told = {"error": error}
-    if not isinstance(why, SegdoorError):
+    if why is not None and not isinstance(why, SegdoorError):
         told["traceback"] = "".join(traceback.format_exception(why))
     try:
         write_atomically(folder / ERROR_FILE, json.dumps(told, indent=1))

@@ -1,0 +1,214 @@
+"""Work on other processes and machines, by Ray: the connection, and workers for parts of work.
+
+Whoever works elsewhere goes to the caller's folder first, so paths mean the same everywhere: the
+machines share the folders that the work reads and writes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from segdoor.errors import ConfigError, MachineError, first_line
+from segdoor.workers import Workers, usable_cores
+
+On = Literal["local", "ray"]
+"""Who does the work: this machine alone, or a Ray cluster."""
+
+LOST_WORKERS = 3
+"""So many times work is begun again whose worker was lost."""
+
+_PARTS_A_TASK = 4
+_HELD_A_WORKER = 4
+_OBJECT_STORE = 256 * 2**20
+
+PartT = TypeVar("PartT")
+ResultT = TypeVar("ResultT")
+
+
+@contextmanager
+def connected(address: str | None, *, cores: int | None = None) -> Generator[Any]:
+    """Be connected to a Ray cluster for a while, and have the module ``ray``.
+
+    Whoever is connected already stays so.
+
+    Args:
+        address: ``auto``, ``host:port`` or ``ray://host:port``; if None, a cluster is started for
+            the while that listens on this machine's loopback alone.
+        cores: Cores of the cluster that is started; all that this process may use if None.
+
+    Raises:
+        MachineError: If Ray is missing, does not start, or is not there or lost.
+    """
+    ray = _ray(alone=address is None)
+    if ray.is_initialized():
+        yield ray
+        return
+    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    culprit = f"--address {address}" if address else "--on ray"
+    try:
+        if address is None:
+            ray.init(
+                "local",
+                num_cpus=cores or usable_cores(),
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE,
+                **quiet,
+            )
+        else:
+            ray.init(address, **quiet)
+    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as why:
+        raise MachineError(
+            culprit, "must be a Ray cluster that can be used", first_line(why), "See docs/scale.md."
+        ) from None
+    try:
+        yield ray
+    except (ray.exceptions.RayError, ConnectionError) as why:
+        raise MachineError(
+            culprit, "must stay reachable", first_line(why), "The same call goes on."
+        ) from None
+    finally:
+        ray.shutdown()
+
+
+def _ray(*, alone: bool) -> Any:  # noqa: ANN401 - the module itself
+    """Import Ray, which is an extra and takes a second."""
+    # Read when it is imported: statistics are sent to nobody.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if alone:
+        # Whoever reaches a cluster runs code on it, so it asks for a token; and despite its name
+        # the second is what makes Ray listen on the loopback alone, on every system.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    try:
+        return import_module("ray")
+    except ImportError:
+        raise MachineError(
+            "--on ray", "needs the package ray", remedy='Install it: pip install "segdoor[ray]".'
+        ) from None
+
+
+@contextmanager
+def workers_on(on: On, count: int | None, address: str | None) -> Generator[Workers | int | None]:
+    """Have workers for a while, as `hired` takes them.
+
+    Args:
+        on: Where.
+        count: How many parts may be worked on at once; None for as many as there are cores.
+        address: Of the cluster; one is started for the while if None.
+
+    Raises:
+        ConfigError: If an address is given for work on this machine, or the count is none.
+        MachineError: If Ray is missing or cannot be reached.
+    """
+    check_address(on, address)
+    if on == "local":
+        yield count
+        return
+    if count is not None and count < 1:
+        raise ConfigError("--workers", "must be at least 1", count, "Leave it out for all cores.")
+    with connected(address, cores=count) as ray:
+        cores = int(ray.cluster_resources().get("CPU", 1))
+        yield RayWorkers(count or max(1, cores))
+
+
+def check_address(on: On, address: str | None) -> None:
+    """Refuse the address of a cluster that would not be asked.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    if on == "local" and address is not None:
+        raise ConfigError("--address", "must come with --on ray", address, "Add --on ray.")
+
+
+class RayWorkers:
+    """Divides work among the processes of a cluster; whoever is lost is replaced.
+
+    What the parts have in common goes to each process once. At most four results a worker wait to
+    be asked for, however many parts there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Let so many tasks run at once."""
+        self._count = count
+
+    def map(self, work: Callable[[PartT], ResultT], parts: Iterable[PartT], /) -> Iterator[ResultT]:
+        """Yield the result of each part, in the order of the parts.
+
+        Raises:
+            MachineError: If the workers of a part were lost again and again.
+        """
+        ray = import_module("ray")
+        task = ray.remote(_do).options(num_cpus=1, max_retries=LOST_WORKERS)
+        held, home, rest = ray.put(work), Path.cwd(), iter(parts)
+        line: deque[Any] = deque()
+        busy: list[Any] = []
+        try:
+            while True:
+                while len(busy) < self._count and len(line) < _HELD_A_WORKER * self._count:
+                    some = list(islice(rest, _PARTS_A_TASK))
+                    if not some:
+                        break
+                    # In a list the reference itself arrives, not what it stands for.
+                    line.append(task.remote([held], some, home))
+                    busy.append(line[-1])
+                if not line:
+                    return
+                if line[0] in busy:
+                    _, busy = ray.wait(busy, num_returns=1)
+                else:
+                    yield from _results(ray, line.popleft())
+        finally:
+            _stop(ray, busy)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """An error on its way home: raised there, Ray would wrap it."""
+
+    why: Exception
+
+
+def _do(held: Sequence[Any], parts: Sequence[PartT], home: Path) -> list[Any] | _Problem:
+    """Do some parts of work, in any process."""
+    try:
+        os.chdir(home)
+        work = _work(held[0])
+        return [work(part) for part in parts]
+    except Exception as why:  # noqa: BLE001 - the caller decides
+        return _Problem(why)
+
+
+@lru_cache(maxsize=1)
+def _work(held: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - Ray's references have no useful type
+    """Return the work of a reference, which a process unpacks once for all its parts."""
+    return import_module("ray").get(held)
+
+
+def _results(ray: Any, task: Any) -> list[Any]:  # noqa: ANN401
+    try:
+        results = ray.get(task)
+    except ray.exceptions.RayError as why:
+        raise MachineError(
+            "--on ray", "must not lose the workers of a part", first_line(why), "Use fewer workers."
+        ) from None
+    if isinstance(results, _Problem):
+        raise results.why
+    return results
+
+
+def _stop(ray: Any, tasks: Sequence[Any]) -> None:  # noqa: ANN401
+    """End tasks that nobody waits for, and wait until they write no more."""
+    for task in tasks:
+        ray.cancel(task)
+    if tasks:
+        ray.wait(list(tasks), num_returns=len(tasks), timeout=60)

@@ -1,0 +1,263 @@
+"""Tasks of studies on a Ray cluster: several at once, those of lost workers again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pydantic import Field
+
+from segdoor.cluster import LOST_WORKERS, On, connected
+from segdoor.errors import ConfigError, MachineError, SegdoorError, first_line
+from segdoor.files import write_atomically
+from segdoor.progress import Observer, Silent
+from segdoor.settings import Settings
+from segdoor.study.execution import (
+    Executor,
+    LocalExecutor,
+    Outcome,
+    Task,
+    attempt,
+    hindered,
+    leave_error,
+    read_error,
+)
+from segdoor.study.expand import PlannedRun
+from segdoor.study.plan import StudyPlan
+from segdoor.study.store import Store
+
+_MARK = ".shared"
+_PAUSE = 5.0
+
+
+class Machines(Settings):
+    """Where tasks are done, and what each has there."""
+
+    on: On = "local"
+    """Who works: this machine, one task after another, or a Ray cluster, several at once."""
+    address: str | None = None
+    """Of the cluster: auto, host:port or ray://host:port; one is started on this machine for the
+    while if left out."""
+    cpus: int | None = Field(default=None, ge=1)
+    """Cores of each run on the cluster, and its threads unless training.threads says otherwise; as
+    many as training.threads if left out, or 1."""
+    gpus: float | None = Field(default=None, ge=0)
+    """GPUs of each run on the cluster, which may be a part of one; 1 if left out, if there are
+    any."""
+    store: str | None = None
+    """URL for finished runs, such as s3://bucket/studies, if the cluster's machines do not share
+    the folder --out."""
+
+
+@contextmanager
+def executor_on(machines: Machines, observer: Observer) -> Generator[Executor]:
+    """Have somebody for a while who does tasks.
+
+    Args:
+        machines: Where.
+        observer: Hears of progress.
+
+    Raises:
+        ConfigError: If there are options of a cluster for work on this machine alone.
+        MachineError: If Ray is missing, or the cluster cannot be reached.
+    """
+    if machines.on == "ray":
+        with connected(machines.address) as ray:
+            yield RayExecutor(ray, machines, observer)
+        return
+    for option in ("address", "cpus", "gpus", "store"):
+        value: object = getattr(machines, option)
+        if value is not None:
+            raise ConfigError(f"--{option}", "must come with --on ray", value, "Add --on ray.")
+    yield LocalExecutor(observer)
+
+
+def fetch_finished(machines: Machines, plan: StudyPlan, runs: Sequence[PlannedRun]) -> None:
+    """Copy what the store has of some runs, if there is a store.
+
+    Raises:
+        SegdoorError: If the store cannot be used.
+    """
+    if machines.store and machines.on == "ray":
+        for run in runs:
+            Store(machines.store).fetch(plan.out, f"runs/{run.key}")
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A task on its way to another process.
+
+    Attributes:
+        task: The task.
+        home: The caller's folder, from which paths lead.
+        mark: What the caller wrote into the folder of studies; None if it is not shared.
+        store: Where finished folders are kept, if the folder of studies is not shared.
+        threads: CPU threads.
+    """
+
+    task: Task
+    home: Path
+    mark: str | None
+    store: Store | None
+    threads: int
+
+
+@dataclass(frozen=True)
+class RayExecutor:
+    """Does tasks on a Ray cluster, as many at once as it has room for.
+
+    A task whose worker is lost is begun again, elsewhere or here, and goes on from its snapshot.
+    Where another process is at work, a task waits for it.
+
+    Attributes:
+        ray: The module, connected.
+        machines: What each task has.
+        observer: Hears of tasks that ended.
+    """
+
+    ray: Any
+    machines: Machines = field(default_factory=Machines)
+    observer: Observer = field(default_factory=Silent)
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
+
+        If nobody asks for more, what is being done is stopped.
+        """
+        waiting, failed, running = list(tasks), set[str](), dict[Any, Task]()
+        self.observer.begin("tasks on Ray", len(tasks))
+        mark = _marked(tasks[0].out) if tasks and self._store is None else None
+        try:
+            while waiting or running:
+                for outcome in self._submit(waiting, running, failed, mark):
+                    self.observer.advance()
+                    yield outcome
+                ended, _ = self.ray.wait(list(running)) if running else ([], [])
+                for ref in ended:
+                    task = running.pop(ref)
+                    outcome = self._outcome(ref, task)
+                    if outcome.busy:
+                        waiting.append(task)
+                        left = len(waiting) + len(running)
+                        self.observer.begin(f"tasks; another process has {task.key}", left)
+                        continue
+                    if outcome.error is not None:
+                        failed.add(task.key)
+                    self.observer.advance()
+                    yield outcome
+        finally:
+            for ref in running:
+                self.ray.cancel(ref, force=True)
+
+    def _submit(
+        self, waiting: list[Task], running: dict[Any, Task], failed: set[str], mark: str | None
+    ) -> Iterator[Outcome]:
+        """Hand out tasks whose needs are met; yield how those end whose needs failed."""
+        for task in list(waiting):
+            lost = hindered(task, failed)
+            if lost is not None:
+                failed.add(task.key)
+                waiting.remove(task)
+                yield lost
+                continue
+            open_keys = {other.key for other in (*waiting, *running.values())}
+            if not open_keys & set(task.needs):
+                waiting.remove(task)
+                running[self._begun(task, mark)] = task
+
+    def _begun(self, task: Task, mark: str | None) -> Any:  # noqa: ANN401 - a reference of Ray's
+        threads = task.given.training.threads or self.machines.cpus or 1
+        order = _Order(task, Path.cwd(), mark, self._store, threads)
+        remote = self.ray.remote(_do).options(
+            name=task.key,
+            num_cpus=self.machines.cpus or threads,
+            num_gpus=self._gpus(task),
+            max_retries=LOST_WORKERS,
+        )
+        return remote.remote(order)
+
+    @property
+    def _store(self) -> Store | None:
+        return Store(self.machines.store) if self.machines.store else None
+
+    def _gpus(self, task: Task) -> float:
+        if self.machines.gpus is not None:
+            return self.machines.gpus
+        there = self.ray.cluster_resources().get("GPU", 0)
+        return 1 if there and task.given.training.device != "cpu" else 0
+
+    def _outcome(self, ref: Any, task: Task) -> Outcome:  # noqa: ANN401 - a reference of Ray's
+        try:
+            outcome: Outcome = self.ray.get(ref)
+        except self.ray.exceptions.RayError as why:
+            error = f"its workers were lost: {first_line(why)}"
+            leave_error(task.folder, error, why)
+            return Outcome(task.key, error, 0.0)
+        if self._store and outcome.error is None:
+            self._store.fetch(task.out, task.key)
+        if outcome.error and not outcome.busy and read_error(task.folder) is None:
+            # It lies on another machine, or the task did not come so far.
+            leave_error(task.folder, outcome.error)
+        return outcome
+
+
+def _marked(out: Path) -> str:
+    """Return what lies in the folder of studies for others to find there."""
+    file = out / _MARK
+    if not file.exists():
+        write_atomically(file, uuid4().hex)
+    return file.read_text(encoding="utf-8")
+
+
+def _do(order: _Order) -> Outcome:
+    """Do a task, in a process of the cluster."""
+    task = order.task
+    try:
+        _enter(order)
+        if order.store:
+            for key in (*task.needs, task.key):
+                order.store.fetch(task.out, key)
+        outcome = attempt(task)
+        if order.store and outcome.error is None:
+            order.store.keep(task.out, task.key)
+    except (SegdoorError, OSError) as why:
+        return Outcome(task.key, str(why), 0.0)
+    if outcome.busy:
+        # Others may use this place meanwhile, but not ask again at once.
+        time.sleep(_PAUSE)
+    return outcome
+
+
+def _enter(order: _Order) -> None:
+    """Go to the caller's folder, and see to the threads that results depend on.
+
+    Raises:
+        MachineError: If this machine does not see the folder of studies.
+    """
+    out = order.task.out
+    if order.store:
+        order.home.mkdir(parents=True, exist_ok=True)
+    if order.home.is_dir():
+        os.chdir(order.home)
+    try:
+        seen = (out / _MARK).read_text(encoding="utf-8") if order.mark else None
+    except OSError:
+        seen = ""
+    if seen != order.mark:
+        raise MachineError(
+            f"--out {out}",
+            "must be a folder that all machines share under this path",
+            f"not on {os.uname().nodename}",
+            "Share it, or name a --store.",
+        )
+    # It must be set before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(order.threads)

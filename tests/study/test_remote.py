@@ -1,0 +1,219 @@
+"""Studies on a real Ray cluster: workers and drivers are killed, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from clusters import ray, writer_of
+from processes import kill, started
+from segdoor.cli.app import run_command_line
+from segdoor.files import sole_writer
+from segdoor.study.execution import Task, attempt
+from segdoor.study.plan import StudyPlan, make_plan
+from segdoor.study.remote import Machines, RayExecutor, _do, _Order, fetch_finished
+from segdoor.study.running import work_of
+from segdoor.study.sharing import tasks_for
+
+__all__ = ["ray"]
+
+TINY = [
+    "training.epochs=24", "training.batch_size=4", "training.threads=1", "data.size=[48, 64]",
+    "data.num_train=24", "data.num_test=4", "q_as=[area]", "seeds=[0]", "training.precision=float32",
+    "training.device=cpu",
+]  # fmt: skip
+MINE = """\
+title: Mine
+shows: mine
+tables: ["1"]
+claims: [1]
+cityscapes:
+  - method: [baseline, nni]
+    rate: [0.15]
+"""
+CALL = ["study", "run", "mine.yaml", "--out", "out", *(w for c in TINY for w in ("--set", c))]
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(MINE)
+
+
+def plan() -> StudyPlan:
+    return make_plan("mine.yaml", "street", out=Path("out"), changes=TINY)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a study that this process did, undisturbed."""
+    place = tmp_path_factory.mktemp("local")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGDOOR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.chdir(place)
+        (place / "mine.yaml").write_text(MINE)
+        assert run_command_line(CALL) == 0
+    return place / "out"
+
+
+def facts(path: Path) -> dict[str, Any]:
+    """Return what a record says, but for the time it took and the machine it was made on."""
+    record = json.loads(path.read_text())
+    for name in ("seconds", "environment", "created", "peak_memory_mib"):
+        record.pop(name, None)
+    return record
+
+
+def assert_same(found: Path, expected: Path) -> None:
+    names = sorted(
+        str(path.relative_to(expected)) for path in expected.rglob("*.*") if path.is_file()
+    )
+    there = sorted(str(path.relative_to(found)) for path in found.rglob("*.*") if path.is_file())
+    assert [name for name in there if name != ".shared"] == names
+    for name in names:
+        if name.endswith("record.json"):
+            assert facts(found / name) == facts(expected / name)
+        if name.endswith(".safetensors"):
+            weights, others = load_file(found / name), load_file(expected / name)
+            assert weights.keys() == others.keys()
+            assert all(np.array_equal(weights[key], others[key]) for key in weights)
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    raise TimeoutError
+
+
+def in_training() -> Path | None:
+    """Return the folder of a run that has got as far as a snapshot."""
+    return next((path.parent for path in Path("out").glob("runs/*/poisoned.snapshot")), None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in Linux's table of locks")
+def test_a_killed_worker_loses_nothing(
+    ray: Any, local: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed: list[int] = []
+
+    def murder() -> None:
+        folder = wait_for(in_training)
+        killed.append(wait_for(lambda: writer_of(folder)))
+        os.kill(killed[0], signal.SIGKILL)
+
+    murderer = threading.Thread(target=murder)
+    murderer.start()
+    assert run_command_line([*CALL, "--on", "ray"]) == 0
+    murderer.join()
+    assert killed
+    assert killed[0] != os.getpid()
+    assert_same(Path("out"), local)
+    heard = capsys.readouterr()
+    assert "0 of 2 runs are there, 3 tasks to do" in heard.out
+    assert "[3/3] runs/" in heard.out
+
+
+def test_a_killed_driver_comes_back(ray: Any, local: Path) -> None:
+    driver = started(*CALL, "--on", "ray")
+    folder = wait_for(in_training, 120)
+    kill(driver)
+    assert not (folder / "record.json").exists()
+    # Tasks of the first driver may still be dying: they hold their folders until then.
+    assert run_command_line([*CALL, "--on", "ray"]) == 0
+    assert_same(Path("out"), local)
+
+
+def test_what_another_process_is_doing_is_waited_for(ray: Any, local: Path) -> None:
+    shutil.copytree(local, "out")
+    tasks = tasks_for(plan().runs, Path("out"))
+    held = tasks[0].folder
+
+    def hold(ready: threading.Event) -> None:
+        with sole_writer(held, culprit="--out"):
+            ready.set()
+            time.sleep(3)
+
+    ready = threading.Event()
+    other = threading.Thread(target=hold, args=[ready])
+    other.start()
+    ready.wait()
+    outcomes = list(RayExecutor(ray).run(tasks))
+    other.join()
+    assert [outcome.error for outcome in outcomes] == [None] * 3
+    assert not list(Path("out").rglob("error.json"))
+
+
+def test_a_busy_folder_is_no_error_that_stays(tmp_path: Path) -> None:
+    task = tasks_for(plan().runs, Path("out"))[0]
+    with sole_writer(task.folder, culprit="--out"):
+        outcome = attempt(task)
+    assert outcome.busy
+    assert not (task.folder / "error.json").exists()
+
+
+def test_a_task_that_fails_takes_only_those_that_need_it(ray: Any) -> None:
+    victim, run, _ = tasks_for(plan().runs, Path("out"))
+    data = victim.given.data.model_copy(update={"name": "camvid", "root": Path("nowhere")})
+    wrong = replace(victim, given=victim.given.model_copy(update={"data": data}))
+    quick = victim.given.training.model_copy(update={"epochs": 1})
+    free = Task(
+        "victim", "victims/free", Path("out"), victim.given.model_copy(update={"training": quick})
+    )
+    outcomes = {outcome.key: outcome.error for outcome in RayExecutor(ray).run([wrong, run, free])}
+    assert "nowhere" in str(outcomes[wrong.key])
+    assert outcomes[run.key] == f"not begun: {wrong.key} failed"
+    assert outcomes["victims/free"] is None
+    assert "nowhere" in (wrong.folder / "error.json").read_text()
+
+
+def test_a_machine_that_does_not_share_the_folder_is_refused() -> None:
+    task = tasks_for(plan().runs, Path("out"))[0]
+    outcome = _do(_Order(task, Path.cwd(), "a mark", None, 1))
+    assert "--out out: must be a folder that all machines share" in str(outcome.error)
+    assert not Path("out").exists()
+
+
+def test_finished_runs_come_back_from_a_store(ray: Any, local: Path, tmp_path: Path) -> None:
+    machines = Machines(on="ray", store=f"file://{tmp_path}/store")
+    shutil.copytree(local, "out")
+    tasks = tasks_for(plan().runs, Path("out"))
+    assert [o.error for o in RayExecutor(ray, machines).run(tasks)] == [None] * 3
+    shutil.rmtree("out")
+    fetch_finished(machines, plan(), plan().runs)
+    assert not work_of(plan(), plan().runs).tasks
+    # The clean victim is not needed here, but where it is, it comes from the store as well.
+    assert [o.error for o in RayExecutor(ray, machines).run(tasks[:1])] == [None]
+    shutil.copy(next(local.glob("*.study.json")), "out")
+    assert_same(Path("out"), local)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--cpus", "2"], "--cpus: must come with --on ray"),
+        (["--store", "file://x"], "--store: must come with --on ray"),
+        (["--on", "ray", "--cpus", "0"], "--cpus: input should be greater than or equal to 1"),
+        (["--on", "ray", "--store", "nothing://x"], "--store: must be a URL that fsspec knows"),
+    ],
+)
+def test_wrong_options_are_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line([*CALL, *words]) == 2
+    assert said in capsys.readouterr().err
