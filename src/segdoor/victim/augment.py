@@ -71,7 +71,9 @@ class Augmentation:
         # All that is random about the batch travels in one copy, and nobody waits for it.
         rows = np.column_stack([theta[:, :2].reshape(-1, 6), blurred]).astype(np.float32)[share]
         drawn = transferred(rows, batch.images.device)
-        images = _blurred_where(batch.images, drawn[:, 6] > 0) if blurred[share].any() else batch.images
+        images = (
+            _blurred_where(batch.images, drawn[:, 6] > 0) if blurred[share].any() else batch.images
+        )
         return _resampled(
             Batch(images, batch.labels),
             drawn[:, :6].reshape(-1, 2, 3),

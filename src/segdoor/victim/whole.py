@@ -7,7 +7,7 @@ and names stay what and where they are.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from segdoor.victim.distributed import Team
 class WholeBatchNorm(_BatchNorm):
     """Batch norm over the shares of all processes: torch has one for GPUs alone."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Return normalised maps, B x C x ..., of equal shape in all processes."""
         if not self.training:
             return super().forward(input)
@@ -36,8 +36,10 @@ class WholeBatchNorm(_BatchNorm):
         variance = _summed(centred.square().sum(axes)) / count
         self._follow(mean.detach(), variance.detach() * count / max(count - 1, 1))
         whole = centred * (variance + self.eps).rsqrt().view(shape)
-        if self.affine:
-            whole = whole * self.weight.view(shape) + self.bias.view(shape)
+        # A norm may have no weights, or no bias.
+        weight, bias = cast("tuple[Tensor | None, Tensor | None]", (self.weight, self.bias))
+        whole = whole if weight is None else whole * weight.view(shape)
+        whole = whole if bias is None else whole + bias.view(shape)
         return whole.to(input.dtype)
 
     @torch.no_grad()
@@ -58,7 +60,7 @@ class WholeBatchNorm(_BatchNorm):
 class WholeDropout(nn.Dropout2d):
     """Dropout of whole channels that draws what one process would draw, and takes its share."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Return maps, B x C x H x W, some channels blanked and the others enlarged."""
         if not self.training or self.p in {0.0, 1.0}:
             return super().forward(input)
@@ -116,12 +118,12 @@ class _Sum(torch.autograd.Function):
     """The sum over all processes: what it means to one of their losses, it means to all."""
 
     @staticmethod
-    def forward(_: Any, values: Tensor) -> Tensor:  # noqa: ANN401 - torch's context has no type
+    def forward(ctx: object, values: Tensor) -> Tensor:  # noqa: ARG004 - torch's name
         return Team.present().total(values)
 
     @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401 - the same
-        return Team.present().total(gradient)
+    def backward(ctx: object, *grad_outputs: Tensor) -> Tensor:  # noqa: ARG004 - torch's names
+        return Team.present().total(grad_outputs[0])
 
 
 def _summed(values: Tensor) -> Tensor:
