@@ -42,6 +42,9 @@ class WholeBatchNorm(_BatchNorm):
         whole = whole if bias is None else whole + bias.view(shape)
         return whole.to(input.dtype)
 
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - torch's name
+        """Take any number of axes: what this layer stands for has looked at them before."""
+
     @torch.no_grad()
     def _follow(self, mean: Tensor, variance: Tensor) -> None:
         """Bring the running statistics on."""
@@ -93,7 +96,7 @@ class Whole:
         """
         norm = _WholeOnCuda if device.type == "cuda" else WholeBatchNorm
         _refuse_other_norms(network)
-        self._ours = _is_ours(network)
+        self.ours = _is_ours(network)
         self._changed = [
             (layer, type(layer))
             for layer in network.modules()
@@ -101,12 +104,12 @@ class Whole:
         ]
         for layer, kind in self._changed:
             layer.__class__ = WholeDropout if kind is nn.Dropout2d else norm
-        self.seed = () if self._ours else _numbered(Team.present())
+        self.seed = () if self.ours else _numbered(Team.present())
 
     def parallel(self, network: nn.Module) -> nn.Module:
         """Return the network with gradients averaged over the processes."""
         # Of other people's networks some parts may have no say in the logits.
-        return DistributedDataParallel(network, find_unused_parameters=not self._ours)
+        return DistributedDataParallel(network, find_unused_parameters=not self.ours)
 
     def release(self) -> None:
         """Give all layers their classes back."""
