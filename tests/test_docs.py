@@ -28,6 +28,7 @@ FORBIDDEN = [
     r"(?i)\b(as an ai|language model)\b",
     r"\b(TODO|FIXME|XXX|MEASURED)\b",
 ]
+TORCHRUN = {"--nproc-per-node", "--nnodes", "--node-rank", "--master-addr"}
 BLOCK = re.compile(r"^```(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -96,15 +97,19 @@ def test_commands_in_blocks_exist(page: Path) -> None:
 @every_page
 def test_options_in_pages_exist(page: Path) -> None:
     app = make_app()
-    known = {
-        name
-        for verb in app
-        if not verb.startswith("-")
-        for argument in app[verb].assemble_argument_collection(
-            default_parameter=app.default_parameter
-        )
-        for name in argument.names
-    } | {"--help", "--version"}
+    known = (
+        {
+            name
+            for verb in app
+            if not verb.startswith("-")
+            for argument in app[verb].assemble_argument_collection(
+                default_parameter=app.default_parameter
+            )
+            for name in argument.names
+        }
+        | {"--help", "--version"}
+        | TORCHRUN
+    )
     written = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*[a-z_]", page.read_text(encoding="utf-8")))
     assert written - known == set()
 
