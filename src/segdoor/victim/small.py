@@ -88,4 +88,13 @@ def _conv(
 
 
 def _enlarged(features: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(features, size=like.shape[2:], mode="bilinear", align_corners=False)
+    enlarged = F.interpolate(features, size=like.shape[2:], mode="bilinear", align_corners=False)
+    if enlarged.requires_grad and enlarged.is_contiguous(memory_format=torch.channels_last):
+        # Loss and concatenation hand back gradients of another layout, for which torch's way back
+        # through an enlargement takes many times as long on a CPU.
+        enlarged.register_hook(_channels_last)
+    return enlarged
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
