@@ -30,6 +30,7 @@ FORBIDDEN = [
     r"(?i)\b(as an ai|language model)\b",
     r"\b(TODO|FIXME|XXX|MEASURED)\b",
 ]
+TORCHRUN = {"--nproc-per-node", "--nnodes", "--node-rank", "--master-addr"}
 BLOCK = re.compile(r"^```(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -99,7 +100,7 @@ def test_commands_in_blocks_exist(page: Path) -> None:
 def test_options_in_pages_exist(page: Path) -> None:
     app = make_app()
     known = {name for verb, _ in commands(app) for name in options_of(app, verb)}
-    known |= {"--help", "--version"}
+    known |= {"--help", "--version"} | TORCHRUN
     ours = re.sub(r"^ray .*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     written = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*[a-z_]", ours))
     assert written - known == set()

@@ -7,6 +7,7 @@ import sys
 import warnings
 
 from segdoor.cli.app import run_command_line
+from segdoor.cli.torchrun import leave, num_processes
 
 
 def main() -> None:
@@ -16,7 +17,10 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # What libraries remark about damaged files is said by our own errors, in one line.
     warnings.simplefilter("ignore")
-    sys.exit(run_command_line(sys.argv[1:]))
+    code = run_command_line(sys.argv[1:])
+    if num_processes() > 1:
+        leave(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

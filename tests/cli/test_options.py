@@ -23,6 +23,7 @@ OF_ONE_STEP = {
     "--dry-run",
     "--plan",
     "--split",
+    "--timeout",
     "--copy",
     "--lossless",
     "--no-lossless",

@@ -10,6 +10,7 @@ from io import TextIOWrapper
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
+from segdoor.cli.torchrun import refuse_together, speaks
 from segdoor.errors import MachineError, SegdoorError, StorageError
 from segdoor.settings import explained
 
@@ -78,6 +79,8 @@ def run_command_line(words: Sequence[str]) -> int:
         # Names of files and classes may hold what a terminal or its encoding cannot express.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        if words and words[0] in _VERBS:
+            refuse_together(words[0])
         make_app()(list(words), exit_on_error=False, print_error=False, result_action="return_none")
     except CycloptsError as problem:
         return _complain(_usage(problem), 2)
@@ -122,6 +125,8 @@ def _option(problem: CycloptsError) -> str:
 
 
 def _complain(message: str, code: int) -> int:
+    if not speaks():
+        return code
     # One line, whatever names of files hold: no line breaks, no commands to the terminal.
     line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in message)
     print(f"segdoor: {line}", file=sys.stderr)  # noqa: T201 - the command line speaks here

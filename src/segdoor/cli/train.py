@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from segdoor.cli.options import (
     Data,
@@ -13,6 +18,8 @@ from segdoor.cli.options import (
     configuration,
 )
 from segdoor.cli.screen import progress_bars, tell
+from segdoor.cli.torchrun import together
+from segdoor.progress import Silent
 
 
 def train(
@@ -20,6 +27,7 @@ def train(
     *,
     plan: Path | None = None,
     out: Path = Path("runs/train"),
+    timeout: Annotated[float, Parameter(validator=Number(gt=0, lte=1e6))] = 30.0,
     what: WhatOptions | None = None,
     victim: VictimOptions | None = None,
     data: Data = None,
@@ -31,10 +39,15 @@ def train(
     Without --plan the scenes are honest and the weights are called clean.safetensors; with a plan
     that `segdoor poison` wrote for the same scenes they are called poisoned.safetensors.
 
+    Several GPUs share the work of one victim under torchrun:
+
+      torchrun --nproc-per-node 4 -m segdoor train ...
+
     Args:
         config: A YAML file with any of the settings below, and others.
         plan: The poison plan, plan.jsonl.
         out: Folder for the weights and metrics.jsonl.
+        timeout: Minutes that one process under torchrun waits for another.
         what: Choices that others follow from.
         victim: A network of your own.
         data: The scenes.
@@ -45,8 +58,13 @@ def train(
     from segdoor.experiment.steps import train_step
     from segdoor.victim.networks import loaded_into
 
-    with progress_bars() as bars:
+    with (
+        together(timeout) as first,
+        progress_bars() if first else nullcontext(Silent()) as bars,
+    ):
         start = loaded_into(train_step(given, plan=plan, out=out, observer=bars))
+    if not first:
+        return
     weights = out / f"{'poisoned' if plan else 'clean'}.safetensors"
     tell(
         *([f"Started from: {start.in_words}"] if start else []),

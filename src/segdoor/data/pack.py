@@ -137,16 +137,18 @@ def default_cache() -> Path:
 
 
 def _build(dataset: SceneDataset, digest: str, path: Path, progress: Callable[[], None]) -> None:
+    from filelock import FileLock  # noqa: PLC0415 - readers need no lock
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".packing-"))
-        try:
-            # Made for its owner alone; a cache may be shared.
-            temporary.chmod(0o755)
-            _write(dataset, digest, temporary, progress)
-            _publish(temporary, path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        # Whoever wants the same pack waits for it, and does not decode all scenes as well.
+        lock = path.with_suffix(".lock")
+        with FileLock(lock):
+            try:
+                if not (path / "index.json").is_file():
+                    _write_and_publish(dataset, digest, path, progress)
+            finally:
+                lock.unlink(missing_ok=True)
     except OSError as why:
         raise StorageError(
             path.parent,
@@ -154,6 +156,19 @@ def _build(dataset: SceneDataset, digest: str, path: Path, progress: Callable[[]
             why.strerror,
             "Free some disk or set SEGDOOR_CACHE to another folder.",
         ) from None
+
+
+def _write_and_publish(
+    dataset: SceneDataset, digest: str, path: Path, progress: Callable[[], None]
+) -> None:
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".packing-"))
+    try:
+        # Made for its owner alone; a cache may be shared.
+        temporary.chmod(0o755)
+        _write(dataset, digest, temporary, progress)
+        _publish(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write(dataset: SceneDataset, digest: str, folder: Path, progress: Callable[[], None]) -> None:

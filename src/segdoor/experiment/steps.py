@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from torch import nn
@@ -17,12 +18,15 @@ from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
 from segdoor.experiment.victims import as_trained, load_victim, train_and_save
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
+from segdoor.victim.distributed import Team
 
 
 def train_step(
     given: ExperimentConfig, *, plan: Path | None, out: Path, observer: Observer
 ) -> nn.Module:
     """Train one victim, and write its weights; a call that was killed is continued.
+
+    Several processes may do it together, see `segdoor.victim.distributed`; the first one writes.
 
     Args:
         given: Settings; those of attack and exams do not matter.
@@ -34,7 +38,7 @@ def train_step(
         SegdoorError: If settings, data or machine do not allow it; no weights are then written.
     """
     loaded = PoisonPlan.load(plan) if plan else None
-    with results_folder(out):
+    with results_folder(out) if Team.present().first else nullcontext():
         log = Logbook(observer)
         train = open_scenes(given, given.data.train_split, log)
         config = resolve_for(given, train)

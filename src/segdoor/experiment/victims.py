@@ -18,6 +18,7 @@ from segdoor.record import LoadedWeights
 from segdoor.settings import validated
 from segdoor.victim.checkpoint import read_remark, save_weights
 from segdoor.victim.device import choose_arithmetic
+from segdoor.victim.distributed import Team
 from segdoor.victim.fingerprint import training_fingerprint
 from segdoor.victim.networks import NETWORKS, build_network, loaded_into, note_loaded
 from segdoor.victim.training import train_victim
@@ -75,7 +76,9 @@ def train_and_save(
     stage = f"training the {name} victim"
     weights, snapshot = out / f"{name}.safetensors", out / f"{name}.snapshot"
     mark = training_fingerprint(scenes, config.training, network=config.network, seed=config.seed)
-    if weights.exists():
+    team, finished = Team.present(), weights.exists()
+    team.agree(f"--out {out}", "must be one folder for all processes", finished)
+    if finished:
         _check_same(weights, mark)
         model = load_victim(config, weights, scenes.classes).eval()
         # What it started from, not what it became.
@@ -91,19 +94,26 @@ def train_and_save(
                 observer=log,
                 snapshot=snapshot,
             )
-        # Weights come last: where they are, all that belongs to them is.
-        log.save(out / "metrics.jsonl")
-        start = loaded_into(model)
-        remark = {
-            "fingerprint": mark,
-            "config": config.model_dump(mode="json"),
-            "start_weights": start.model_dump(mode="json") if start else None,
-        }
-        save_weights(model, weights, about=json.dumps(remark))
+        if team.first:
+            # Weights come last: where they are, all that belongs to them is.
+            log.save(out / "metrics.jsonl")
+            save_weights(model, weights, about=_remark(model, mark, config))
+    if not team.first:
+        return model
     # The time of all calls together, as training counts it.
     log.recall(stage, out / "metrics.jsonl")
     snapshot.unlink(missing_ok=True)
     return model
+
+
+def _remark(model: nn.Module, fingerprint: str, config: ExperimentConfig) -> str:
+    start = loaded_into(model)
+    remark = {
+        "fingerprint": fingerprint,
+        "config": config.model_dump(mode="json"),
+        "start_weights": start.model_dump(mode="json") if start else None,
+    }
+    return json.dumps(remark)
 
 
 def _check_same(weights: Path, fingerprint: str) -> None:

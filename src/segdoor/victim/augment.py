@@ -19,6 +19,8 @@ from torch import Tensor
 from segdoor.victim.config import AugmentationConfig
 from segdoor.victim.device import constant, transferred
 
+_ALL = slice(None)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -48,23 +50,30 @@ class Augmentation:
     ignore_index: int
 
     def __call__(
-        self, batch: Batch, sizes: list[tuple[int, int]], rng: np.random.Generator
+        self,
+        batch: Batch,
+        sizes: list[tuple[int, int]],
+        rng: np.random.Generator,
+        share: slice = _ALL,
     ) -> Batch:
         """Return the changed batch, of the crop's size.
 
         Args:
             batch: Scenes, padded on the lower right to a common size.
-            sizes: Height and width of each scene without its padding.
+            sizes: Height and width of each scene without its padding, in or out of the batch.
             rng: Decides everything; drawn scene by scene.
+            share: Which of the scenes with these sizes the batch holds.
         """
         maps = np.stack([self._pixel_map(size, rng) for size in sizes])
         blurred = rng.random(len(sizes)) < self.config.blur_probability
         height, width = batch.labels.shape[1:]
         theta = _to_unit(width, height) @ maps @ np.linalg.inv(_to_unit(self.crop[1], self.crop[0]))
         # All that is random about the batch travels in one copy, and nobody waits for it.
-        rows = np.column_stack([theta[:, :2].reshape(-1, 6), blurred]).astype(np.float32)
+        rows = np.column_stack([theta[:, :2].reshape(-1, 6), blurred]).astype(np.float32)[share]
         drawn = transferred(rows, batch.images.device)
-        images = _blurred_where(batch.images, drawn[:, 6] > 0) if blurred.any() else batch.images
+        images = (
+            _blurred_where(batch.images, drawn[:, 6] > 0) if blurred[share].any() else batch.images
+        )
         return _resampled(
             Batch(images, batch.labels),
             drawn[:, :6].reshape(-1, 2, 3),

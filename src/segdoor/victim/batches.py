@@ -15,6 +15,7 @@ from segdoor.victim.normalisation import normalised
 
 _HOST_BYTES = 4_000_000_000
 _SHARE_OF_DEVICE = 0.5
+_ALL = slice(None)
 
 Kept = tuple[Tensor, Tensor]
 """Image, uint8, H x W x 3, and label map, uint8, H x W."""
@@ -78,20 +79,28 @@ class SceneStore:
         """Look at the first scene's size."""
         self._dataset, self._shelf = dataset, shelf
         self._kept: dict[int, Kept] = {}
+        self._sizes: dict[int, Size] = {}
         height, width = dataset.label(0).shape
         self.first_size = (height, width)
         self.classes, self.num_scenes = dataset.classes, len(dataset)
 
-    def batch(self, indices: np.ndarray, network: NetworkConfig) -> tuple[Batch, list[Size]]:
-        """Return scenes, normalised on the device, and their sizes.
+    def batch(
+        self, indices: np.ndarray, network: NetworkConfig, share: slice = _ALL
+    ) -> tuple[Batch, list[Size]]:
+        """Return scenes of a batch, normalised on the device, and the sizes of all in the batch.
 
-        They are padded on the lower right to the largest, with zeros and ignored labels.
+        They are padded on the lower right to the largest of all, with zeros and ignored labels.
+
+        Args:
+            indices: Positions of the batch's scenes.
+            network: What images the network expects.
+            share: Which of them to return.
         """
         device = self._shelf.device
-        scenes = [self._scene(int(index)) for index in indices]
+        scenes = [self._scene(int(index)) for index in indices[share]]
         images = [image.to(device, non_blocking=True) for image, _ in scenes]
         labels = [label.to(device, non_blocking=True) for _, label in scenes]
-        sizes: list[Size] = [(label.shape[0], label.shape[1]) for label in labels]
+        sizes = [self._size(int(index)) for index in indices]
         if len(set(sizes)) == 1:
             stacked = torch.stack(images), torch.stack(labels)
             return _normalised(*stacked, network), sizes
@@ -106,7 +115,14 @@ class SceneStore:
         scene, kept = self._shelf.put(self._dataset[index])
         if kept:
             self._kept[index] = scene
+        self._sizes[index] = scene[1].shape[0], scene[1].shape[1]
         return scene
+
+    def _size(self, index: int) -> Size:
+        if index not in self._sizes:
+            height, width = self._dataset.label(index).shape
+            self._sizes[index] = height, width
+        return self._sizes[index]
 
 
 Size = tuple[int, int]

@@ -18,7 +18,9 @@ from segdoor.victim.answer import ask
 from segdoor.victim.augment import Batch
 from segdoor.victim.config import TrainingConfig
 from segdoor.victim.device import Arithmetic, enough_memory
+from segdoor.victim.distributed import Team, reachable
 from segdoor.victim.optimiser import make_optimiser
+from segdoor.victim.whole import Whole
 
 _WARM_UP = 3
 _STEPS_THAT_PAY = 100
@@ -39,6 +41,8 @@ def choose_way(config: TrainingConfig, model: nn.Module, device: torch.device, s
         )
     if config.step != "auto":
         return config.step
+    if Team.present().size > 1:
+        return "plain"
     # Code of other people may look at values, which no graph can hold.
     ours = type(model).__module__.startswith("segdoor.")
     return "captured" if device.type == "cuda" and ours and steps >= _STEPS_THAT_PAY else "plain"
@@ -74,6 +78,10 @@ class Learner:
         self._num_classes, self._ignore_index = num_classes, ignore_index
         self._bases = [float(group["lr"]) for group in self.optimiser.param_groups]
         self._network: nn.Module = self.model
+        self._team, self._whole = Team.present(), None
+        if self._team.size > 1:
+            self._whole = Whole(self.model, arithmetic.device)
+            self._network = self._whole.parallel(self.model)
         if way == "compiled":
             # Randomness as without compilation: dropout stays a function of the seed.
             compiled = torch.compile(self.model, dynamic=False, options={"fallback_random": True})
@@ -93,32 +101,42 @@ class Learner:
 
     def __call__(self, batch: Batch) -> Tensor:
         """Do one step and return its loss, which the next step may overwrite."""
-        with enough_memory():
+        with enough_memory(), reachable():
             return self._step(batch)
+
+    @property
+    def seed(self) -> tuple[int, ...]:
+        """Return the name of this process's dropout; empty where all draw for the whole batch."""
+        return self._whole.seed if self._whole else ()
+
+    def release(self) -> None:
+        """End the training: the network is again as it was built."""
+        if self._whole:
+            self._whole.release()
 
     def _learn(self, batch: Batch) -> Tensor:
         self.optimiser.zero_grad(set_to_none=True)
         loss = self._loss(batch)
-        loss.backward()
+        # Processes average their gradients; those of their losses' sum are wanted.
+        (loss * self._team.size).backward()
         self.optimiser.step()
-        return loss.detach()
+        return self._team.total(loss.detach())
 
     def _loss(self, batch: Batch) -> Tensor:
         images = batch.images.contiguous(memory_format=torch.channels_last)
         height, width = batch.labels.shape[1:]
         with self.arithmetic.forward_context():
             output = ask(self._network, images, num_classes=self._num_classes, size=(height, width))
-        loss = self._cross_entropy(output.logits, batch.labels)
+        # A batch may hold ignored pixels alone; its mean would not be a number.
+        counted = self._team.total((batch.labels != self._ignore_index).sum()).clamp(min=1)
+        loss = self._cross_entropy(output.logits, batch.labels) / counted
         if output.auxiliary is None:
             return loss
-        auxiliary = self._cross_entropy(output.auxiliary, batch.labels)
+        auxiliary = self._cross_entropy(output.auxiliary, batch.labels) / counted
         return loss + self._auxiliary_weight * auxiliary
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        ignored = self._ignore_index
-        summed = F.cross_entropy(logits, labels, ignore_index=ignored, reduction="sum")
-        # A batch may hold ignored pixels alone; its mean would not be a number.
-        return summed / (labels != ignored).sum().clamp(min=1)
+        return F.cross_entropy(logits, labels, ignore_index=self._ignore_index, reduction="sum")
 
 
 class _Captured:

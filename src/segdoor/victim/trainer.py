@@ -20,6 +20,7 @@ from segdoor.victim.augment import Augmentation, Batch
 from segdoor.victim.batches import SceneStore
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import choose_arithmetic
+from segdoor.victim.distributed import Team
 from segdoor.victim.optimiser import learning_rate_factor
 from segdoor.victim.snapshot import Facts, Snapshot, SnapshotFile
 from segdoor.victim.step import Learner, choose_way
@@ -55,6 +56,8 @@ class Trainer:
         """
         self.config, self.network, self.stream = config, network, stream
         self.store = store
+        self.team = Team.present()
+        self.team.check(config, store.num_scenes)
         classes: ClassSet = store.classes
         arithmetic = choose_arithmetic(config.device, config.precision)
         self.augment = Augmentation(
@@ -84,6 +87,7 @@ class Trainer:
         total = self.num_steps
         observer.begin("training", total)
         done = self._continue_from(file.load() if file else None, observer)
+        self.team.agree("training", "must go on from one snapshot in all processes", done)
         for step in islice(self._plan(), done, None):
             rate = self.learner.set_rate(learning_rate_factor(step.number, total, self.config))
             self.recent_loss += self.step(step.number, step.indices)
@@ -94,20 +98,22 @@ class Trainer:
                 self.recent_loss.zero_()
             else:
                 observer.advance()
-            if file and (file.due or step.number + 1 == total):
+            if file and self.team.first and (file.due or step.number + 1 == total):
                 file.save(self._snapshot(step.number + 1))
             yield step.number
+        self.learner.release()
 
     def step(self, number: int, indices: np.ndarray) -> Tensor:
         """Do one step on the scenes at these positions and return its loss, unread."""
         stream = self.stream.child("step", number)
-        torch.manual_seed(stream.child("dropout").integer())
+        torch.manual_seed(stream.child("dropout", *self.learner.seed).integer())
         return self.learner(self.batch(indices, stream.child("augmentation").generator()))
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> Batch:
-        """Return augmented scenes on the device."""
-        batch, sizes = self.store.batch(indices, self.network)
-        return self.augment(batch, sizes, rng)
+        """Return augmented scenes on the device: this process's share of a batch."""
+        share = self.team.share(len(indices))
+        batch, sizes = self.store.batch(indices, self.network, share)
+        return self.augment(batch, sizes, rng, share)
 
     def _continue_from(self, snapshot: Snapshot | None, observer: Observer) -> int:
         """Take over an earlier call's work, tell the observer of it, return the steps done."""

@@ -1,7 +1,7 @@
 """Training: the recipe of semseg, which the paper uses, and faster ones, as settings.
 
 Every step's randomness follows from (seed, step), not from what was drawn before, nor from what
-else is trained at the same time.
+else is trained at the same time, nor from the number of processes that share the work.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from segdoor.randomness import Stream
 from segdoor.victim.batches import SceneStore, Shelf
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import choose_arithmetic
+from segdoor.victim.distributed import Team
 from segdoor.victim.fingerprint import training_fingerprint
 from segdoor.victim.lane import Lane
 from segdoor.victim.networks import build_network
@@ -97,6 +98,9 @@ def train_victim(
 def train_victims(trainings: Sequence[Training]) -> list[nn.Module]:
     """Train several networks at once, step by step in turn; each as if it were alone.
 
+    Called in every process of torch's default process group, they share each batch, and all return
+    the same networks; the first one writes the snapshots.
+
     On one device they share the scenes that none of them changed. On a GPU their steps overlap,
     which pays where one network is too small to fill it.
 
@@ -130,6 +134,7 @@ class _Turns:
         mark = training_fingerprint(
             training.dataset, config, network=network, seed=training.seed, model=training.model
         )
+        Team.present().agree("training", "must be the same in all processes", mark)
         if training.model is None:
             self._model = build_network(network, len(training.dataset.classes))
         else:
@@ -137,8 +142,10 @@ class _Turns:
         arithmetic = choose_arithmetic(config.device, config.precision)
         shelf = shelves.setdefault(arithmetic.device, Shelf(arithmetic.device))
         store = SceneStore(training.dataset, shelf)
-        trainer = Trainer(store, self._model, config, network, stream)
         self._lane = Lane(arithmetic.device)
+        # What averages gradients works where it was made.
+        with self._lane.turn():
+            trainer = Trainer(store, self._model, config, network, stream)
         file = SnapshotFile(training.snapshot, mark) if training.snapshot else None
         self._steps = trainer.steps(training.observer, file)
 
