@@ -78,3 +78,16 @@ def test_the_dropout_of_our_networks_is_drawn_for_the_whole_batch(name: str) -> 
 def test_the_randomness_of_others_is_not() -> None:
     assert not Whole(build_network(NetworkConfig(name="segformer"), 5), CPU).ours
     assert not Whole(nn.Sequential(nn.Dropout2d()), CPU).ours
+
+
+def test_on_cuda_torch_s_own_layer_takes_over() -> None:
+    torch.manual_seed(0)
+    ours = nn.Sequential(nn.BatchNorm2d(3))
+    theirs, maps = copy.deepcopy(ours), torch.randn(4, 3, 5, 6)
+    whole = Whole(ours, torch.device("cuda"))
+    assert isinstance(ours[0], nn.SyncBatchNorm)
+    # In one process it needs no GPU.
+    assert torch.equal(ours(maps), theirs(maps))
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    whole.release()
+    assert type(ours[0]) is nn.BatchNorm2d
