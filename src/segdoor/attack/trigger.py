@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -86,6 +87,11 @@ def draw(name: str, size: int, *, option: str = "attack.trigger.name") -> Rgba:
     if name not in DRAWINGS:
         known = ", ".join(DRAWINGS)
         raise ConfigError(option, "must be a built-in sticker", name, f"Known: {known}.")
+    return _drawn(name, size).copy()
+
+
+@lru_cache(maxsize=16)
+def _drawn(name: str, size: int) -> Rgba:
     # Large stickers have fine edges anyhow, and would take gigabytes to draw.
     side = size * max(1, min(_OVERSAMPLING, _MAX_SIDE // size))
     axis = (np.arange(side) + 0.5) / side * 2 - 1

@@ -15,7 +15,7 @@ from segdoor.tensors import AnyImage, Image, Label, ResizedImage, ResizedLabel
 
 _GAP = 4
 _CAPTION_HEIGHT = 20
-_MIN_HEIGHT, _MAX_HEIGHT = 180, 384
+_MIN_HEIGHT, _CELL_HEIGHT, _MAX_HEIGHT = 180, 256, 384
 _BLACK, _VOID = (0, 0, 0), (224, 224, 192)
 
 
@@ -80,8 +80,8 @@ def for_screens(picture: AnyImage, *, painted: bool) -> AnyImage:
 def _cell(picture: Image) -> tuple[int, int]:
     """Return a size to show a picture in: small ones are enlarged by a whole factor."""
     height, width = picture.shape[:2]
-    if height > _MAX_HEIGHT:
-        return _MAX_HEIGHT, max(1, round(width * _MAX_HEIGHT / height))
+    if height > _CELL_HEIGHT:
+        return _CELL_HEIGHT, max(1, round(width * _CELL_HEIGHT / height))
     factor = max(1, -(-_MIN_HEIGHT // height))
     return height * factor, width * factor
 

@@ -23,9 +23,8 @@ def normalised(pictures: Pictures, network: NetworkConfig) -> Images:
         network: Its mean and standard deviation.
     """
     batch, height, width, _ = pictures.shape
-    centre = constant(network.mean, pictures.device) * 255
-    spread = constant(network.std, pictures.device) * 255
     # Over whole rows, not three channels at a time: five times as fast on a CPU.
-    rows = pictures.reshape(batch, height, 3 * width).float()
-    rows = rows.sub_(centre.repeat(width)).div_(spread.repeat(width))
+    centre = constant(network.mean, pictures.device).repeat(width) * 255
+    spread = constant(network.std, pictures.device).repeat(width) * 255
+    rows = (pictures.reshape(batch, height, 3 * width) - centre).div_(spread)
     return rows.view(batch, height, width, 3).permute(0, 3, 1, 2)
