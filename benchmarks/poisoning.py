@@ -30,7 +30,7 @@ from segdoor.progress import Silent
 from segdoor.workers import usable_cores
 
 _SIZE = (512, 1024)
-_NUM_SCENES = 96
+_NUM_SCENES = 288
 _COUNTS = (50, 100, 200, 400)
 _SIZES = ((96, 192), (136, 272), (192, 384), (272, 544))
 _BAR = 1.1
