@@ -209,7 +209,7 @@ def tables(place: Place) -> Iterator[Found]:
         finally:
             torch.cuda.set_sync_debug_mode("default")
     what = "waits for the device while a table is counted, 19 classes"
-    yield Row("3c", what, waits, waits, waits, 0.0, "at most")
+    yield Row("3d", what, waits, waits, waits, 0.0, "at most")
     copies, counts = place.median(lambda: (truth.clone(), predicted.clone())), place.median(count)
     yield {"copy_of_both_maps_over_count": round(copies / counts, 3), "seconds": counts}
 
@@ -227,7 +227,7 @@ def examination(place: Place) -> Iterator[Found]:
         images = torch.randn(config.batch_size, 3, *size, device=place.device)
         images = images.contiguous(memory_format=torch.channels_last)
         yield place.compared(
-            "6",
+            "6c",
             f"forward passes alone over an exam: deeplabv3, {size[0]}x{size[1]}",
             (
                 partial(_forward, model, images, arithmetic, num_classes, len(scenes)),

@@ -1,4 +1,4 @@
-"""Growth: planning exams and examining, over four numbers of scenes and four numbers of pixels."""
+"""Growth: planning exams, examining and training, over four numbers of scenes and of pixels."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from segdoor.evaluation.examine import examine
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.examination import Stickers
 from segdoor.experiment.fidelity import resolve
-from segdoor.victim.config import NetworkConfig
+from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.networks import build_network
+from segdoor.victim.training import train_victim
 
 _COUNTS, _HEIGHT = (8, 16, 32, 64), 64
 _HEIGHTS, _COUNT = (64, 128, 256, 512), 4
@@ -47,13 +48,26 @@ def examining(count: int, height: int) -> Work:
     return lambda: examine(network, scenes, ExaminationConfig(batch_size=1))
 
 
-KINDS: dict[str, Callable[[int, int], Work]] = {"planning": planning, "examining": examining}
+def training(count: int, height: int) -> Work:
+    """Return one pass of the small network's training over scenes in memory."""
+    scenes = Resident(
+        StreetDataset(split="test", num_scenes=count, height=height, width=2 * height)
+    )
+    # One batch has the same number of scenes whatever their number.
+    return lambda: train_victim(scenes, TrainingConfig(epochs=1, batch_size=4))
+
+
+KINDS: dict[str, Callable[[int, int], Work]] = {
+    "planning": planning,
+    "examining": examining,
+    "training": training,
+}
 
 
 def rows() -> Iterator[Row]:
     """Yield the slopes of time and of memory."""
     torch.set_num_threads(2)
-    for letter, (kind, make) in zip("pe", KINDS.items(), strict=True):
+    for letter, (kind, make) in zip("pet", KINDS.items(), strict=True):
         by_scenes = [(count, _HEIGHT) for count in _COUNTS]
         by_pixels = [(_COUNT, height) for height in _HEIGHTS]
         for what, settings, sizes in (

@@ -1,4 +1,4 @@
-"""Row 4: a training step of the small network on a CPU, over the same step on a batch in memory."""
+"""Rows 4, 5 and 7: a training step on a CPU, over the same step on a batch in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 import torch.nn.functional as F
 
-from benchmarks.measure import Row, compared
+from benchmarks.measure import Row, compared, not_measured
 from segdoor.data.street import StreetDataset
 from segdoor.randomness import Stream
 from segdoor.victim.augment import Batch
@@ -82,3 +82,14 @@ def rows() -> Iterator[Row]:
         bar=2.0,
         bound="at least",
     )
+    for row, what, bar in (
+        ("5a", "training step on a GPU on a resident batch, over the real loop's", 0.95),
+        (
+            "5b",
+            "step with a DataLoader and OpenCV augmentation on a GPU, over the real loop's",
+            2.0,
+        ),
+        ("7", "four trainings on a GPU one after another, over all four abreast", 1.5),
+    ):
+        why = "needs a GPU (make bench-gpu)"
+        yield not_measured(row, what, bar=bar, bound="at least", why=why)

@@ -101,3 +101,21 @@ def test_work_on_scenes_can_be_sent_elsewhere() -> None:
     work = _Scenes.of(street, AttackConfig(rate=0.3), 0).glance
     sent = pickle.loads(pickle.dumps(work))  # noqa: S301 - our own
     assert sent([0, 2]) == work([0, 2])
+
+
+def test_when_a_part_fails_nobody_is_still_at_work() -> None:
+    at_work, lock = set[int](), threading.Lock()
+
+    def work(part: int) -> None:
+        with lock:
+            at_work.add(part)
+        time.sleep(0.002 if part == 0 else 0.2)
+        if part == 0:
+            raise DataError(part, "must be whole", remedy="Mend it.")
+        with lock:
+            at_work.discard(part)
+
+    with hired(3) as team:
+        with pytest.raises(DataError, match="must be whole"):
+            list(team.map(work, range(100)))
+        assert at_work == {0}

@@ -21,6 +21,8 @@ _HOMES = {
     "load_trigger": "segdoor.attack.trigger",
     "TrainingConfig": "segdoor.victim.config",
     "train_victim": "segdoor.victim.training",
+    "Training": "segdoor.victim.training",
+    "train_victims": "segdoor.victim.training",
     "examine": "segdoor.evaluation.examine",
     "attack_success_rate": "segdoor.scores.metrics",
     "poisoned_benign_accuracy": "segdoor.scores.metrics",

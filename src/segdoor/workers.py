@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -52,11 +52,22 @@ class Threads:
             MachineError: If the system does not start a thread.
         """
         try:
-            return self._pool.map(work, parts)
+            return _in_order([self._pool.submit(work, part) for part in parts])
         except RuntimeError as why:
             raise MachineError(
                 "--workers", "must be threads that the system starts", why, "Use fewer."
             ) from None
+
+
+def _in_order(begun: Sequence[Future[ResultT]]) -> Iterator[ResultT]:
+    """Yield results in order; whoever stops early finds nobody still at work."""
+    try:
+        for future in begun:
+            yield future.result()
+    finally:
+        for future in begun:
+            future.cancel()
+        wait(begun)
 
 
 @contextmanager

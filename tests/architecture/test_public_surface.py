@@ -21,6 +21,8 @@ SURFACE = [
     "load_trigger",
     "TrainingConfig",
     "train_victim",
+    "Training",
+    "train_victims",
     "examine",
     "attack_success_rate",
     "poisoned_benign_accuracy",

@@ -15,11 +15,11 @@ from segdoor.attack.exam import plan_exams
 from segdoor.attack.trigger import load_trigger
 from segdoor.attack.triggered import triggered
 from segdoor.data.changes import ChangedDataset
-from segdoor.data.scene import Scene, SceneDataset
+from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.street import StreetDataset
 from segdoor.data.subset import Subset
 from segdoor.data.transforms import resize_label
-from segdoor.errors import ConfigError
+from segdoor.errors import ConfigError, DataError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine, examine_together
 from segdoor.victim.answer import ask
@@ -261,3 +261,21 @@ def test_a_gpu_is_not_waited_for_before_the_end(street: SceneDataset) -> None:
         examine_together(tests, ExaminationConfig(batch_size=2), observer=Strict())
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_one_network_is_asked_about_each_set_of_classes_by_itself(street: SceneDataset) -> None:
+    fewer = ClassSet(street.classes.names[:2], street.classes.colours[:2])
+    scenes = [Scene(scene.image, scene.label % 2, scene.name) for scene in street]
+    model, two = network(0), MemoryDataset(scenes, fewer)
+    for tests in (
+        {"eight": (model, street), "two": (model, two)},
+        {"two": (model, two), "eight": (model, street)},
+    ):
+        with pytest.raises(ConfigError, match="number of classes"):
+            examine_together(tests)
+
+
+def test_scenes_of_one_name_are_refused(street: SceneDataset) -> None:
+    scenes = [street[0], street[0]]
+    with pytest.raises(DataError, match="names of their own"):
+        examine(network(0), MemoryDataset(scenes, street.classes))

@@ -13,6 +13,7 @@ from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError
 from segdoor.victim import step
 from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.device import Arithmetic
 from segdoor.victim.networks import build_network
 from segdoor.victim.optimiser import make_optimiser
 from segdoor.victim.step import choose_way
@@ -44,17 +45,34 @@ def curve(**settings: object) -> list[float]:
 
 def test_auto_captures_long_trainings_of_our_networks_on_cuda_alone() -> None:
     config, ours = TrainingConfig(), build_network(NetworkConfig(), 5)
-    cuda, cpu = torch.device("cuda"), torch.device("cpu")
+    cuda, cpu = (Arithmetic(torch.device(kind), bfloat16=True) for kind in ("cuda", "cpu"))
     assert choose_way(config, ours, cuda, 100) == "captured"
     assert choose_way(config, ours, cuda, 99) == "plain"
     assert choose_way(config, ours, cpu, 10**6) == "plain"
     assert choose_way(config, nn.Conv2d(3, 5, 1), cuda, 10**6) == "plain"
 
 
+def test_auto_never_captures_layers_of_other_people_in_a_network_of_ours() -> None:
+    class Foreign(nn.Identity):
+        """Not of torch, not of segdoor."""
+
+    network = build_network(NetworkConfig(), 5)
+    network.context.add_module("foreign", Foreign())
+    cuda = Arithmetic(torch.device("cuda"), bfloat16=True)
+    assert choose_way(TrainingConfig(), network, cuda, 10**6) == "plain"
+
+
+def test_compiled_bfloat16_is_refused_on_a_cpu_where_its_gradients_can_be_zero() -> None:
+    recipe = {**RECIPE, "step": "compiled", "precision": "bfloat16", "device": "cpu"}
+    with pytest.raises(ConfigError, match=r"training\.step.*gradients.*float32"):
+        train_victim(STREET, TrainingConfig(**recipe))
+
+
 @pytest.mark.parametrize("way", ["plain", "captured", "compiled"])
 def test_a_way_that_a_person_chose_is_taken(way: str) -> None:
     config, network = TrainingConfig(step=way), build_network(NetworkConfig(), 5)
-    assert choose_way(config, network, torch.device("cuda"), 1) == way
+    cuda = Arithmetic(torch.device("cuda"), bfloat16=True)
+    assert choose_way(config, network, cuda, 1) == way
 
 
 def test_a_graph_cannot_be_captured_without_cuda() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -226,8 +226,17 @@ def _write(copying: Copying, names: Names, workers: Workers, observer: Observer)
     quick = [name for name in names if name not in copying.changed]
     observer.begin("writing", len(names))
     rows: dict[str, CopyRow] = {}
-    for part in workers.map(copying.write, [*parts_of(long, 1), *parts_of(quick, _LINKS_A_PART)]):
-        for row in part:
+    parts = [*parts_of(long, 1), *parts_of(quick, _LINKS_A_PART)]
+    # Whatever ends this early, an interruption in the observer too: no worker writes on.
+    with closing(_written(copying, parts, workers)) as written:
+        for row in written:
             rows[row.name] = row
             observer.advance()
     return [rows[name] for name in names]
+
+
+def _written(
+    copying: Copying, parts: Sequence[Sequence[str]], workers: Workers
+) -> Generator[CopyRow]:
+    for rows in workers.map(copying.write, parts):
+        yield from rows

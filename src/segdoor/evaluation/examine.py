@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from segdoor.data.changes import ChangedDataset
-from segdoor.data.scene import Scene, SceneDataset
+from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.errors import DataError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examiner import Examiner, Sheet
 from segdoor.evaluation.tally import Tally
@@ -68,11 +69,13 @@ def examine_together(
     """
     observer = observer or Silent()
     observer.begin("examining", sum(len(dataset) for _, dataset in tests.values()))
-    desks = {
-        model: _Desk(Examiner(model, dataset.classes, config, network), observer)
-        for model, dataset in tests.values()
-    }
-    held = {name: _Test(desks[model], dataset) for name, (model, dataset) in tests.items()}
+    desks: dict[tuple[nn.Module, ClassSet], _Desk] = {}
+    held: dict[str, _Test] = {}
+    for name, (model, dataset) in tests.items():
+        asked = model, dataset.classes
+        if asked not in desks:
+            desks[asked] = _Desk(Examiner(*asked, config, network), observer)
+        held[name] = _Test(desks[asked], dataset)
     sharing: dict[int, list[_Test]] = {}
     for test in held.values():
         sharing.setdefault(id(test.base), []).append(test)
@@ -156,6 +159,13 @@ class _Test:
         self.changed = dataset if isinstance(dataset, ChangedDataset) else None
         self.base = self.changed.base if self.changed else dataset
         self.rows = {name: row for row, name in enumerate(dataset.names)}
+        if len(self.rows) < len(dataset.names) or not self.rows.keys() <= set(self.base.names):
+            raise DataError(
+                "scenes of a test",
+                "must have names of their own, and stem from the scenes that they change",
+                f"{len(dataset.names)} scenes",
+                "Give every scene a name that no other has.",
+            )
         self.tally = Tally(len(self.rows), len(dataset.classes), desk.examiner.device)
 
     def show(self, scene: Scene, sheet: Sheet) -> None:

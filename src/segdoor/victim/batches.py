@@ -53,11 +53,11 @@ class Shelf:
 
     def put(self, scene: Scene) -> tuple[Kept, bool]:
         """Return a scene as tensors, and whether they are kept."""
-        size = scene.image.nbytes + scene.label.nbytes
-        if size > max(self._device_room, self._host_room):
-            return _tensors(scene), False
         key = _digest(scene)
         if key not in self._kept:
+            size = scene.image.nbytes + scene.label.nbytes
+            if size > max(self._device_room, self._host_room):
+                return _tensors(scene), False
             self._kept[key] = self._placed(_tensors(scene), size)
         return self._kept[key], True
 

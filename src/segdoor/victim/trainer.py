@@ -71,7 +71,7 @@ class Trainer:
             arithmetic,
             num_classes=len(classes),
             ignore_index=classes.ignore_index,
-            way=choose_way(config, model, arithmetic.device, self.num_steps),
+            way=choose_way(config, model, arithmetic, self.num_steps),
         )
         self.recent_loss = torch.zeros((), device=arithmetic.device)
         self.facts: list[Facts] = []

@@ -114,7 +114,8 @@ def train_victims(trainings: Sequence[Training]) -> list[nn.Module]:
         StorageError: If a snapshot cannot be written.
     """
     shelves: dict[torch.device, Shelf] = {}
-    with torch.random.fork_rng():
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices):
         waiting = [_Turns(training, shelves) for training in trainings]
         every = list(waiting)
         while waiting:

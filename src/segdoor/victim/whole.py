@@ -96,7 +96,7 @@ class Whole:
         """
         norm = _WholeOnCuda if device.type == "cuda" else WholeBatchNorm
         _refuse_other_norms(network)
-        self.ours = _is_ours(network)
+        self.ours = is_ours(network)
         self._changed = [
             (layer, type(layer))
             for layer in network.modules()
@@ -145,8 +145,8 @@ def _refuse_other_norms(network: nn.Module) -> None:
             )
 
 
-def _is_ours(network: nn.Module) -> bool:
-    """Tell whether all that is random in a network is dropout of whole channels."""
+def is_ours(network: nn.Module) -> bool:
+    """Tell whether a network has layers of segdoor and torch alone, and drops whole channels."""
     return all(
         type(layer).__module__.startswith(("segdoor.", "torch.nn."))
         and (not isinstance(layer, _DropoutNd) or isinstance(layer, nn.Dropout2d))
