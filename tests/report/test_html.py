@@ -218,11 +218,11 @@ def test_a_missing_package_is_named_with_its_remedy(
 def test_a_logarithmic_axis_has_few_plain_labels(places: tuple[int, ...], labels: set[str]) -> None:
     points = tuple(Point(float(x), 0.5, None, None, None) for x in places)
     chart = Chart("q", "t", "Q", "ASR", (Curve("c", 0, points),), "", logarithmic=True)
-    texts = [element.text for element in ET.fromstring(draw(chart)).iter() if element.tag == "text"]
-    drawn = [text for text in texts if text and text[0].isdigit() and "." not in text]
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", draw(chart))
+    drawn = [text for text in texts if text[:1].isdigit() and "." not in text]
     assert len(drawn) == len(set(drawn))
     assert labels <= set(drawn)
-    assert "mathdefault" not in "".join(filter(None, texts))
+    assert "mathdefault" not in "".join(texts)
 
 
 def test_no_page_holds_tex(html: str) -> None:
