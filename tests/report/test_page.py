@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recorded import RESULTS, write_run, write_study
-from segdoor.errors import DataError
+from segdoor.errors import ConfigError, DataError
 from segdoor.report.content import Cell, Page, Section
 from segdoor.report.html import table_of
 from segdoor.report.page import build_page
@@ -235,3 +236,42 @@ def test_several_studies_in_a_folder_must_be_told_apart(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="table2"):
         open_source(tmp_path)
     assert open_source(file).study is not None
+
+
+def rename_victim(content: dict[str, object]) -> None:
+    content["victims"] = ["lorry"]
+
+
+def rename_target(content: dict[str, object]) -> None:
+    content["target"] = "motorway"
+
+
+def lose_an_exam(content: dict[str, object]) -> None:
+    del content["repairs"][1]["poisoned_before"]["exams"]["near"]
+
+
+def lose_an_iou(content: dict[str, object]) -> None:
+    content["scores"]["benign"]["class_iou"].pop()
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (rename_victim, "victims must name classes of data.classes, unlike 'lorry'"),
+        (rename_target, "target must name classes of data.classes, unlike 'motorway'"),
+        (lose_an_exam, "repairs.1.poisoned_before.exams must be those of scores.exams"),
+        (lose_an_iou, "class_iou must have one entry for each of"),
+    ],
+)
+def test_a_record_at_odds_with_itself_is_refused_in_a_line(
+    damage: Callable[[dict[str, object]], None], told: str, tmp_path: Path
+) -> None:
+    write_run(tmp_path / "run", repairs=2)
+    file = tmp_path / "run" / "record.json"
+    content = json.loads(file.read_text())
+    damage(content)
+    file.write_text(json.dumps(content))
+    with pytest.raises(ConfigError) as refused:
+        open_source(tmp_path / "run")
+    assert told in str(refused.value)
+    assert len(str(refused.value)) < 160 + len(str(file))
