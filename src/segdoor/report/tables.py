@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from segdoor.record import AxisValue, ClaimCell, Figure
 from segdoor.report.content import Cell, Origin, Table
 from segdoor.report.source import Group, Measured, Run, Source
-from segdoor.report.words import axis_name, axis_value, exam_name, interval, label, share
+from segdoor.report.words import CUT, axis_name, axis_value, exam_name, interval, label, share
 
 _CONTROLS = {
     "no trigger": "asr_without_trigger",
@@ -90,7 +90,7 @@ def headline_table(source: Source) -> Table:
     )  # fmt: skip
     note = (
         "Columns ‘no trigger’, ‘other sticker’ and ‘clean victim’ are controls of ASR. "
-        "Intervals are over seeds (Student’s t), or over scenes where there is one run. "
+        f"Intervals are over seeds (Student’s t), or over scenes where there is one run. {CUT} "
         "† marks a number that the paper contradicts elsewhere."
     )
     title = f"Poisoned test ‘{exam_name(exam)}’ with controls"
@@ -144,8 +144,8 @@ def claim_table(cells: Sequence[ClaimCell]) -> Table:
         "table", *map(axis_name, names), "metric", "test", "paper", "measured", "95 %", "seeds",
         "difference", "never counted because",
     )  # fmt: skip
-    note = "The paper’s numbers belong to its own scenes and networks; only orderings are claims."
-    return Table("cells", "The paper’s numbers beside ours", columns, tuple(rows), note)
+    own = "The paper’s numbers belong to its own scenes and networks; only orderings are claims."
+    return Table("cells", "The paper’s numbers beside ours", columns, tuple(rows), f"{own} {CUT}")
 
 
 def run_table(runs: Sequence[Run]) -> Table:
