@@ -16,7 +16,9 @@ from segdoor.scores.metrics import attack_success_rate
 from segdoor.scores.tables import TableSet
 from segdoor.tensors import Table
 
-_FEWEST, _IN_A_BIN, _MOST_BINS = 16, 12, 8
+_IN_A_BIN, _FEWEST_BINS, _MOST_BINS = 12, 3, 8
+FEWEST = _FEWEST_BINS * _IN_A_BIN
+"""Scenes with trigger and victims, below which there is no curve over distance."""
 
 Series = dict[str, list[Group]]
 
@@ -193,7 +195,7 @@ def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
     victims, target = [names.index(v) for v in record.victims], names.index(record.target)
     shows = added.counts[:, victims].sum(axis=(1, 2)) > 0
     scenes = [n for n, has in zip(added.names, shows, strict=True) if has and n in distances]
-    if len(scenes) < _FEWEST:
+    if len(scenes) < FEWEST:
         return ()
     scenes.sort(key=distances.__getitem__)
 
@@ -201,7 +203,7 @@ def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
         return attack_success_rate(table, victims, target)
 
     points: list[Point] = []
-    for part in np.array_split(scenes, min(_MOST_BINS, len(scenes) // _IN_A_BIN or 1)):
+    for part in np.array_split(scenes, min(_MOST_BINS, len(scenes) // _IN_A_BIN)):
         tables = added.only([str(name) for name in part])
         ends = bootstrap(tables, asr)
         x = sum(distances[name] for name in tables.names) / len(tables.names)
@@ -211,13 +213,17 @@ def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
 
 
 def _paper_by_exam(source: Source, group: Group) -> tuple[Point, ...]:
-    points: list[Point] = []
-    for name, exam in group.runs[0].record.scores.exams.items():
+    """Return the paper's numbers, each once: two exams of ours may measure the same."""
+    exams = group.runs[0].record.scores.exams
+    points: dict[str, Point] = {}
+    for name in sorted(exams, key=lambda name: name != source.main_exam):
         cell: ClaimCell | None = paper_number(source, group, "ASR", name)
-        if cell and cell.paper is not None and not cell.doubted and exam.distances:
-            x = sum(exam.distances.values()) / len(exam.distances)
-            points.append(Point(x, cell.paper, None, None, None))
-    return tuple(sorted(points, key=lambda point: point.x))
+        distances = exams[name].distances.values()
+        if cell and cell.paper is not None and not cell.doubted and distances:
+            x = sum(distances) / len(distances)
+            number = f"{cell.table} {sorted(cell.labels.items())}"
+            points.setdefault(number, Point(x, cell.paper, None, None, None))
+    return tuple(sorted(points.values(), key=lambda point: point.x))
 
 
 def _points(places: Sequence[float], figures: Sequence[Measured]) -> tuple[Point, ...]:
