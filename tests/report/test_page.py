@@ -16,11 +16,12 @@ import pytest
 
 from recorded import BASELINE, RESULTS, write_run, write_study
 from segdoor.errors import ConfigError, DataError
-from segdoor.record import Spread, save_record
+from segdoor.record import AxisValue, Spread, StudyRecord, StudyRun, save_record
 from segdoor.report.content import Cell, Page, Section
 from segdoor.report.html import table_of
 from segdoor.report.page import build_page
 from segdoor.report.source import Source, open_source
+from segdoor.report.tables import leading
 from segdoor.report.terminal import describe_study
 from segdoor.report.words import CUT
 from segdoor.scores.tables import load_tables, save_tables
@@ -128,6 +129,31 @@ def test_without_tables_and_pictures_the_page_says_so(tmp_path: Path) -> None:
         assert part.notes
         assert not part.charts
         assert part.gallery is None
+
+
+def spread_out(folder: Path, places: list[dict[str, AxisValue]]) -> Source:
+    """Write a study with one run at each place."""
+    runs: list[StudyRun] = []
+    for number, axes in enumerate(places):
+        write_run(folder / f"r{number}")
+        file = f"r{number}/record.json"
+        runs.append(StudyRun(key=f"r{number}", axes=axes, seed=0, state="done", record=file))
+    study = StudyRecord(
+        name="s", preset="camvid", title="s", reading="paper", axes={}, seeds=(0,),
+        runs=tuple(runs), cells=(), verdicts=(),
+    )  # fmt: skip
+    save_record(study, folder / "s.study.json")
+    return open_source(folder)
+
+
+def test_class_by_class_compares_groups_that_are_equal_on_other_axes(tmp_path: Path) -> None:
+    places: list[dict[str, AxisValue]] = [
+        {"method": method, "rate": 0.1, "trigger": 15} for method in ("baseline", "nni")
+    ]
+    places += [{"method": "baseline", "rate": 0.2, "trigger": 15}]
+    places += [{"method": "nni", "rate": 0.1, "trigger": size} for size in (30, 55)]
+    compared = leading(spread_out(tmp_path, places))
+    assert [group.axes for _, group in compared] == places[:2]
 
 
 def test_tables_of_too_few_scenes_give_no_curve_over_distance(tmp_path: Path) -> None:

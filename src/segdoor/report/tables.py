@@ -208,11 +208,26 @@ def _is_of(cell: ClaimCell, group: Group) -> bool:
 
 
 def leading(source: Source) -> tuple[tuple[str, Group], ...]:
-    """Return one group for each value on the first axis, the last of the others: most poison."""
+    """Return one group for each value on the first axis, equal on the others.
+
+    They are where most values of the first axis were run; of several such places where the values
+    are the most usual, and then the last: most poison.
+    """
     first = leading_axis(source.varied)
-    chosen: dict[AxisValue, Group] = {}
-    for group in source.groups:
-        chosen[group.axes.get(first) if first else None] = group
+    others = [name for name in source.varied if name != first]
+
+    def fitting(place: Group) -> dict[AxisValue, Group]:
+        return {
+            group.axes.get(first) if first else None: group
+            for group in source.groups
+            if all(group.axes.get(name) in {None, place.axes.get(name)} for name in others)
+        }
+
+    def usual(place: Group) -> tuple[int, int]:
+        shared = (g.axes.get(n) == place.axes.get(n) for g in source.groups for n in others)
+        return len(fitting(place)), sum(shared)
+
+    chosen = fitting(max(reversed(source.groups), key=usual))
     return tuple((label(group.axes, source.varied), group) for group in chosen.values())
 
 
