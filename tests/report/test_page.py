@@ -18,6 +18,7 @@ from recorded import BASELINE, RESULTS, write_run, write_study
 from segdoor.errors import ConfigError, DataError
 from segdoor.record import AxisValue, Spread, StudyRecord, StudyRun, save_record
 from segdoor.report.content import Cell, Page, Section
+from segdoor.report.curves import axis_charts
 from segdoor.report.html import table_of
 from segdoor.report.page import build_page
 from segdoor.report.source import Source, open_source
@@ -154,6 +155,29 @@ def test_class_by_class_compares_groups_that_are_equal_on_other_axes(tmp_path: P
     places += [{"method": "nni", "rate": 0.1, "trigger": size} for size in (30, 55)]
     compared = leading(spread_out(tmp_path, places))
     assert [group.axes for _, group in compared] == places[:2]
+
+
+def test_charts_without_a_curve_of_their_own_are_left_out(tmp_path: Path) -> None:
+    places: list[dict[str, AxisValue]] = [
+        {"method": "baseline", "rate": rate, "q": None} for rate in (0.1, 0.2)
+    ]
+    places += [{"method": "prl", "rate": 0.1, "q": q} for q in (10, 20, 30)]
+    (tmp_path / "one").mkdir()
+    source = spread_out(tmp_path / "one", places)
+    assert [chart.title for chart in axis_charts(source, "rate") if chart.y == "CBA"] == [
+        "CBA, Q 10"
+    ]
+    places += [{"method": "prl", "rate": 0.2, "q": q} for q in (20, 30)]
+    (tmp_path / "two").mkdir()
+    charts = axis_charts(spread_out(tmp_path / "two", places), "rate")
+    of_cba = {chart.title: chart for chart in charts if chart.y == "CBA"}
+    assert [(title, chart.folded) for title, chart in of_cba.items()] == [
+        ("CBA, Q 20", False),
+        ("CBA, Q 30", True),
+    ]
+    # One run has the interval over scenes that its record gives.
+    points = [point for curve in of_cba["CBA, Q 20"].curves for point in curve.points]
+    assert all(point.low is not None and point.low < point.y for point in points)
 
 
 def test_tables_of_too_few_scenes_give_no_curve_over_distance(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ class Chart:
         ticks: Names of the places 0, 1, 2 on the x axis; numbers if empty.
         whole: Whether the y axis shows everything from 0 to 1.
         logarithmic: Whether the x axis is.
+        folded: Whether it is shown on demand alone, as one of many of its kind.
     """
 
     key: str
@@ -125,6 +126,7 @@ class Chart:
     ticks: tuple[str, ...] = ()
     whole: bool = True
     logarithmic: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True)

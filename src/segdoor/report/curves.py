@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,10 +46,12 @@ def axis_charts(source: Source, axis: str) -> tuple[Chart, ...]:
     wanted: list[tuple[str, str | None]] = [("ASR", name) for name in exams]
     if axis.endswith("rate"):
         wanted += [("PBA", exam), ("CBA", None)]
+    facets = _facets(source, axis).items()
     charts: list[Chart] = []
-    for place, series in _facets(source, axis).items():
-        charts += [_axis_chart(source, axis, place, series, *metric) for metric in wanted]
-    return tuple(chart for chart in charts if chart.curves)
+    for metric in wanted:
+        alike = [_axis_chart(source, axis, place, series, *metric) for place, series in facets]
+        charts += fold([chart for chart in alike if chart.curves])
+    return tuple(charts)
 
 
 def distance_charts(source: Source) -> tuple[Chart, ...]:
@@ -63,7 +67,12 @@ def distance_charts(source: Source) -> tuple[Chart, ...]:
                 Chart(f"distance-{len(charts)}", title, "distance of the trigger in pixels", "ASR",
                       tuple(curves), _summary(curves))
             )  # fmt: skip
-    return tuple(charts)
+    return fold(charts)
+
+
+def fold(alike: Sequence[Chart]) -> tuple[Chart, ...]:
+    """Return charts of one kind with all but the first folded away."""
+    return tuple(replace(chart, folded=index > 0) for index, chart in enumerate(alike))
 
 
 def class_chart(groups: Sequence[tuple[str, Group]]) -> Chart:
@@ -83,7 +92,9 @@ def class_chart(groups: Sequence[tuple[str, Group]]) -> Chart:
 def _axis_chart(
     source: Source, axis: str, place: str, series: Series, metric: str, exam: str | None
 ) -> Chart:
-    path = ("scores", "cba") if exam is None else ("scores", "exams", exam, metric.lower())
+    path = (
+        ("scores", "benign", "cba") if exam is None else ("scores", "exams", exam, metric.lower())
+    )
     curves: list[Curve] = []
     for number, (name, groups) in enumerate(series.items()):
         figures = [group.measure(*path) for group in groups]
@@ -132,11 +143,27 @@ def _facets(source: Source, axis: str | None) -> dict[str, Series]:
     for series in facets.values():
         for curve in series.values():
             curve.sort(key=lambda group: _position(group, axis))
-    return {
-        place: series
+    return _with_news(facets)
+
+
+def _with_news(facets: dict[str, Series]) -> dict[str, Series]:
+    """Return the charts with a curve of their own, and first ones of what is in no such chart."""
+    curves = {
+        place: {curve for line in series.values() if len(curve := _keys(line)) > 1}
         for place, series in facets.items()
-        if any(len(curve) > 1 for curve in series.values())
     }
+    counted = Counter(curve for found in curves.values() for curve in found)
+    kept = {place for place, found in curves.items() if any(counted[c] == 1 for c in found)}
+    shown = {curve for place in kept for curve in curves[place]}
+    for place, found in curves.items():
+        if found - shown:
+            kept.add(place)
+            shown |= found
+    return {place: series for place, series in facets.items() if place in kept}
+
+
+def _keys(curve: Sequence[Group]) -> tuple[tuple[str, ...], ...]:
+    return tuple(group.keys for group in curve)
 
 
 def _fits(place: Sequence[AxisValue], other: Sequence[AxisValue]) -> bool:
