@@ -51,6 +51,7 @@ class Table:
         columns: Headings.
         rows: As many cells each as there are headings.
         note: What has to be known to read it.
+        stacked: Whether it is too wide for paper, and its rows become lists in print.
     """
 
     key: str
@@ -58,6 +59,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+    stacked: bool = False
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def run_table(runs: Sequence[Run]) -> Table:
         "run", "seed", "record", "SHA-256 of it", "commit", "versions", "machine",
         "training scenes", "test scenes", "minutes",
     )  # fmt: skip
-    return Table("runs", "Runs behind this page", columns, tuple(rows))
+    return Table("runs", "Runs behind this page", columns, tuple(rows), stacked=True)
 
 
 def absent_table(source: Source) -> Table:
