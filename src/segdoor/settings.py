@@ -67,7 +67,9 @@ def explained(
         advice = _suggestion(model, keys) if model else ""
         return ConfigError(culprit, "is not a known setting", keys[-1], advice)
     rule = detail["msg"].removeprefix("Value error, ")
-    value = "" if detail["type"] == "missing" else brief(detail["input"])
+    # A rule between settings says itself which it means: what was found is all of them.
+    of_many = detail["type"] == "value_error" and isinstance(detail["input"], dict)
+    value = "" if of_many or detail["type"] == "missing" else brief(detail["input"])
     return ConfigError(culprit, rule[0].lower() + rule[1:], value, _correction(detail))
 
 

@@ -209,6 +209,20 @@ def test_paper_shows_every_scene_and_all_that_is_folded(page: Page, pages: dict[
     assert len(page.pdf()) > 10_000
 
 
+def test_on_paper_the_runs_are_lists_with_headings(page: Page, pages: dict[str, Path]) -> None:
+    opened(page, pages["study"])
+    page.set_viewport_size({"width": 700, "height": 1000})
+    page.emulate_media(media="print")
+    assert not page.locator("#table-runs thead").is_visible()
+    row = page.locator("#table-runs tbody tr").first
+    boxes = [cell.bounding_box() for cell in row.locator("td").all()]
+    assert len(boxes) == 9
+    assert len({box["x"] for box in boxes if box}) == 1
+    assert all(box and box["height"] < 60 for box in boxes)
+    headings = [cell.get_attribute("data-heading") for cell in row.locator("td").all()]
+    assert headings[:3] == ["seed", "record", "SHA-256 of it"]
+
+
 def test_without_script_every_scene_is_there(browser: Browser, pages: dict[str, Path]) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

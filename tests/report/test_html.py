@@ -209,3 +209,21 @@ def test_a_missing_package_is_named_with_its_remedy(
     with pytest.raises(MachineError, match=r"segdoor\[report\]") as problem:
         render(page)
     assert package in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    ("places", "labels"),
+    [((1, 10, 70), {"1", "10"}), ((10, 150, 75_000), {"10", "100", "1\u00a0000", "10\u00a0000"})],
+)
+def test_a_logarithmic_axis_has_few_plain_labels(places: tuple[int, ...], labels: set[str]) -> None:
+    points = tuple(Point(float(x), 0.5, None, None, None) for x in places)
+    chart = Chart("q", "t", "Q", "ASR", (Curve("c", 0, points),), "", logarithmic=True)
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", draw(chart))
+    drawn = [text for text in texts if text[:1].isdigit() and "." not in text]
+    assert len(drawn) == len(set(drawn))
+    assert labels <= set(drawn)
+    assert "mathdefault" not in "".join(texts)
+
+
+def test_no_page_holds_tex(html: str) -> None:
+    assert "mathdefault" not in html

@@ -8,18 +8,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recorded import RESULTS, write_run, write_study
-from segdoor.errors import DataError
+from recorded import BASELINE, RESULTS, write_run, write_study
+from segdoor.errors import ConfigError, DataError
+from segdoor.record import AxisValue, Spread, StudyRecord, StudyRun, save_record
 from segdoor.report.content import Cell, Page, Section
+from segdoor.report.curves import axis_charts
 from segdoor.report.html import table_of
 from segdoor.report.page import build_page
 from segdoor.report.source import Source, open_source
-from segdoor.scores.tables import load_tables
+from segdoor.report.tables import leading
+from segdoor.report.terminal import describe_study
+from segdoor.report.words import CUT
+from segdoor.scores.tables import load_tables, save_tables
 
 GOLD = Path(__file__).with_name("gold")
 RUNS = sorted(path.name for path in RESULTS.glob("camvid-*"))
@@ -124,6 +130,86 @@ def test_without_tables_and_pictures_the_page_says_so(tmp_path: Path) -> None:
         assert part.notes
         assert not part.charts
         assert part.gallery is None
+
+
+def spread_out(folder: Path, places: list[dict[str, AxisValue]]) -> Source:
+    """Write a study with one run at each place."""
+    runs: list[StudyRun] = []
+    for number, axes in enumerate(places):
+        write_run(folder / f"r{number}")
+        file = f"r{number}/record.json"
+        runs.append(StudyRun(key=f"r{number}", axes=axes, seed=0, state="done", record=file))
+    study = StudyRecord(
+        name="s", preset="camvid", title="s", reading="paper", axes={}, seeds=(0,),
+        runs=tuple(runs), cells=(), verdicts=(),
+    )  # fmt: skip
+    save_record(study, folder / "s.study.json")
+    return open_source(folder)
+
+
+def test_class_by_class_compares_groups_that_are_equal_on_other_axes(tmp_path: Path) -> None:
+    places: list[dict[str, AxisValue]] = [
+        {"method": method, "rate": 0.1, "trigger": 15} for method in ("baseline", "nni")
+    ]
+    places += [{"method": "baseline", "rate": 0.2, "trigger": 15}]
+    places += [{"method": "nni", "rate": 0.1, "trigger": size} for size in (30, 55)]
+    compared = leading(spread_out(tmp_path, places))
+    assert [group.axes for _, group in compared] == places[:2]
+
+
+def test_charts_without_a_curve_of_their_own_are_left_out(tmp_path: Path) -> None:
+    places: list[dict[str, AxisValue]] = [
+        {"method": "baseline", "rate": rate, "q": None} for rate in (0.1, 0.2)
+    ]
+    places += [{"method": "prl", "rate": 0.1, "q": q} for q in (10, 20, 30)]
+    (tmp_path / "one").mkdir()
+    source = spread_out(tmp_path / "one", places)
+    assert [chart.title for chart in axis_charts(source, "rate") if chart.y == "CBA"] == [
+        "CBA, Q 10"
+    ]
+    places += [{"method": "prl", "rate": 0.2, "q": q} for q in (20, 30)]
+    (tmp_path / "two").mkdir()
+    charts = axis_charts(spread_out(tmp_path / "two", places), "rate")
+    of_cba = {chart.title: chart for chart in charts if chart.y == "CBA"}
+    assert [(title, chart.folded) for title, chart in of_cba.items()] == [
+        ("CBA, Q 20", False),
+        ("CBA, Q 30", True),
+    ]
+    # One run has the interval over scenes that its record gives.
+    points = [point for curve in of_cba["CBA, Q 20"].curves for point in curve.points]
+    assert all(point.low is not None and point.low < point.y for point in points)
+
+
+def test_tables_of_too_few_scenes_give_no_curve_over_distance(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", tables=True)
+    whole = load_tables(BASELINE / "tables.npz")
+    distances = open_source(BASELINE).runs[0].record.scores.exams["anywhere"].distances
+    car = 8
+    tables = whole["poisoned/anywhere"]
+    seen = [n for i, n in enumerate(tables.names) if tables.counts[i, car].sum() and n in distances]
+    for count, found in ((36, 1), (35, 0)):
+        few = {name: entry.only(seen[:count]) for name, entry in whole.items()}
+        save_tables(tmp_path / "run" / "tables.npz", few)
+        part = section(build_page(open_source(tmp_path / "run")), "distance")
+        assert part is not None
+        assert len(part.charts) == found
+    assert part.notes == (
+        "Left out: the tables hold fewer than 36 scenes with trigger and victims.",
+    )
+
+
+def test_a_number_of_the_paper_that_two_tests_measure_is_one_mark(tmp_path: Path) -> None:
+    study = write_study(tmp_path, tables=True)
+    again = [
+        c.model_copy(update={"exam": "nearest"}) for c in study.cells if c.labels["rate"] == 0.1
+    ]
+    twice = study.model_copy(update={"cells": (*study.cells, *again)})
+    save_record(twice, tmp_path / "table1.camvid.study.json")
+    part = section(build_page(open_source(tmp_path)), "distance")
+    assert part is not None
+    papers = [curve for chart in part.charts for curve in chart.curves if curve.kind == "paper"]
+    assert papers
+    assert {len(curve.points) for curve in papers} == {1}
 
 
 def test_the_curve_over_distance_follows_from_the_tables() -> None:
@@ -235,3 +321,68 @@ def test_several_studies_in_a_folder_must_be_told_apart(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="table2"):
         open_source(tmp_path)
     assert open_source(file).study is not None
+
+
+def rename_victim(content: dict[str, object]) -> None:
+    content["victims"] = ["lorry"]
+
+
+def rename_target(content: dict[str, object]) -> None:
+    content["target"] = "motorway"
+
+
+def lose_an_exam(content: dict[str, object]) -> None:
+    del content["repairs"][1]["poisoned_before"]["exams"]["near"]
+
+
+def lose_an_iou(content: dict[str, object]) -> None:
+    content["scores"]["benign"]["class_iou"].pop()
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (rename_victim, "victims must name classes of data.classes, unlike 'lorry'"),
+        (rename_target, "target must name classes of data.classes, unlike 'motorway'"),
+        (lose_an_exam, "repairs.1.poisoned_before.exams must be those of scores.exams"),
+        (lose_an_iou, "class_iou must have one entry for each of"),
+    ],
+)
+def test_a_record_at_odds_with_itself_is_refused_in_a_line(
+    damage: Callable[[dict[str, object]], None], told: str, tmp_path: Path
+) -> None:
+    write_run(tmp_path / "run", repairs=2)
+    file = tmp_path / "run" / "record.json"
+    content = json.loads(file.read_text())
+    damage(content)
+    file.write_text(json.dumps(content))
+    with pytest.raises(ConfigError) as refused:
+        open_source(tmp_path / "run")
+    assert told in str(refused.value)
+    assert len(str(refused.value)) < 160 + len(str(file))
+
+
+def test_intervals_over_few_seeds_end_at_0_and_1(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    wild = Spread(mean=0.4071, low=-4.531, high=5.346, num_seeds=2)
+    cell = study.cells[1].model_copy(update={"measured": wild})
+    file = tmp_path / "table1.camvid.study.json"
+    save_record(study.model_copy(update={"cells": (cell,)}), file)
+    for seed, asr in enumerate((0.05, 0.5, 0.95)):
+        record = tmp_path / "runs" / f"nni-0.1-s{seed}" / "record.json"
+        content = json.loads(record.read_text())
+        content["scores"]["exams"]["near"]["asr"]["value"] = asr
+        record.write_text(json.dumps(content))
+    source = open_source(tmp_path)
+    page = build_page(source)
+    points = [p for s in page.sections for c in s.charts for v in c.curves for p in v.points]
+    ends = [end for point in points for end in (point.low, point.high) if end is not None]
+    assert min(ends) == 0
+    assert max(ends) == 1
+    texts = {cell.text for cell in cells(page)}
+    assert "0.000–1.000" in texts
+    assert not [text for text in texts if "4.531" in text]
+    notes = [table.note for part in page.sections for table in part.tables]
+    assert sum(CUT in note for note in notes) == 2
+    assert CUT in describe_study(source)
+    assert json.loads(file.read_text())["cells"][0]["measured"]["low"] == -4.531

@@ -53,3 +53,13 @@ class RepairRecord(Settings):
     """The clean victim after the same repair."""
     seconds: float
     """Wall time of the repair of the poisoned victim, without exams."""
+
+    def effects(self) -> dict[str, VictimEffect]:
+        """Return what is known of the victims, by the names of the fields."""
+        known = {
+            "poisoned_before": self.poisoned_before,
+            "poisoned_after": self.poisoned_after,
+            "clean_before": self.clean_before,
+            "clean_after": self.clean_after,
+        }
+        return {name: effect for name, effect in known.items() if effect is not None}

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
 from segdoor.record.repair import RepairRecord
-from segdoor.settings import Settings
+from segdoor.settings import Settings, brief
 
 
 class ClassRecord(Settings):
@@ -259,4 +259,20 @@ class ExperimentRecord(Settings):
             raise ValueError(
                 f"class_iou must have one entry for each of {len(self.data.classes)} classes"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _classes_are_known(self) -> ExperimentRecord:
+        names = {entry.name for entry in self.data.classes}
+        for field, name in (*(("victims", name) for name in self.victims), ("target", self.target)):
+            if name not in names:
+                raise ValueError(f"{field} must name classes of data.classes, unlike {brief(name)}")
+        return self
+
+    @model_validator(mode="after")
+    def _repairs_have_the_exams(self) -> ExperimentRecord:
+        for index, repair in enumerate(self.repairs):
+            for side, effect in repair.effects().items():
+                if effect.exams.keys() != self.scores.exams.keys():
+                    raise ValueError(f"repairs.{index}.{side}.exams must be those of scores.exams")
         return self

@@ -26,7 +26,7 @@ def _attack_grid(record: ExperimentRecord) -> Grid:
         grid.add_column(name.replace("_", "\n", 1), justify="right", no_wrap=True)
     grid.add_column("no\ntrigger", justify="right", no_wrap=True)
     for name, effect, _ in _rows(record, grid):
-        figures = [exam.asr.value for exam in effect.exams.values()]
+        figures = [effect.exams[exam].asr.value for exam in record.scores.exams]
         grid.add_row(Text(name), *map(_share, (*figures, effect.asr_without_trigger)))
     return grid
 

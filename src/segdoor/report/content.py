@@ -51,6 +51,7 @@ class Table:
         columns: Headings.
         rows: As many cells each as there are headings.
         note: What has to be known to read it.
+        stacked: Whether it is too wide for paper, and its rows become lists in print.
     """
 
     key: str
@@ -58,6 +59,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+    stacked: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class Chart:
         ticks: Names of the places 0, 1, 2 on the x axis; numbers if empty.
         whole: Whether the y axis shows everything from 0 to 1.
         logarithmic: Whether the x axis is.
+        folded: Whether it is shown on demand alone, as one of many of its kind.
     """
 
     key: str
@@ -125,6 +128,7 @@ class Chart:
     ticks: tuple[str, ...] = ()
     whole: bool = True
     logarithmic: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True)

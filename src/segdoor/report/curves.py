@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +18,9 @@ from segdoor.scores.metrics import attack_success_rate
 from segdoor.scores.tables import TableSet
 from segdoor.tensors import Table
 
-_FEWEST, _IN_A_BIN, _MOST_BINS = 16, 12, 8
+_IN_A_BIN, _FEWEST_BINS, _MOST_BINS = 12, 3, 8
+FEWEST = _FEWEST_BINS * _IN_A_BIN
+"""Scenes with trigger and victims, below which there is no curve over distance."""
 
 Series = dict[str, list[Group]]
 
@@ -42,10 +46,12 @@ def axis_charts(source: Source, axis: str) -> tuple[Chart, ...]:
     wanted: list[tuple[str, str | None]] = [("ASR", name) for name in exams]
     if axis.endswith("rate"):
         wanted += [("PBA", exam), ("CBA", None)]
+    facets = _facets(source, axis).items()
     charts: list[Chart] = []
-    for place, series in _facets(source, axis).items():
-        charts += [_axis_chart(source, axis, place, series, *metric) for metric in wanted]
-    return tuple(chart for chart in charts if chart.curves)
+    for metric in wanted:
+        alike = [_axis_chart(source, axis, place, series, *metric) for place, series in facets]
+        charts += fold([chart for chart in alike if chart.curves])
+    return tuple(charts)
 
 
 def distance_charts(source: Source) -> tuple[Chart, ...]:
@@ -61,7 +67,12 @@ def distance_charts(source: Source) -> tuple[Chart, ...]:
                 Chart(f"distance-{len(charts)}", title, "distance of the trigger in pixels", "ASR",
                       tuple(curves), _summary(curves))
             )  # fmt: skip
-    return tuple(charts)
+    return fold(charts)
+
+
+def fold(alike: Sequence[Chart]) -> tuple[Chart, ...]:
+    """Return charts of one kind with all but the first folded away."""
+    return tuple(replace(chart, folded=index > 0) for index, chart in enumerate(alike))
 
 
 def class_chart(groups: Sequence[tuple[str, Group]]) -> Chart:
@@ -81,7 +92,9 @@ def class_chart(groups: Sequence[tuple[str, Group]]) -> Chart:
 def _axis_chart(
     source: Source, axis: str, place: str, series: Series, metric: str, exam: str | None
 ) -> Chart:
-    path = ("scores", "cba") if exam is None else ("scores", "exams", exam, metric.lower())
+    path = (
+        ("scores", "benign", "cba") if exam is None else ("scores", "exams", exam, metric.lower())
+    )
     curves: list[Curve] = []
     for number, (name, groups) in enumerate(series.items()):
         figures = [group.measure(*path) for group in groups]
@@ -130,11 +143,27 @@ def _facets(source: Source, axis: str | None) -> dict[str, Series]:
     for series in facets.values():
         for curve in series.values():
             curve.sort(key=lambda group: _position(group, axis))
-    return {
-        place: series
+    return _with_news(facets)
+
+
+def _with_news(facets: dict[str, Series]) -> dict[str, Series]:
+    """Return the charts with a curve of their own, and first ones of what is in no such chart."""
+    curves = {
+        place: {curve for line in series.values() if len(curve := _keys(line)) > 1}
         for place, series in facets.items()
-        if any(len(curve) > 1 for curve in series.values())
     }
+    counted = Counter(curve for found in curves.values() for curve in found)
+    kept = {place for place, found in curves.items() if any(counted[c] == 1 for c in found)}
+    shown = {curve for place in kept for curve in curves[place]}
+    for place, found in curves.items():
+        if found - shown:
+            kept.add(place)
+            shown |= found
+    return {place: series for place, series in facets.items() if place in kept}
+
+
+def _keys(curve: Sequence[Group]) -> tuple[tuple[str, ...], ...]:
+    return tuple(group.keys for group in curve)
 
 
 def _fits(place: Sequence[AxisValue], other: Sequence[AxisValue]) -> bool:
@@ -193,7 +222,7 @@ def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
     victims, target = [names.index(v) for v in record.victims], names.index(record.target)
     shows = added.counts[:, victims].sum(axis=(1, 2)) > 0
     scenes = [n for n, has in zip(added.names, shows, strict=True) if has and n in distances]
-    if len(scenes) < _FEWEST:
+    if len(scenes) < FEWEST:
         return ()
     scenes.sort(key=distances.__getitem__)
 
@@ -201,7 +230,7 @@ def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
         return attack_success_rate(table, victims, target)
 
     points: list[Point] = []
-    for part in np.array_split(scenes, min(_MOST_BINS, len(scenes) // _IN_A_BIN or 1)):
+    for part in np.array_split(scenes, min(_MOST_BINS, len(scenes) // _IN_A_BIN)):
         tables = added.only([str(name) for name in part])
         ends = bootstrap(tables, asr)
         x = sum(distances[name] for name in tables.names) / len(tables.names)
@@ -211,13 +240,17 @@ def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
 
 
 def _paper_by_exam(source: Source, group: Group) -> tuple[Point, ...]:
-    points: list[Point] = []
-    for name, exam in group.runs[0].record.scores.exams.items():
+    """Return the paper's numbers, each once: two exams of ours may measure the same."""
+    exams = group.runs[0].record.scores.exams
+    points: dict[str, Point] = {}
+    for name in sorted(exams, key=lambda name: name != source.main_exam):
         cell: ClaimCell | None = paper_number(source, group, "ASR", name)
-        if cell and cell.paper is not None and not cell.doubted and exam.distances:
-            x = sum(exam.distances.values()) / len(exam.distances)
-            points.append(Point(x, cell.paper, None, None, None))
-    return tuple(sorted(points, key=lambda point: point.x))
+        distances = exams[name].distances.values()
+        if cell and cell.paper is not None and not cell.doubted and distances:
+            x = sum(distances) / len(distances)
+            number = f"{cell.table} {sorted(cell.labels.items())}"
+            points.setdefault(number, Point(x, cell.paper, None, None, None))
+    return tuple(sorted(points.values(), key=lambda point: point.x))
 
 
 def _points(places: Sequence[float], figures: Sequence[Measured]) -> tuple[Point, ...]:

@@ -99,6 +99,11 @@ def _frame(axes: Axes, chart: Chart) -> None:
         axes.set_ylim(max(low - rest, -0.02), min(high + rest, 1.02))
     if chart.logarithmic:
         axes.set_xscale("log")
+        # matplotlib's own labels of such an axis are TeX.
+        axes.xaxis.set_major_formatter(
+            lambda value, _: f"{value:,g}".replace(",", "\N{NO-BREAK SPACE}")
+        )
+        axes.xaxis.set_minor_formatter(lambda _, __: "")
     if chart.x.endswith("rate"):
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from segdoor.errors import MachineError
 from segdoor.report.content import GREY, Cell, Chart, Page, Point, Table
 from segdoor.report.figures import MARKERS, colour_name, draw
+from segdoor.report.words import CUT
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}
@@ -75,7 +76,8 @@ def table_of(chart: Chart) -> Table:
         for point in curve.points
     ]
     columns = ("curve", chart.x if not chart.ticks else "of", chart.y or chart.x, "low", "high")
-    return Table(f"{chart.key}-data", chart.title, columns, tuple(rows))
+    cut = any(p.low == 0 or p.high == 1 for curve in chart.curves for p in curve.points)
+    return Table(f"{chart.key}-data", chart.title, columns, tuple(rows), CUT if cut else "")
 
 
 def csv_uri(table: Table) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from segdoor.record import ExperimentRecord, StudyRecord, Verdict
 from segdoor.report.content import Judgement, Page, Section
-from segdoor.report.curves import axis_charts, class_chart, distance_charts, numeric_axes
+from segdoor.report.curves import FEWEST, axis_charts, class_chart, distance_charts, numeric_axes
 from segdoor.report.gallery import gather
 from segdoor.report.glossary import GLOSSARY
 from segdoor.report.repairs import repair_charts, repair_tables, repaired
@@ -87,8 +87,11 @@ def _distance(source: Source) -> Section | None:
             "of equal number; intervals over scenes."
         )
         return Section("distance", title, lead, charts)
-    note = "Left out: no tables lie beside the records, or they hold too few scenes."
-    return Section("distance", title, notes=(note,))
+    if any(run.tables for run in source.runs):
+        why = f"the tables hold fewer than {FEWEST} scenes with trigger and victims"
+    else:
+        why = "no tables lie beside the records"
+    return Section("distance", title, notes=(f"Left out: {why}.",))
 
 
 def _classes(source: Source) -> Section | None:

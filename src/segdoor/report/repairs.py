@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from segdoor.report.content import GREY, Cell, Chart, Curve, Point, Table
+from segdoor.report.curves import fold
 from segdoor.report.source import Group, Measured, Source
 from segdoor.report.tables import axis_cells, figure, told
 from segdoor.report.words import axis_name, exam_name, label, percent
@@ -82,7 +83,7 @@ def repair_charts(source: Source) -> tuple[Chart, ...]:
             Chart(f"repairs-{len(charts)}", f"After each repair, {name}", "share", "", shown,
                   said, ticks)
         )  # fmt: skip
-    return tuple(charts)
+    return fold(charts)
 
 
 def _curve(name: str, colour: int, group: Group, victim: str, path: tuple[str, ...]) -> Curve:

@@ -22,6 +22,7 @@ from segdoor.record import (
     load_study,
 )
 from segdoor.report.content import Origin
+from segdoor.report.words import within
 from segdoor.scores.seeds import mean_interval
 from segdoor.scores.tables import TableSet, load_tables
 
@@ -114,7 +115,7 @@ class Group:
         """Return the figure at a place in the records.
 
         One run has the interval over scenes that its record gives; several have a mean and the
-        interval over seeds.
+        interval over seeds, cut at 0 and 1: figures with an interval are shares.
 
         Args:
             path: Keys that lead to a figure or an estimate.
@@ -133,7 +134,9 @@ class Group:
             return Measured(None, None, None, origin)
         ends = mean_interval(figures)
         mean = fmean(figures)
-        return Measured(mean, ends.low if ends else None, ends.high if ends else None, origin)
+        if ends is None:
+            return Measured(mean, None, None, origin)
+        return Measured(mean, within(ends.low), within(ends.high), origin)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from segdoor.record import AxisValue, ClaimCell, Figure
 from segdoor.report.content import Cell, Origin, Table
 from segdoor.report.source import Group, Measured, Run, Source
-from segdoor.report.words import axis_name, axis_value, exam_name, interval, label, share
+from segdoor.report.words import CUT, axis_name, axis_value, exam_name, interval, label, share
 
 _CONTROLS = {
     "no trigger": "asr_without_trigger",
@@ -90,7 +90,7 @@ def headline_table(source: Source) -> Table:
     )  # fmt: skip
     note = (
         "Columns ‘no trigger’, ‘other sticker’ and ‘clean victim’ are controls of ASR. "
-        "Intervals are over seeds (Student’s t), or over scenes where there is one run. "
+        f"Intervals are over seeds (Student’s t), or over scenes where there is one run. {CUT} "
         "† marks a number that the paper contradicts elsewhere."
     )
     title = f"Poisoned test ‘{exam_name(exam)}’ with controls"
@@ -144,8 +144,8 @@ def claim_table(cells: Sequence[ClaimCell]) -> Table:
         "table", *map(axis_name, names), "metric", "test", "paper", "measured", "95 %", "seeds",
         "difference", "never counted because",
     )  # fmt: skip
-    note = "The paper’s numbers belong to its own scenes and networks; only orderings are claims."
-    return Table("cells", "The paper’s numbers beside ours", columns, tuple(rows), note)
+    own = "The paper’s numbers belong to its own scenes and networks; only orderings are claims."
+    return Table("cells", "The paper’s numbers beside ours", columns, tuple(rows), f"{own} {CUT}")
 
 
 def run_table(runs: Sequence[Run]) -> Table:
@@ -165,7 +165,7 @@ def run_table(runs: Sequence[Run]) -> Table:
         "run", "seed", "record", "SHA-256 of it", "commit", "versions", "machine",
         "training scenes", "test scenes", "minutes",
     )  # fmt: skip
-    return Table("runs", "Runs behind this page", columns, tuple(rows))
+    return Table("runs", "Runs behind this page", columns, tuple(rows), stacked=True)
 
 
 def absent_table(source: Source) -> Table:
@@ -208,11 +208,26 @@ def _is_of(cell: ClaimCell, group: Group) -> bool:
 
 
 def leading(source: Source) -> tuple[tuple[str, Group], ...]:
-    """Return one group for each value on the first axis, the last of the others: most poison."""
+    """Return one group for each value on the first axis, equal on the others.
+
+    They are where most values of the first axis were run; of several such places where the values
+    are the most usual, and then the last: most poison.
+    """
     first = leading_axis(source.varied)
-    chosen: dict[AxisValue, Group] = {}
-    for group in source.groups:
-        chosen[group.axes.get(first) if first else None] = group
+    others = [name for name in source.varied if name != first]
+
+    def fitting(place: Group) -> dict[AxisValue, Group]:
+        return {
+            group.axes.get(first) if first else None: group
+            for group in source.groups
+            if all(group.axes.get(name) in {None, place.axes.get(name)} for name in others)
+        }
+
+    def usual(place: Group) -> tuple[int, int]:
+        shared = (g.axes.get(n) == place.axes.get(n) for g in source.groups for n in others)
+        return len(fitting(place)), sum(shared)
+
+    chosen = fitting(max(reversed(source.groups), key=usual))
     return tuple((label(group.axes, source.varied), group) for group in chosen.values())
 
 

@@ -14,7 +14,7 @@ from segdoor.report.before_after import repair_grids
 from segdoor.report.content import Table
 from segdoor.report.source import Source
 from segdoor.report.tables import claim_table, headline_table
-from segdoor.report.words import axis_name, study_verdict, verdict
+from segdoor.report.words import CUT, axis_name, study_verdict, verdict
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -41,6 +41,7 @@ def describe_study(source: Source) -> list[RenderableType]:
         f"{study.name}, preset {study.preset}, reading '{study.reading}'",
         *([_grid_of(headline_table(source), shown)] if source.groups else []),
         *(_claims(study)),
+        *([CUT] if source.groups or study.cells else []),
         *(f"failed: {run.key}: {why}" for run, why in source.absent if run.state == "failed"),
         study_verdict(study),
     ]

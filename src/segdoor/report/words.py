@@ -14,9 +14,18 @@ def share(value: Figure) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
+CUT = "Intervals end at 0 and 1, beyond which there are no shares."
+"""Note to intervals of few seeds."""
+
+
+def within(end: float) -> float:
+    """Return the end of an interval of shares: Student's t of few seeds leads beyond 0 and 1."""
+    return min(max(end, 0.0), 1.0)
+
+
 def interval(low: Figure, high: Figure) -> str:
     """Return an interval of shares."""
-    return "–" if low is None or high is None else f"{low:.3f}–{high:.3f}"
+    return "–" if low is None or high is None else f"{within(low):.3f}–{within(high):.3f}"
 
 
 def percent(value: Figure) -> str:
