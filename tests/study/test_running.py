@@ -154,6 +154,19 @@ class TestWhole:
         ]
         assert all("-0.2-" in task.key for task in work.tasks if task.kind == "run")
 
+    def test_points_that_come_to_the_same_settings_are_one_run(
+        self, finished: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("twice.yaml").write_text(MINE + MINE.partition("cityscapes:\n")[2])
+        words = ["study", "run", "twice.yaml", "--out", str(finished), *SET]
+        code, out, _ = says(capsys, *words)
+        assert code == 0
+        assert "4 of 4 runs are there" in out
+        plan = plan_in("empty", study="twice.yaml")
+        work = work_of(plan, plan.runs, limit=2)
+        assert work.num_asked == 4
+        assert [task.kind for task in work.tasks].count("run") == 2
+
     def test_tasks_travel_to_other_processes(self) -> None:
         plan = plan_in("out")
         tasks = tasks_for(plan.runs, plan.out)

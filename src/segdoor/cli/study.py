@@ -66,7 +66,7 @@ def show(
     plan = make_plan(name, preset, out=_OUT, reading=reading, changes=set_)
     runs = selected(plan, only=_axes(only))
     tell(f"{plan.study.shows}: {plan.study.title}, on {plan.preset.title}")
-    tell(f"{len(runs)} runs on seeds {', '.join(map(str, plan.seeds))}")
+    tell(f"{len({run.key for run in runs})} runs on seeds {', '.join(map(str, plan.seeds))}")
     tell(_grid(("run", "repairs"), [(run.key, " ".join(run.repairs.values())) for run in runs]))
     missing = left_out(plan.study, plan.preset, plan.reading)
     if missing:
@@ -126,8 +126,7 @@ def run(
     check_possible(plan)
     where = machines or Machines()
     fetch_finished(where, plan, runs)
-    work = work_of(plan, runs, limit=limit)
-    _do(plan, work, where, asked=len(runs))
+    _do(plan, work_of(plan, runs, limit=limit), where, limit)
 
 
 @study.command
@@ -167,9 +166,9 @@ def status(
     tell(", ".join(f"{count} {name}" for name, count in counts.items()))
 
 
-def _do(plan: StudyPlan, work: Work, machines: Machines, *, asked: int) -> None:
+def _do(plan: StudyPlan, work: Work, machines: Machines, limit: int | None) -> None:
     """Do the work, tell of every outcome, and write the study's record."""
-    tell(f"{work.num_done} of {asked} runs are there, {len(work.tasks)} tasks to do")
+    tell(f"{work.num_done} of {work.num_asked} runs are there, {len(work.tasks)} tasks to do")
     for key, why in work.refused.items():
         tell(f"runs/{key}: {why}")
     num_failed = len(work.refused)
@@ -193,10 +192,11 @@ def _do(plan: StudyPlan, work: Work, machines: Machines, *, asked: int) -> None:
             f"study {plan.name}", "must have no failed runs", f"{num_failed} failed",
             "See error.json in their folders; the same call tries them again.",
         )  # fmt: skip
-    if num_runs < asked:
+    if num_runs < work.num_asked:
+        stopped = " where --limit stopped this one" if limit is not None else ""
         raise UnfinishedError(
-            f"study {plan.name}", "must be complete", f"{num_runs} of {asked} runs",
-            "The same call goes on where --limit stopped this one.",
+            f"study {plan.name}", "must be complete", f"{num_runs} of {work.num_asked} runs",
+            f"The same call goes on{stopped}.",
         )  # fmt: skip
 
 
