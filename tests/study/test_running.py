@@ -189,21 +189,23 @@ class TestTrouble:
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         Path("mine.yaml").write_text(
-            MINE.replace("[baseline, nni]", "[baseline]") + "    victims: [unicorn, car]\n"
+            MINE.replace("[baseline, nni]", "[baseline]")
+            # Not every scene shows somebody.
+            + "  - rate: [1.0]\n    victims: [person]\n"
         )
         words = ["study", "run", "mine.yaml", "--out", "out", *SET, "--seeds", "0"]
         code, out, err = says(capsys, *words)
         assert code == 1
-        assert "unicorn" in out
+        assert "asks for 24 of 24 scenes" in out
         assert "1 failed" in err
         plan = plan_in("out")
         states = {run.point.victims: state_of(plan, run) for run in plan.runs if not run.seed}
         assert states["car"].state == "done"
-        assert states["unicorn"].state == "failed"
-        assert "unicorn" in (states["unicorn"].error or "")
+        assert states["person"].state == "failed"
+        assert "asks for 24 of 24 scenes" in (states["person"].error or "")
         record = collect(plan)
         failed = next(run for run in record.runs if run.state == "failed")
-        assert "unicorn" in (failed.error or "")
+        assert "asks for 24 of 24 scenes" in (failed.error or "")
         code, out, _ = says(capsys, "study", "status", "mine.yaml", "--out", "out", *SET)
         assert code == 0
         assert "1 done, 1 failed, 2 waiting" in out
@@ -392,6 +394,51 @@ class TestCommand:
         assert "4 trainings, 1 of them" in out
         assert "9 fine-tunings" in out
         assert "Time unknown: --root" in out
+
+    @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+    @pytest.mark.parametrize(
+        ("line", "complaint"),
+        [
+            ("    victims: [unicorn]", "victims: must be a class of 'street' (found: unicorn)"),
+            ("    target: [moon]", "target: must be a class of 'street' (found: moon)"),
+            ("    trigger: [0]", "greater than or equal to 1"),
+            (
+                "    trigger: [600]",
+                "trigger 600: must be smaller than the scenes (found: 75 pixels",
+            ),
+            ("    q: [0]", "greater than or equal to 1"),
+            ('tables: ["99"]', "tables: must be tables of the paper (found: 99). Known: 1, 2"),
+        ],
+    )
+    def test_what_no_run_can_have_is_refused_before_any(
+        self, line: str, complaint: str, dry: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        text = MINE.replace('tables: ["1"]', line) if line[0] != " " else f"{MINE}{line}\n"
+        Path("mine.yaml").write_text(text)
+        code, _, err = says(capsys, "study", "run", "mine.yaml", "--out", "out", *SET, *dry)
+        assert code == 2
+        assert complaint in err
+        assert not Path("out").exists()
+
+    @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+    def test_a_root_that_is_not_there_is_told_once(
+        self, dry: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = ["run", "table1", "--preset", "camvid", "--root", "nowhere", "--out", "out", *dry]
+        code, out, err = says(capsys, "study", *words, "--set", "pretrained=false")
+        assert code == 2
+        assert "data.root: must be a folder that exists (found: nowhere)" in err
+        assert "failed" not in out
+        assert not Path("out").exists()
+
+    def test_a_folder_that_takes_no_files_is_told_once(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("out").write_text("a file in the way")
+        code, out, err = says(capsys, "study", "run", "mine.yaml", "--out", "out", *SET)
+        assert code == 2
+        assert "--out out: must be a folder that takes files" in err
+        assert "failed" not in out
 
     def test_list_and_show_name_everything(self, capsys: pytest.CaptureFixture[str]) -> None:
         _, out, _ = says(capsys, "study", "list")

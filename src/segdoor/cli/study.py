@@ -11,8 +11,9 @@ from rich import box
 from rich.table import Table as Grid
 
 from segdoor.cli.screen import progress_bars, tell, tell_json
-from segdoor.errors import ConfigError, SegdoorError, UnfinishedError
+from segdoor.errors import ConfigError, DataError, MachineError, UnfinishedError
 from segdoor.experiment.config import Reading
+from segdoor.study.checking import check_out, check_scenes
 from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, measured_epoch, recorded_epoch
 from segdoor.study.expand import left_out
@@ -125,6 +126,9 @@ def run(
         return
     check_possible(plan)
     where = machines or Machines()
+    if where.store is None:
+        check_scenes(plan.preset, runs)
+    check_out(plan.out)
     fetch_finished(where, plan, runs)
     _do(plan, work_of(plan, runs, limit=limit), where, limit)
 
@@ -212,13 +216,18 @@ def _tell_cost(plan: StudyPlan, work: Work) -> None:
     first = plan.runs[0]
     try:
         check_possible(plan)
+    except ConfigError as why:
+        # Without the scenes' place there is still something to count.
+        tell(f"Time unknown: {why}")
+        return
+    try:
         seconds = recorded_epoch(plan.out, first.config)
         source = "the runs that are there"
         if seconds is None:
             with progress_bars() as bars:
                 seconds = measured_epoch(first.given, first.config, bars)
             source = "a few measured steps"
-    except SegdoorError as why:
+    except (DataError, MachineError) as why:
         tell(f"Time unknown: {why}")
         return
     hours = cost.epochs * seconds / 3600
