@@ -302,6 +302,20 @@ class TestTrouble:
         assert list(work_of(plan, plan.runs).refused) == [plan.runs[0].key]
         assert path.read_text() == content
 
+    def test_a_damaged_clean_victim_is_told_with_its_remedy(self, finished: Path) -> None:
+        shutil.copytree(finished, "out")
+        plan = plan_in("out", "seeds=[0]")
+        folder = plan.folder(selected(plan, only={"method": ["nni"]})[0])
+        shutil.rmtree(folder)
+        damaged = list(Path("out").glob("victims/*/clean.safetensors"))
+        for path in damaged:
+            path.write_bytes(path.read_bytes()[:1000])
+        errors = [outcome.error or "" for outcome in run_all(plan)]
+        assert "Delete it: the next call trains it again." in errors[0]
+        for path in damaged:
+            path.unlink()
+        assert [outcome.error for outcome in run_all(plan)] == [None, None]
+
     def test_an_error_that_cannot_be_written_is_told_all_the_same(self) -> None:
         Path("out").write_text("a file in the way")
         plan = plan_in("out")
@@ -447,3 +461,17 @@ class TestCommand:
         _, out, _ = says(capsys, "study", "show", "table4")
         assert "21 runs on seeds 0, 1, 2" in out
         assert "deeplabv3: bus to truck" in out
+
+    def test_tables_are_neither_cut_nor_wrapped_where_they_are_piped(
+        self, finished: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        plan = plan_in(str(finished))
+        Path("fixed.yaml").write_text(MINE + '    repairs: ["prune:30", "finetune:0.05"]\n')
+        key = max((run.key for run in plan.runs), key=len)
+        _, out, _ = says(capsys, "study", "status", "mine.yaml", "--out", finished, *SET)
+        assert f"{key} done" in " ".join(out.split())
+        _, out, _ = says(capsys, "study", "show", "fixed.yaml", *SET)
+        assert f"{key} prune:4 finetune:0.05" in " ".join(out.split())
+        _, out, _ = says(capsys, "show", plan.file)
+        assert "\u2026" not in out
+        assert "baseline" in out

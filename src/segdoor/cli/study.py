@@ -163,7 +163,9 @@ def status(
         return
     runs = selected(plan, only=_axes(only), seeds=seeds)
     states = [(run.key, state_of(plan, run)) for run in runs]
-    tell(_grid(("run", "state", "why"), [(k, s.state, s.error or "") for k, s in states]))
+    grid = _grid(("run", "state", "why"), [(k, s.state, s.error or "") for k, s in states])
+    grid.columns[-1].max_width = 80
+    tell(grid)
     counts = {
         name: sum(s.state == name for _, s in states) for name in ("done", "failed", "waiting")
     }

@@ -89,7 +89,9 @@ def _grid_of(table: Table, shown: Sequence[str]) -> Grid:
     for place in kept:
         cells = [row[place] for row in table.rows]
         right = all(isinstance(cell.value, int | float | None) for cell in cells)
-        grid.add_column(Text(table.columns[place]), justify="right" if right else "left")
+        grid.add_column(
+            Text(table.columns[place]), justify="right" if right else "left", overflow="fold"
+        )
     for row in table.rows:
         grid.add_row(*(Text(row[place].text) for place in kept))
     return grid
