@@ -172,6 +172,18 @@ class TestWhole:
         tasks = tasks_for(plan.runs, plan.out)
         assert pickle.loads(pickle.dumps(tasks)) == tasks  # noqa: S301
 
+    def test_the_record_tells_what_stands_for_what(self) -> None:
+        Path("fixed.yaml").write_text(MINE.replace("nni", "prl") + '    repairs: ["prune:30"]\n')
+        record = collect(plan_in("out", study="fixed.yaml"))
+        told = record.scaled
+        assert told["network deeplabv3"] == "small"
+        assert told["trigger 55"] == "7 px"
+        assert told["Q 100 by area"] == "1"
+        assert told["prune:30"] == "prune:4"
+        assert told["distance 60-90"].startswith("7.5-11.")
+        assert "class car" not in told
+        assert "trigger 55 is 7 px here" in record.scaled_in_words
+
     def test_labels_and_axes_have_the_same_names(self) -> None:
         plan = plan_in("out", study="table7")
         record = collect(plan)

@@ -39,6 +39,7 @@ def describe_study(source: Source) -> list[RenderableType]:
     return [
         Text(study.title, style="bold"),
         f"{study.name}, preset {study.preset}, reading '{study.reading}'",
+        *([f"In the paper's units: {study.scaled_in_words}"] if study.scaled else []),
         *([_grid_of(headline_table(source), shown)] if source.groups else []),
         *(_claims(study)),
         *(f"failed: {run.key}: {why}" for run, why in source.absent if run.state == "failed"),
