@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from clusters import DiesOnce, MortalWorkers, ray
 from segdoor.attack.materialise import CopyOrder
-from segdoor.cluster import RayWorkers, connected, workers_on
+from segdoor.cluster import RayWorkers, check_reachable, check_room, connected, workers_on
 from segdoor.errors import ConfigError, DataError, MachineError
 from segdoor.experiment.config import config_from
 from segdoor.experiment.poisoning import plan_step, poison_step
@@ -142,3 +143,40 @@ def test_an_address_needs_a_cluster() -> None:
     refused = pytest.raises(ConfigError, match="--address: must come with --on ray")
     with refused, workers_on("local", 1, "auto"):
         pass
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_nobody_answers_is_refused_at_once(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"{scheme}127.0.0.1:{server.getsockname()[1]}"
+        check_reachable(address)
+    with pytest.raises(MachineError, match="must be a Ray cluster that answers"):
+        check_reachable(address)
+
+
+@pytest.mark.parametrize("address", ["nowhere", "host:", ":1", "ray://host", "host:99999"])
+def test_an_address_without_a_port_is_refused(address: str) -> None:
+    with pytest.raises(ConfigError, match="host:port"):
+        check_reachable(address)
+
+
+class TwoMachines:
+    """What Ray says of its machines: one has cores, one a GPU, one is gone."""
+
+    def nodes(self) -> list[dict[str, object]]:
+        return [
+            {"Alive": True, "Resources": {"CPU": 4.0}},
+            {"Alive": True, "Resources": {"CPU": 2.0, "GPU": 1.0}},
+            {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+        ]
+
+
+@pytest.mark.parametrize(("cpus", "gpus"), [(4, 0), (2, 1), (1, 0.5)])
+def test_tasks_that_one_machine_has_room_for_are_let_through(cpus: int, gpus: float) -> None:
+    check_room(TwoMachines(), cpus=cpus, gpus=gpus)
+
+
+@pytest.mark.parametrize(("cpus", "gpus"), [(64, 0), (4, 1), (1, 2)])
+def test_tasks_that_no_machine_has_room_for_are_refused(cpus: int, gpus: float) -> None:
+    with pytest.raises(MachineError, match=r"Lower --cpus, --gpus"):
+        check_room(TwoMachines(), cpus=cpus, gpus=gpus)

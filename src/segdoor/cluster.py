@@ -7,6 +7,7 @@ machines share the folders that the work reads and writes.
 from __future__ import annotations
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ LOST_WORKERS = 3
 _PARTS_A_TASK = 4
 _HELD_A_WORKER = 4
 _OBJECT_STORE = 256 * 2**20
+_SECONDS_TO_ANSWER = 10.0
 
 PartT = TypeVar("PartT")
 ResultT = TypeVar("ResultT")
@@ -52,6 +54,8 @@ def connected(address: str | None, *, cores: int | None = None) -> Generator[Any
     if ray.is_initialized():
         yield ray
         return
+    if address is not None:
+        check_reachable(address)
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     culprit = f"--address {address}" if address else "--on ray"
     try:
@@ -77,6 +81,57 @@ def connected(address: str | None, *, cores: int | None = None) -> Generator[Any
         ) from None
     finally:
         ray.shutdown()
+
+
+def check_reachable(address: str) -> None:
+    """Refuse an address where nobody answers within ten seconds: Ray itself asks for minutes.
+
+    Args:
+        address: As `connected` takes it; ``auto`` is left to Ray.
+
+    Raises:
+        MachineError: If nobody answers.
+        ConfigError: If it has no port.
+    """
+    scheme, _, place = address.rpartition("://")
+    host, _, port = place.partition("/")[0].rpartition(":")
+    if address in {"auto", "local"} or scheme not in {"", "ray"}:
+        return
+    if not host or not port.isdecimal() or int(port) >= 2**16:
+        rule = "must be auto, host:port or ray://host:port"
+        raise ConfigError("--address", rule, address, "Write head.example:6379.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _SECONDS_TO_ANSWER).close()
+    except (OSError, UnicodeError) as why:
+        raise MachineError(
+            f"--address {address}",
+            "must be a Ray cluster that answers",
+            first_line(why),
+            "Check host and port, and that the cluster is up.",
+        ) from None
+
+
+def check_room(ray: Any, *, cpus: float, gpus: float) -> None:  # noqa: ANN401 - the module itself
+    """Refuse tasks that no machine of a cluster has room for: Ray would wait for one for ever.
+
+    Args:
+        ray: The module, connected.
+        cpus: Cores of each task.
+        gpus: GPUs of each task.
+
+    Raises:
+        MachineError: If no machine has as many of both.
+    """
+    there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in there):
+        return
+    found = "; ".join(f"{node.get('CPU', 0):g} and {node.get('GPU', 0):g}" for node in there)
+    raise MachineError(
+        "--on ray",
+        f"needs a machine with {cpus:g} cores and {gpus:g} GPUs for a task",
+        found or "no machines",
+        "Lower --cpus, --gpus or training.threads.",
+    )
 
 
 def _ray(*, alone: bool) -> Any:  # noqa: ANN401 - the module itself

@@ -27,15 +27,16 @@ def point(method: str = "baseline", rate: float = 0.1, **axes: object) -> Point:
     return Point.model_validate({"method": method, "rate": rate, **usual, **axes})
 
 
-def figure(*values: float) -> Measured:
+def figure(*values: float, runs: str = "run") -> Measured:
     seeds = range(len(values))
-    return Measured(dict(zip(seeds, values, strict=True)), {seed: f"run{seed}" for seed in seeds})
+    return Measured(dict(enumerate(values)), {seed: f"{runs}{seed}" for seed in seeds})
 
 
 def asr(figures: Figures, where: Point, *values: float, repair: str | None = None) -> None:
     """Give a point the same ASR in every exam."""
+    runs = "-".join(str(value) for value in where.model_dump().values())
     for role in ROLES:
-        figures[Quantity(where, repair, role, "ASR")] = figure(*values)
+        figures[Quantity(where, repair, role, "ASR")] = figure(*values, runs=f"{runs}-s")
 
 
 def verdicts(
@@ -211,7 +212,7 @@ def test_evidence_tells_figures_intervals_and_runs() -> None:
     assert "0.8500 [0.215, 1.485] > " in first.statement
     assert "0.7000" in first.statement
     assert first.spread == pytest.approx(12.706 * 0.1)
-    assert first.runs == ("run0", "run1")
+    assert [run.partition("-")[0] for run in first.runs] == ["nni", "nni", "prl", "prl"]
     assert figure(0.5).spread.low is None
 
 
@@ -296,3 +297,16 @@ class TestPaper:
     def test_rising_with_the_rate_fails_on_a_doubted_cell(self) -> None:
         fallen = self.failing(3, "cityscapes", "3")
         assert any("0.9020" in statement for statement in fallen)
+
+
+def test_runs_are_not_compared_with_themselves() -> None:
+    """Q 10 and Q 100 both come to one pixel on small scenes."""
+    figures: Figures = {}
+    for q in (10, 100):
+        for role in ROLES:
+            figures[Quantity(point("prl", q=q), None, role, "ASR")] = figure(0.4, 0.5)
+    assert outcomes(8, figures) == {"not measured"}
+    # Other runs with equal figures are evidence.
+    for role in ROLES:
+        figures[Quantity(point("prl", q=10), None, role, "ASR")].keys[0] = "another"
+    assert outcomes(8, figures) == {"fails"}

@@ -154,10 +154,35 @@ class TestWhole:
         ]
         assert all("-0.2-" in task.key for task in work.tasks if task.kind == "run")
 
+    def test_points_that_come_to_the_same_settings_are_one_run(
+        self, finished: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("twice.yaml").write_text(MINE + MINE.partition("cityscapes:\n")[2])
+        words = ["study", "run", "twice.yaml", "--out", str(finished), *SET]
+        code, out, _ = says(capsys, *words)
+        assert code == 0
+        assert "4 of 4 runs are there" in out
+        plan = plan_in("empty", study="twice.yaml")
+        work = work_of(plan, plan.runs, limit=2)
+        assert work.num_asked == 4
+        assert [task.kind for task in work.tasks].count("run") == 2
+
     def test_tasks_travel_to_other_processes(self) -> None:
         plan = plan_in("out")
         tasks = tasks_for(plan.runs, plan.out)
         assert pickle.loads(pickle.dumps(tasks)) == tasks  # noqa: S301
+
+    def test_the_record_tells_what_stands_for_what(self) -> None:
+        Path("fixed.yaml").write_text(MINE.replace("nni", "prl") + '    repairs: ["prune:30"]\n')
+        record = collect(plan_in("out", study="fixed.yaml"))
+        told = record.scaled
+        assert told["network deeplabv3"] == "small"
+        assert told["trigger 55"] == "7 px"
+        assert told["Q 100 by area"] == "1"
+        assert told["prune:30"] == "prune:4"
+        assert told["distance 60-90"].startswith("7.5-11.")
+        assert "class car" not in told
+        assert "trigger 55 is 7 px here" in record.scaled_in_words
 
     def test_labels_and_axes_have_the_same_names(self) -> None:
         plan = plan_in("out", study="table7")
@@ -176,21 +201,23 @@ class TestTrouble:
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         Path("mine.yaml").write_text(
-            MINE.replace("[baseline, nni]", "[baseline]") + "    victims: [unicorn, car]\n"
+            MINE.replace("[baseline, nni]", "[baseline]")
+            # Not every scene shows somebody.
+            + "  - rate: [1.0]\n    victims: [person]\n"
         )
         words = ["study", "run", "mine.yaml", "--out", "out", *SET, "--seeds", "0"]
         code, out, err = says(capsys, *words)
         assert code == 1
-        assert "unicorn" in out
+        assert "asks for 24 of 24 scenes" in out
         assert "1 failed" in err
         plan = plan_in("out")
         states = {run.point.victims: state_of(plan, run) for run in plan.runs if not run.seed}
         assert states["car"].state == "done"
-        assert states["unicorn"].state == "failed"
-        assert "unicorn" in (states["unicorn"].error or "")
+        assert states["person"].state == "failed"
+        assert "asks for 24 of 24 scenes" in (states["person"].error or "")
         record = collect(plan)
         failed = next(run for run in record.runs if run.state == "failed")
-        assert "unicorn" in (failed.error or "")
+        assert "asks for 24 of 24 scenes" in (failed.error or "")
         code, out, _ = says(capsys, "study", "status", "mine.yaml", "--out", "out", *SET)
         assert code == 0
         assert "1 done, 1 failed, 2 waiting" in out
@@ -287,6 +314,20 @@ class TestTrouble:
         assert list(work_of(plan, plan.runs).refused) == [plan.runs[0].key]
         assert path.read_text() == content
 
+    def test_a_damaged_clean_victim_is_told_with_its_remedy(self, finished: Path) -> None:
+        shutil.copytree(finished, "out")
+        plan = plan_in("out", "seeds=[0]")
+        folder = plan.folder(selected(plan, only={"method": ["nni"]})[0])
+        shutil.rmtree(folder)
+        damaged = list(Path("out").glob("victims/*/clean.safetensors"))
+        for path in damaged:
+            path.write_bytes(path.read_bytes()[:1000])
+        errors = [outcome.error or "" for outcome in run_all(plan)]
+        assert "Delete it: the next call trains it again." in errors[0]
+        for path in damaged:
+            path.unlink()
+        assert [outcome.error for outcome in run_all(plan)] == [None, None]
+
     def test_an_error_that_cannot_be_written_is_told_all_the_same(self) -> None:
         Path("out").write_text("a file in the way")
         plan = plan_in("out")
@@ -380,6 +421,51 @@ class TestCommand:
         assert "9 fine-tunings" in out
         assert "Time unknown: --root" in out
 
+    @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+    @pytest.mark.parametrize(
+        ("line", "complaint"),
+        [
+            ("    victims: [unicorn]", "victims: must be a class of 'street' (found: unicorn)"),
+            ("    target: [moon]", "target: must be a class of 'street' (found: moon)"),
+            ("    trigger: [0]", "greater than or equal to 1"),
+            (
+                "    trigger: [600]",
+                "trigger 600: must be smaller than the scenes (found: 75 pixels",
+            ),
+            ("    q: [0]", "greater than or equal to 1"),
+            ('tables: ["99"]', "tables: must be tables of the paper (found: 99). Known: 1, 2"),
+        ],
+    )
+    def test_what_no_run_can_have_is_refused_before_any(
+        self, line: str, complaint: str, dry: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        text = MINE.replace('tables: ["1"]', line) if line[0] != " " else f"{MINE}{line}\n"
+        Path("mine.yaml").write_text(text)
+        code, _, err = says(capsys, "study", "run", "mine.yaml", "--out", "out", *SET, *dry)
+        assert code == 2
+        assert complaint in err
+        assert not Path("out").exists()
+
+    @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+    def test_a_root_that_is_not_there_is_told_once(
+        self, dry: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = ["run", "table1", "--preset", "camvid", "--root", "nowhere", "--out", "out", *dry]
+        code, out, err = says(capsys, "study", *words, "--set", "pretrained=false")
+        assert code == 2
+        assert "data.root: must be a folder that exists (found: nowhere)" in err
+        assert "failed" not in out
+        assert not Path("out").exists()
+
+    def test_a_folder_that_takes_no_files_is_told_once(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        Path("out").write_text("a file in the way")
+        code, out, err = says(capsys, "study", "run", "mine.yaml", "--out", "out", *SET)
+        assert code == 2
+        assert "--out out: must be a folder that takes files" in err
+        assert "failed" not in out
+
     def test_list_and_show_name_everything(self, capsys: pytest.CaptureFixture[str]) -> None:
         _, out, _ = says(capsys, "study", "list")
         assert "table12" in out
@@ -387,3 +473,17 @@ class TestCommand:
         _, out, _ = says(capsys, "study", "show", "table4")
         assert "21 runs on seeds 0, 1, 2" in out
         assert "deeplabv3: bus to truck" in out
+
+    def test_tables_are_neither_cut_nor_wrapped_where_they_are_piped(
+        self, finished: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        plan = plan_in(str(finished))
+        Path("fixed.yaml").write_text(MINE + '    repairs: ["prune:30", "finetune:0.05"]\n')
+        key = max((run.key for run in plan.runs), key=len)
+        _, out, _ = says(capsys, "study", "status", "mine.yaml", "--out", finished, *SET)
+        assert f"{key} done" in " ".join(out.split())
+        _, out, _ = says(capsys, "study", "show", "fixed.yaml", *SET)
+        assert f"{key} prune:4 finetune:0.05" in " ".join(out.split())
+        _, out, _ = says(capsys, "show", plan.file)
+        assert "\u2026" not in out
+        assert "baseline" in out

@@ -18,8 +18,11 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 from segdoor.progress import Observer
+
+_WIDE = 10_000
 
 
 class Bars:
@@ -98,10 +101,12 @@ def progress_bars() -> Generator[Observer]:
 
 def tell(*parts: RenderableType) -> None:
     """Print text and tables for a person."""
-    # Piped output has no width of its own; names of files and classes are never markup.
-    width = None if sys.stdout.isatty() else 100
-    console = Console(markup=False, highlight=False, emoji=False, width=width)
+    # Names of files and classes are never markup.
+    console = Console(markup=False, highlight=False, emoji=False)
     for part in parts:
+        if not sys.stdout.isatty():
+            # Piped output has no width of its own: tables take theirs, for programs cut at none.
+            console.width = _WIDE if isinstance(part, Table) else 100
         console.print(part, soft_wrap=isinstance(part, str))
 
 

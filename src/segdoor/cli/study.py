@@ -11,8 +11,9 @@ from rich import box
 from rich.table import Table as Grid
 
 from segdoor.cli.screen import progress_bars, tell, tell_json
-from segdoor.errors import ConfigError, SegdoorError, UnfinishedError
+from segdoor.errors import ConfigError, DataError, MachineError, UnfinishedError
 from segdoor.experiment.config import Reading
+from segdoor.study.checking import check_out, check_scenes
 from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, measured_epoch, recorded_epoch
 from segdoor.study.expand import left_out
@@ -66,7 +67,7 @@ def show(
     plan = make_plan(name, preset, out=_OUT, reading=reading, changes=set_)
     runs = selected(plan, only=_axes(only))
     tell(f"{plan.study.shows}: {plan.study.title}, on {plan.preset.title}")
-    tell(f"{len(runs)} runs on seeds {', '.join(map(str, plan.seeds))}")
+    tell(f"{len({run.key for run in runs})} runs on seeds {', '.join(map(str, plan.seeds))}")
     tell(_grid(("run", "repairs"), [(run.key, " ".join(run.repairs.values())) for run in runs]))
     missing = left_out(plan.study, plan.preset, plan.reading)
     if missing:
@@ -125,9 +126,11 @@ def run(
         return
     check_possible(plan)
     where = machines or Machines()
+    if where.store is None:
+        check_scenes(plan.preset, runs)
+    check_out(plan.out)
     fetch_finished(where, plan, runs)
-    work = work_of(plan, runs, limit=limit)
-    _do(plan, work, where, asked=len(runs))
+    _do(plan, work_of(plan, runs, limit=limit), where, limit)
 
 
 @study.command
@@ -160,16 +163,18 @@ def status(
         return
     runs = selected(plan, only=_axes(only), seeds=seeds)
     states = [(run.key, state_of(plan, run)) for run in runs]
-    tell(_grid(("run", "state", "why"), [(k, s.state, s.error or "") for k, s in states]))
+    grid = _grid(("run", "state", "why"), [(k, s.state, s.error or "") for k, s in states])
+    grid.columns[-1].max_width = 80
+    tell(grid)
     counts = {
         name: sum(s.state == name for _, s in states) for name in ("done", "failed", "waiting")
     }
     tell(", ".join(f"{count} {name}" for name, count in counts.items()))
 
 
-def _do(plan: StudyPlan, work: Work, machines: Machines, *, asked: int) -> None:
+def _do(plan: StudyPlan, work: Work, machines: Machines, limit: int | None) -> None:
     """Do the work, tell of every outcome, and write the study's record."""
-    tell(f"{work.num_done} of {asked} runs are there, {len(work.tasks)} tasks to do")
+    tell(f"{work.num_done} of {work.num_asked} runs are there, {len(work.tasks)} tasks to do")
     for key, why in work.refused.items():
         tell(f"runs/{key}: {why}")
     num_failed = len(work.refused)
@@ -193,10 +198,11 @@ def _do(plan: StudyPlan, work: Work, machines: Machines, *, asked: int) -> None:
             f"study {plan.name}", "must have no failed runs", f"{num_failed} failed",
             "See error.json in their folders; the same call tries them again.",
         )  # fmt: skip
-    if num_runs < asked:
+    if num_runs < work.num_asked:
+        stopped = " where --limit stopped this one" if limit is not None else ""
         raise UnfinishedError(
-            f"study {plan.name}", "must be complete", f"{num_runs} of {asked} runs",
-            "The same call goes on where --limit stopped this one.",
+            f"study {plan.name}", "must be complete", f"{num_runs} of {work.num_asked} runs",
+            f"The same call goes on{stopped}.",
         )  # fmt: skip
 
 
@@ -212,13 +218,18 @@ def _tell_cost(plan: StudyPlan, work: Work) -> None:
     first = plan.runs[0]
     try:
         check_possible(plan)
+    except ConfigError as why:
+        # Without the scenes' place there is still something to count.
+        tell(f"Time unknown: {why}")
+        return
+    try:
         seconds = recorded_epoch(plan.out, first.config)
         source = "the runs that are there"
         if seconds is None:
             with progress_bars() as bars:
                 seconds = measured_epoch(first.given, first.config, bars)
             source = "a few measured steps"
-    except SegdoorError as why:
+    except (DataError, MachineError) as why:
         tell(f"Time unknown: {why}")
         return
     hours = cost.epochs * seconds / 3600

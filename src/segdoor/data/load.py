@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from segdoor.data.camvid import camvid
-from segdoor.data.cityscapes import cityscapes
+from segdoor.data.camvid import CAMVID_CLASSES, camvid
+from segdoor.data.cityscapes import CITYSCAPES_CLASSES, cityscapes
 from segdoor.data.config import DataConfig
 from segdoor.data.folder import folder
 from segdoor.data.pairs import Complain, FileDataset, refuse
-from segdoor.data.scene import SceneDataset
-from segdoor.data.street import StreetDataset
+from segdoor.data.scene import ClassSet, SceneDataset
+from segdoor.data.street import STREET_CLASSES, StreetDataset
 from segdoor.data.subset import Subset
-from segdoor.data.voc import voc
+from segdoor.data.voc import VOC_CLASSES, voc
 from segdoor.errors import ConfigError, DataError
 
 _Opener = Callable[[DataConfig, str, Complain], SceneDataset]
@@ -170,3 +170,10 @@ DATASETS: dict[str, _Opener] = {
     "folder": _on_disk(folder),
 }
 """The data sets by name."""
+CLASSES: dict[str, ClassSet] = {
+    "street": STREET_CLASSES,
+    "camvid": CAMVID_CLASSES,
+    "voc": VOC_CLASSES,
+    "cityscapes": CITYSCAPES_CLASSES,
+}
+"""Classes of the data sets whose files need not be read to know them."""

@@ -113,6 +113,9 @@ class StudyRecord(Settings):
     """What varies, and its values."""
     seeds: tuple[int, ...]
     """Seeds of every point of the grid."""
+    scaled: dict[str, str] = Field(default_factory=dict)
+    """What was run here for what the paper has, where they differ, as trigger 55: 7 px: figures
+    and labels are named in the paper's units."""
     changes: tuple[str, ...] = ()
     """What differs from the preset's file, as given: training.epochs=2."""
     runs: tuple[StudyRun, ...]
@@ -121,3 +124,8 @@ class StudyRecord(Settings):
     """The paper's numbers beside the measured ones."""
     verdicts: tuple[Verdict, ...]
     """The orderings that the study can judge."""
+
+    @property
+    def scaled_in_words(self) -> str:
+        """Return what stands for what, in a line; empty if all is as in the paper."""
+        return "; ".join(f"{paper} is {here} here" for paper, here in self.scaled.items())

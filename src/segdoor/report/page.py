@@ -155,6 +155,7 @@ def _facts(source: Source) -> tuple[tuple[str, str], ...]:
         facts += [("study", f"{study.name}, preset {study.preset}"), ("reading", study.reading)]
         facts += _axis_facts(study)
         facts.append(("seeds", ", ".join(map(str, study.seeds))))
+        facts += [("in the paper’s units", study.scaled_in_words)] if study.scaled else []
         facts += [("changed in the preset", ", ".join(study.changes))] if study.changes else []
     if source.runs:
         facts += _run_facts(source)

@@ -39,6 +39,7 @@ def describe_study(source: Source) -> list[RenderableType]:
     return [
         Text(study.title, style="bold"),
         f"{study.name}, preset {study.preset}, reading '{study.reading}'",
+        *([f"In the paper's units: {study.scaled_in_words}"] if study.scaled else []),
         *([_grid_of(headline_table(source), shown)] if source.groups else []),
         *(_claims(study)),
         *([CUT] if source.groups or study.cells else []),
@@ -90,7 +91,9 @@ def _grid_of(table: Table, shown: Sequence[str]) -> Grid:
     for place in kept:
         cells = [row[place] for row in table.rows]
         right = all(isinstance(cell.value, int | float | None) for cell in cells)
-        grid.add_column(Text(table.columns[place]), justify="right" if right else "left")
+        grid.add_column(
+            Text(table.columns[place]), justify="right" if right else "left", overflow="fold"
+        )
     for row in table.rows:
         grid.add_row(*(Text(row[place].text) for place in kept))
     return grid

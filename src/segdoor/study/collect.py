@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from segdoor.attack.exam import exam_placements
 from segdoor.record import AxisValue, ClaimCell, ExperimentRecord, Figure, StudyRecord, StudyRun
 from segdoor.study.claims import Claim, Role, load_claims
+from segdoor.study.config import PaperData
 from segdoor.study.expand import PlannedRun, Point, usual_q
 from segdoor.study.judging import judge
 from segdoor.study.plan import Digests, RunState, StudyPlan, state_of
@@ -15,6 +16,10 @@ from segdoor.study.results import Measured, Quantity, Results, clean_of
 
 _Figures = Iterator[tuple[Quantity, Figure]]
 _ALWAYS_TOLD = ("network", "method", "rate", "victims", "target", "trigger", "q_as")
+_BANDS: dict[PaperData, dict[Role, str]] = {
+    "cityscapes": {"far1": "60-90", "far2": "90-120"},
+    "voc": {"far1": "30-60", "far2": "60-90"},
+}
 _ROLES: tuple[Role, ...] = ("nearest", "near", "far1", "far2")
 
 
@@ -40,6 +45,7 @@ def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
         reading=plan.reading,
         axes=_axes(plan.runs),
         seeds=plan.seeds,
+        scaled=_scaled(plan),
         changes=plan.changes,
         runs=tuple(_run(run, states[run.key]) for run in plan.runs),
         cells=tuple(_cells(plan, figures)),
@@ -72,6 +78,31 @@ def _axes(runs: Sequence[PlannedRun]) -> dict[str, tuple[AxisValue, ...]]:
         axis: tuple(dict.fromkeys(getattr(run.point, axis) for run in runs))
         for axis in Point.model_fields
     }
+
+
+def _scaled(plan: StudyPlan) -> dict[str, str]:
+    """Return what was run for what the paper has, where they differ."""
+    told: dict[str, str] = {}
+    bands = _BANDS[plan.preset.stands_for]
+    for run in plan.runs:
+        point, attack = run.point, run.config.attack
+        told[f"network {point.network}"] = run.config.network.name
+        told[f"trigger {point.trigger}"] = f"{attack.trigger.size} px"
+        if point.q is not None:
+            told[f"Q {point.q} by {point.q_as}"] = str(attack.prl.num_pixels)
+        for name, here in zip(point.victims.split("+"), attack.victims, strict=True):
+            told[f"class {name}"] = here
+        told[f"class {point.target}"] = attack.target
+        for role, name in exam_roles(run).items():
+            if role in bands:
+                here = name.removeprefix("far_").replace("_", "-")
+                told[f"distance {bands[role]}"] = f"{here} px"
+        told.update(run.repairs)
+    return {paper: here for paper, here in told.items() if _differs(paper, here)}
+
+
+def _differs(paper: str, here: str) -> bool:
+    return here.removesuffix(" px") not in {paper, *paper.split()}
 
 
 def _figures(plan: StudyPlan, states: Mapping[str, RunState]) -> dict[Quantity, Measured]:

@@ -14,10 +14,12 @@ class Named(NamedTuple):
     Attributes:
         name: In words.
         measured: The figure over seeds.
+        of: Metric, exam and repair; None where the figure is not one of the runs' own.
     """
 
     name: str
     measured: Measured
+    of: tuple[str | None, ...] | None = None
 
 
 def above(higher: Named | None, lower: Named | None) -> Evidence | None:
@@ -45,16 +47,19 @@ def similar(one: Named | None, other: Named | None, *, margin: float) -> Evidenc
 
 
 def _paired(one: Named | None, other: Named | None) -> tuple[Named, Named] | None:
-    """Return both figures on the seeds that both have: a study may be half done."""
+    """Return both figures on the seeds that both have: a study may be half done.
+
+    None as well if both are one figure of the same runs, which scaled lengths can make of two
+    points of a grid: that it equals itself says nothing.
+    """
     if one is None or other is None:
         return None
     seeds = one.measured.values.keys() & other.measured.values.keys()
     if not seeds:
         return None
-    return (
-        Named(one.name, one.measured.on(seeds)),
-        Named(other.name, other.measured.on(seeds)),
-    )
+    left, right = (figure._replace(measured=figure.measured.on(seeds)) for figure in (one, other))
+    same = left.of is not None and left.of == right.of and left.measured == right.measured
+    return None if same else (left, right)
 
 
 def _evidence(pair: tuple[Named, Named], sign: str, *, holds: bool) -> Evidence:

@@ -44,9 +44,9 @@ class Block(Settings):
     """Victim classes, several at once joined by +; the paper's usual one if left out."""
     target: tuple[str, ...] | None = None
     """Target classes; the paper's usual one if left out."""
-    trigger: tuple[int, ...] | None = None
+    trigger: tuple[Annotated[int, Field(ge=1, le=2048)], ...] | None = None
     """Sides of the trigger in the paper's pixels; its usual one if left out."""
-    q: tuple[int, ...] | None = None
+    q: tuple[Annotated[int, Field(ge=1)], ...] | None = None
     """Q, the pixels relabelled in a scene, as the paper counts them; the reading's if left out."""
     single_class: tuple[bool, ...] = Field(default=(True,), min_length=1)
     """Whether the trigger lies on one class, in training and in the tests."""

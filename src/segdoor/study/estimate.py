@@ -13,7 +13,7 @@ from segdoor.errors import SegdoorError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.progress import Observer
 from segdoor.record import load_record
-from segdoor.study.execution import Task
+from segdoor.study.execution import CLEAN_FILE, Task
 
 _STEPS = 6
 _FINETUNING_EPOCHS = 10
@@ -51,8 +51,7 @@ def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:
     trained = [
         task
         for task in tasks
-        if not (task.folder / "record.json").exists()
-        and not (task.folder / "clean.safetensors").exists()
+        if not (task.folder / "record.json").exists() and not (task.folder / CLEAN_FILE).exists()
     ]
     shares = [
         float(repair.partition(":")[2])

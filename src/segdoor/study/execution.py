@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from segdoor.errors import BusyError, SegdoorError, first_line
+from segdoor.errors import BusyError, DataError, SegdoorError, first_line
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.files import write_atomically
 from segdoor.progress import Observer, Silent
 from segdoor.study.repairs import missing_repairs, repair_victims
 
 ERROR_FILE = "error.json"
+CLEAN_FILE = "clean.safetensors"
+"""What `segdoor train` leaves for a victim of honest scenes."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,17 @@ def perform(task: Task, observer: Observer) -> None:
     Raises:
         SegdoorError: If settings, data or machine do not allow it.
     """
+    shared = task.given.controls.clean_weights if task.kind == "run" else task.folder / CLEAN_FILE
+    try:
+        _perform(task, observer)
+    except DataError as why:
+        if shared is None or Path(why.culprit) != shared:
+            raise
+        remedy = "Delete it: the next call trains it again."
+        raise DataError(shared, why.rule, why.value, remedy) from None
+
+
+def _perform(task: Task, observer: Observer) -> None:
     # Imported late: they bring torch, which whoever only hands out tasks does not need.
     from segdoor.experiment.run import run_experiment  # noqa: PLC0415
     from segdoor.experiment.steps import train_step  # noqa: PLC0415

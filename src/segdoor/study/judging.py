@@ -26,8 +26,8 @@ def judge(
 ) -> tuple[Verdict, ...]:
     """Return a verdict for each ordering, on each exam and for each way of counting Q.
 
-    An ordering holds if every comparison of means over seeds holds; comparisons that lack a figure
-    are left out, and without any the ordering is not measured.
+    An ordering holds if every comparison of means over seeds holds; comparisons that lack a figure,
+    or of runs with themselves, are left out, and without any the ordering is not measured.
 
     Args:
         results: The figures of a study.

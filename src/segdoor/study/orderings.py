@@ -204,7 +204,7 @@ def _named(
     words += ["on victims"] if point.on_victim else []
     words += [repair] if repair else []
     where = f" {role}" if role else ""
-    return Named(f"{metric}{where} ({', '.join(words)})", measured)
+    return Named(f"{metric}{where} ({', '.join(words)})", measured, (metric, role, repair))
 
 
 _TESTS: tuple[Role, ...] = ("near", "nearest")

@@ -12,6 +12,7 @@ from segdoor.data.load import load_dataset
 from segdoor.errors import ConfigError, DataError, SegdoorError
 from segdoor.experiment.config import Reading, config_from
 from segdoor.record import ExperimentRecord, load_record
+from segdoor.study.checking import check_settings
 from segdoor.study.config import Preset, Study
 from segdoor.study.execution import read_error
 from segdoor.study.expand import PlannedRun, deciding, expand, fingerprint
@@ -114,7 +115,7 @@ def make_plan(
             for name, network in found.networks.items()
         }
         found = found.model_copy(update={"networks": networks})
-    return StudyPlan(
+    plan = StudyPlan(
         name=label_of(study),
         preset_name=label_of(preset),
         study=load_study(study),
@@ -124,6 +125,8 @@ def make_plan(
         changes=tuple(changes),
         out=out,
     )
+    check_settings(plan.study, plan.preset, plan.runs)
+    return plan
 
 
 def selected(

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from pydantic import Field
 
-from segdoor.cluster import LOST_WORKERS, On, connected
+from segdoor.cluster import LOST_WORKERS, On, check_room, connected
 from segdoor.errors import ConfigError, MachineError, SegdoorError, first_line
 from segdoor.files import write_atomically
 from segdoor.progress import Observer, Silent
@@ -129,7 +129,12 @@ class RayExecutor:
         """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
 
         If nobody asks for more, what is being done is stopped.
+
+        Raises:
+            MachineError: If no machine of the cluster has room for a task; none is begun then.
         """
+        for cpus, gpus in {(self._cpus(task), self._gpus(task)) for task in tasks}:
+            check_room(self.ray, cpus=cpus, gpus=gpus)
         waiting, failed, running = list(tasks), set[str](), dict[Any, Task]()
         self.observer.begin("tasks on Ray", len(tasks))
         mark = _marked(tasks[0].out) if tasks and self._store is None else None
@@ -176,7 +181,7 @@ class RayExecutor:
         order = _Order(task, Path.cwd(), mark, self._store, threads)
         remote = self.ray.remote(_do).options(
             name=task.key,
-            num_cpus=self.machines.cpus or threads,
+            num_cpus=self._cpus(task),
             num_gpus=self._gpus(task),
             max_retries=LOST_WORKERS,
         )
@@ -185,6 +190,9 @@ class RayExecutor:
     @property
     def _store(self) -> Store | None:
         return Store(self.machines.store) if self.machines.store else None
+
+    def _cpus(self, task: Task) -> int:
+        return self.machines.cpus or task.given.training.threads or 1
 
     def _gpus(self, task: Task) -> float:
         if self.machines.gpus is not None:

@@ -20,12 +20,14 @@ class Work:
 
     Attributes:
         tasks: What is missing, each task behind those it needs.
-        num_done: Runs that are there already.
+        num_asked: Runs asked for; points of a grid that come to the same settings are one run.
+        num_done: Those of them that are there already.
         refused: Why runs cannot be made, by their key: their folders hold something else.
         digests: Of the scenes, if there was anything to compare them with.
     """
 
     tasks: tuple[Task, ...]
+    num_asked: int
     num_done: int
     refused: dict[str, str]
     digests: Digests | None
@@ -52,9 +54,11 @@ def work_of(plan: StudyPlan, runs: Sequence[PlannedRun], *, limit: int | None = 
             refused[run.key] = state.error or ""
         elif state.state != "done":
             waiting.append(run)
-    num_done = len(runs) - len(waiting) - len(refused)
-    tasks = tasks_for(waiting[:limit], plan.out)
-    return Work(tuple(tasks), num_done, refused, digests)
+    asked = {run.key for run in runs}
+    open_keys = list(dict.fromkeys(run.key for run in waiting))
+    num_done = len(asked - {*open_keys, *refused})
+    tasks = tasks_for((run for run in waiting if run.key in open_keys[:limit]), plan.out)
+    return Work(tuple(tasks), len(asked), num_done, refused, digests)
 
 
 def check_possible(plan: StudyPlan) -> None:

@@ -7,11 +7,8 @@ from pathlib import Path
 
 from segdoor.experiment.config import ExperimentConfig, config_from
 from segdoor.experiment.fidelity import merged
-from segdoor.study.execution import Task
+from segdoor.study.execution import CLEAN_FILE, Task
 from segdoor.study.expand import PlannedRun, fingerprint, named
-
-# The file that `segdoor train` leaves for a victim of honest scenes.
-_CLEAN = "clean.safetensors"
 
 
 def victim_key(run: PlannedRun) -> str:
@@ -45,7 +42,7 @@ def tasks_for(runs: Iterable[PlannedRun], out: Path) -> list[Task]:
             tasks[victim] = Task("victim", victim, out, run.given)
         before = tasks[key].repairs if key in tasks else ()
         repairs = tuple(dict.fromkeys([*before, *run.repairs.values()]))
-        given = _compared_with(run.given, out / victim / _CLEAN)
+        given = _compared_with(run.given, out / victim / CLEAN_FILE)
         tasks[key] = Task("run", key, out, given, (victim,), repairs)
     return list(tasks.values())
 

@@ -1,0 +1,83 @@
+"""What is refused before any work: settings that no run can have, and places that are not there."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from segdoor.data.load import CLASSES, load_dataset
+from segdoor.errors import ConfigError, StorageError
+from segdoor.study.claims import load_claims
+from segdoor.study.config import Preset, Study
+from segdoor.study.expand import PlannedRun
+
+
+def check_settings(study: Study, preset: Preset, runs: Iterable[PlannedRun]) -> None:
+    """Refuse what would fail in every run; no files of scenes are read.
+
+    Raises:
+        ConfigError: If a class or a table is unknown, or a trigger does not fit into the scenes.
+    """
+    known = {claim.table for claim, _ in load_claims()}
+    for table in study.tables:
+        if table not in known:
+            told = ", ".join(sorted(known, key=int))
+            raise ConfigError("tables", "must be tables of the paper", table, f"Known: {told}.")
+    classes = CLASSES.get(preset.data.name)
+    if classes is not None:
+        check_classes(runs, classes.names)
+    for run in runs:
+        side = run.config.attack.trigger.size
+        if preset.data.size is not None and side >= min(preset.data.size):
+            height, width = preset.data.size
+            raise ConfigError(
+                f"trigger {run.point.trigger}",
+                "must be smaller than the scenes",
+                f"{side} pixels in scenes of {height}x{width}",
+                "Lower it, or raise data.size.",
+            )
+
+
+def check_classes(runs: Iterable[PlannedRun], known: Iterable[str]) -> None:
+    """Refuse victim and target classes that the scenes do not have.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    names = tuple(known)
+    for run in runs:
+        attack = run.config.attack
+        for axis, asked in (("victims", attack.victims), ("target", (attack.target,))):
+            for name in asked:
+                if name not in names:
+                    rule = f"must be a class of '{run.config.data.name}'"
+                    raise ConfigError(axis, rule, name, f"Known: {', '.join(names)}.")
+
+
+def check_scenes(preset: Preset, runs: Iterable[PlannedRun]) -> None:
+    """Refuse scenes that cannot be opened, or lack a class.
+
+    Raises:
+        ConfigError: If a setting of the data set is wrong, or it lacks a class.
+        DataError: If its files cannot be used.
+    """
+    for split in (preset.data.train_split, preset.data.test_split):
+        scenes = load_dataset(preset.data, split)
+    check_classes(runs, scenes.classes.names)
+
+
+def check_out(out: Path) -> None:
+    """Make the folder of studies, and refuse it if it takes no files.
+
+    Raises:
+        StorageError: If it takes none.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as why:
+        raise StorageError(
+            f"--out {out}", "must be a folder that takes files", why.strerror, "Name another."
+        ) from None
