@@ -67,9 +67,10 @@ def explained(
         advice = _suggestion(model, keys) if model else ""
         return ConfigError(culprit, "is not a known setting", keys[-1], advice)
     rule = detail["msg"].removeprefix("Value error, ")
+    value = "" if detail["type"] == "missing" else brief(detail["input"])
     # A rule between settings says itself which it means: what was found is all of them.
-    of_many = detail["type"] == "value_error" and isinstance(detail["input"], dict)
-    value = "" if of_many or detail["type"] == "missing" else brief(detail["input"])
+    if isinstance(detail["input"], dict) and len(value) > _LONGEST_FOUND:
+        value = ""
     return ConfigError(culprit, rule[0].lower() + rule[1:], value, _correction(detail))
 
 
@@ -78,6 +79,7 @@ def brief(value: object) -> str:
     return _SHORT.repr(value)
 
 
+_LONGEST_FOUND = 200
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
