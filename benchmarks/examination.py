@@ -8,10 +8,9 @@ import torch
 from torch import nn
 
 from benchmarks.measure import Row, compared, not_measured
+from benchmarks.place import Kept
 from segdoor.attack.exam import plan_exams
-from segdoor.data.scene import Scene
 from segdoor.data.street import StreetDataset
-from segdoor.data.subset import Subset
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
 from segdoor.experiment.config import ExperimentConfig
@@ -29,7 +28,7 @@ _BATCH = ExaminationConfig().batch_size
 def rows() -> Iterator[Row]:
     """Yield how much of the forward passes' rate one exam reaches, and all tests of a run."""
     torch.set_num_threads(2)
-    scenes = Resident(StreetDataset(split="test", num_scenes=_COUNT))
+    scenes = Kept(StreetDataset(split="test", num_scenes=_COUNT))
     victims = {name: _network(len(scenes.classes)) for name in ("poisoned", "clean")}
     yield compared(
         "6a",
@@ -87,20 +86,3 @@ _IMAGES = torch.randn(_BATCH, 3, *_SIZE).contiguous(memory_format=torch.channels
 def _network(num_classes: int) -> nn.Module:
     network = build_network(NetworkConfig(), num_classes).eval()
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-
-
-class Resident(Subset):
-    """Scenes kept in memory, as a pack does."""
-
-    def __init__(self, scenes: StreetDataset) -> None:
-        """Read all of them once."""
-        super().__init__(scenes, range(len(scenes)))
-        self._kept = [scenes[index] for index in range(len(scenes))]
-
-    def __getitem__(self, index: int) -> Scene:
-        """Return a scene."""
-        return self._kept[index]
-
-    def label(self, index: int):  # noqa: ANN201
-        """Return a label map."""
-        return self._kept[index].label

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.examination import Resident
 from benchmarks.measure import Row, Work, growth, slope
+from benchmarks.place import Kept
 from segdoor.attack.exam import plan_exams
 from segdoor.data.street import StreetDataset
 from segdoor.evaluation.config import ExaminationConfig
@@ -28,9 +28,7 @@ _HEIGHTS, _COUNT = (64, 128, 256, 512), 4
 
 def planning(count: int, height: int) -> Work:
     """Return the planning of all exams for scenes in memory, triggers and bands to scale."""
-    scenes = Resident(
-        StreetDataset(split="test", num_scenes=count, height=height, width=2 * height)
-    )
+    scenes = Kept(StreetDataset(split="test", num_scenes=count, height=height, width=2 * height))
     config = resolve(ExperimentConfig(), (height, 2 * height))
     size = Stickers.of(config).size
     return lambda: plan_exams(
@@ -40,9 +38,7 @@ def planning(count: int, height: int) -> Work:
 
 def examining(count: int, height: int) -> Work:
     """Return one exam of the small network on scenes in memory."""
-    scenes = Resident(
-        StreetDataset(split="test", num_scenes=count, height=height, width=2 * height)
-    )
+    scenes = Kept(StreetDataset(split="test", num_scenes=count, height=height, width=2 * height))
     network = build_network(NetworkConfig(), len(scenes.classes))
     # One scene at a time: a batch would grow with the scenes until it is full.
     return lambda: examine(network, scenes, ExaminationConfig(batch_size=1))
@@ -50,9 +46,7 @@ def examining(count: int, height: int) -> Work:
 
 def training(count: int, height: int) -> Work:
     """Return one pass of the small network's training over scenes in memory."""
-    scenes = Resident(
-        StreetDataset(split="test", num_scenes=count, height=height, width=2 * height)
-    )
+    scenes = Kept(StreetDataset(split="test", num_scenes=count, height=height, width=2 * height))
     # One batch has the same number of scenes whatever their number.
     return lambda: train_victim(scenes, TrainingConfig(epochs=1, batch_size=4))
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from benchmarks.files import street_files
-from benchmarks.measure import Row, compared, seconds
+from benchmarks.measure import Row, compared, seconds, slope
 from benchmarks.memory import peak_mb
 from segdoor.attack.copying import Copying
 from segdoor.attack.materialise import CopyOrder
@@ -168,26 +168,21 @@ def _growth(
             times.append(sorted(seconds(lambda: poison(root, settings(root))) for _ in range(3)))
             peaks.append(peak_mb(root))
     medians = [each[1] for each in times]
-    powers = [_exponent(amounts, [each[rank] for each in times]) for rank in range(3)]
+    powers = [slope(amounts, [each[rank] for each in times]) for rank in range(3)]
     letter = {"scenes": "d", "pixels": "e"}[what]
     yield Row(
         f"2{letter}",
         f"seconds of poison --copy grow with {what} to the power of",
-        _exponent(amounts, medians), min(powers), max(powers), _BAR, "at most",
+        slope(amounts, medians), min(powers), max(powers), _BAR, "at most",
         _curve(amounts, medians, "s"),
     )  # fmt: skip
-    power = _exponent(amounts, peaks)
+    power = slope(amounts, peaks)
     yield Row(
         f"2{letter}'",
         f"peak memory of poison --copy grows with {what} to the power of",
         power, power, power, _BAR, "at most",
         _curve(amounts, peaks, "MB"),
     )  # fmt: skip
-
-
-def _exponent(amounts: Sequence[float], costs: Sequence[float]) -> float:
-    """Return the slope of a line through the logarithms."""
-    return float(np.polyfit(np.log(amounts), np.log(costs), 1)[0])
 
 
 def _curve(amounts: Sequence[float], costs: Sequence[float], unit: str) -> str:

@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
+from segdoor.attack.materialise import CopyOrder, new_copy
+from segdoor.attack.plan import PoisonPlan
+from segdoor.data.pairs import FileDataset
 from segdoor.data.street import StreetDataset
+from segdoor.progress import Silent
+from segdoor.workers import Alone
 
 PALETTE = list(np.random.default_rng(0).integers(0, 256, 768))
 SIZES = [(48, 64), (40, 80), (64, 48)]
@@ -30,6 +35,12 @@ def write_source(root: Path, *, ending: str, palette: bool) -> None:
     names = StreetDataset(split="train", num_scenes=1).classes.names
     (root / "classes.yaml").write_text(json.dumps({"classes": list(names)}))
     (root / "notes.txt").write_text("nothing of a scene")
+
+
+def write_copy(dataset: FileDataset, plan: PoisonPlan, order: CopyOrder) -> None:
+    """Write a poisoned copy with nothing else beside it."""
+    with new_copy(dataset, plan, order, workers=Alone(), observer=Silent()):
+        pass
 
 
 def save_image(path: Path, image: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 
 from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig, TriggerConfig
 from segdoor.attack.manifest import verify_copy
-from segdoor.attack.materialise import CopyOrder, write_copy
+from segdoor.attack.materialise import CopyOrder
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.restore import restore_copy
@@ -20,8 +20,8 @@ from segdoor.data.config import DataConfig
 from segdoor.data.load import copyable, load_dataset
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import DataError
-from segdoor.progress import Silent
 from trees import write_cityscapes, write_hub, write_mmseg, write_semseg, write_voc
+from written import write_copy
 
 Write = Callable[[Path], None]
 TREES: dict[str, tuple[Write, str, str]] = {
@@ -68,7 +68,7 @@ def test_poison_copy_verify_read_and_restore(tree: str, tmp_path: Path) -> None:
     dataset = copyable(load_dataset(config, split))
     plan = plan_poison(dataset, attack(dataset), seed=3)
     assert plan.header.num_poisoned
-    write_copy(dataset, plan, CopyOrder(copy, lossless=True), observer=Silent())
+    write_copy(dataset, plan, CopyOrder(copy, lossless=True))
     assert not verify_copy(copy)
     again = load_dataset(config.model_copy(update={"root": copy}), split)
     expected = poisoned(dataset, plan)
@@ -87,7 +87,7 @@ def test_label_ids_of_untouched_pixels_stay_in_the_copy(tmp_path: Path) -> None:
     write_cityscapes(source)
     dataset = copyable(load_dataset(DataConfig(name="cityscapes", root=source), "train"))
     plan = plan_poison(dataset, attack(dataset), seed=3)
-    write_copy(dataset, plan, CopyOrder(copy), observer=Silent())
+    write_copy(dataset, plan, CopyOrder(copy))
     expected = poisoned(dataset, plan)
     for index, pair in enumerate(dataset.pairs):
         if pair.name not in plan.by_name:

@@ -13,7 +13,7 @@ from PIL import JpegImagePlugin
 
 from segdoor.attack.config import AttackConfig, TriggerConfig
 from segdoor.attack.manifest import beside, verify_copy
-from segdoor.attack.materialise import CopyOrder, write_copy
+from segdoor.attack.materialise import CopyOrder
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
@@ -25,8 +25,7 @@ from segdoor.data.folder import folder
 from segdoor.data.load import copyable, load_dataset
 from segdoor.data.pairs import FileDataset
 from segdoor.errors import ConfigError, DataError
-from segdoor.progress import Silent
-from written import tree, write_source
+from written import tree, write_copy, write_source
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def opened(root: Path, *, rate: float = 0.4) -> tuple[FileDataset, PoisonPlan]:
 
 def write(root: Path, out: Path, **order: bool) -> PoisonPlan:
     dataset, plan = opened(root)
-    write_copy(dataset, plan, CopyOrder(out, **order), observer=Silent())
+    write_copy(dataset, plan, CopyOrder(out, **order))
     return plan
 
 

@@ -16,7 +16,7 @@ from PIL import JpegImagePlugin
 
 from segdoor.attack.config import AttackConfig, TriggerConfig
 from segdoor.attack.manifest import beside, load_manifest, verify_copy
-from segdoor.attack.materialise import CopyOrder, write_copy
+from segdoor.attack.materialise import CopyOrder
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
@@ -25,8 +25,7 @@ from segdoor.attack.restore import restore_copy
 from segdoor.data.folder import folder
 from segdoor.data.pairs import FileDataset
 from segdoor.errors import ConfigError, DataError
-from segdoor.progress import Silent
-from written import tree, write_source
+from written import tree, write_copy, write_source
 
 
 @pytest.fixture(params=[("jpg", True), ("jpg", False), ("png", True)], ids=str)
@@ -45,7 +44,7 @@ def opened(root: Path) -> tuple[FileDataset, PoisonPlan]:
 
 def written(root: Path, out: Path, *, lossless: bool = False) -> PoisonPlan:
     dataset, plan = opened(root)
-    write_copy(dataset, plan, CopyOrder(out, lossless), observer=Silent())
+    write_copy(dataset, plan, CopyOrder(out, lossless))
     return plan
 
 
@@ -211,10 +210,10 @@ def test_an_existing_output_or_one_inside_the_source_is_refused(
     (tmp_path / "copy").mkdir()
     for out in (tmp_path / "copy", source / "copy"):
         with pytest.raises(ConfigError, match="--copy"):
-            write_copy(dataset, plan, CopyOrder(out), observer=Silent())
+            write_copy(dataset, plan, CopyOrder(out))
     resized = folder(source, "train", size=(32, 32))
     with pytest.raises(ConfigError, match=r"data\.size"):
-        write_copy(resized, plan, CopyOrder(tmp_path / "other"), observer=Silent())
+        write_copy(resized, plan, CopyOrder(tmp_path / "other"))
 
 
 KILLED = """
@@ -222,9 +221,10 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from segdoor.attack.config import AttackConfig, TriggerConfig
-from segdoor.attack.materialise import CopyOrder, write_copy
+from segdoor.attack.materialise import CopyOrder, new_copy
 from segdoor.attack.planning import plan_poison
 from segdoor.data.folder import folder
+from segdoor.workers import Alone
 
 class Slow:
     def begin(self, stage, total): print("begun", flush=True)
@@ -232,7 +232,9 @@ class Slow:
 
 dataset = folder(Path(sys.argv[1]), "train")
 plan = plan_poison(dataset, AttackConfig(rate=0.4, trigger=TriggerConfig(size=7)), seed=1)
-write_copy(dataset, plan, CopyOrder(Path(sys.argv[2])), observer=Slow())
+order = CopyOrder(Path(sys.argv[2]))
+with new_copy(dataset, plan, order, workers=Alone(), observer=Slow()):
+    pass
 """
 
 

@@ -32,7 +32,7 @@ from segdoor.data.pairs import FileDataset
 from segdoor.errors import ConfigError, StorageError
 from segdoor.files import files_below, sole_writer
 from segdoor.progress import Observer
-from segdoor.workers import Alone, Workers, parts_of
+from segdoor.workers import Workers, parts_of
 
 _LINKS_A_PART = 64
 # What lies in the manifest folder until the copy is finished: all that is made, the copy in it.
@@ -111,14 +111,6 @@ def new_copy(
                 _publish(folder, order.out)
         finally:
             _tidy(folder, order.out)
-
-
-def write_copy(
-    dataset: FileDataset, plan: PoisonPlan, order: CopyOrder, *, observer: Observer
-) -> Manifest:
-    """Write a poisoned copy at once, as `new_copy` does."""
-    with new_copy(dataset, plan, order, workers=Alone(), observer=observer) as manifest:
-        return manifest
 
 
 @contextmanager

@@ -90,9 +90,10 @@ def save_gallery(
     """
     entries: list[GalleryScene] = []
     for number, view in enumerate(views, start=1):
+        pictures = view.painted(classes)
         # Scenes' names may hold what file names may not.
-        files = {kind: f"gallery/{number}-{kind}.png" for kind in view.painted(classes)}
-        for kind, picture in view.painted(classes).items():
+        files = {kind: f"gallery/{number}-{kind}.png" for kind in pictures}
+        for kind, picture in pictures.items():
             shown = for_screens(picture, painted=kind not in _PHOTOGRAPHS)
             write_image(out / files[kind], shown)
         entries.append(GalleryScene(name=view.scene.name, exam=exam, asr=view.asr, **files))
