@@ -33,7 +33,8 @@ OF_ONE_STEP = {
 }
 VERBS = [
     "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "repair", "show",
-    "report", "export", "study list", "study show", "study run", "study status", "doctor",
+    "report", "export", "study list", "study show", "study run", "study status",
+    "study report", "doctor",
 ]  # fmt: skip
 
 

@@ -167,6 +167,21 @@ class TestWhole:
         assert work.num_asked == 4
         assert [task.kind for task in work.tasks].count("run") == 2
 
+    def test_such_a_run_is_listed_once_and_done_with_the_repairs_of_all(
+        self, finished: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        again = MINE.partition("cityscapes:\n")[2]
+        Path("twice.yaml").write_text(f'{MINE}    repairs: ["prune:30"]\n{again}')
+        _, out, _ = says(capsys, "study", "show", "twice.yaml", *SET)
+        assert "4 runs on seeds 0, 1" in out
+        assert (out.count("-nni-"), out.count("-baseline-"), out.count("prune:4")) == (2, 2, 4)
+        _, out, _ = says(capsys, "study", "status", "twice.yaml", "--out", finished, *SET)
+        assert (out.count("-nni-"), out.count("-baseline-")) == (2, 2)
+        assert "0 done, 0 failed, 4 waiting" in out
+        # Also where the point without repairs comes last.
+        states = [run.state for run in collect(plan_in(str(finished), study="twice.yaml")).runs]
+        assert states == ["waiting"] * 8
+
     def test_tasks_travel_to_other_processes(self) -> None:
         plan = plan_in("out")
         tasks = tasks_for(plan.runs, plan.out)
@@ -465,6 +480,48 @@ class TestCommand:
         assert code == 2
         assert "--out out: must be a folder that takes files" in err
         assert "failed" not in out
+
+    @pytest.mark.parametrize("more", [[], ["--dry-run"]])
+    @pytest.mark.parametrize(
+        "words",
+        [["--cpus", "2"], ["--gpus", "0.5"], ["--address", "auto"], ["--store", "file:///x"]],
+    )
+    def test_options_of_a_cluster_are_refused_even_if_nothing_is_to_be_done(
+        self, finished: Path, words: list[str], more: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        call = ["study", "run", "mine.yaml", "--out", str(finished), *SET]
+        code, _, err = says(capsys, *call, *words, *more)
+        assert code == 2
+        assert f"{words[0]}: must come with --on ray (found: {words[1]}). Add --on ray." in err
+
+    def test_a_page_of_a_study_or_of_a_part_of_it(
+        self, finished: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        shutil.copytree(finished, "out")
+        file = next(Path("out").glob("*.study.json"))
+        words = ["study", "report", "mine.yaml", "--out", "out", *SET]
+        assert says(capsys, *words, "-o", "whole.html")[0] == 0
+        assert says(capsys, "report", file, "-o", "same.html")[0] == 0
+        assert Path("whole.html").read_text() == Path("same.html").read_text()
+        # A call that was killed leaves no record of the study.
+        file.unlink()
+        code, out, _ = says(capsys, *words, "--only", "method=nni", "--seeds", "0")
+        assert code == 0
+        assert "report.html: " in out
+        page = Path("report.html").read_text()
+        assert "-nni-0.15" in page
+        assert "-baseline-" not in page
+        assert "-s1-" not in page
+        assert not file.exists()
+        code, _, err = says(capsys, *words)
+        assert (code, Path("report.html").read_text()) == (2, page)
+        assert "--replace" in err
+
+    def test_a_page_of_nothing_is_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
+        code, _, err = says(capsys, "study", "report", "table1", "--preset", "camvid")
+        assert code == 2
+        assert "Make some: segdoor study run table1 --preset camvid" in err
+        assert not Path("report.html").exists()
 
     def test_list_and_show_name_everything(self, capsys: pytest.CaptureFixture[str]) -> None:
         _, out, _ = says(capsys, "study", "list")

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from segdoor.cli.screen import tell
 from segdoor.errors import ConfigError
+from segdoor.report.source import Source, open_source
 
 
 def report(
@@ -26,15 +27,24 @@ def report(
         out: The page.
         replace: Write over an earlier page.
     """
+    write_page(open_source(source), out, replace=replace)
+
+
+def write_page(source: Source, page: Path, *, replace: bool) -> None:
+    """Write the page of a run or a study, and say so.
+
+    Raises:
+        ConfigError: If an earlier page lies there and must not be replaced.
+        StorageError: If it cannot be written.
+    """
     from segdoor.files import write_atomically
     from segdoor.report.html import render
     from segdoor.report.page import build_page
-    from segdoor.report.source import open_source
 
-    if out.exists() and not replace:
+    if page.exists() and not replace:
         raise ConfigError(
-            f"--out {out}", "must not be there yet", "an earlier file", "Add --replace, or rename."
+            f"-o {page}", "must not be there yet", "an earlier file", "Add --replace, or rename."
         )
-    page = render(build_page(open_source(source)))
-    write_atomically(out, page)
-    tell(f"{out}: {len(page.encode()) / 1e6:.1f} MB")
+    content = render(build_page(source))
+    write_atomically(page, content)
+    tell(f"{page}: {len(content.encode()) / 1e6:.1f} MB")

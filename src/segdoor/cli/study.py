@@ -1,4 +1,4 @@
-"""``segdoor study``: list, show, run and status."""
+"""``segdoor study``: list, show, run, status and report."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from cyclopts import App, Parameter
 from rich import box
 from rich.table import Table as Grid
 
+from segdoor.cli.report import write_page
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.errors import ConfigError, DataError, MachineError, UnfinishedError
 from segdoor.experiment.config import Reading
+from segdoor.report.source import study_source
+from segdoor.settings import Settings
 from segdoor.study.checking import check_out, check_scenes
 from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, measured_epoch, recorded_epoch
-from segdoor.study.expand import left_out
+from segdoor.study.expand import PlannedRun, distinct, left_out
 from segdoor.study.library import load_preset, load_study, preset_names, study_names
-from segdoor.study.plan import StudyPlan, make_plan, selected, state_of
-from segdoor.study.remote import Machines, executor_on, fetch_finished
+from segdoor.study.plan import StudyPlan, make_plan, part_of, selected, state_of
+from segdoor.study.remote import Machines, check_options, executor_on, fetch_finished
 from segdoor.study.running import Work, check_possible, finish, work_of
 
 study = App(
@@ -29,10 +32,35 @@ study = App(
 )
 
 _OUT = Path("runs/studies")
-Repeated = Parameter(consume_multiple=False)
-Only = Annotated[tuple[str, ...], Repeated]
 OnMachines = Annotated[Machines | None, Parameter(name="*", group="Machines")]
-Changes = Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=False)]
+
+
+class Part(Settings):
+    """A study on a preset, or a part of it."""
+
+    preset: str = "street"
+    """A preset by name, or the path of a file of your own."""
+    reading: Reading = "paper"
+    """Follow the paper, or the authors' code where it differs."""
+    seeds: tuple[int, ...] = ()
+    """Seeds asked for; all of the preset's if left out."""
+    only: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """Values of axes to keep, as rate=0.05,0.15; repeat it for other axes."""
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=False)] = ()
+    """A setting that differs from the preset's file, as training.epochs=2; repeatable."""
+
+    def of(
+        self, name: str, out: Path, *, root: Path | None = None, backbone: Path | None = None
+    ) -> tuple[StudyPlan, tuple[PlannedRun, ...]]:
+        """Return the whole study, and the runs asked for."""
+        plan = make_plan(
+            name, self.preset, out=out, reading=self.reading, seeds=self.seeds, root=root,
+            backbone=backbone, changes=self.set_,
+        )  # fmt: skip
+        return plan, selected(plan, only=_axes(self.only), seeds=self.seeds)
+
+
+Asked = Annotated[Part | None, Parameter(name="*", group="Which runs")]
 
 
 @study.command(name="list")
@@ -50,25 +78,21 @@ def list_() -> None:
 def show(
     name: str,
     *,
-    preset: str = "street",
-    reading: Reading = "paper",
-    only: Only = (),
-    set_: Changes = (),
+    part: Asked = None,
 ) -> None:
     """Print what a study varies on a preset, and every run with its key.
 
     Args:
         name: A study by name, or the path of a file of your own.
-        preset: A preset by name, or the path of a file of your own.
-        reading: Follow the paper, or the authors' code where it differs.
-        only: Values of axes to keep, as rate=0.05,0.15; repeat it for other axes.
-        set_: A setting that differs from the preset's file, as training.epochs=2; repeatable.
+        part: Which of its runs.
     """
-    plan = make_plan(name, preset, out=_OUT, reading=reading, changes=set_)
-    runs = selected(plan, only=_axes(only))
+    plan, points = (part or Part()).of(name, _OUT)
+    runs = distinct(points)
     tell(f"{plan.study.shows}: {plan.study.title}, on {plan.preset.title}")
-    tell(f"{len({run.key for run in runs})} runs on seeds {', '.join(map(str, plan.seeds))}")
-    tell(_grid(("run", "repairs"), [(run.key, " ".join(run.repairs.values())) for run in runs]))
+    seeds = sorted({run.seed for run in runs})
+    tell(f"{len(runs)} runs on seeds {', '.join(map(str, seeds))}")
+    repairs = [(run.key, " ".join(dict.fromkeys(run.repairs.values()))) for run in runs]
+    tell(_grid(("run", "repairs"), repairs))
     missing = left_out(plan.study, plan.preset, plan.reading)
     if missing:
         places = {f"{p.network}: {p.victims} to {p.target}" for p in missing}
@@ -79,15 +103,11 @@ def show(
 def run(
     name: str,
     *,
-    preset: str = "street",
     out: Path = _OUT,
-    reading: Reading = "paper",
-    seeds: tuple[int, ...] = (),
-    only: Only = (),
+    part: Asked = None,
     limit: int | None = None,
     root: Path | None = None,
     backbone: Path | None = None,
-    set_: Changes = (),
     dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
     machines: OnMachines = None,
 ) -> None:
@@ -102,30 +122,23 @@ def run(
 
     Args:
         name: A study by name, or the path of a file of your own.
-        preset: A preset by name, or the path of a file of your own.
         out: Folder for runs, clean victims and the study's record; studies share it.
-        reading: Follow the paper, or the authors' code where it differs.
-        seeds: Seeds to run; all of the preset's if left out.
-        only: Values of axes to run, as rate=0.05,0.15; repeat it for other axes.
+        part: Which of its runs.
         limit: Make so many runs at most in this call.
         root: Folder of the data set.
         backbone: ImageNet weights that the preset's networks start from.
-        set_: A setting that differs from the preset's file, as training.epochs=2; repeatable.
         dry_run: Only count the runs, and estimate their time by training a few steps.
         machines: Where runs are made.
     """
-    plan = make_plan(
-        name, preset, out=out, reading=reading, seeds=seeds, root=root, backbone=backbone,
-        changes=set_,
-    )  # fmt: skip
-    runs = selected(plan, only=_axes(only), seeds=seeds)
+    where = machines or Machines()
+    check_options(where)
+    plan, runs = (part or Part()).of(name, out, root=root, backbone=backbone)
     if limit is not None and limit < 1:
         raise ConfigError("--limit", "must be at least 1", limit, "Leave it out for all.")
     if dry_run:
         _tell_cost(plan, work_of(plan, runs, limit=limit))
         return
     check_possible(plan)
-    where = machines or Machines()
     if where.store is None:
         check_scenes(plan.preset, runs)
     check_out(plan.out)
@@ -137,32 +150,23 @@ def run(
 def status(
     name: str,
     *,
-    preset: str = "street",
     out: Path = _OUT,
-    reading: Reading = "paper",
-    seeds: tuple[int, ...] = (),
-    only: Only = (),
-    set_: Changes = (),
+    part: Asked = None,
     json: bool = False,
 ) -> None:
     """Say which runs of a study are done, failed or waiting; only files are read.
 
     Args:
         name: A study by name, or the path of a file of your own.
-        preset: A preset by name, or the path of a file of your own.
         out: The folder of studies.
-        reading: Follow the paper, or the authors' code where it differs.
-        seeds: Seeds to look at; all of the preset's if left out.
-        only: Values of axes to look at, as rate=0.05,0.15; repeat it for other axes.
-        set_: A setting that differs from the preset's file, as training.epochs=2; repeatable.
+        part: Which of its runs.
         json: Print the study's record as JSON, as far as it is: all runs, cells and verdicts.
     """
-    plan = make_plan(name, preset, out=out, reading=reading, seeds=seeds, changes=set_)
+    plan, points = (part or Part()).of(name, out)
     if json:
         tell_json(collect(plan))
         return
-    runs = selected(plan, only=_axes(only), seeds=seeds)
-    states = [(run.key, state_of(plan, run)) for run in runs]
+    states = [(run.key, state_of(plan, run)) for run in distinct(points)]
     grid = _grid(("run", "state", "why"), [(k, s.state, s.error or "") for k, s in states])
     grid.columns[-1].max_width = 80
     tell(grid)
@@ -170,6 +174,37 @@ def status(
         name: sum(s.state == name for _, s in states) for name in ("done", "failed", "waiting")
     }
     tell(", ".join(f"{count} {name}" for name, count in counts.items()))
+
+
+@study.command
+def report(
+    name: str,
+    *,
+    out: Path = _OUT,
+    part: Asked = None,
+    page: Annotated[Path, Parameter(name=["--page", "-o"])] = Path("report.html"),
+    replace: bool = False,
+) -> None:
+    """Write one page of a study, or of a part of it, from the runs that are there by now.
+
+    It is the page of `segdoor report`, and needs no record of the study: only files of runs are
+    read.
+
+    Args:
+        name: A study by name, or the path of a file of your own.
+        out: The folder of studies.
+        part: Which of its runs.
+        page: The page.
+        replace: Write over an earlier page.
+    """
+    plan, points = (part or Part()).of(name, out)
+    record = collect(part_of(plan, points))
+    if not any(run.state == "done" for run in record.runs):
+        raise DataError(
+            f"--out {out}", f"must hold a run of study {plan.name}", "none that is done",
+            f"Make some: segdoor study run {name} --preset {record.preset}",
+        )  # fmt: skip
+    write_page(study_source(record, plan.file), page, replace=replace)
 
 
 def _do(plan: StudyPlan, work: Work, machines: Machines, limit: int | None) -> None:

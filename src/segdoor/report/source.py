@@ -193,10 +193,36 @@ def open_source(path: Path) -> Source:
     """
     file, kind = find_record(path)
     if kind == "study":
-        return _open_study(file)
+        return study_source(load_study(file), file)
     record = load_record(file)
     key = file.resolve().parent.name
     return Source(file, None, (Run(key, {}, record.seed, file, file.name, record),))
+
+
+def study_source(study: StudyRecord, file: Path) -> Source:
+    """Return a study with the records of its runs.
+
+    Args:
+        study: What is told.
+        file: Its record's place, from which those of its runs are named.
+
+    Raises:
+        DataError: If it names files outside its folder.
+    """
+    runs: list[Run] = []
+    absent: list[tuple[StudyRun, str]] = []
+    for entry in study.runs:
+        if entry.state != "done" or entry.record is None:
+            absent.append((entry, entry.error or ""))
+            continue
+        path = beside(file.parent, entry.record)
+        try:
+            record = load_record(path)
+        except SegdoorError as why:
+            absent.append((entry.model_copy(update={"state": "failed"}), str(why)))
+            continue
+        runs.append(Run(entry.key, entry.axes, entry.seed, path, entry.record, record))
+    return Source(file, study, tuple(runs), tuple(absent))
 
 
 def beside(folder: Path, name: str) -> Path:
@@ -215,24 +241,6 @@ def beside(folder: Path, name: str) -> Path:
 def pointer(*path: str | int) -> str:
     """Return the JSON pointer of keys that lead somewhere in a record."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
-
-
-def _open_study(file: Path) -> Source:
-    study = load_study(file)
-    runs: list[Run] = []
-    absent: list[tuple[StudyRun, str]] = []
-    for entry in study.runs:
-        if entry.state != "done" or entry.record is None:
-            absent.append((entry, entry.error or ""))
-            continue
-        path = beside(file.parent, entry.record)
-        try:
-            record = load_record(path)
-        except SegdoorError as why:
-            absent.append((entry.model_copy(update={"state": "failed"}), str(why)))
-            continue
-        runs.append(Run(entry.key, entry.axes, entry.seed, path, entry.record, record))
-    return Source(file, study, tuple(runs), tuple(absent))
 
 
 def _number(found: object) -> Figure:

@@ -9,7 +9,7 @@ from segdoor.attack.exam import exam_placements
 from segdoor.record import AxisValue, ClaimCell, ExperimentRecord, Figure, StudyRecord, StudyRun
 from segdoor.study.claims import Claim, Role, load_claims
 from segdoor.study.config import PaperData
-from segdoor.study.expand import PlannedRun, Point, usual_q
+from segdoor.study.expand import PlannedRun, Point, distinct, usual_q
 from segdoor.study.judging import judge
 from segdoor.study.plan import Digests, RunState, StudyPlan, state_of
 from segdoor.study.results import Measured, Quantity, Results, clean_of
@@ -33,7 +33,7 @@ def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
         plan: The study.
         digests: Of the scenes as they are now; not compared if None.
     """
-    states = {run.key: state_of(plan, run, digests) for run in plan.runs}
+    states = {run.key: state_of(plan, run, digests) for run in distinct(plan.runs)}
     figures = _figures(plan, states)
     results = Results(
         figures, plan.preset.stands_for, usual_q(plan.reading, plan.preset.stands_for), "number"

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -128,6 +128,21 @@ def expand(
             "Its networks or classes leave out every point.",
         )  # fmt: skip
     return tuple(runs)
+
+
+def distinct(runs: Iterable[PlannedRun]) -> tuple[PlannedRun, ...]:
+    """Return each run once, in order.
+
+    Points of a grid that come to the same settings are one run, with the repairs of all.
+
+    Args:
+        runs: Runs on one preset.
+    """
+    found: dict[str, PlannedRun] = {}
+    for run in runs:
+        first = found.setdefault(run.key, run)
+        found[run.key] = replace(first, repairs=first.repairs | run.repairs)
+    return tuple(found.values())
 
 
 def left_out(study: Study, preset: Preset, reading: Reading = "paper") -> tuple[Point, ...]:

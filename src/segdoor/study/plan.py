@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +34,7 @@ class StudyPlan:
         seeds: Seeds of every point.
         changes: What differs from the preset's file, as given.
         out: The folder of studies.
+        runs: Every run of the grid.
     """
 
     name: str
@@ -45,11 +45,7 @@ class StudyPlan:
     seeds: tuple[int, ...]
     changes: tuple[str, ...]
     out: Path
-
-    @cached_property
-    def runs(self) -> tuple[PlannedRun, ...]:
-        """Return every run of the grid."""
-        return expand(self.study, self.preset, reading=self.reading, seeds=self.seeds)
+    runs: tuple[PlannedRun, ...]
 
     @property
     def file(self) -> Path:
@@ -115,15 +111,17 @@ def make_plan(
             for name, network in found.networks.items()
         }
         found = found.model_copy(update={"networks": networks})
+    loaded, every = load_study(study), tuple(sorted({*found.seeds, *seeds}))
     plan = StudyPlan(
         name=label_of(study),
         preset_name=label_of(preset),
-        study=load_study(study),
+        study=loaded,
         preset=found,
         reading=reading,
-        seeds=tuple(sorted({*found.seeds, *seeds})),
+        seeds=every,
         changes=tuple(changes),
         out=out,
+        runs=expand(loaded, found, reading=reading, seeds=every),
     )
     check_settings(plan.study, plan.preset, plan.runs)
     return plan
@@ -158,6 +156,12 @@ def selected(
     if not runs:
         raise ConfigError("--only", "must leave a run", dict(only), "Ask for less at once.")
     return runs
+
+
+def part_of(plan: StudyPlan, runs: Sequence[PlannedRun]) -> StudyPlan:
+    """Return the study as if some of its runs were all of them."""
+    seeds = tuple(sorted({run.seed for run in runs}))
+    return replace(plan, runs=tuple(runs), seeds=seeds)
 
 
 def state_of(plan: StudyPlan, run: PlannedRun, digests: Digests | None = None) -> RunState:

@@ -28,7 +28,7 @@ from segdoor.study.execution import (
     leave_error,
     read_error,
 )
-from segdoor.study.expand import PlannedRun
+from segdoor.study.expand import PlannedRun, distinct
 from segdoor.study.plan import StudyPlan
 from segdoor.study.store import Store
 
@@ -55,6 +55,18 @@ class Machines(Settings):
     the folder --out."""
 
 
+def check_options(machines: Machines) -> None:
+    """Refuse options of a cluster for work on this machine alone.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    for option in ("address", "cpus", "gpus", "store"):
+        value: object = getattr(machines, option)
+        if machines.on == "local" and value is not None:
+            raise ConfigError(f"--{option}", "must come with --on ray", value, "Add --on ray.")
+
+
 @contextmanager
 def executor_on(machines: Machines, observer: Observer) -> Generator[Executor]:
     """Have somebody for a while who does tasks.
@@ -64,18 +76,13 @@ def executor_on(machines: Machines, observer: Observer) -> Generator[Executor]:
         observer: Hears of progress.
 
     Raises:
-        ConfigError: If there are options of a cluster for work on this machine alone.
         MachineError: If Ray is missing, or the cluster cannot be reached.
     """
     if machines.on == "ray":
         with connected(machines.address) as ray:
             yield RayExecutor(ray, machines, observer)
-        return
-    for option in ("address", "cpus", "gpus", "store"):
-        value: object = getattr(machines, option)
-        if value is not None:
-            raise ConfigError(f"--{option}", "must come with --on ray", value, "Add --on ray.")
-    yield LocalExecutor(observer)
+    else:
+        yield LocalExecutor(observer)
 
 
 def fetch_finished(machines: Machines, plan: StudyPlan, runs: Sequence[PlannedRun]) -> None:
@@ -84,8 +91,8 @@ def fetch_finished(machines: Machines, plan: StudyPlan, runs: Sequence[PlannedRu
     Raises:
         SegdoorError: If the store cannot be used.
     """
-    if machines.store and machines.on == "ray":
-        for run in runs:
+    if machines.store:
+        for run in distinct(runs):
             Store(machines.store).fetch(plan.out, f"runs/{run.key}")
 
 

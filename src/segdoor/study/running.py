@@ -9,7 +9,7 @@ from segdoor.errors import ConfigError
 from segdoor.record import StudyRecord, save_record
 from segdoor.study.collect import collect
 from segdoor.study.execution import Task
-from segdoor.study.expand import PlannedRun
+from segdoor.study.expand import PlannedRun, distinct
 from segdoor.study.plan import Digests, StudyPlan, digests_of, state_of
 from segdoor.study.sharing import tasks_for
 
@@ -44,6 +44,7 @@ def work_of(plan: StudyPlan, runs: Sequence[PlannedRun], *, limit: int | None = 
     Raises:
         SegdoorError: If the scenes cannot be used.
     """
+    runs = distinct(runs)
     there = any((plan.folder(run) / "record.json").exists() for run in runs)
     digests = digests_of(plan.preset) if there else None
     waiting: list[PlannedRun] = []
@@ -54,11 +55,9 @@ def work_of(plan: StudyPlan, runs: Sequence[PlannedRun], *, limit: int | None = 
             refused[run.key] = state.error or ""
         elif state.state != "done":
             waiting.append(run)
-    asked = {run.key for run in runs}
-    open_keys = list(dict.fromkeys(run.key for run in waiting))
-    num_done = len(asked - {*open_keys, *refused})
-    tasks = tasks_for((run for run in waiting if run.key in open_keys[:limit]), plan.out)
-    return Work(tuple(tasks), len(asked), num_done, refused, digests)
+    num_done = len(runs) - len(waiting) - len(refused)
+    tasks = tasks_for(waiting[:limit], plan.out)
+    return Work(tuple(tasks), len(runs), num_done, refused, digests)
 
 
 def check_possible(plan: StudyPlan) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from segdoor.experiment.config import ExperimentConfig, config_from
 from segdoor.experiment.fidelity import merged
 from segdoor.study.execution import CLEAN_FILE, Task
-from segdoor.study.expand import PlannedRun, fingerprint, named
+from segdoor.study.expand import PlannedRun, distinct, fingerprint, named
 
 
 def victim_key(run: PlannedRun) -> str:
@@ -32,16 +32,15 @@ def tasks_for(runs: Iterable[PlannedRun], out: Path) -> list[Task]:
     Runs of equal settings are one task, with the repairs of all.
 
     Args:
-        runs: Runs of one study or several.
+        runs: Runs on one preset.
         out: The folder of studies.
     """
     tasks: dict[str, Task] = {}
-    for run in runs:
+    for run in distinct(runs):
         victim, key = victim_key(run), f"runs/{run.key}"
         if victim not in tasks:
             tasks[victim] = Task("victim", victim, out, run.given)
-        before = tasks[key].repairs if key in tasks else ()
-        repairs = tuple(dict.fromkeys([*before, *run.repairs.values()]))
+        repairs = tuple(dict.fromkeys(run.repairs.values()))
         given = _compared_with(run.given, out / victim / CLEAN_FILE)
         tasks[key] = Task("run", key, out, given, (victim,), repairs)
     return list(tasks.values())
