@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from torch import nn
@@ -15,6 +16,7 @@ from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.evaluation.examine import examine_together
 from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.kept import KeptTables, tables_key
 from segdoor.progress import Observer
 from segdoor.scores.tables import TableSet
 
@@ -58,12 +60,27 @@ class Stickers:
         return self.trigger.height, self.trigger.width
 
 
+@dataclass(frozen=True)
+class ExamScenes:
+    """What victims are examined on.
+
+    Attributes:
+        honest: The untouched test scenes.
+        exams: Where triggers sit in them.
+        stickers: The trigger and the control.
+        kept: Folder of tables that the clean victim got in other runs; None to look at none.
+    """
+
+    honest: SceneDataset
+    exams: tuple[Exam, ...]
+    stickers: Stickers
+    kept: Path | None = None
+
+
 def examine_all(
     config: ExperimentConfig,
     victims: Mapping[str, nn.Module],
-    test: SceneDataset,
-    exams: Sequence[Exam],
-    stickers: Stickers,
+    scenes: ExamScenes,
     observer: Observer,
 ) -> dict[str, TableSet]:
     """Hold every exam and every control.
@@ -71,22 +88,46 @@ def examine_all(
     Args:
         config: The resolved configuration.
         victims: The networks by name: ``poisoned``, and ``clean`` if there is one.
-        test: The honest test scenes.
-        exams: The poisoned tests.
-        stickers: What is stamped.
+        scenes: What they are shown.
         observer: Hears of every scene.
 
     Returns:
         Tables by "victim/test"; "other_trigger/test" is the poisoned victim's control.
     """
+    tests = _tests(victims, scenes)
+    if scenes.kept is None or "clean" not in victims:
+        return _held(config, tests, observer)
+    clean = {name: shown for name, (_, shown) in tests.items() if name.startswith("clean/")}
+    kept = KeptTables(scenes.kept, tables_key(config, victims["clean"], clean))
+    known = kept.load(clean)
+    waiting = {name: test for name, test in tests.items() if name not in known}
+    found = known | _held(config, waiting, observer)
+    if not known:
+        kept.save({name: found[name] for name in clean})
+    return {name: found[name] for name in tests}
+
+
+def _tests(
+    victims: Mapping[str, nn.Module], scenes: ExamScenes
+) -> dict[str, tuple[nn.Module, SceneDataset]]:
+    """Return who is shown what, by the names of the tables."""
+    test, stickers = scenes.honest, scenes.stickers
     tests: dict[str, tuple[nn.Module, SceneDataset]] = {}
     for name, victim in victims.items():
         tests[f"{name}/benign"] = victim, test
-        for exam in exams:
+        for exam in scenes.exams:
             tests[f"{name}/{exam.name}"] = victim, triggered(test, exam, stickers.trigger)
-    for exam in exams:
+    for exam in scenes.exams:
         stamped = triggered(test, exam, stickers.other)
         tests[f"other_trigger/{exam.name}"] = victims["poisoned"], stamped
+    return tests
+
+
+def _held(
+    config: ExperimentConfig,
+    tests: Mapping[str, tuple[nn.Module, SceneDataset]],
+    observer: Observer,
+) -> dict[str, TableSet]:
     return examine_together(tests, config.examination, network=config.network, observer=observer)
 
 

@@ -14,8 +14,7 @@ from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import ExperimentConfig, config_from
-from segdoor.experiment.examination import Stickers
-from segdoor.experiment.run import ExamScenes
+from segdoor.experiment.examination import ExamScenes, Stickers
 from segdoor.experiment.scenes import open_scenes
 from segdoor.experiment.victims import load_victim, remark_of
 from segdoor.progress import Observer

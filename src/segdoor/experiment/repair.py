@@ -227,10 +227,7 @@ class _Clinic:
         return effects
 
     def _examine(self, victims: Mapping[str, nn.Module]) -> dict[str, TableSet]:
-        scenes = self.opened.exams
-        return examine_all(
-            self.opened.config, victims, scenes.honest, scenes.exams, scenes.stickers, self.log
-        )
+        return examine_all(self.opened.config, victims, self.opened.exams, self.log)
 
     def _effects(self, tables: Mapping[str, TableSet]) -> dict[str, VictimEffect]:
         exams = self.opened.exams.exams

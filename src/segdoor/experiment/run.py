@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
@@ -18,7 +17,7 @@ from segdoor.data.scene import SceneDataset
 from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
-from segdoor.experiment.examination import Stickers, examine_all, telling_scenes
+from segdoor.experiment.examination import ExamScenes, Stickers, examine_all, telling_scenes
 from segdoor.experiment.fidelity import EXCEPTIONS
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.poisoning import save_plans
@@ -34,7 +33,11 @@ from segdoor.victim.networks import build_network, loaded_into
 
 
 def run_experiment(
-    given: ExperimentConfig, *, out: Path, observer: Observer | None = None
+    given: ExperimentConfig,
+    *,
+    out: Path,
+    observer: Observer | None = None,
+    kept: Path | None = None,
 ) -> ExperimentRecord:
     """Poison, train, examine and record.
 
@@ -45,15 +48,16 @@ def run_experiment(
         given: Settings; those not set follow from reading, method, preset and scene size.
         out: Folder for the record and the files beside it.
         observer: Hears of progress.
+        kept: Folder of tables of the clean victim, for runs that share it; none are kept if None.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
     """
     with results_folder(out, "record.json"):
-        return _run(given, out, Logbook(observer or Silent()))
+        return _run(given, out, Logbook(observer or Silent()), kept)
 
 
-def _run(given: ExperimentConfig, out: Path, log: Logbook) -> ExperimentRecord:
+def _run(given: ExperimentConfig, out: Path, log: Logbook, kept: Path | None) -> ExperimentRecord:
     with log.stage("data"):
         train = open_scenes(given, given.data.train_split, log)
         test = open_scenes(given, given.data.test_split, log)
@@ -74,23 +78,8 @@ def _run(given: ExperimentConfig, out: Path, log: Logbook) -> ExperimentRecord:
     victims["poisoned"] = train_and_save("poisoned", config, changed, out, log)
     if config.controls.clean_victim and "clean" not in victims:
         victims["clean"] = train_and_save("clean", config, train, out, log)
-    scenes = ExamScenes(test, tuple(exams), stickers)
+    scenes = ExamScenes(test, tuple(exams), stickers, kept)
     return examine_and_record(given, config, out, scenes, victims, log, train=train, plan=plan)
-
-
-@dataclass(frozen=True)
-class ExamScenes:
-    """What victims are examined on.
-
-    Attributes:
-        honest: The untouched test scenes.
-        exams: Where triggers sit in them.
-        stickers: The trigger and the control.
-    """
-
-    honest: SceneDataset
-    exams: tuple[Exam, ...]
-    stickers: Stickers
 
 
 def examine_and_record(
@@ -117,7 +106,7 @@ def examine_and_record(
         plan: The poison plan, if the run poisoned.
     """
     with log.stage("examining"):
-        tables = examine_all(config, victims, scenes.honest, scenes.exams, scenes.stickers, log)
+        tables = examine_all(config, victims, scenes, log)
     save_tables(out / "tables.npz", tables)
     scorer = make_scorer(config, scenes.honest)
     with log.stage("scoring"):

@@ -11,9 +11,9 @@ from segdoor.attack.exam import plan_exams
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.examination import Stickers
+from segdoor.experiment.examination import ExamScenes, Stickers
 from segdoor.experiment.logbook import Logbook
-from segdoor.experiment.run import ExamScenes, examine_and_record
+from segdoor.experiment.run import examine_and_record
 from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
 from segdoor.experiment.victims import as_trained, load_victim, train_and_save
 from segdoor.progress import Observer

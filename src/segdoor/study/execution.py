@@ -142,7 +142,8 @@ def _perform(task: Task, observer: Observer) -> None:
         train_step(task.given, plan=None, out=task.folder, observer=observer)
         return
     if not (task.folder / "record.json").exists():
-        run_experiment(task.given, out=task.folder, observer=observer)
+        kept = task.out / task.needs[0] / "tables"
+        run_experiment(task.given, out=task.folder, observer=observer, kept=kept)
     waiting = missing_repairs(task.folder, task.repairs)
     if waiting:
         repair_victims(task.folder, waiting, root=task.given.data.root, observer=observer)

@@ -1,0 +1,73 @@
+"""Tables of a clean victim, kept beside its weights for the other runs that share it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from segdoor.data.scene import SceneDataset
+from segdoor.errors import DataError
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.environment import describe_environment
+from segdoor.scores.tables import TableSet, load_tables, save_tables
+from segdoor.victim.fingerprint import weights_digest
+
+
+@dataclass(frozen=True)
+class KeptTables:
+    """A file of tables that says itself what they follow from.
+
+    Processes that write it at once write the same bytes, each in one stroke.
+
+    Attributes:
+        folder: Where such files lie.
+        key: Hash of all that the tables follow from.
+    """
+
+    folder: Path
+    key: str
+
+    @property
+    def file(self) -> Path:
+        """Return the file's place."""
+        return self.folder / f"{self.key[:16]}.npz"
+
+    def load(self, names: Iterable[str]) -> dict[str, TableSet]:
+        """Return the tables of some tests; none unless all are there, intact and of this key."""
+        try:
+            there = load_tables(self.file)
+            return {name: there[f"{self.key}/{name}"] for name in names}
+        except (DataError, KeyError):
+            return {}
+
+    def save(self, tables: Mapping[str, TableSet]) -> None:
+        """Keep tables.
+
+        Raises:
+            StorageError: If the file cannot be written.
+        """
+        save_tables(self.file, {f"{self.key}/{name}": table for name, table in tables.items()})
+
+
+def tables_key(
+    config: ExperimentConfig, victim: nn.Module, tests: Mapping[str, SceneDataset]
+) -> str:
+    """Return a hash of network, scenes, triggers, how exams are held, and on what machine.
+
+    Args:
+        config: The resolved configuration.
+        victim: The network.
+        tests: What it is shown, by name.
+    """
+    parts = (
+        weights_digest(victim),
+        config.network.model_dump_json(exclude={"weights", "backbone_weights", "folder"}),
+        config.examination.model_dump_json(),
+        describe_environment(config, trained=False).model_dump_json(),
+        [(name, test.digest) for name, test in tests.items()],
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
