@@ -12,7 +12,9 @@ import pytest
 
 from processes import kill, started
 from segdoor.cli.app import run_command_line
+from segdoor.defense.registry import parse_repair
 from segdoor.errors import DataError
+from segdoor.experiment.repair import repair_run
 from segdoor.record import ExperimentRecord, StudyRecord, load_record
 from segdoor.settings import validated
 from segdoor.study import estimate
@@ -81,8 +83,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     return out / "out"
 
 
-def facts(record: StudyRecord) -> dict[str, object]:
-    return record.model_dump(mode="json")
+def told(folder: Path) -> dict[str, object]:
+    """Return what a run's record says, but for what it took."""
+    content: dict[str, object] = json.loads((folder / "record.json").read_text())
+    return {k: v for k, v in content.items() if k not in {"seconds", "peak_memory_mib"}}
 
 
 class TestWhole:
@@ -101,6 +105,8 @@ class TestWhole:
         weights = {str(path.relative_to(finished)) for path in finished.rglob("clean.safetensors")}
         assert len(weights) == 2
         assert all(path.startswith("victims/") for path in weights)
+        # What it did in the exams, too: they are the same for both methods.
+        assert len(list(finished.glob("victims/*/tables/*.npz"))) == 2
         for path in finished.glob("runs/*/record.json"):
             record = load_record(path)
             assert record.controls.clean_victim is not None
@@ -207,6 +213,51 @@ class TestWhole:
             shared = {name: v for name, v in cell.labels.items() if name in axes[0]}
             assert shared["single_class"] == ("single" in str(cell.labels["variation"]))
             assert any(shared.items() <= place.items() for place in axes)
+
+
+class TestElsewhere:
+    """Folders of studies lie anywhere, and move."""
+
+    def test_a_run_leaves_the_same_wherever_the_folder_lies(
+        self, finished: Path, tmp_path: Path
+    ) -> None:
+        plan = plan_in(str(tmp_path / "far" / "away"), "seeds=[0]")
+        assert [outcome.error for outcome in run_all(plan, method=["nni"])] == [None, None]
+        (mine,) = plan.out.glob("runs/*")
+        other = finished / "runs" / mine.name
+        assert told(mine) == told(other)
+        assert str(tmp_path) not in (mine / "record.json").read_text()
+        weights = (mine / "poisoned.safetensors").read_bytes()
+        assert weights == (other / "poisoned.safetensors").read_bytes()
+
+    @pytest.mark.parametrize("written", ["now", "by an older version"])
+    def test_a_moved_run_is_done_and_finds_its_clean_victim(
+        self, finished: Path, written: str
+    ) -> None:
+        shutil.copytree(finished, "moved")
+        plan = plan_in("moved", "seeds=[0]")
+        folder = plan.folder(plan.runs[0])
+        if written != "now":
+            path = folder / "record.json"
+            content = json.loads(path.read_text())
+            weights = content["config"]["controls"]["clean_weights"]
+            for settings in (content["config"], content["config_given"]):
+                settings["controls"]["clean_weights"] = weights.replace("../../", "moved/")
+            path.write_text(json.dumps(content))
+            assert "moved/victims" in path.read_text()
+        assert work_of(plan, plan.runs).tasks == ()
+        record = repair_run(folder, [parse_repair("prune:2")])
+        assert record.controls.clean_victim is not None
+        before = record.repairs[0].clean_before
+        assert before is not None
+        assert before.cba == record.controls.clean_victim.cba
+
+    def test_a_clean_victim_that_is_gone_is_named_by_its_place(self, finished: Path) -> None:
+        shutil.copytree(finished, "moved")
+        shutil.rmtree("moved/victims")
+        plan = plan_in("moved", "seeds=[0]")
+        with pytest.raises(DataError, match=r"moved/victims/.*: the weights do not exist"):
+            repair_run(plan.folder(plan.runs[0]), [parse_repair("prune:2")])
 
 
 class TestTrouble:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -25,7 +26,8 @@ class ControlsConfig(Settings):
     clean_victim: bool = True
     """Train a second victim on honest data, with the same seed and recipe."""
     clean_weights: Path | None = None
-    """Weights of a clean victim trained before, instead of training one."""
+    """Weights of a clean victim trained before, instead of training one; in a record as seen from
+    its folder."""
     other_trigger: str = "windmill"
     """A built-in sticker that was not trained on, shown at the same positions."""
 
@@ -66,3 +68,27 @@ def config_from(given: Mapping[str, object], *, source: object = "config") -> Ex
         ConfigError: If a key is unknown or a value breaks its rule.
     """
     return validated(ExperimentConfig, given, source=source)
+
+
+def as_recorded(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
+    """Return settings as a record tells them: with a clean victim as seen from its folder.
+
+    So runs that lie beside their clean victim may move with it, and tell the same everywhere.
+    """
+    weights = config.controls.clean_weights
+    return config if weights is None else _compared(config, Path(os.path.relpath(weights, folder)))
+
+
+def from_record(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
+    """Return settings that a record tells, with a clean victim as seen from here."""
+    told = config.controls.clean_weights
+    if told is None:
+        return config
+    weights = Path(os.path.normpath(folder / told))
+    # Records of older versions name it as seen from where the run was started.
+    return _compared(config, told if told.exists() and not weights.exists() else weights)
+
+
+def _compared(config: ExperimentConfig, weights: Path) -> ExperimentConfig:
+    controls = config.controls.model_copy(update={"clean_weights": weights})
+    return config.model_copy(update={"controls": controls})

@@ -13,7 +13,7 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError
-from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.config import ExperimentConfig, config_from, from_record
 from segdoor.experiment.examination import ExamScenes, Stickers
 from segdoor.experiment.scenes import open_scenes
 from segdoor.experiment.victims import load_victim, remark_of
@@ -72,7 +72,7 @@ def reopen(
         SegdoorError: If something is missing, damaged, or not what the record speaks of.
     """
     as_run = config_from(record.config, source=folder / "record.json")
-    config = _moved(as_run, places)
+    config = _moved(from_record(as_run, folder), places)
     train = open_scenes(config, config.data.train_split, observer)
     test = open_scenes(config, config.data.test_split, observer)
     _check_scenes("training", train, record.data.train_digest)

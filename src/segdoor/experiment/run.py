@@ -15,7 +15,7 @@ from segdoor.attack.triggered import triggered
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.evaluation.examiner import Examiner
-from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.config import ExperimentConfig, as_recorded
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
 from segdoor.experiment.examination import ExamScenes, Stickers, examine_all, telling_scenes
 from segdoor.experiment.fidelity import EXCEPTIONS
@@ -118,8 +118,8 @@ def examine_and_record(
         reading=config.reading,
         method=config.method if plan else None,
         exceptions=EXCEPTIONS[config.reading],
-        config_given=given.model_dump(mode="json", exclude_unset=True),
-        config=config.model_dump(mode="json"),
+        config_given=as_recorded(given, out).model_dump(mode="json", exclude_unset=True),
+        config=as_recorded(config, out).model_dump(mode="json"),
         data=describe_data(config, train, scenes.honest),
         victims=config.attack.victims,
         target=config.attack.target,

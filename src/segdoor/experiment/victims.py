@@ -11,7 +11,7 @@ from torch import nn
 
 from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.errors import ConfigError
-from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.config import ExperimentConfig, as_recorded, config_from
 from segdoor.experiment.fidelity import Tree, merged
 from segdoor.experiment.logbook import Logbook
 from segdoor.record import LoadedWeights
@@ -97,7 +97,7 @@ def train_and_save(
         if team.first:
             # Weights come last: where they are, all that belongs to them is.
             log.save(out / "metrics.jsonl")
-            save_weights(model, weights, about=_remark(model, mark, config))
+            save_weights(model, weights, about=_remark(model, mark, as_recorded(config, out)))
     if not team.first:
         return model
     # The time of all calls together, as training counts it.
