@@ -16,7 +16,7 @@ from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.evaluation.examine import examine_together
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.kept import KeptTables, tables_key
+from segdoor.experiment.kept import KeptTables
 from segdoor.progress import Observer
 from segdoor.scores.tables import TableSet
 
@@ -94,16 +94,17 @@ def examine_all(
     Returns:
         Tables by "victim/test"; "other_trigger/test" is the poisoned victim's control.
     """
-    tests = _tests(victims, scenes)
-    if scenes.kept is None or "clean" not in victims:
-        return _held(config, tests, observer)
-    clean = {name: shown for name, (_, shown) in tests.items() if name.startswith("clean/")}
-    kept = KeptTables(scenes.kept, tables_key(config, victims["clean"], clean))
-    known = kept.load(clean)
+    tests, kept = _tests(victims, scenes), None
+    if scenes.kept is not None and "clean" in victims:
+        shown = {name: test for name, (model, test) in tests.items() if model is victims["clean"]}
+        kept = KeptTables.of(scenes.kept, config, victims["clean"], shown)
+    known = kept.load() if kept else {}
     waiting = {name: test for name, test in tests.items() if name not in known}
-    found = known | _held(config, waiting, observer)
-    if not known:
-        kept.save({name: found[name] for name in clean})
+    found = known | examine_together(
+        waiting, config.examination, network=config.network, observer=observer
+    )
+    if kept and not known:
+        kept.save(found)
     return {name: found[name] for name in tests}
 
 
@@ -121,14 +122,6 @@ def _tests(
         stamped = triggered(test, exam, stickers.other)
         tests[f"other_trigger/{exam.name}"] = victims["poisoned"], stamped
     return tests
-
-
-def _held(
-    config: ExperimentConfig,
-    tests: Mapping[str, tuple[nn.Module, SceneDataset]],
-    observer: Observer,
-) -> dict[str, TableSet]:
-    return examine_together(tests, config.examination, network=config.network, observer=observer)
 
 
 def telling_scenes(

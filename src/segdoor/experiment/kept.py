@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,48 +26,48 @@ class KeptTables:
     Attributes:
         folder: Where such files lie.
         key: Hash of all that the tables follow from.
+        names: What the tables are called.
     """
 
     folder: Path
     key: str
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        config: ExperimentConfig,
+        victim: nn.Module,
+        tests: Mapping[str, SceneDataset],
+    ) -> KeptTables:
+        """Return the file for a network, what it is shown, how, and on what machine."""
+        parts = (
+            weights_digest(victim),
+            config.network.model_dump_json(exclude={"weights", "backbone_weights", "folder"}),
+            config.examination.model_dump_json(),
+            describe_environment(config, trained=False).model_dump_json(),
+            [(name, test.digest) for name, test in tests.items()],
+        )
+        return cls(folder, hashlib.sha256(repr(parts).encode()).hexdigest(), tuple(tests))
 
     @property
     def file(self) -> Path:
         """Return the file's place."""
         return self.folder / f"{self.key[:16]}.npz"
 
-    def load(self, names: Iterable[str]) -> dict[str, TableSet]:
-        """Return the tables of some tests; none unless all are there, intact and of this key."""
+    def load(self) -> dict[str, TableSet]:
+        """Return the tables; none unless all are there, intact and of this key."""
         try:
             there = load_tables(self.file)
-            return {name: there[f"{self.key}/{name}"] for name in names}
+            return {name: there[f"{self.key}/{name}"] for name in self.names}
         except (DataError, KeyError):
             return {}
 
     def save(self, tables: Mapping[str, TableSet]) -> None:
-        """Keep tables.
+        """Keep these of some tables.
 
         Raises:
             StorageError: If the file cannot be written.
         """
-        save_tables(self.file, {f"{self.key}/{name}": table for name, table in tables.items()})
-
-
-def tables_key(
-    config: ExperimentConfig, victim: nn.Module, tests: Mapping[str, SceneDataset]
-) -> str:
-    """Return a hash of network, scenes, triggers, how exams are held, and on what machine.
-
-    Args:
-        config: The resolved configuration.
-        victim: The network.
-        tests: What it is shown, by name.
-    """
-    parts = (
-        weights_digest(victim),
-        config.network.model_dump_json(exclude={"weights", "backbone_weights", "folder"}),
-        config.examination.model_dump_json(),
-        describe_environment(config, trained=False).model_dump_json(),
-        [(name, test.digest) for name, test in tests.items()],
-    )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+        save_tables(self.file, {f"{self.key}/{name}": tables[name] for name in self.names})
