@@ -17,6 +17,7 @@ from segdoor.record.run import (
     Scores,
 )
 from segdoor.record.study import (
+    NUM_CLAIMS,
     AxisValue,
     ClaimCell,
     Evidence,
@@ -27,6 +28,7 @@ from segdoor.record.study import (
 )
 
 __all__ = [
+    "NUM_CLAIMS",
     "SCHEMA_VERSION",
     "AxisValue",
     "BenignScores",

@@ -13,8 +13,9 @@ from segdoor.record import Estimate, ExperimentRecord, Figure, StudyRecord
 from segdoor.report.before_after import repair_grids
 from segdoor.report.content import Table
 from segdoor.report.source import Source
+from segdoor.report.summary import study_verdict
 from segdoor.report.tables import claim_table, headline_table
-from segdoor.report.words import CUT, axis_name, study_verdict, verdict
+from segdoor.report.words import CUT, axis_name, verdict
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -44,7 +45,7 @@ def describe_study(source: Source) -> list[RenderableType]:
         *(_claims(study)),
         *([CUT] if source.groups or study.cells else []),
         *(f"failed: {run.key}: {why}" for run, why in source.absent if run.state == "failed"),
-        study_verdict(study),
+        study_verdict(source, study),
     ]
 
 

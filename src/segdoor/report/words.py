@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segdoor.record import AxisValue, ExperimentRecord, Figure, StudyRecord
+from segdoor.record import AxisValue, ExperimentRecord, Figure
 
 _AXES = {"q": "Q", "q_as": "Q by", "trigger": "trigger size"}
 
@@ -90,15 +90,3 @@ def quietness(record: ExperimentRecord) -> str:
         return f"On untouched scenes it has a mean IoU of {own}."
     other = share(clean.cba.value)
     return f"On untouched scenes its mean IoU is {own}, that of a clean victim {other}."
-
-
-def study_verdict(study: StudyRecord) -> str:
-    """Say in a sentence or two what a study found."""
-    found = [entry.verdict for entry in study.verdicts]
-    done = sum(run.state == "done" for run in study.runs)
-    runs = f"{done} of {len(study.runs)} runs are done."
-    if set(found) <= {"not measured"}:
-        return f"{runs} No claim of the paper could be judged."
-    holds, judged = found.count("holds"), len(found) - found.count("not measured")
-    verb = "holds" if holds == 1 else "hold"
-    return f"{holds} of {judged} judgements of the paper’s claims {verb}. {runs}"
