@@ -37,10 +37,10 @@ def study_with(outcomes: Outcomes) -> StudyRecord:
             "none holds in every way judged, 2 fail, 9 are not measured.",
         ),
         (
-            {number: ("holds", "not measured") for number in range(1, 11)},
+            dict.fromkeys(range(1, 11), ("holds", "not measured")),
             "10 hold in every way judged, 1 is not measured.",
         ),
-        ({number: ("holds",) for number in range(1, 12)}, "11 hold in every way judged."),
+        (dict.fromkeys(range(1, 12), ("holds",)), "11 hold in every way judged."),
     ],
 )
 def test_each_of_the_eleven_claims_is_counted_once(outcomes: Outcomes, told: str) -> None:

@@ -209,7 +209,7 @@ def test_evidence_tells_figures_intervals_and_runs() -> None:
     for method, values in (("baseline", (0.5, 0.7)), ("nni", (0.8, 0.9)), ("prl", (0.6, 0.8))):
         asr(figures, point(method), *values)
     first = verdicts(1, figures)[0].evidence[0]
-    assert "0.8500 [0.215, 1.485] > " in first.statement
+    assert "0.8500 [0.215, 1.000] > " in first.statement
     assert "0.7000" in first.statement
     assert first.spread == pytest.approx(12.706 * 0.1)
     assert [run.partition("-")[0] for run in first.runs] == ["nni", "nni", "prl", "prl"]

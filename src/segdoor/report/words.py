@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segdoor.record import AxisValue, ExperimentRecord, Figure
+from segdoor.scores.intervals import Interval
 
 _AXES = {"q": "Q", "q_as": "Q by", "trigger": "trigger size"}
 
@@ -18,14 +19,9 @@ CUT = "Intervals end at 0 and 1, beyond which there are no shares."
 """Note to intervals of few seeds."""
 
 
-def within(end: float) -> float:
-    """Return the end of an interval of shares: Student's t of few seeds leads beyond 0 and 1."""
-    return min(max(end, 0.0), 1.0)
-
-
-def interval(low: Figure, high: Figure) -> str:
+def interval(ends: Interval | None) -> str:
     """Return an interval of shares."""
-    return "–" if low is None or high is None else f"{within(low):.3f}–{within(high):.3f}"
+    return "–" if ends is None else f"{ends.low:.3f}–{ends.high:.3f}"
 
 
 def percent(value: Figure) -> str:

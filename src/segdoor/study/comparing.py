@@ -75,6 +75,6 @@ def _evidence(pair: tuple[Named, Named], sign: str, *, holds: bool) -> Evidence:
 
 
 def _told(figure: Named) -> str:
-    spread = figure.measured.spread
-    interval = f" [{spread.low:.3f}, {spread.high:.3f}]" if spread.low is not None else ""
-    return f"{figure.name} {spread.mean:.4f}{interval}"
+    ends = figure.measured.interval
+    interval = f" [{ends.of_shares.low:.3f}, {ends.of_shares.high:.3f}]" if ends else ""
+    return f"{figure.name} {figure.measured.mean:.4f}{interval}"

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from segdoor.record import Spread
+from segdoor.scores.intervals import Interval
 from segdoor.scores.seeds import mean_interval
 from segdoor.study.claims import Metric, Role
 from segdoor.study.config import Counting, PaperData
@@ -62,21 +63,26 @@ class Measured:
         return statistics.fmean(self.values.values())
 
     @property
+    def interval(self) -> Interval | None:
+        """Return the 95 % interval over seeds; None with one seed."""
+        return mean_interval(list(self.values.values()))
+
+    @property
     def spread(self) -> Spread:
         """Return mean and interval as records hold them."""
-        interval = mean_interval(list(self.values.values()))
+        ends = self.interval
         return Spread(
             mean=self.mean,
-            low=interval.low if interval else None,
-            high=interval.high if interval else None,
+            low=ends.low if ends else None,
+            high=ends.high if ends else None,
             num_seeds=len(self.values),
         )
 
     @property
     def half_width(self) -> float | None:
         """Return half the width of the interval; None with one seed."""
-        interval = mean_interval(list(self.values.values()))
-        return (interval.high - interval.low) / 2 if interval else None
+        ends = self.interval
+        return (ends.high - ends.low) / 2 if ends else None
 
 
 @dataclass(frozen=True)
