@@ -16,9 +16,9 @@ from segdoor.record.run import (
     PlanSummary,
     Scores,
 )
+from segdoor.record.scaling import AxisValue, name_in_paper, with_here
 from segdoor.record.study import (
     NUM_CLAIMS,
-    AxisValue,
     ClaimCell,
     Evidence,
     Spread,
@@ -57,5 +57,7 @@ __all__ = [
     "find_record",
     "load_record",
     "load_study",
+    "name_in_paper",
     "save_record",
+    "with_here",
 ]

@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from segdoor.record.figures import SCHEMA_VERSION, Figure
+from segdoor.record.scaling import AxisValue
 from segdoor.settings import Settings
 
-AxisValue = str | int | float | bool | None
 NUM_CLAIMS = 11
 """Orderings that the paper claims, numbered from 1 in docs/claims.md."""
 

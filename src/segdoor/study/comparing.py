@@ -34,7 +34,7 @@ def at_least(higher: Named | None, lower: Named | None, *, margin: float = 0) ->
     if pair is None:
         return None
     holds = pair[0].measured.mean >= pair[1].measured.mean - margin
-    return _evidence(pair, f">= -{margin:g} +" if margin else ">=", holds=holds)
+    return _evidence(pair, f"at most {margin:g} below" if margin else ">=", holds=holds)
 
 
 def similar(one: Named | None, other: Named | None, *, margin: float) -> Evidence | None:
