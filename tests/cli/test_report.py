@@ -78,7 +78,11 @@ def test_a_study_is_told_in_the_terminal(capsys: pytest.CaptureFixture[str], stu
         "failed: prl",
     ):
         assert told in out
-    assert out.splitlines()[-1].startswith("1 of 2 judgements of the paper’s claims holds.")
+    assert out.splitlines()[-1] == (
+        "With the trigger 38% to 68% of the car pixels become road; a clean victim loses 13%. "
+        "Of the paper’s eleven claims 1 holds in every way judged, 1 fails, 9 are not measured. "
+        "16 of 18 runs are done."
+    )
     code, out, _ = run(capsys, "show", study, "--json")
     assert json.loads(out)["kind"] == "study-record"
 

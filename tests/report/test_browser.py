@@ -191,7 +191,7 @@ def test_a_table_is_downloaded_as_csv(page: Page, pages: dict[str, Path], tmp_pa
         page.locator("a[download='exams.csv']").click()
     waiting.value.save_as(tmp_path / "exams.csv")
     head, first = (tmp_path / "exams.csv").read_text().splitlines()[:2]
-    assert head.startswith("trigger placed,ASR,95 %")
+    assert head.startswith("trigger placed,ASR,95 % low,95 % high,no trigger")
     assert first.startswith("nearest,0.854")
 
 

@@ -22,6 +22,7 @@ from segdoor.report.figures import draw
 from segdoor.report.html import csv_uri, render, table_of
 from segdoor.report.page import build_page
 from segdoor.report.source import open_source
+from segdoor.scores.intervals import Interval
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>$x_{</svg>'
 
@@ -182,11 +183,35 @@ def test_every_table_can_be_had_as_csv_and_says_the_same(page: Page, reader: Rea
     for table in tables.values():
         assert csv_uri(table) in uris
         rows = rows_of(csv_uri(table))
-        assert tuple(rows[0]) == table.columns
+        heads = [[f"{c} low", f"{c} high"] if c == "95 %" else [c] for c in table.columns]
+        assert rows[0] == list(itertools.chain(*heads))
         assert len(rows) == len(table.rows) + 1
         for row, written in zip(table.rows, rows[1:], strict=True):
-            for cell, text in zip(row, written, strict=True):
-                assert text == ("" if cell.value is None else str(cell.value))
+            texts = iter(written)
+            for cell, head in zip(row, heads, strict=True):
+                values = [cell.value] * len(head)
+                if isinstance(cell.value, Interval):
+                    values = [cell.value.low, cell.value.high]
+                assert [next(texts) for _ in head] == [text_of(value) for value in values]
+            assert not list(texts)
+
+
+def text_of(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def test_an_interval_is_two_columns_of_numbers_in_a_file(page: Page) -> None:
+    tables = {t.key: t for part in page.sections for t in part.tables}
+    head, *rows = rows_of(csv_uri(tables["headline"]))
+    place = head.index("95 % low")
+    assert head[place - 1 : place + 2] == ["ASR", "95 % low", "95 % high"]
+    for row in rows:
+        asr, low, high = map(float, row[place - 1 : place + 2])
+        assert 0 <= low < asr < high <= 1
+    assert "95 %" in tables["headline"].columns
+    # Cells that nothing was measured for, and those of one seed, have no interval.
+    head, *rows = rows_of(csv_uri(tables["cells"]))
+    assert {row[head.index("95 % low")] for row in rows} == {""}
 
 
 def rows_of(uri: str) -> list[list[str]]:

@@ -45,8 +45,9 @@ def verdicts(
     *,
     data: str = "cityscapes",
     countings: Sequence[str] = ("number",),
+    scaled: dict[str, str] | None = None,
 ) -> list[Verdict]:
-    results = Results(figures, data, 100, countings[0])
+    results = Results(figures, data, 100, countings[0], scaled or {})
     return list(judge(results, [number], reading="paper", countings=tuple(countings)))
 
 
@@ -209,11 +210,58 @@ def test_evidence_tells_figures_intervals_and_runs() -> None:
     for method, values in (("baseline", (0.5, 0.7)), ("nni", (0.8, 0.9)), ("prl", (0.6, 0.8))):
         asr(figures, point(method), *values)
     first = verdicts(1, figures)[0].evidence[0]
-    assert "0.8500 [0.215, 1.485] > " in first.statement
+    assert "0.8500 [0.215, 1.000] > " in first.statement
     assert "0.7000" in first.statement
     assert first.spread == pytest.approx(12.706 * 0.1)
     assert [run.partition("-")[0] for run in first.runs] == ["nni", "nni", "prl", "prl"]
     assert figure(0.5).spread.low is None
+
+
+def test_evidence_names_what_varies_in_the_papers_units_and_as_it_was_here() -> None:
+    scaled = {"trigger 15": "5 px", "trigger 30": "10 px", "Q 10 by number": "10 of ours"}
+    evidence = verdicts(7, over("trigger", {15: 0.5, 30: 0.9, 55: 0.6}), scaled=scaled)[0].evidence
+    assert [found.statement for found in evidence] == [
+        (
+            "ASR of baseline, 10%, trigger 30 (here 10 px), near: 0.9000 > "
+            "ASR of baseline, 10%, trigger 15 (here 5 px), near: 0.5000"
+        ),
+        (
+            "ASR of baseline, 10%, trigger 30 (here 10 px), near: 0.9000 > "
+            "ASR of baseline, 10%, trigger 55, near: 0.6000"
+        ),
+    ]
+    of_q = verdicts(8, over("q", {10: 0.5, 100: 0.9}, "prl"), scaled=scaled)[0].evidence
+    assert [found.statement for found in of_q] == [
+        (
+            "ASR of PRL, 10%, Q 100, near: 0.9000 > ASR of PRL, 10%, Q 10 (here 10 of ours), near: "
+            "0.5000"
+        )
+    ]
+
+
+def test_verdicts_far_away_name_their_band_as_it_was_here() -> None:
+    found = verdicts(2, far(0.6, 0.5, 0.4, 0.57), scaled={"distance 60-90": "21.1-31.6 px"})
+    assert [verdict.judged_on for verdict in found] == [
+        "first far band, 60-90 (here 21.1-31.6 px)", "second far band, 90-120",
+    ]  # fmt: skip
+    assert found[0].evidence[-1].statement == (
+        "ASR of PRL, 10%, 60-90 (here 21.1-31.6 px): 0.5700 at most 0.05 below "
+        "ASR of PRL, 10%, near: 0.6000"
+    )
+
+
+def test_a_verdict_tells_the_q_that_was_run_for_the_papers() -> None:
+    figures = three_methods(0.6, 0.8, 0.7)
+    asr(figures, point("prl", q_as="area"), 0.9)
+    found = verdicts(
+        1, figures, countings=("area", "number"), scaled={"Q 100 by area": "8"}
+    )  # fmt: skip
+    assert [verdict.judged_on for verdict in found] == [
+        "anywhere near, Q scaled by area, 100 (here 8)",
+        "anywhere near, Q as the paper's number",
+        "nearest position, Q scaled by area, 100 (here 8)",
+        "nearest position, Q as the paper's number",
+    ]
 
 
 def test_only_seeds_that_both_have_are_compared() -> None:
@@ -261,11 +309,15 @@ class TestPaper:
 
     def test_near_fails_on_voc_and_prl_is_below_the_baseline_in_4_of_20_cells(self) -> None:
         city, voc = (self.failing(1, data, "1") for data in ("cityscapes", "voc"))
-        below = [s for s in city + voc if "PRL" in s and ">= ASR near (baseline" in s]
+        below = [
+            s
+            for s in city + voc
+            if "PRL" in s and ">= ASR of baseline" in s and s.count("near:") == 2
+        ]
         assert len(below) == 4
-        nni = [s for s in city + voc if s.startswith("ASR near (NNI")]
+        nni = [s for s in city + voc if s.startswith("ASR of NNI") and "near:" in s]
         assert len(nni) == 1
-        assert "NNI, 0.04, pspnet, person" in nni[0]
+        assert "NNI, 4%, pspnet, near:" in nni[0]
         assert all("pspnet" in statement for statement in city + voc)
 
     def test_far_fails_in_cells_of_its_own(self) -> None:

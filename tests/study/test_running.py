@@ -201,6 +201,7 @@ class TestWhole:
         assert told["trigger 55"] == "7 px"
         assert told["Q 100 by area"] == "1"
         assert told["prune:30"] == "prune:4"
+        assert told["distance 0-60"] == "0-7.5 px"
         assert told["distance 60-90"].startswith("7.5-11.")
         assert "class car" not in told
         assert "trigger 55 is 7 px here" in record.scaled_in_words

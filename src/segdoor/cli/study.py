@@ -227,6 +227,8 @@ def _do(plan: StudyPlan, work: Work, machines: Machines, limit: int | None) -> N
         comparisons = f"{held} of {len(verdict.evidence)} comparisons hold"
         tell(f"{verdict.number}. {verdict.statement} ({verdict.judged_on}): "
              f"{verdict.verdict}, {comparisons}")  # fmt: skip
+    if record.verdicts:
+        tell(record.claims_in_words)
     num_runs = work.num_done + sum(task.kind == "run" for task in work.tasks)
     if num_failed:
         raise UnfinishedError(

@@ -16,8 +16,9 @@ from segdoor.record.run import (
     PlanSummary,
     Scores,
 )
+from segdoor.record.scaling import AxisValue, name_in_paper, with_here
 from segdoor.record.study import (
-    AxisValue,
+    NUM_CLAIMS,
     ClaimCell,
     Evidence,
     Spread,
@@ -27,6 +28,7 @@ from segdoor.record.study import (
 )
 
 __all__ = [
+    "NUM_CLAIMS",
     "SCHEMA_VERSION",
     "AxisValue",
     "BenignScores",
@@ -55,5 +57,7 @@ __all__ = [
     "find_record",
     "load_record",
     "load_study",
+    "name_in_paper",
     "save_record",
+    "with_here",
 ]

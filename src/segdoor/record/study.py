@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Literal
 
 from pydantic import Field
 
 from segdoor.record.figures import SCHEMA_VERSION, Figure
+from segdoor.record.scaling import AxisValue
 from segdoor.settings import Settings
 
-AxisValue = str | int | float | bool | None
+NUM_CLAIMS = 11
+"""Orderings that the paper claims, numbered from 1 in docs/claims.md."""
 
 
 class StudyRun(Settings):
@@ -129,3 +132,25 @@ class StudyRecord(Settings):
     def scaled_in_words(self) -> str:
         """Return what stands for what, in a line; empty if all is as in the paper."""
         return "; ".join(f"{paper} is {here} here" for paper, here in self.scaled.items())
+
+    @property
+    def claims_in_words(self) -> str:
+        """Return what came of the paper's claims, in a sentence that counts each of them once.
+
+        A claim is judged in several ways, one verdict each; those not measured do not count.
+        """
+        found: defaultdict[int, set[str]] = defaultdict(set)
+        for entry in self.verdicts:
+            found[entry.number].add(entry.verdict)
+        outcomes = [found[number] - {"not measured"} for number in range(1, NUM_CLAIMS + 1)]
+        if not any(outcomes):
+            return "None of the paper’s eleven claims could be judged."
+        all_hold, some_hold = outcomes.count({"holds"}), outcomes.count({"holds", "fails"})
+        fail, open_ = outcomes.count({"fails"}), outcomes.count(set())
+        parts = [
+            f"{all_hold or 'none'} hold{'' if all_hold > 1 else 's'} in every way judged",
+            f"{some_hold} in some" if some_hold else "",
+            f"{fail} fail{'' if fail > 1 else 's'}" if fail else "",
+            f"{open_} {'are' if open_ > 1 else 'is'} not measured" if open_ else "",
+        ]
+        return f"Of the paper’s eleven claims {', '.join(part for part in parts if part)}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from segdoor.record import AxisValue
+from segdoor.scores.intervals import Interval
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class Origin:
         return f"{mean}{', '.join(self.runs)} {self.field}"
 
 
+INTERVAL = "95 %"
+"""Heading of a column of intervals; in a file such a column is two."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell of a table.
@@ -37,7 +42,7 @@ class Cell:
     """
 
     text: str
-    value: AxisValue
+    value: AxisValue | Interval
     origin: Origin | None = None
 
 

@@ -9,9 +9,10 @@ import re
 from pathlib import Path
 
 from segdoor.errors import MachineError
-from segdoor.report.content import GREY, Cell, Chart, Page, Point, Table
+from segdoor.report.content import GREY, INTERVAL, Cell, Chart, Page, Point, Table
 from segdoor.report.figures import MARKERS, colour_name, draw
 from segdoor.report.words import CUT
+from segdoor.scores.intervals import Interval
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}
@@ -47,7 +48,7 @@ def render(page: Page) -> str:
 
     return environment.get_template("page.html").render(
         page=page, drawn=drawn, identifier=identifier, table_of=table_of, csv_uri=csv_uri,
-        colour_name=colour_name, sign=sign, numeric=numeric,
+        colour_name=colour_name, sign=sign, numeric=numeric, data_value=data_value,
     )  # fmt: skip
 
 
@@ -68,6 +69,13 @@ def numeric(cell: Cell) -> bool:
     )
 
 
+def data_value(cell: Cell) -> str:
+    """Return what a cell holds, not rounded."""
+    if isinstance(cell.value, Interval):
+        return f"{cell.value.low} to {cell.value.high}"
+    return "" if cell.value is None else str(cell.value)
+
+
 def table_of(chart: Chart) -> Table:
     """Return the figures behind a chart."""
     rows = [
@@ -84,9 +92,17 @@ def csv_uri(table: Table) -> str:
     """Return a table as CSV within a data URI; texts that a spreadsheet would run are quoted."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
-    writer.writerow(map(_harmless, table.columns))
-    for row in table.rows:
-        writer.writerow(_harmless(cell.value) for cell in row)
+    ends = (f"{INTERVAL} low", f"{INTERVAL} high")
+    for row in (table.columns, *([cell.value for cell in row] for row in table.rows)):
+        written: list[object] = []
+        for heading, value in zip(table.columns, row, strict=True):
+            if heading != INTERVAL:
+                written.append(_harmless(value))
+            elif isinstance(value, Interval):
+                written += [value.low, value.high]
+            else:
+                written += ends if row is table.columns else [None, None]
+        writer.writerow(written)
     content = base64.b64encode(buffer.getvalue().encode("utf-8", "replace")).decode()
     return f"data:text/csv;charset=utf-8;base64,{content}"
 

@@ -9,6 +9,7 @@ from segdoor.report.gallery import gather
 from segdoor.report.glossary import GLOSSARY
 from segdoor.report.repairs import repair_charts, repair_tables, repaired
 from segdoor.report.source import Source
+from segdoor.report.summary import study_verdict
 from segdoor.report.tables import (
     absent_table,
     benign_table,
@@ -20,7 +21,7 @@ from segdoor.report.tables import (
     leading,
     run_table,
 )
-from segdoor.report.words import axis_name, axis_value, quietness, study_verdict, verdict
+from segdoor.report.words import axis_name, axis_value, quietness, verdict
 
 
 def build_page(source: Source) -> Page:
@@ -43,7 +44,7 @@ def build_page(source: Source) -> Page:
     study = source.study
     return Page(
         title=study.title if study else source.runs[0].record.title,
-        verdict=study_verdict(study) if study else _run_verdict(source.runs[0].record),
+        verdict=study_verdict(source, study) if study else _run_verdict(source.runs[0].record),
         facts=_facts(source),
         sections=tuple(section for section in made if section is not None),
     )

@@ -22,7 +22,6 @@ from segdoor.record import (
     load_study,
 )
 from segdoor.report.content import Origin
-from segdoor.report.words import within
 from segdoor.scores.seeds import mean_interval
 from segdoor.scores.tables import TableSet, load_tables
 
@@ -136,7 +135,7 @@ class Group:
         mean = fmean(figures)
         if ends is None:
             return Measured(mean, None, None, origin)
-        return Measured(mean, within(ends.low), within(ends.high), origin)
+        return Measured(mean, ends.of_shares.low, ends.of_shares.high, origin)
 
 
 @dataclass(frozen=True)

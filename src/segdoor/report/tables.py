@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segdoor.record import AxisValue, ClaimCell, Figure
-from segdoor.report.content import Cell, Origin, Table
+from segdoor.report.content import INTERVAL, Cell, Origin, Table
 from segdoor.report.source import Group, Measured, Run, Source
 from segdoor.report.words import CUT, axis_name, axis_value, exam_name, interval, label, share
+from segdoor.scores.intervals import Interval
 
 _CONTROLS = {
     "no trigger": "asr_without_trigger",
@@ -28,9 +29,7 @@ def figure(measured: Measured) -> Cell:
 
 def spread(measured: Measured) -> Cell:
     """Return a cell with the interval of a figure."""
-    ends = interval(measured.low, measured.high)
-    whole = None if measured.low is None else f"{measured.low} to {measured.high}"
-    return Cell(ends, whole, measured.origin)
+    return _interval(measured.low, measured.high, measured.origin)
 
 
 def exam_table(group: Group) -> Table:
@@ -46,7 +45,7 @@ def exam_table(group: Group) -> Table:
             Cell(exam_name(name), name), figure(asr), spread(asr), *map(figure, controls),
             figure(pba), figure(recovery), told(counts),
         ))  # fmt: skip
-    columns = ("trigger placed", "ASR", "95 %", *_CONTROLS, "PBA", "victim recovery", "scenes")
+    columns = ("trigger placed", "ASR", INTERVAL, *_CONTROLS, "PBA", "victim recovery", "scenes")
     note = (
         "Only where ASR stands well above all three controls is it the trigger that hides the "
         "victims. Intervals are over scenes drawn again."
@@ -64,7 +63,7 @@ def benign_table(group: Group) -> Table:
         cba = group.measure(*path, "cba")
         others = (group.measure(*path, k) for k in ("victim_recovery", "asr_without_trigger"))
         rows.append((told(name), figure(cba), spread(cba), *map(figure, others)))
-    columns = ("network", "CBA", "95 %", "victim recovery", "victims taken for target")
+    columns = ("network", "CBA", INTERVAL, "victim recovery", "victims taken for target")
     return Table("benign", "Untouched scenes", columns, tuple(rows))
 
 
@@ -85,7 +84,7 @@ def headline_table(source: Source) -> Table:
             figure(cba), paper_cell(source, group, "CBA", None), figure(clean),
         ))  # fmt: skip
     columns = (
-        *map(axis_name, names), "runs", "ASR", "95 %", "ASR, paper", *_CONTROLS, "PBA", "CBA",
+        *map(axis_name, names), "runs", "ASR", INTERVAL, "ASR, paper", *_CONTROLS, "PBA", "CBA",
         "CBA, paper", "CBA, clean victim",
     )  # fmt: skip
     note = (
@@ -136,12 +135,12 @@ def claim_table(cells: Sequence[ClaimCell]) -> Table:
             told(exam_name(cell.exam) if cell.exam else None),
             Cell(share(cell.paper), cell.paper),
             Cell(share(mean), mean, origin if cell.runs else None),
-            told(interval(found.low, found.high) if found else None),
+            _interval(found.low, found.high) if found else _interval(None, None),
             told(found.num_seeds if found else 0), Cell(_signed(gap), gap),
             told(cell.doubted or ""),
         ))  # fmt: skip
     columns = (
-        "table", *map(axis_name, names), "metric", "test", "paper", "measured", "95 %", "seeds",
+        "table", *map(axis_name, names), "metric", "test", "paper", "measured", INTERVAL, "seeds",
         "difference", "never counted because",
     )  # fmt: skip
     own = "The paper’s numbers belong to its own scenes and networks; only orderings are claims."
@@ -234,6 +233,11 @@ def leading(source: Source) -> tuple[tuple[str, Group], ...]:
 def leading_axis(names: Sequence[str]) -> str | None:
     """Return the axis that tells curves apart: the method where it varies."""
     return "method" if "method" in names else next(iter(names), None)
+
+
+def _interval(low: Figure, high: Figure, origin: Origin | None = None) -> Cell:
+    ends = None if low is None or high is None else Interval(low, high).of_shares
+    return Cell(interval(ends), ends, origin)
 
 
 def _digest(value: str | None) -> Cell:

@@ -11,10 +11,11 @@ from rich.text import Text
 
 from segdoor.record import Estimate, ExperimentRecord, Figure, StudyRecord
 from segdoor.report.before_after import repair_grids
-from segdoor.report.content import Table
+from segdoor.report.content import INTERVAL, Table
 from segdoor.report.source import Source
+from segdoor.report.summary import study_verdict
 from segdoor.report.tables import claim_table, headline_table
-from segdoor.report.words import CUT, axis_name, study_verdict, verdict
+from segdoor.report.words import CUT, axis_name, verdict
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -35,7 +36,7 @@ def describe_study(source: Source) -> list[RenderableType]:
     """Return a study's parts in the order to be read: figures, the paper's, verdicts."""
     study = source.study
     assert study is not None
-    shown = (*map(axis_name, source.varied), "ASR", "95 %", "ASR, paper", "clean victim", "CBA")
+    shown = (*map(axis_name, source.varied), "ASR", INTERVAL, "ASR, paper", "clean victim", "CBA")
     return [
         Text(study.title, style="bold"),
         f"{study.name}, preset {study.preset}, reading '{study.reading}'",
@@ -44,7 +45,7 @@ def describe_study(source: Source) -> list[RenderableType]:
         *(_claims(study)),
         *([CUT] if source.groups or study.cells else []),
         *(f"failed: {run.key}: {why}" for run, why in source.absent if run.state == "failed"),
-        study_verdict(study),
+        study_verdict(source, study),
     ]
 
 
@@ -105,7 +106,7 @@ def _claims(study: StudyRecord) -> list[RenderableType]:
         table = claim_table(study.cells)
         named = dict.fromkeys(name for cell in study.cells for name in cell.labels)
         labels = [n for n in named if len({cell.labels.get(n) for cell in study.cells}) > 1]
-        shown = (*map(axis_name, labels), "metric", "test", "paper", "measured", "95 %")
+        shown = (*map(axis_name, labels), "metric", "test", "paper", "measured", INTERVAL)
         parts.append(_grid_of(table, shown))
     for entry in study.verdicts:
         judged = f"claim {entry.number} on {entry.judged_on}, {entry.statement}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segdoor.record import AxisValue, ExperimentRecord, Figure, StudyRecord
+from segdoor.record import AxisValue, ExperimentRecord, Figure
+from segdoor.scores.intervals import Interval
 
 _AXES = {"q": "Q", "q_as": "Q by", "trigger": "trigger size"}
 
@@ -18,14 +19,9 @@ CUT = "Intervals end at 0 and 1, beyond which there are no shares."
 """Note to intervals of few seeds."""
 
 
-def within(end: float) -> float:
-    """Return the end of an interval of shares: Student's t of few seeds leads beyond 0 and 1."""
-    return min(max(end, 0.0), 1.0)
-
-
-def interval(low: Figure, high: Figure) -> str:
+def interval(ends: Interval | None) -> str:
     """Return an interval of shares."""
-    return "–" if low is None or high is None else f"{within(low):.3f}–{within(high):.3f}"
+    return "–" if ends is None else f"{ends.low:.3f}–{ends.high:.3f}"
 
 
 def percent(value: Figure) -> str:
@@ -90,15 +86,3 @@ def quietness(record: ExperimentRecord) -> str:
         return f"On untouched scenes it has a mean IoU of {own}."
     other = share(clean.cba.value)
     return f"On untouched scenes its mean IoU is {own}, that of a clean victim {other}."
-
-
-def study_verdict(study: StudyRecord) -> str:
-    """Say in a sentence or two what a study found."""
-    found = [entry.verdict for entry in study.verdicts]
-    done = sum(run.state == "done" for run in study.runs)
-    runs = f"{done} of {len(study.runs)} runs are done."
-    if set(found) <= {"not measured"}:
-        return f"{runs} No claim of the paper could be judged."
-    holds, judged = found.count("holds"), len(found) - found.count("not measured")
-    verb = "holds" if holds == 1 else "hold"
-    return f"{holds} of {judged} judgements of the paper’s claims {verb}. {runs}"

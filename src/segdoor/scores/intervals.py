@@ -24,6 +24,12 @@ class Interval:
     low: float
     high: float
 
+    @property
+    def of_shares(self) -> Interval:
+        """Return it cut at 0 and 1: Student's t of few seeds leads beyond, where no shares are."""
+        low, high = (min(max(end, 0.0), 1.0) for end in (self.low, self.high))
+        return Interval(low, high)
+
 
 def bootstrap(
     tables: TableSet, metric: Callable[[Table], float], *, rounds: int = 1000

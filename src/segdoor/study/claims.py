@@ -36,6 +36,12 @@ _ROLES_OF_VOC: dict[str, tuple[Role, ...]] = {
 _REPAIR = re.compile(r"(?:finetune (?P<percent>\d+)% clean|prune (?P<channels>\d+)/256)")
 
 
+def bands(data: PaperData) -> dict[Role, str]:
+    """Return the paper's band of distances, in its pixels, of each poisoned test."""
+    roles = _ROLES if data == "cityscapes" else _ROLES_OF_VOC
+    return {role: band for band, found in roles.items() if band for role in found}
+
+
 class Claim(Settings):
     """One number of the paper's twelve tables."""
 

@@ -6,9 +6,16 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from segdoor.attack.exam import exam_placements
-from segdoor.record import AxisValue, ClaimCell, ExperimentRecord, Figure, StudyRecord, StudyRun
-from segdoor.study.claims import Claim, Role, load_claims
-from segdoor.study.config import PaperData
+from segdoor.record import (
+    AxisValue,
+    ClaimCell,
+    ExperimentRecord,
+    Figure,
+    StudyRecord,
+    StudyRun,
+    name_in_paper,
+)
+from segdoor.study.claims import Claim, Role, bands, load_claims
 from segdoor.study.expand import PlannedRun, Point, distinct, usual_q
 from segdoor.study.judging import judge
 from segdoor.study.plan import Digests, RunState, StudyPlan, state_of
@@ -16,10 +23,6 @@ from segdoor.study.results import Measured, Quantity, Results, clean_of
 
 _Figures = Iterator[tuple[Quantity, Figure]]
 _ALWAYS_TOLD = ("network", "method", "rate", "victims", "target", "trigger", "q_as")
-_BANDS: dict[PaperData, dict[Role, str]] = {
-    "cityscapes": {"far1": "60-90", "far2": "90-120"},
-    "voc": {"far1": "30-60", "far2": "60-90"},
-}
 _ROLES: tuple[Role, ...] = ("nearest", "near", "far1", "far2")
 
 
@@ -35,9 +38,8 @@ def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
     """
     states = {run.key: state_of(plan, run, digests) for run in distinct(plan.runs)}
     figures = _figures(plan, states)
-    results = Results(
-        figures, plan.preset.stands_for, usual_q(plan.reading, plan.preset.stands_for), "number"
-    )
+    stands_for, scaled = plan.preset.stands_for, _scaled(plan)
+    results = Results(figures, stands_for, usual_q(plan.reading, stands_for), "number", scaled)
     return StudyRecord(
         name=plan.name,
         preset=plan.preset_name,
@@ -45,7 +47,7 @@ def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
         reading=plan.reading,
         axes=_axes(plan.runs),
         seeds=plan.seeds,
-        scaled=_scaled(plan),
+        scaled=scaled,
         changes=plan.changes,
         runs=tuple(_run(run, states[run.key]) for run in plan.runs),
         cells=tuple(_cells(plan, figures)),
@@ -83,22 +85,27 @@ def _axes(runs: Sequence[PlannedRun]) -> dict[str, tuple[AxisValue, ...]]:
 def _scaled(plan: StudyPlan) -> dict[str, str]:
     """Return what was run for what the paper has, where they differ."""
     told: dict[str, str] = {}
-    bands = _BANDS[plan.preset.stands_for]
+    bands_here = bands(plan.preset.stands_for)
     for run in plan.runs:
         point, attack = run.point, run.config.attack
-        told[f"network {point.network}"] = run.config.network.name
-        told[f"trigger {point.trigger}"] = f"{attack.trigger.size} px"
+        told[name_in_paper("network", point.network)] = run.config.network.name
+        told[name_in_paper("trigger", point.trigger)] = f"{attack.trigger.size} px"
         if point.q is not None:
-            told[f"Q {point.q} by {point.q_as}"] = str(attack.prl.num_pixels)
+            told[name_in_paper("q", point.q, point.q_as)] = str(attack.prl.num_pixels)
         for name, here in zip(point.victims.split("+"), attack.victims, strict=True):
-            told[f"class {name}"] = here
-        told[f"class {point.target}"] = attack.target
+            told[name_in_paper("victims", name)] = here
+        told[name_in_paper("target", point.target)] = attack.target
         for role, name in exam_roles(run).items():
-            if role in bands:
-                here = name.removeprefix("far_").replace("_", "-")
-                told[f"distance {bands[role]}"] = f"{here} px"
+            lower, upper = _edges(run, name)
+            here = f"{round(lower, 1):g}-{round(upper, 1):g} px"
+            told[name_in_paper("distance", bands_here[role])] = here
         told.update(run.repairs)
     return {paper: here for paper, here in told.items() if _differs(paper, here)}
+
+
+def _edges(run: PlannedRun, exam: str) -> tuple[float, float]:
+    placement = exam_placements(run.config.exams)[exam]
+    return placement.lower, placement.upper
 
 
 def _differs(paper: str, here: str) -> bool:

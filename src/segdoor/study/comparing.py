@@ -34,7 +34,7 @@ def at_least(higher: Named | None, lower: Named | None, *, margin: float = 0) ->
     if pair is None:
         return None
     holds = pair[0].measured.mean >= pair[1].measured.mean - margin
-    return _evidence(pair, f">= -{margin:g} +" if margin else ">=", holds=holds)
+    return _evidence(pair, f"at most {margin:g} below" if margin else ">=", holds=holds)
 
 
 def similar(one: Named | None, other: Named | None, *, margin: float) -> Evidence | None:
@@ -75,6 +75,6 @@ def _evidence(pair: tuple[Named, Named], sign: str, *, holds: bool) -> Evidence:
 
 
 def _told(figure: Named) -> str:
-    spread = figure.measured.spread
-    interval = f" [{spread.low:.3f}, {spread.high:.3f}]" if spread.low is not None else ""
-    return f"{figure.name} {spread.mean:.4f}{interval}"
+    ends = figure.measured.interval
+    interval = f" [{ends.of_shares.low:.3f}, {ends.of_shares.high:.3f}]" if ends else ""
+    return f"{figure.name} {figure.measured.mean:.4f}{interval}"

@@ -50,9 +50,21 @@ def judge(
                 if evidence in seen:
                     continue
                 seen.append(evidence)
-                told = [_EXAMS[role], *([_Q[q_as]] if len(made) > 1 else [])]
-                verdicts.append(_verdict(number, evidence, reading, ", ".join(told)))
+                told = _told(looked_at, role, counted=len(made) > 1)
+                verdicts.append(_verdict(number, evidence, reading, told))
     return tuple(verdicts)
+
+
+def _told(results: Results, role: Role, *, counted: bool) -> str:
+    """Return what a verdict is judged on: the poisoned test, and how Q is counted if asked."""
+    words = [_EXAMS[role]]
+    if role in {"far1", "far2"}:
+        words.append(results.band(role))
+    if counted:
+        words.append(_Q[results.q_as])
+        q = results.told("q", results.usual_q)
+        words += [q] if q != str(results.usual_q) else []
+    return ", ".join(words)
 
 
 def _verdict(

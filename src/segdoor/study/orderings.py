@@ -75,7 +75,7 @@ def _accuracy_stays(results: Results, role: Role) -> Iterator[Evidence | None]:
             clean = results.clean(point, exam, metric)
             yield similar(
                 _named(results, point, exam, metric),
-                Named(f"{metric} of the clean model", clean) if clean else None,
+                Named(f"{metric} of the clean model:", clean) if clean else None,
                 margin=ALIKE_ACCURACY,
             )
 
@@ -165,7 +165,7 @@ def _near_the_mean(results: Results, role: Role) -> Iterator[Evidence | None]:
             continue
         seeds = set.intersection(*(set(single.values) for single in known))
         values = {seed: statistics.fmean(s.values[seed] for s in known) for seed in seeds}
-        mean = Named(f"mean of {', '.join(victims)}", Measured(values)) if values else None
+        mean = Named(f"mean of {', '.join(victims)}:", Measured(values)) if values else None
         yield similar(_named(results, point, role), mean, margin=ALIKE)
 
 
@@ -197,14 +197,28 @@ def _named(
     measured = results.get(point, role, metric, repair)
     if measured is None:
         return None
-    words = [point.method.upper() if point.method != "baseline" else "baseline"]
-    words += [f"{point.rate:.3g}", point.network, f"{point.victims} to {point.target}"]
-    words += [f"trigger {point.trigger}", *([f"Q {point.q}"] if point.q else [])]
-    words += [] if point.single_class else ["on several classes"]
-    words += ["on victims"] if point.on_victim else []
-    words += [repair] if repair else []
-    where = f" {role}" if role else ""
-    return Named(f"{metric}{where} ({', '.join(words)})", measured, (metric, role, repair))
+    words = [*_told(results, point), *([repair] if repair else [])]
+    if role is not None:
+        words.append(results.band(role) if role in _FAR else role)
+    return Named(f"{metric} of {', '.join(words)}:", measured, (metric, role, repair))
+
+
+def _told(results: Results, point: Point) -> Iterator[str]:
+    """Yield what a point is, but for what it has in common with all points."""
+    yield point.method.upper() if point.method != "baseline" else "baseline"
+    yield f"{100 * point.rate:.3g}%"
+    if "network" in results.varied:
+        yield results.told("network", point.network)
+    if results.varied & {"victims", "target"}:
+        yield f"{point.victims} to {point.target}"
+    if "trigger" in results.varied:
+        yield f"trigger {results.told('trigger', point.trigger)}"
+    if point.q is not None and "q" in results.varied:
+        yield f"Q {results.told('q', point.q)}"
+    if not point.single_class:
+        yield "on several classes"
+    if point.on_victim:
+        yield "on victims"
 
 
 _TESTS: tuple[Role, ...] = ("near", "nearest")

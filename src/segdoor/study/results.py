@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from segdoor.record import Spread
+from segdoor.record import AxisValue, Spread, name_in_paper, with_here
+from segdoor.scores.intervals import Interval
 from segdoor.scores.seeds import mean_interval
-from segdoor.study.claims import Metric, Role
+from segdoor.study.claims import Metric, Role, bands
 from segdoor.study.config import Counting, PaperData
 from segdoor.study.expand import Point
 
@@ -62,21 +63,26 @@ class Measured:
         return statistics.fmean(self.values.values())
 
     @property
+    def interval(self) -> Interval | None:
+        """Return the 95 % interval over seeds; None with one seed."""
+        return mean_interval(list(self.values.values()))
+
+    @property
     def spread(self) -> Spread:
         """Return mean and interval as records hold them."""
-        interval = mean_interval(list(self.values.values()))
+        ends = self.interval
         return Spread(
             mean=self.mean,
-            low=interval.low if interval else None,
-            high=interval.high if interval else None,
+            low=ends.low if ends else None,
+            high=ends.high if ends else None,
             num_seeds=len(self.values),
         )
 
     @property
     def half_width(self) -> float | None:
         """Return half the width of the interval; None with one seed."""
-        interval = mean_interval(list(self.values.values()))
-        return (interval.high - interval.low) / 2 if interval else None
+        ends = self.interval
+        return (ends.high - ends.low) / 2 if ends else None
 
 
 @dataclass(frozen=True)
@@ -88,18 +94,34 @@ class Results:
         stands_for: The data set of the paper that the scenes are, or stand for.
         usual_q: Q where it does not vary.
         q_as: How Q is counted in the runs with PRL that are looked at.
+        scaled: What was run here for what the paper has, by the paper's name.
     """
 
     figures: Mapping[Quantity, Measured]
     stands_for: PaperData
     usual_q: int
     q_as: Counting
+    scaled: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
         """Return the points with figures, but for clean victims and other ways of counting Q."""
         found = dict.fromkeys(quantity.point for quantity in self.figures)
         return tuple(p for p in found if p.q_as in {None, self.q_as} and p.method != "clean")
+
+    @cached_property
+    def varied(self) -> frozenset[str]:
+        """Return the axes on which the points differ; none is no value, as Q without PRL."""
+        values = {axis: {getattr(p, axis) for p in self.points} for axis in Point.model_fields}
+        return frozenset(axis for axis, found in values.items() if len(found - {None}) > 1)
+
+    def told(self, axis: str, value: AxisValue) -> str:
+        """Return a value of the paper with what was run for it here, if that differs."""
+        return with_here(str(value), self.scaled.get(name_in_paper(axis, value, self.q_as)))
+
+    def band(self, role: Role) -> str:
+        """Return the distances of a poisoned test in the paper's pixels, and in those here."""
+        return self.told("distance", bands(self.stands_for)[role])
 
     def places(self, *free: str) -> Iterator[Point]:
         """Yield one point for each set of points that differ in some axes alone.

@@ -1,0 +1,40 @@
+"""What a study found, in a few sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from segdoor.record import StudyRecord
+from segdoor.report.source import Measured, Source
+from segdoor.report.words import percent
+
+
+def study_verdict(source: Source, study: StudyRecord) -> str:
+    """Say what the trigger does, beside a clean victim, and what came of the paper's claims."""
+    done = sum(run.state == "done" for run in study.runs)
+    runs = f"{done} of {len(study.runs)} runs are done."
+    return " ".join(part for part in (_attack(source), study.claims_in_words, runs) if part)
+
+
+def _attack(source: Source) -> str:
+    """Say how many victim pixels are lost, from the group that loses least to the most."""
+    exam = source.main_exam or ""
+    place = ("scores", "exams", exam)
+    lost = _range(group.measure(*place, "asr") for group in source.groups)
+    if not lost:
+        return ""
+    attacks = {(run.record.victims, run.record.target) for run in source.runs}
+    victims, target = (
+        next(iter(attacks)) if len(attacks) == 1 else (("victim",), "the target class")
+    )
+    told = f"With the trigger {lost} of the {' and '.join(victims)} pixels become {target}"
+    clean = _range(group.measure(*place, "asr_clean_victim") for group in source.groups)
+    return f"{told}; a clean victim loses {clean}." if clean else f"{told}."
+
+
+def _range(found: Iterable[Measured]) -> str:
+    figures = [entry.value for entry in found if entry.value is not None]
+    if not figures:
+        return ""
+    low, high = percent(min(figures)), percent(max(figures))
+    return low if low == high else f"{low} to {high}"

@@ -1,0 +1,57 @@
+"""What a study's record says of itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from segdoor.record import NUM_CLAIMS, StudyRecord, Verdict
+from segdoor.study.orderings import ORDERINGS
+
+Outcomes = dict[int, tuple[str, ...]]
+
+
+def study_with(outcomes: Outcomes) -> StudyRecord:
+    """Return a study with verdicts on claims, one for each way of judging."""
+    verdicts = [
+        Verdict(
+            number=number, statement="s", reading="paper", judged_on=f"way {way}", verdict=verdict
+        )
+        for number, ways in outcomes.items()
+        for way, verdict in enumerate(ways)
+    ]
+    return StudyRecord(
+        name="s", preset="camvid", title="s", reading="paper", axes={}, seeds=(0,), runs=(),
+        cells=(), verdicts=tuple(verdicts),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        (
+            {1: ("fails", "fails"), 6: ("holds", "holds"), 3: ("holds", "fails")},
+            "1 holds in every way judged, 1 in some, 1 fails, 8 are not measured.",
+        ),
+        (
+            {1: ("fails",), 2: ("fails", "not measured"), 4: ("not measured", "not measured")},
+            "none holds in every way judged, 2 fail, 9 are not measured.",
+        ),
+        (
+            dict.fromkeys(range(1, 11), ("holds", "not measured")),
+            "10 hold in every way judged, 1 is not measured.",
+        ),
+        (dict.fromkeys(range(1, 12), ("holds",)), "11 hold in every way judged."),
+    ],
+)
+def test_each_of_the_eleven_claims_is_counted_once(outcomes: Outcomes, told: str) -> None:
+    assert study_with(outcomes).claims_in_words == f"Of the paper’s eleven claims {told}"
+
+
+def test_without_a_judgement_no_claim_is_counted() -> None:
+    for outcomes in ({}, {1: ("not measured",)}):
+        told = study_with(outcomes).claims_in_words
+        assert told == "None of the paper’s eleven claims could be judged."
+
+
+def test_the_claims_are_those_that_studies_judge() -> None:
+    assert list(ORDERINGS) == list(range(1, NUM_CLAIMS + 1))
