@@ -18,8 +18,9 @@ from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, measured_epoch, recorded_epoch
 from segdoor.study.expand import left_out
 from segdoor.study.library import load_preset, load_study, preset_names, study_names
+from segdoor.study.machines import Machines
 from segdoor.study.plan import StudyPlan, make_plan, selected, state_of
-from segdoor.study.remote import Machines, executor_on, fetch_finished
+from segdoor.study.remote import executor_on, fetch_finished
 from segdoor.study.running import Work, check_possible, finish, work_of
 
 study = App(

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.data.config import DataConfig
+from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.settings import Settings, validated
 from segdoor.victim.config import NetworkConfig, TrainingConfig
@@ -66,3 +67,17 @@ def config_from(given: Mapping[str, object], *, source: object = "config") -> Ex
         ConfigError: If a key is unknown or a value breaks its rule.
     """
     return validated(ExperimentConfig, given, source=source)
+
+
+def check_seed(seed: int, *, option: str) -> None:
+    """Refuse a seed that `ExperimentConfig` would not take.
+
+    Args:
+        seed: The seed.
+        option: What to blame.
+
+    Raises:
+        ConfigError: If it is negative.
+    """
+    if seed < 0:
+        raise ConfigError(option, "must be at least 0", seed, "Any whole number from 0 on will do.")
