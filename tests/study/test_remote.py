@@ -252,7 +252,7 @@ def test_finished_runs_come_back_from_a_store(ray: Any, local: Path, tmp_path: P
         (["--autoscaling"], "--autoscaling: must come with --on ray"),
         (["--on", "ray", "--autoscaling", "--gpus", "1"], "--address: must come with --autosc"),
         (["--on", "ray", "--autoscaling", "--address", "auto"], "--gpus: must come with --autosc"),
-        (["--on", "ray", "--gpus", "1.5"], "--gpus: gpus must be a part of one GPU or a whole"),
+        (["--on", "ray", "--gpus", "1.5"], "--gpus: must be a part of one GPU or a whole"),
         (["--seeds", "-1"], "--seeds: must be at least 0 (found: -1)"),
         (["--on", "ray", "--cpus", "0"], "--cpus: input should be greater than or equal to 1"),
         (["--on", "ray", "--store", "nothing://x"], "--store: must be a URL that fsspec knows"),

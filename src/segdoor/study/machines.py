@@ -34,7 +34,7 @@ class Machines(Settings):
     @classmethod
     def _divides(cls, gpus: float | None) -> float | None:
         if gpus is not None and gpus > 1 and not gpus.is_integer():
-            raise ValueError("gpus must be a part of one GPU or a whole number of them")
+            raise ValueError("must be a part of one GPU or a whole number of them")
         return gpus
 
 
