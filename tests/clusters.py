@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -28,6 +35,71 @@ def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setenv("SEGDOOR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         with connected(None, cores=2) as module:
             yield module
+
+
+@contextmanager
+def growing_cluster(place: Path) -> Generator[tuple[str, dict[str, str]]]:
+    """Start a cluster whose only machine has no cores; Ray's autoscaler adds one that has one.
+
+    The machine that is added is another process here, by Ray's own stand-in for a cloud.
+
+    Yields:
+        Its address, and the environment for those that connect.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    # The head's kind must be called so.
+    kinds = {"ray.head.default": 0, "worker": 1}
+    config = {
+        "cluster_name": "growing", "max_workers": 1, "idle_timeout_minutes": 5,
+        "upscaling_speed": 1.0, "head_node_type": "ray.head.default",
+        "provider": {
+            "type": "fake_multinode", "gcs_address": address, "disable_node_updaters": True,
+            "disable_launch_config_check": True,
+        },
+        "available_node_types": {
+            kind: {"resources": {"CPU": cores}, "node_config": {}, "max_workers": cores}
+            for kind, cores in kinds.items()
+        },
+        "auth": {}, "docker": {}, "file_mounts": {}, "cluster_synced_files": [],
+        **{f"{what}_commands": [] for what in (
+            "initialization", "setup", "head_setup", "worker_setup", "head_start_ray",
+            "worker_start_ray",
+        )},
+    }  # fmt: skip
+    (place / "growing.json").write_text(json.dumps(config))
+    environment = os.environ | {
+        "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid4().hex, "RAY_FAKE_CLUSTER": "1",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0",
+        "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+        "PYTHONPATH": str(Path(segdoor.__file__).parents[1]),
+    }  # fmt: skip
+    head = subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}",
+         "--node-ip-address=127.0.0.1", "--num-cpus=0", "--include-dashboard=false",
+         "--object-store-memory=100000000", "--autoscaling-config", place / "growing.json"],
+        env=environment, cwd=place, start_new_session=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        _wait_for_port(port)
+        yield address, environment
+    finally:
+        # All that it started is of its group, the machine that was added too.
+        os.killpg(head.pid, signal.SIGKILL)
+        head.wait()
+
+
+def _wait_for_port(port: int) -> None:
+    for _ in range(600):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import segdoor
 from clusters import DiesOnce, MortalWorkers, ray
 from segdoor.attack.materialise import CopyOrder
 from segdoor.cluster import RayWorkers, check_reachable, check_room, connected, workers_on
@@ -131,6 +133,22 @@ def test_scenes_of_a_pack_are_planned_alike(ray: Any) -> None:
     plans = [plan_step(given, workers=w, observer=Silent()) for w in (1, RayWorkers(2))]
     assert plans[0] == plans[1]
     assert plans[0].rows
+
+
+@pytest.mark.parametrize(
+    "module", ["cluster.py", "study/machines.py", "study/remote.py", "study/store.py"]
+)
+def test_every_refusal_is_explained(module: str) -> None:
+    home = Path(segdoor.__file__).parent
+    page = " ".join((Path(__file__).parents[1] / "docs" / "scale.md").read_text().split())
+    calls = [node for node in ast.walk(ast.parse((home / module).read_text()))
+             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+             and node.func.id in {"ConfigError", "MachineError", "StorageError"}]  # fmt: skip
+    assert calls
+    for call in calls:
+        parts = [node.value for node in ast.walk(call.args[1]) if isinstance(node, ast.Constant)]
+        for part in parts:
+            assert str(part).strip() in page, part
 
 
 def test_without_ray_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,7 +130,7 @@ def check_room(ray: Any, *, cpus: float, gpus: float) -> None:  # noqa: ANN401 -
         "--on ray",
         f"needs a machine with {cpus:g} cores and {gpus:g} GPUs for a task",
         found or "no machines",
-        "Lower --cpus, --gpus or training.threads.",
+        "Lower --cpus, --gpus or training.threads; add --autoscaling to a cluster that grows.",
     )
 
 
@@ -138,6 +138,9 @@ def _ray(*, alone: bool) -> Any:  # noqa: ANN401 - the module itself
     """Import Ray, which is an extra and takes a second."""
     # Read when it is imported: statistics are sent to nobody.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Whatever `log_to_driver` says, the deaths of workers are told on standard output, where our
+    # results go. They are told in our words by whoever begins the work again.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     if alone:
         # Whoever reaches a cluster runs code on it, so it asks for a token; and despite its name
         # the second is what makes Ray listen on the loopback alone, on every system.

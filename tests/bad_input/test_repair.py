@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from bad_input.place import DATA, NETWORK, Complaint, leftovers, say, tree
+from recorded import write_study
 from segdoor.record import load_record
 
-CALL = "repair run --with finetune:1.0,epochs=1"
+CALL = f"repair run {NETWORK} --with finetune:1.0,epochs=1"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,16 @@ def cut(path: str) -> Callable[[], object]:
 
 def moved() -> None:
     Path("mine").rename("theirs")
+
+
+def edited(**changes: object) -> None:
+    content = json.loads(Path("run/record.json").read_text())
+    Path("run/record.json").write_text(json.dumps(content | changes))
+
+
+def study_file() -> Path:
+    write_study(Path("study"))
+    return next(Path("study").glob("*.study.json"))
 
 
 def repainted() -> None:
@@ -64,11 +76,47 @@ CASES = {
     ),
     "nothing lies before the classifier": Case(
         Complaint("prune", "must find the classifier", "Conv2d", "use another repair"),
-        "repair run --with prune:1",
+        f"repair run {NETWORK} --with prune:1",
+    ),
+    "the code of the network is not named": Case(
+        Complaint(
+            "--victim",
+            "must name the run's network, for its code is run",
+            "bad_input.networks:tiny in the record",
+            "add --victim bad_input.networks:tiny",
+        ),
+        "repair run --with finetune:1.0",
+    ),
+    "the code of another network is named": Case(
+        Complaint("--victim", "must name the run's", "bad_input.networks:wider", "networks:tiny"),
+        "repair run --victim bad_input.networks:wider --with finetune:1.0",
+    ),
+    "the seed is negative": Case(
+        Complaint("--seed", "must be at least 0", "-1", "from 0 on"), f"{CALL} --seed -1"
+    ),
+    "the record's seed is negative": Case(
+        Complaint("run/record.json: seed", "greater than or equal to 0", "-4", "Correct"),
+        breaks=lambda: edited(seed=-4),
     ),
     "there is no run": Case(
         Complaint("elsewhere", "must be a readable record", "No such", "Name a run's folder."),
         "repair elsewhere --with finetune:1.0",
+    ),
+    "it is a study": Case(
+        Complaint("study", "must be one run", "a study", "Name one of its runs"),
+        "repair study --with finetune:1.0",
+        breaks=lambda: write_study(Path("study")),
+    ),
+    "it is the record of a study": Case(
+        Complaint("own.study.json", "must be one run", "a study", "Name one of its runs"),
+        "repair own.study.json --with finetune:1.0",
+        breaks=lambda: shutil.copy(study_file(), "own.study.json"),
+    ),
+    "it is another folder": Case(
+        Complaint(
+            "copy/record.json", "must be a readable record", "No such", "Name a run's folder."
+        ),
+        "repair copy --with finetune:1.0",
     ),
     "the record is damaged": Case(
         Complaint("run/record.json", "must be a readable record", "", "Name a run's"),
@@ -144,7 +192,7 @@ def test_a_strangers_network_that_was_only_examined_is_repaired() -> None:
     assert trained.code == 0, trained.err
     examined = say(f"examine {DATA} {deeper} --weights theirs/clean.safetensors --out exam")
     assert examined.code == 0, examined.err
-    answer = say("repair exam --with prune:2 --with prune:1,layer=0 --json")
+    answer = say(f"repair exam {deeper} --with prune:2 --with prune:1,layer=0 --json")
     assert answer.code == 0, answer.err
     rows = load_record(Path("exam")).repairs
     assert [(row.repair, row.layer) for row in rows] == [("prune:2", "1"), ("prune:1,layer=0", "0")]
@@ -156,7 +204,19 @@ def test_a_strangers_network_that_was_only_examined_is_repaired() -> None:
     shutil.copy(weights, "theirs/clean.safetensors")
     Complaint(
         "theirs/clean.safetensors", "must be the weights that the run examined", "", ""
-    ).check(say("repair exam --with prune:3"))
+    ).check(say(f"repair exam {deeper} --with prune:3"))
+
+
+@pytest.mark.usefixtures("place")
+def test_code_that_only_a_record_names_is_not_run() -> None:
+    Path("theirs.py").write_text("open('harm', 'w').close()\nbuild = None\n")
+    content = json.loads(Path("run/record.json").read_text())
+    content["config"]["network"]["name"] = "theirs:build"
+    Path("run/record.json").write_text(json.dumps(content))
+    Complaint("--victim", "must name the run's network", "theirs:build", "theirs:build").check(
+        say("repair run --with finetune:1.0,epochs=1")
+    )
+    assert not Path("harm").exists()
 
 
 @pytest.mark.usefixtures("place")

@@ -113,6 +113,16 @@ def test_repairs_are_told_in_the_terminal(
     assert f"{after:.3f}" in next(line for line in out.splitlines() if "prune:10" in line)
 
 
+def test_a_second_call_tells_mlflow_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "run")
+    call = ["export", tmp_path / "run", "--to", "mlflow", "--at", "sqlite:///mlflow.db"]
+    assert "figures sent; runs: 1 new, 0 updated, 0 unchanged" in run(capsys, *call)[1]
+    assert "0 figures sent; runs: 0 new, 0 updated, 1 unchanged" in run(capsys, *call)[1]
+
+
 @pytest.mark.parametrize("to", ["csv", "parquet", "tensorboard"])
 def test_exports_are_written_and_an_earlier_one_is_kept(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, to: str

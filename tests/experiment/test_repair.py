@@ -304,6 +304,15 @@ class TestRefused:
         with pytest.raises(DataError, match="the training scenes: must be those of the run"):
             repaired(folder, "prune:1")
 
+    def test_another_network_than_the_runs(self, folder: Path) -> None:
+        with pytest.raises(ConfigError, match=r"--victim: must be the run.s \(found: pspnet"):
+            repair_run(folder, [parse_repair("prune:1")], victim="pspnet")
+        assert repair_run(folder, [parse_repair("prune:1")], victim="small").repairs
+
+    def test_a_negative_seed(self, folder: Path) -> None:
+        with pytest.raises(ConfigError, match=r"--seed: must be at least 0 \(found: -1\)"):
+            repaired(folder, "prune:1", seed=-1)
+
     def test_too_many_channels_after_a_good_repair(self, folder: Path) -> None:
         with pytest.raises(ConfigError, match="at least one of the 32 channels"):
             repaired(folder, "prune:1", "prune:32")

@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,8 @@ from recorded import write_run, write_study
 from segdoor.errors import ConfigError, MachineError
 from segdoor.report.export import tidy_rows, write_csv, write_parquet
 from segdoor.report.source import Source, open_source
-from segdoor.report.trackers import send_to_mlflow, write_tensorboard
+from segdoor.report.trackers import Sent, send_to_mlflow, write_tensorboard
+from written import tree
 
 
 @pytest.fixture(scope="module")
@@ -90,19 +92,71 @@ def test_mlflow_finds_every_figure_in_its_store(
 
     monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    count = send_to_mlflow(run, uri)
+    sent = send_to_mlflow(run, uri)
+    assert sent.states == ("new",)
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("segdoor")
     assert experiment is not None
     (stored,) = client.search_runs([experiment.experiment_id])
     assert stored.info.status == "FINISHED"
     assert stored.data.params["method"] == "baseline"
-    assert len(stored.data.metrics) == count
+    assert len(stored.data.metrics) == sent.num_figures
     exam = run.runs[0].record.scores.exams["near"]
     assert stored.data.metrics["poisoned/near/asr"] == exam.asr.value
     assert "poisoned/after prune_5/near/asr" in stored.data.metrics
-    send_to_mlflow(run, uri)
-    assert len(client.search_runs([experiment.experiment_id])) == 2
+
+
+def test_mlflow_has_a_run_once_and_hears_of_its_repairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri)
+
+    def stored() -> list[Any]:
+        found = client.get_experiment_by_name("segdoor")
+        assert found is not None
+        return list(client.search_runs([found.experiment_id]))
+
+    write_run(tmp_path / "a" / "run", repairs=1)
+    send_to_mlflow(open_source(tmp_path / "a" / "run"), uri)
+    (before,) = stored()
+    # The same run from another place, and with another repair.
+    write_run(tmp_path / "b" / "run", repairs=1)
+    again = open_source(tmp_path / "b" / "run")
+    assert send_to_mlflow(again, uri) == Sent(0, ("unchanged",))
+    assert [run.info.run_id for run in stored()] == [before.info.run_id]
+    write_run(tmp_path / "c" / "run", repairs=2)
+    assert send_to_mlflow(open_source(tmp_path / "c" / "run"), uri).states == ("updated",)
+    (after,) = stored()
+    assert after.info.run_id == before.info.run_id
+    assert set(after.data.metrics) - set(before.data.metrics)
+    assert {k: after.data.metrics[k] for k in before.data.metrics} == before.data.metrics
+    # Another run of the same name is another run.
+    write_run(tmp_path / "d" / "run", change=lambda content: content.update(seed=77))
+    assert send_to_mlflow(open_source(tmp_path / "d" / "run"), uri).states == ("new",)
+    assert len(stored()) == 2
+
+
+def test_mlflow_is_told_the_rest_after_a_call_that_was_cut_off(
+    run: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+    def stop(*rest: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_tag", stop)
+        with pytest.raises(KeyboardInterrupt):
+            send_to_mlflow(run, uri)
+    assert send_to_mlflow(run, uri).states == ("updated",)
+    assert send_to_mlflow(run, uri).states == ("unchanged",)
 
 
 def test_a_store_that_does_not_exist_is_an_error_in_plain_words(run: Source) -> None:
@@ -122,6 +176,18 @@ def test_tensorboard_reads_every_figure(run: Source, tmp_path: Path) -> None:
     (event,) = reader.Scalars("poisoned/near/asr")
     assert event.value == pytest.approx(exam.asr.value)
     assert event.step == 0
+
+
+def test_tensorboard_has_a_run_once(run: Source, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    write_tensorboard(run, tmp_path / "board")
+    before = tree(tmp_path / "board")
+    write_tensorboard(run, tmp_path / "board")
+    assert tree(tmp_path / "board") == before
+    reader = EventAccumulator(str(tmp_path / "board" / "run"), size_guidance={"scalars": 0})
+    reader.Reload()
+    assert len(reader.Scalars("poisoned/near/asr")) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -18,13 +19,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from clusters import ray, writer_of
+from clusters import growing_cluster, ray, writer_of
 from processes import kill, started
 from segdoor.cli.app import run_command_line
 from segdoor.files import sole_writer
 from segdoor.study.execution import Task, attempt
+from segdoor.study.machines import Machines
 from segdoor.study.plan import StudyPlan, make_plan
-from segdoor.study.remote import Machines, RayExecutor, _do, _Order, fetch_finished
+from segdoor.study.remote import RayExecutor, _do, _Order, fetch_finished
 from segdoor.study.running import work_of
 from segdoor.study.sharing import tasks_for
 
@@ -127,6 +129,44 @@ def test_a_killed_worker_loses_nothing(
     heard = capsys.readouterr()
     assert "0 of 2 runs are there, 3 tasks to do" in heard.out
     assert "[3/3] runs/" in heard.out
+    # The death is told in our words, and not in Ray's.
+    assert "lost its worker, and begins again" in " ".join(heard.err.split())
+    assert "raylet" not in heard.out + heard.err
+
+
+def test_a_run_whose_workers_always_die_is_given_up(
+    ray: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segdoor.study.remote._do", lambda order: os.kill(os.getpid(), 9))
+    told: list[str] = []
+
+    class Listens:
+        def begin(self, stage: str, total: int) -> None:
+            told.append(stage)
+
+        def advance(self, **facts: float) -> None:
+            pass
+
+    (task, *_) = tasks_for(plan().runs, Path("out"))
+    (outcome,) = RayExecutor(ray, Machines(on="ray"), Listens()).run([task])
+    assert "its workers were lost: WorkerCrashedError" in str(outcome.error)
+    assert sum("begins again" in stage for stage in told) == 3
+    assert "WorkerCrashedError" in (task.folder / "error.json").read_text()
+
+
+def test_a_growing_cluster_is_waited_for(ray: Any, tmp_path: Path) -> None:
+    with growing_cluster(tmp_path) as (address, environment):
+        words = [*CALL, "--only", "method=nni", "--set", "training.epochs=1", "--on", "ray"]
+        call = [sys.executable, "-m", "segdoor", *words, "--address", address, "--gpus", "0"]
+        refused = subprocess.run(call, env=environment, check=False, capture_output=True, text=True)
+        assert refused.returncode == 3
+        assert "(found: 0 and 0)" in refused.stderr
+        assert "add --autoscaling" in refused.stderr
+        call.append("--autoscaling")
+        done = subprocess.run(call, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "[2/2] runs/" in done.stdout
+    assert len(list(Path("out").glob("runs/*/record.json"))) == 1
 
 
 def test_a_killed_driver_comes_back(ray: Any, local: Path) -> None:
@@ -208,6 +248,12 @@ def test_finished_runs_come_back_from_a_store(ray: Any, local: Path, tmp_path: P
     [
         (["--cpus", "2"], "--cpus: must come with --on ray"),
         (["--store", "file://x"], "--store: must come with --on ray"),
+        (["--gpus", "0"], "--gpus: must come with --on ray"),
+        (["--autoscaling"], "--autoscaling: must come with --on ray"),
+        (["--on", "ray", "--autoscaling", "--gpus", "1"], "--address: must come with --autosc"),
+        (["--on", "ray", "--autoscaling", "--address", "auto"], "--gpus: must come with --autosc"),
+        (["--on", "ray", "--gpus", "1.5"], "--gpus: must be a part of one GPU or a whole"),
+        (["--seeds", "-1"], "--seeds: must be at least 0 (found: -1)"),
         (["--on", "ray", "--cpus", "0"], "--cpus: input should be greater than or equal to 1"),
         (["--on", "ray", "--store", "nothing://x"], "--store: must be a URL that fsspec knows"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -19,13 +20,14 @@ def export(
     """Write the figures of a run or a study for other programs.
 
     Files hold one row a figure: the run and its axes, victim, repair, poisoned test, class,
-    metric, value, the ends of its interval, and its place in the record.
+    metric, value, the ends of its interval, and its place in the record. A tracker that has a run
+    already, by an earlier call, is only told what has changed since.
 
     Args:
         source: The folder of a run or a study, or its record.json or study.json.
         to: What reads them.
         at: A file for csv and parquet, a folder for tensorboard, a tracking URI for mlflow.
-        replace: Write over an earlier file; add to what is in an earlier folder.
+        replace: Write over an earlier file; in an earlier folder, over runs of the same names.
     """
     from segdoor.report.source import open_source
 
@@ -35,6 +37,7 @@ def export(
             f"--at {at}", "must not be there yet", "an earlier export", "Add --replace, or rename."
         )
     found = open_source(source)
+    runs = f"of {len(found.runs)} runs"
     if to in {"csv", "parquet"}:
         from segdoor.report.export import write_csv, write_parquet
 
@@ -42,6 +45,12 @@ def export(
     else:
         from segdoor.report.trackers import send_to_mlflow, write_tensorboard
 
-        mlflow = to == "mlflow"
-        num_figures = send_to_mlflow(found, at) if mlflow else write_tensorboard(found, place)
-    tell(f"{at}: {num_figures} figures of {len(found.runs)} runs")
+        if to == "tensorboard":
+            num_figures = write_tensorboard(found, place)
+        else:
+            sent = send_to_mlflow(found, at)
+            num_figures = sent.num_figures
+            states = Counter(sent.states)
+            runs = ", ".join(f"{states[s]} {s}" for s in ("new", "updated", "unchanged"))
+            runs = f"sent; runs: {runs}"
+    tell(f"{at}: {num_figures} figures {runs}")

@@ -27,6 +27,7 @@ def repair(
     *,
     with_: With = (),
     seed: int | None = None,
+    victim: str | None = None,
     root: Path | None = None,
     device: str | None = None,
     json: bool = False,
@@ -38,10 +39,14 @@ def repair(
 
       segdoor repair runs/run --with prune:30 --with finetune:0.1
 
+    If the network is one of your own, name it again by --victim: its code is run, and a record may
+    come from anybody.
+
     Args:
         run: The run's folder, or its record.json.
         with_: The repairs.
         seed: Decides which clean scenes are drawn; the run's own seed if left out.
+        victim: The run's network, package.module:factory, if it is one of your own.
         root: Folder of the data set, if it has moved since the run.
         device: Device to work on, if not the run's: cpu, cuda, ...
         json: Print the record as JSON instead of tables.
@@ -60,7 +65,9 @@ def repair(
 
     repairs = [parse_repair(text) for text in with_]
     with progress_bars() as bars:
-        record = repair_run(run, repairs, seed=seed, places=Places(root, device), observer=bars)
+        record = repair_run(
+            run, repairs, seed=seed, victim=victim, places=Places(root, device), observer=bars
+        )
     if json:
         tell_json(record)
         return

@@ -21,8 +21,9 @@ from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, measured_epoch, recorded_epoch
 from segdoor.study.expand import PlannedRun, distinct, left_out
 from segdoor.study.library import load_preset, load_study, preset_names, study_names
+from segdoor.study.machines import Machines, check_machines
 from segdoor.study.plan import StudyPlan, make_plan, part_of, selected, state_of
-from segdoor.study.remote import Machines, check_options, executor_on, fetch_finished
+from segdoor.study.remote import executor_on, fetch_finished
 from segdoor.study.running import Work, check_possible, finish, work_of
 
 study = App(
@@ -131,7 +132,7 @@ def run(
         machines: Where runs are made.
     """
     where = machines or Machines()
-    check_options(where)
+    check_machines(where)
     plan, runs = (part or Part()).of(name, out, root=root, backbone=backbone)
     if limit is not None and limit < 1:
         raise ConfigError("--limit", "must be at least 1", limit, "Leave it out for all.")

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.data.config import DataConfig
+from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.settings import Settings, validated
 from segdoor.victim.config import NetworkConfig, TrainingConfig
@@ -92,3 +93,17 @@ def from_record(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
 def _compared(config: ExperimentConfig, weights: Path) -> ExperimentConfig:
     controls = config.controls.model_copy(update={"clean_weights": weights})
     return config.model_copy(update={"controls": controls})
+
+
+def check_seed(seed: int, *, option: str) -> None:
+    """Refuse a seed that `ExperimentConfig` would not take.
+
+    Args:
+        seed: The seed.
+        option: What to blame.
+
+    Raises:
+        ConfigError: If it is negative.
+    """
+    if seed < 0:
+        raise ConfigError(option, "must be at least 0", seed, "Any whole number from 0 on will do.")

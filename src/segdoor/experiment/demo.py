@@ -20,5 +20,6 @@ def demo_config(seed: int) -> ExperimentConfig:
                 # to 0.60 of the cars with the preset's scaling, 0.13 without.
                 "augmentation": {"scale": (1.0, 1.0)},
             },
-        }
+        },
+        source="--",
     )

@@ -134,7 +134,7 @@ def _examined(config: ExperimentConfig, record: ExperimentRecord, train: SceneDa
     digests = {what.sha256 if what else None for what in (loaded, record.loaded_weights)}
     if len(digests) > 1:
         raise DataError(
-            config.network.weights or config.network.name,
+            config.network.weights or config.network.folder or config.network.name,
             "must be the weights that the run examined",
             loaded.sha256[:12] if loaded else "none",
             "Restore the file, or examine again.",
@@ -167,6 +167,6 @@ def _trained(
             weights,
             "must be the weights that the run trained",
             "other settings, scenes or start weights",
-            "Restore the file, and what network.weights and backbone_weights name.",
+            "Restore the file, and what network.weights, backbone_weights and folder name.",
         )
     return model.eval()

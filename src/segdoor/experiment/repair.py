@@ -14,7 +14,8 @@ from torch import nn
 from segdoor.data.subset import Subset
 from segdoor.defense.clean import clean_scenes
 from segdoor.defense.repair import Repair, Workshop
-from segdoor.experiment.config import config_from
+from segdoor.errors import ConfigError
+from segdoor.experiment.config import check_seed, config_from
 from segdoor.experiment.effects import check_agreement, effect_of
 from segdoor.experiment.examination import examine_all
 from segdoor.experiment.logbook import Logbook
@@ -40,6 +41,7 @@ def repair_run(
     repairs: Sequence[Repair],
     *,
     seed: int | None = None,
+    victim: str | None = None,
     places: Places | None = None,
     observer: Observer | None = None,
 ) -> ExperimentRecord:
@@ -53,6 +55,8 @@ def repair_run(
         repairs: What to do, each to the victims as the run left them.
         seed: Decides which clean scenes are drawn, and what is random in a repair; the run's if
             None.
+        victim: The run's network, if it is one of the user's own, as package.module:factory: its
+            code is run, and a record may come from anybody.
         places: What has moved since the run.
         observer: Hears of progress.
 
@@ -60,25 +64,42 @@ def repair_run(
         The record with all its repairs.
 
     Raises:
-        SegdoorError: If the run is not intact, or a repair cannot be done; what was done before
-            stays.
+        SegdoorError: If the run is not intact, its network is not named, or a repair cannot be
+            done; what was done before stays.
     """
+    if seed is not None:
+        check_seed(seed, option="--seed")
     # What is no run is refused before its folder is touched.
     load_record(run)
     folder = run if run.is_dir() else run.parent
     with sole_writer(folder, culprit=f"run {folder}"):
         record = load_record(folder)
-        recipe = config_from(record.config, source=folder / "record.json").training
+        config = config_from(record.config, source=folder / "record.json")
+        seed = record.seed if seed is None else seed
         operations = [
-            _Operation(repair, repair.resolved(recipe), record.seed if seed is None else seed)
+            _Operation(repair, repair.resolved(config.training), seed)
             for repair in dict.fromkeys(repairs)
         ]
         waiting = [operation for operation in operations if not operation.is_done(folder, record)]
         if waiting:
+            _check_named(config.network.name, victim)
             log = Logbook(observer or Silent())
             opened = reopen(folder, record, places or Places(), log)
             record = _Clinic(opened, log).treat(waiting)
     return record
+
+
+def _check_named(network: str, victim: str | None) -> None:
+    """Refuse to run code that a record alone names."""
+    foreign = ":" in network
+    if victim == network or (victim is None and not foreign):
+        return
+    raise ConfigError(
+        "--victim",
+        "must name the run's network, for its code is run" if foreign else "must be the run's",
+        victim or f"nothing, and {network} in the record",
+        f"If you trust that code, add --victim {network}." if foreign else "Leave it out.",
+    )
 
 
 class _Operation:

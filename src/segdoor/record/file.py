@@ -24,10 +24,17 @@ def load_record(path: Path) -> ExperimentRecord:
     """Read the record of a run; a folder stands for the ``record.json`` in it.
 
     Raises:
-        DataError: If the file is missing, damaged or of a newer schema.
+        DataError: If the file is missing, damaged, of a newer schema or of a study.
         ConfigError: If a value in it breaks a rule.
     """
-    file = path / "record.json" if path.is_dir() else path
+    file, kind = find_record(path)
+    if kind == "study":
+        raise DataError(
+            path,
+            "must be one run",
+            "a study",
+            "Name one of its runs, which lie in the folder runs.",
+        )
     return validated(ExperimentRecord, _content(file), source=file)
 
 

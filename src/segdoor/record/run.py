@@ -209,7 +209,7 @@ class ExperimentRecord(Settings):
     """Version of the file's layout."""
     title: str
     """What the run is about, in a line."""
-    seed: int
+    seed: int = Field(ge=0)
     """Seed of the run."""
     reading: str
     """Which reading of the paper: paper or official."""

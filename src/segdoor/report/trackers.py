@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import os
 import re
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from segdoor.errors import ConfigError, first_line
+from segdoor.files import write_atomically
 from segdoor.report.export import missing_package, tidy_rows
-from segdoor.report.source import Source
+from segdoor.report.source import Run, Source
 
 _MOST_LETTERS = 250
+_RUN, _RECORD = "segdoor.run", "segdoor.record"
+_EVENTS = "events.out.tfevents.segdoor"
+
+State = Literal["new", "updated", "unchanged"]
+"""What became of a run at a tracker that may have it already."""
 
 
-def send_to_mlflow(source: Source, uri: str) -> int:
-    """Log every run to an MLflow tracking server, and return the number of figures.
+@dataclass(frozen=True)
+class Sent:
+    """What a tracker was told.
+
+    Attributes:
+        num_figures: Figures that were sent.
+        states: What became of each run.
+    """
+
+    num_figures: int
+    states: tuple[State, ...]
+
+
+def send_to_mlflow(source: Source, uri: str) -> Sent:
+    """Log every run to an MLflow tracking server, unless it is there; update it if it changed.
 
     Raises:
         MachineError: If MLflow is missing.
@@ -25,46 +49,39 @@ def send_to_mlflow(source: Source, uri: str) -> int:
     # Nothing of a security test is told to anybody but the server that was named.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     try:
-        from mlflow.entities import Metric, Param  # noqa: PLC0415 - an extra
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - an extra
         from mlflow.tracking import MlflowClient  # noqa: PLC0415
     except ImportError:
         raise missing_package("MLflow", "mlflow") from None
     name = source.study.name if source.study else "segdoor"
+    num_figures, states = 0, list[State]()
     try:
         client = MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(name)
         experiment = found.experiment_id if found else client.create_experiment(name)
-        num_figures = 0
-        for key, params, figures in _by_run(source):
-            run = client.create_run(experiment, run_name=key).info.run_id
-            metrics = [Metric(_allowed(tag), value, 0, 0) for tag, value in figures.items()]
-            entries = [Param(_allowed(tag), text[:_MOST_LETTERS]) for tag, text in params.items()]
-            client.log_batch(run, params=entries)
-            # The server takes a thousand at most at a time.
-            for start in range(0, len(metrics), 500):
-                client.log_batch(run, metrics=metrics[start : start + 500])
-            client.set_terminated(run)
-            num_figures += len(metrics)
+        for run, params, figures in _by_run(source):
+            states.append(_log(client, experiment, run, params, figures))
+            num_figures += len(figures) if states[-1] != "unchanged" else 0
     except (MlflowException, OSError) as why:
         raise ConfigError(
             "--at", "must be a tracking server of MLflow", first_line(why),
             "Name one such as sqlite:///mlflow.db.",
         ) from None  # fmt: skip
-    return num_figures
+    return Sent(num_figures, tuple(states))
 
 
 def write_tensorboard(source: Source, folder: Path) -> int:
-    """Write an event file for every run, and return the number of figures.
+    """Write an event file for every run, over the one that an earlier call wrote for it.
+
+    Returns:
+        The number of figures.
 
     Raises:
         MachineError: If TensorBoard is missing.
     """
     try:
         from tensorboard.compat.proto import event_pb2, summary_pb2  # noqa: PLC0415 - an extra
-        from tensorboard.summary.writer.event_file_writer import (  # noqa: PLC0415
-            EventFileWriter,
-        )
+        from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: PLC0415
     except ImportError:
         raise missing_package("TensorBoard", "tensorboard") from None
     # What the messages are made of comes into being when they are imported: no checker sees it.
@@ -72,17 +89,61 @@ def write_tensorboard(source: Source, folder: Path) -> int:
     make_summary: Any = getattr(summary_pb2, "Summary")  # noqa: B009
     make_value: Any = make_summary.Value
     num_figures = 0
-    for key, _, figures in _by_run(source):
-        writer = EventFileWriter(str(folder / _allowed(key).replace("/", "_")))
+    for run, _, figures in _by_run(source):
         values = [make_value(tag=tag, simple_value=value) for tag, value in figures.items()]
-        writer.add_event(make_event(step=0, summary=make_summary(value=values)))
-        writer.close()
+        when = run.file.stat().st_mtime
+        buffer = io.BytesIO()
+        events = RecordWriter(buffer)
+        events.write(make_event(wall_time=when, file_version="brain.Event:2").SerializeToString())
+        summary = make_event(wall_time=when, step=0, summary=make_summary(value=values))
+        events.write(summary.SerializeToString())
+        place = folder / _allowed(run.key).replace("/", "_")
+        # A name of our own instead of TensorBoard's, which never comes twice.
+        write_atomically(place / _EVENTS, buffer.getvalue())
         num_figures += len(values)
     return num_figures
 
 
-def _by_run(source: Source) -> Iterator[tuple[str, dict[str, str], dict[str, float]]]:
-    """Yield each run's key, what it was, and its figures by a name that says all."""
+def _log(
+    client: Any,  # noqa: ANN401 - of an extra
+    experiment: str,
+    run: Run,
+    params: dict[str, str],
+    figures: dict[str, float],
+) -> State:
+    """Tell MLflow of a run; a call that was cut off is completed by the next."""
+    from mlflow.entities import Metric, Param  # noqa: PLC0415
+
+    found = client.search_runs([experiment], f"tags.`{_RUN}` = '{_identity(run)}'", max_results=1)
+    if found and found[0].data.tags.get(_RECORD) == run.digest:
+        return "unchanged"
+    tags = {_RUN: _identity(run)}
+    stored = found[0] if found else client.create_run(experiment, tags=tags, run_name=run.key)
+    place = stored.info.run_id
+    # What was said of a run cannot be said otherwise; of figures, the latest is shown.
+    entries = {_allowed(tag): text[:_MOST_LETTERS] for tag, text in params.items()}
+    client.log_batch(
+        place, params=[Param(*e) for e in entries.items() if e[0] not in stored.data.params]
+    )
+    now = int(time.time() * 1000)
+    metrics = [Metric(_allowed(tag), value, now, 0) for tag, value in figures.items()]
+    # The server takes a thousand at most at a time.
+    for start in range(0, len(metrics), 500):
+        client.log_batch(place, metrics=metrics[start : start + 500])
+    # Last: where it stands, all figures are there.
+    client.set_tag(place, _RECORD, run.digest)
+    client.set_terminated(place)
+    return "updated" if found else "new"
+
+
+def _identity(run: Run) -> str:
+    """Return what a run is told by, wherever it lies: all of it that repairs do not change."""
+    lasting = {key: run.plain[key] for key in run.plain if key not in {"repairs", "files"}}
+    return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()
+
+
+def _by_run(source: Source) -> Iterator[tuple[Run, dict[str, str], dict[str, float]]]:
+    """Yield each run, what it was, and its figures by a name that says all."""
     _, rows = tidy_rows(source)
     for run in source.runs:
         record = run.record
@@ -99,7 +160,7 @@ def _by_run(source: Source) -> Iterator[tuple[str, dict[str, str], dict[str, flo
                 continue
             parts = [row[key] for key in ("victim", "repair", "exam", "class", "metric")]
             figures["/".join(str(part) for part in parts if part)] = float(value)
-        yield run.key, params, figures
+        yield run, params, figures
 
 
 def _allowed(name: str) -> str:

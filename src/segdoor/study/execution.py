@@ -146,7 +146,13 @@ def _perform(task: Task, observer: Observer) -> None:
         run_experiment(task.given, out=task.folder, observer=observer, kept=kept)
     waiting = missing_repairs(task.folder, task.repairs)
     if waiting:
-        repair_victims(task.folder, waiting, root=task.given.data.root, observer=observer)
+        repair_victims(
+            task.folder,
+            waiting,
+            victim=task.given.network.name,
+            root=task.given.data.root,
+            observer=observer,
+        )
 
 
 def read_error(folder: Path) -> str | None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from segdoor.data.load import load_dataset
 from segdoor.errors import ConfigError, DataError, SegdoorError
-from segdoor.experiment.config import Reading, config_from
+from segdoor.experiment.config import Reading, check_seed, config_from
 from segdoor.record import ExperimentRecord, load_record
 from segdoor.study.checking import check_settings
 from segdoor.study.config import Preset, Study
@@ -101,6 +101,8 @@ def make_plan(
     Raises:
         SegdoorError: If a file or a value in it breaks a rule.
     """
+    for seed in seeds:
+        check_seed(seed, option="--seeds")
     found = load_preset(preset, changes)
     if root is not None:
         data = found.data.model_copy(update={"root": root})

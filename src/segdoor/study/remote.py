@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pydantic import Field
-
-from segdoor.cluster import LOST_WORKERS, On, check_room, connected
-from segdoor.errors import ConfigError, MachineError, SegdoorError, first_line
+from segdoor.cluster import LOST_WORKERS, check_room, connected
+from segdoor.errors import MachineError, SegdoorError, first_line
 from segdoor.files import write_atomically
 from segdoor.progress import Observer, Silent
-from segdoor.settings import Settings
 from segdoor.study.execution import (
     Executor,
     LocalExecutor,
@@ -29,42 +27,12 @@ from segdoor.study.execution import (
     read_error,
 )
 from segdoor.study.expand import PlannedRun, distinct
+from segdoor.study.machines import Machines
 from segdoor.study.plan import StudyPlan
 from segdoor.study.store import Store
 
 _MARK = ".shared"
 _PAUSE = 5.0
-
-
-class Machines(Settings):
-    """Where tasks are done, and what each has there."""
-
-    on: On = "local"
-    """Who works: this machine, one task after another, or a Ray cluster, several at once."""
-    address: str | None = None
-    """Of the cluster: auto, host:port or ray://host:port; one is started on this machine for the
-    while if left out."""
-    cpus: int | None = Field(default=None, ge=1)
-    """Cores of each run on the cluster, and its threads unless training.threads says otherwise; as
-    many as training.threads if left out, or 1."""
-    gpus: float | None = Field(default=None, ge=0)
-    """GPUs of each run on the cluster, which may be a part of one; 1 if left out, if there are
-    any."""
-    store: str | None = None
-    """URL for finished runs, such as s3://bucket/studies, if the cluster's machines do not share
-    the folder --out."""
-
-
-def check_options(machines: Machines) -> None:
-    """Refuse options of a cluster for work on this machine alone.
-
-    Raises:
-        ConfigError: If there is one.
-    """
-    for option in ("address", "cpus", "gpus", "store"):
-        value: object = getattr(machines, option)
-        if machines.on == "local" and value is not None:
-            raise ConfigError(f"--{option}", "must come with --on ray", value, "Add --on ray.")
 
 
 @contextmanager
@@ -81,8 +49,8 @@ def executor_on(machines: Machines, observer: Observer) -> Generator[Executor]:
     if machines.on == "ray":
         with connected(machines.address) as ray:
             yield RayExecutor(ray, machines, observer)
-    else:
-        yield LocalExecutor(observer)
+        return
+    yield LocalExecutor(observer)
 
 
 def fetch_finished(machines: Machines, plan: StudyPlan, runs: Sequence[PlannedRun]) -> None:
@@ -120,6 +88,7 @@ class RayExecutor:
     """Does tasks on a Ray cluster, as many at once as it has room for.
 
     A task whose worker is lost is begun again, elsewhere or here, and goes on from its snapshot.
+    by this executor, which tells of it, and not by Ray, which does so in words of its own.
     Where another process is at work, a task waits for it.
 
     Attributes:
@@ -138,11 +107,14 @@ class RayExecutor:
         If nobody asks for more, what is being done is stopped.
 
         Raises:
-            MachineError: If no machine of the cluster has room for a task; none is begun then.
+            MachineError: If no machine of a cluster that does not grow has room for a task; none
+                is begun then.
         """
         for cpus, gpus in {(self._cpus(task), self._gpus(task)) for task in tasks}:
-            check_room(self.ray, cpus=cpus, gpus=gpus)
+            if not self.machines.autoscaling:
+                check_room(self.ray, cpus=cpus, gpus=gpus)
         waiting, failed, running = list(tasks), set[str](), dict[Any, Task]()
+        losses = Counter[str]()
         self.observer.begin("tasks on Ray", len(tasks))
         mark = _marked(tasks[0].out) if tasks and self._store is None else None
         try:
@@ -153,11 +125,11 @@ class RayExecutor:
                 ended, _ = self.ray.wait(list(running)) if running else ([], [])
                 for ref in ended:
                     task = running.pop(ref)
-                    outcome = self._outcome(ref, task)
+                    outcome = self._outcome(ref, task, losses)
                     if outcome.busy:
                         waiting.append(task)
                         left = len(waiting) + len(running)
-                        self.observer.begin(f"tasks; another process has {task.key}", left)
+                        self.observer.begin(f"tasks; {task.key} {outcome.error}", left)
                         continue
                     if outcome.error is not None:
                         failed.add(task.key)
@@ -190,7 +162,8 @@ class RayExecutor:
             name=task.key,
             num_cpus=self._cpus(task),
             num_gpus=self._gpus(task),
-            max_retries=LOST_WORKERS,
+            # The executor itself begins it again, and says so.
+            max_retries=0,
         )
         return remote.remote(order)
 
@@ -207,16 +180,24 @@ class RayExecutor:
         there = self.ray.cluster_resources().get("GPU", 0)
         return 1 if there and task.given.training.device != "cpu" else 0
 
-    def _outcome(self, ref: Any, task: Task) -> Outcome:  # noqa: ANN401 - a reference of Ray's
+    def _outcome(self, ref: Any, task: Task, losses: Counter[str]) -> Outcome:  # noqa: ANN401
+        """Return how a task ended; ``busy`` if it is to be begun again."""
+        told = self.ray.exceptions
+        lost = (told.WorkerCrashedError, told.NodeDiedError, told.OutOfMemoryError)
         try:
             outcome: Outcome = self.ray.get(ref)
-        except self.ray.exceptions.RayError as why:
+        except told.RayError as why:
+            losses[task.key] += isinstance(why, lost)
+            if isinstance(why, lost) and losses[task.key] <= LOST_WORKERS:
+                return Outcome(task.key, "lost its worker, and begins again", 0.0, busy=True)
             error = f"its workers were lost: {first_line(why)}"
             leave_error(task.folder, error, why)
             return Outcome(task.key, error, 0.0)
+        if outcome.busy:
+            return replace(outcome, error="is being done by another process")
         if self._store and outcome.error is None:
             self._store.fetch(task.out, task.key)
-        if outcome.error and not outcome.busy and read_error(task.folder) is None:
+        if outcome.error and read_error(task.folder) is None:
             # It lies on another machine, or the task did not come so far.
             leave_error(task.folder, outcome.error)
         return outcome

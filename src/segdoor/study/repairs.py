@@ -18,13 +18,14 @@ def missing_repairs(folder: Path, repairs: Sequence[str]) -> tuple[str, ...]:
 
 
 def repair_victims(
-    folder: Path, repairs: Sequence[str], *, root: Path | None, observer: Observer
+    folder: Path, repairs: Sequence[str], *, victim: str, root: Path | None, observer: Observer
 ) -> None:
     """Repair the victims of a run, and add what that changed to its record.
 
     Args:
         folder: The run's folder.
         repairs: Repairs as they are written on the command line.
+        victim: The network that the study names.
         root: Folder of the data set.
         observer: Hears of progress.
     """
@@ -34,4 +35,4 @@ def repair_victims(
     from segdoor.experiment.repair import repair_run  # noqa: PLC0415
 
     asked = [parse_repair(text) for text in repairs]
-    repair_run(folder, asked, places=Places(root=root), observer=observer)
+    repair_run(folder, asked, victim=victim, places=Places(root=root), observer=observer)

@@ -109,7 +109,7 @@ def read_config(folder: Path) -> object:
             folder,
             "must be a folder that save_pretrained wrote",
             "no config.json in it" if folder.is_dir() else "no such folder",
-            "Call model.save_pretrained(folder) where the model is.",
+            "Check the path, or call model.save_pretrained(folder) where the model is.",
         )
     try:
         return library().AutoConfig.from_pretrained(folder, **_SAFE)

@@ -1,0 +1,59 @@
+"""Where a study's runs are made."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from segdoor.cluster import On
+from segdoor.errors import ConfigError
+from segdoor.settings import Settings
+
+
+class Machines(Settings):
+    """Where tasks are done, and what each has there."""
+
+    on: On = "local"
+    """Who works: this machine, one task after another, or a Ray cluster, several at once."""
+    address: str | None = None
+    """Of the cluster: auto, host:port or ray://host:port; one is started on this machine for the
+    while if left out."""
+    cpus: int | None = Field(default=None, ge=1)
+    """Cores of each run on the cluster, and its threads unless training.threads says otherwise; as
+    many as training.threads if left out, or 1."""
+    gpus: float | None = Field(default=None, ge=0)
+    """GPUs of each run on the cluster, which may be a part of one; 1 if left out, if there are
+    any."""
+    autoscaling: bool = False
+    """The cluster adds machines when there is work: runs that no machine has room for wait for one.
+    Needs --address and --gpus."""
+    store: str | None = None
+    """URL for finished runs, such as s3://bucket/studies, if the cluster's machines do not share
+    the folder --out."""
+
+    @field_validator("gpus")
+    @classmethod
+    def _divides(cls, gpus: float | None) -> float | None:
+        if gpus is not None and gpus > 1 and not gpus.is_integer():
+            raise ValueError("must be a part of one GPU or a whole number of them")
+        return gpus
+
+
+def check_machines(machines: Machines) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        ConfigError: If there are options of a cluster for work on this machine alone, or too few
+            for a cluster that grows.
+    """
+    if machines.on == "local":
+        for option in ("address", "cpus", "gpus", "autoscaling", "store"):
+            value: object = getattr(machines, option)
+            if value is not None and value is not False:
+                raise ConfigError(f"--{option}", "must come with --on ray", value, "Add --on ray.")
+    # Ray does not say whether a cluster grows (ray-project/ray, issue 18608), nor to what: whether
+    # there will be GPUs cannot be seen from the machines that are up.
+    for option, example in (("address", "auto"), ("gpus", "1, or 0 for none")):
+        if machines.autoscaling and getattr(machines, option) is None:
+            raise ConfigError(
+                f"--{option}", "must come with --autoscaling", remedy=f"Add --{option} {example}."
+            )
