@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
-from jaxtyping import install_import_hook
+
+import typechecking
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 # The array shapes in annotations are checked at every call, in tests alone.
-install_import_hook("segdoor", "typechecking.checked")
+typechecking.install("segdoor")
 
 
 @pytest.fixture(autouse=True)
