@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bad_input.place import DATA, NETWORK, Complaint, leftovers, say, tree
+from bad_input.place import DATA, NETWORK, Complaint, leftovers, tree
 from segdoor.record import load_record
+from shell import say
 
 CALL = "repair run --with finetune:1.0,epochs=1"
 
