@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from types import FunctionType
@@ -11,14 +12,14 @@ import jaxtyping
 from beartype import BeartypeConf, beartype
 
 checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
-_with_shapes = jaxtyping.jaxtyped
+_thoroughly = jaxtyping.jaxtyped
 
 
 def install(package: str) -> None:
     """Check the types, and the array shapes, in annotations at every call within a package.
 
-    jaxtyping prepares every call for axes that arguments share, which takes ten times as long as
-    the checks themselves; functions that take and return no arrays go without.
+    jaxtyping would look at every argument three times, and explain itself better. That takes ten
+    times as long, most of it in functions without arrays, which need nothing of it.
     """
     jaxtyping.jaxtyped = _decorator
     jaxtyping.install_import_hook(package, f"{__name__}.checked")
@@ -28,22 +29,34 @@ def _decorator(*, typechecker: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Stand for `jaxtyping.jaxtyped`, as the modules of a checked package call it."""
 
     def decorate(thing: Any) -> Any:
-        if isinstance(thing, FunctionType) and not _may_hold_arrays(thing):
-            return typechecker(thing)
-        return _with_shapes(thing, typechecker=typechecker)
+        hints = _hints(thing) if isinstance(thing, FunctionType) else None
+        if hints is None:
+            return _thoroughly(thing, typechecker=typechecker)
+        found = typechecker(thing)
+        return _with_axes(found) if any(map(_names_array, hints.values())) else found
 
     return decorate
 
 
-def _may_hold_arrays(function: FunctionType) -> bool:
+def _hints(function: FunctionType) -> dict[str, Any] | None:
     try:
-        hints = get_type_hints(function)
+        return get_type_hints(function)
     except NameError:  # a class that names itself is not there yet
-        return True
-    return any(map(_names_array, hints.values()))
+        return None
 
 
 def _names_array(hint: Any) -> bool:
     if inspect.isclass(hint) and issubclass(hint, jaxtyping.AbstractArray):
         return True
     return any(map(_names_array, get_args(hint)))
+
+
+def _with_axes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an axis have one size in all arguments of a call and in what it returns."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        with _thoroughly("context"):
+            return function(*args, **named)
+
+    return call
