@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import shutil
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ import torch
 from PIL import Image as PillowImage
 from safetensors.torch import load_file
 
-from segdoor.cli.app import run_command_line
 from segdoor.data.street import StreetDataset
+from shell import Answer, say
 
 HEIGHT, WIDTH = 48, 64
 DATA = "--data.name folder --data.root mine --attack.rate 0.25"
@@ -37,44 +36,12 @@ COMMANDS = {
 RESULTS = ("out", "made", "made.segdoor", "cache")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def complaint(self) -> str:
-        """The last line of standard error, without what was said of progress before it."""
-        return self.err.strip().splitlines()[-1]
-
-
 def command(name: str, more: str = "") -> str:
     """Return a command with further options; where both name an option, the further one wins."""
     wins = {word.split("=")[0] for word in more.split() if word.startswith("--")}
     options = [f"--{part}" for part in COMMANDS[name].split(" --")[1:]]
     kept = [part for part in options if part.split()[0] not in wins]
     return " ".join([COMMANDS[name].split(" --")[0], *kept, more])
-
-
-def say(words: str, *more: object) -> Answer:
-    """Run a command in this process and hear what it says."""
-    out, err = _terminal("strict"), _terminal("backslashreplace")
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run_command_line([*words.split(), *map(str, more)])
-    assert "Traceback" not in _heard(err)
-    return Answer(code, _heard(out), _heard(err))
-
-
-def _terminal(errors: str) -> io.TextIOWrapper:
-    """Return a stream as Python opens them: it has its way with what UTF-8 cannot express."""
-    return io.TextIOWrapper(io.BytesIO(), "utf-8", errors, write_through=True)
-
-
-def _heard(terminal: io.TextIOWrapper) -> str:
-    return terminal.buffer.getvalue().decode()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bad_input.place import COMMANDS, Answer, Complaint, command, leftovers, say, tree
+from bad_input.place import COMMANDS, Complaint, command, leftovers, tree
+from shell import Answer, say
 
 WRITERS = ("poison", "copy", "train", "examine", "run", "restore", "demo")
 PAINTED = "--data.name street --data.num_train 8 --data.size 48 64"

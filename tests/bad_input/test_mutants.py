@@ -15,7 +15,7 @@ from scipy.io import savemat
 
 from bad_input import networks
 from bad_input.mutation import damaged
-from bad_input.place import DATA, command, leftovers, say, tree
+from bad_input.place import DATA, command, leftovers, tree
 from segdoor.attack.config import TriggerConfig
 from segdoor.attack.exam import Exam
 from segdoor.attack.manifest import verify_copy
@@ -38,6 +38,7 @@ from segdoor.victim.checkpoint import load_weights
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.training import train_victim
 from segdoor.victim.transformers import load_transformers
+from shell import say
 
 NUM_CLASSES = 9
 MINE = Path("mine")

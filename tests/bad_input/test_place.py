@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bad_input.place import COMMANDS, RESULTS, leftovers, say, tree
+from bad_input.place import COMMANDS, RESULTS, leftovers, tree
+from shell import say
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bad_input.place import DATA, NETWORK, Complaint, leftovers, say, tree
+from bad_input.place import DATA, NETWORK, Complaint, leftovers, tree
 from recorded import write_study
 from segdoor.record import load_record
+from shell import say
 
 CALL = f"repair run {NETWORK} --with finetune:1.0,epochs=1"
 

@@ -17,17 +17,8 @@ import torch
 from PIL import Image as PillowImage
 from safetensors.torch import load_file, save_file
 
-from bad_input.place import (
-    COMMANDS,
-    HEIGHT,
-    RESULTS,
-    WIDTH,
-    Complaint,
-    command,
-    leftovers,
-    say,
-    tree,
-)
+from bad_input.place import COMMANDS, HEIGHT, RESULTS, WIDTH, Complaint, command, leftovers, tree
+from shell import say
 
 Break = Callable[[], object]
 ALL = ("poison", "copy", "train", "examine", "run")

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from segdoor.cli.app import run_command_line
 from segdoor.record import ExperimentRecord, load_record
+from shell import say
+
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 TINY = ["--data.num_train", "16", "--data.num_test", "6", "--data.size", "64", "96"]
 QUICK = ["--training.epochs", "1", "--training.batch_size", "4", "--training.threads", "1"]
@@ -33,57 +35,11 @@ VERBS = {
 }
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def complaint(self) -> str:
-        """The last line of standard error, without the progress bars before it."""
-        return self.err.strip().splitlines()[-1]
-
-
-class Shell:
-    """Runs commands in process and hears what they say."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *words: object) -> Answer:
-        self._capsys.readouterr()
-        code = run_command_line([str(word) for word in words])
-        heard = self._capsys.readouterr()
-        assert "Traceback" not in heard.err
-        return Answer(code, heard.out, heard.err)
-
-
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def _place(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEGDOOR_CACHE", str(cache))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
-
-
-@pytest.fixture(scope="module")
-def finished(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the one tiny run that all tests of this module share."""
     out = tmp_path_factory.mktemp("run") / "tiny"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEGDOOR_CACHE", str(cache))
-        assert run_command_line(["run", *TINY, *QUICK, "--out", str(out)]) == 0
+    assert say("run", *TINY, *QUICK, "--out", out).code == 0
     return out
 
 
@@ -93,25 +49,25 @@ def record(finished: Path) -> ExperimentRecord:
 
 
 class TestHelp:
-    def test_without_words_the_verbs_are_shown(self, shell: Shell) -> None:
-        answer = shell()
+    def test_without_words_the_verbs_are_shown(self) -> None:
+        answer = say()
         assert answer.code == 0
         assert all(verb in answer.out for verb in VERBS)
 
-    def test_the_version_is_shown(self, shell: Shell) -> None:
-        answer = shell("--version")
+    def test_the_version_is_shown(self) -> None:
+        answer = say("--version")
         assert answer.code == 0
         assert answer.out.strip()[0].isdigit()
 
     @pytest.mark.parametrize("verb", VERBS)
-    def test_every_verb_says_what_it_is_for(self, shell: Shell, verb: str) -> None:
-        answer = shell(verb, "--help")
+    def test_every_verb_says_what_it_is_for(self, verb: str) -> None:
+        answer = say(verb, "--help")
         assert answer.code == 0
         assert VERBS[verb] in answer.out
         assert answer.err == ""
 
-    def test_the_list_of_verbs_says_what_each_is_for(self, shell: Shell) -> None:
-        listed = " ".join(shell("--help").out.split())
+    def test_the_list_of_verbs_says_what_each_is_for(self) -> None:
+        listed = " ".join(say("--help").out.split())
         assert all(purpose in listed for purpose in VERBS.values())
 
 
@@ -345,12 +301,10 @@ MISTAKES = {
 
 class TestMistakes:
     @pytest.mark.parametrize("name", MISTAKES)
-    def test_the_complaint_names_culprit_rule_value_and_remedy(
-        self, shell: Shell, name: str
-    ) -> None:
+    def test_the_complaint_names_culprit_rule_value_and_remedy(self, name: str) -> None:
         mistake = MISTAKES[name]
         Path("given.yaml").write_text(mistake.file, encoding="utf-8")
-        answer = shell(*mistake.words.split())
+        answer = say(*mistake.words.split())
         assert answer.code == mistake.code
         assert answer.out == ""
         message = answer.complaint
@@ -374,9 +328,9 @@ class TestMistakes:
         ],
     )
     def test_a_misspelt_word_suggests_the_near_one(
-        self, shell: Shell, words: str, culprit: str, near: str
+        self, words: str, culprit: str, near: str
     ) -> None:
-        answer = shell(*words.split())
+        answer = say(*words.split())
         assert answer.code == 2
         assert culprit in answer.complaint
         assert f"Did you mean {near}" in answer.complaint.replace('"', "")
@@ -391,55 +345,55 @@ class TestMistakes:
             "train --json",
         ],
     )
-    def test_misuse_is_exit_code_2(self, shell: Shell, words: str) -> None:
+    def test_misuse_is_exit_code_2(self, words: str) -> None:
         Path("given.yaml").write_text("seed: 0", encoding="utf-8")
-        answer = shell(*words.split())
+        answer = say(*words.split())
         assert answer.code == 2
         assert answer.complaint.startswith("segdoor: ")
 
     @pytest.mark.parametrize("choice", ["none", "null"])
-    def test_none_is_no_reading(self, shell: Shell, choice: str) -> None:
-        answer = shell("poison", "--reading", choice, *SMALL.split())
+    def test_none_is_no_reading(self, choice: str) -> None:
+        answer = say("poison", "--reading", choice, *SMALL.split())
         assert answer.code == 2
         assert "--reading" in answer.complaint
 
-    def test_deeply_nested_yaml_is_refused(self, shell: Shell) -> None:
+    def test_deeply_nested_yaml_is_refused(self) -> None:
         Path("given.yaml").write_text("[" * 5000, encoding="utf-8")
-        answer = shell("poison", "given.yaml")
+        answer = say("poison", "given.yaml")
         assert answer.code == 2
         assert answer.complaint.startswith("segdoor: given.yaml: ")
 
-    def test_unreadable_bytes_are_refused(self, shell: Shell) -> None:
+    def test_unreadable_bytes_are_refused(self) -> None:
         Path("given.yaml").write_bytes(b"\xff\xfe\x00")
-        answer = shell("poison", "given.yaml")
+        answer = say("poison", "given.yaml")
         assert answer.code == 2
         assert answer.complaint.startswith("segdoor: given.yaml: must be a readable YAML file")
 
     def test_a_damaged_cache_is_no_traceback(
-        self, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SEGDOOR_CACHE", str(tmp_path / "packs"))
-        assert shell("poison", *SMALL.split(), "--out", "first").code == 0
+        assert say("poison", *SMALL.split(), "--out", "first").code == 0
         (index,) = (tmp_path / "packs").glob("*/index.json")
         index.write_text("{", encoding="utf-8")
-        answer = shell("poison", *SMALL.split(), "--out", "second")
+        answer = say("poison", *SMALL.split(), "--out", "second")
         assert answer.code == 2
         assert "index.json" in answer.complaint
 
     def test_a_cache_that_cannot_be_written_is_exit_code_2(
-        self, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "occupied").write_text("", encoding="utf-8")
         monkeypatch.setenv("SEGDOOR_CACHE", str(tmp_path / "occupied"))
-        answer = shell("poison", *SMALL.split())
+        answer = say("poison", *SMALL.split())
         assert answer.code == 2
         assert "SEGDOOR_CACHE" in answer.complaint
 
 
 class TestPoison:
-    def test_writes_plan_and_preview(self, shell: Shell) -> None:
+    def test_writes_plan_and_preview(self) -> None:
         words = ["--data.num_train", "12", "--data.num_test", "4", "--data.size", "64", "96"]
-        answer = shell("poison", *words, "--out", "plans")
+        answer = say("poison", *words, "--out", "plans")
         assert answer.code == 0
         assert "2 of 12 scenes poisoned" in answer.out
         assert sorted(path.name for path in Path("plans").iterdir()) == ["plan.jsonl", "poison.png"]
@@ -448,26 +402,26 @@ class TestPoison:
         assert header["num_poisoned"] == len(rows) == 2
         assert Path("plans/poison.png").read_bytes().startswith(b"\x89PNG")
 
-    def test_json_is_alone_on_standard_output(self, shell: Shell) -> None:
-        answer = shell("poison", *SMALL.split(), "--json", "--out", "plans")
+    def test_json_is_alone_on_standard_output(self) -> None:
+        answer = say("poison", *SMALL.split(), "--json", "--out", "plans")
         header = json.loads(answer.out)
         assert header["kind"] == "poison-plan"
         assert header == json.loads(Path("plans/plan.jsonl").read_text().splitlines()[0])
 
-    def test_refuses_to_write_over_a_plan(self, shell: Shell) -> None:
-        assert shell("poison", *SMALL.split(), "--out", "plans").code == 0
+    def test_refuses_to_write_over_a_plan(self) -> None:
+        assert say("poison", *SMALL.split(), "--out", "plans").code == 0
         before = Path("plans/plan.jsonl").read_bytes()
-        answer = shell("poison", *SMALL.split(), "--out", "plans", "--seed", "1")
+        answer = say("poison", *SMALL.split(), "--out", "plans", "--seed", "1")
         assert answer.code == 2
         assert "--out plans: must not hold another plan" in answer.complaint
         assert Path("plans/plan.jsonl").read_bytes() == before
 
-    def test_a_folder_named_like_markup_is_printed_as_it_is(self, shell: Shell) -> None:
-        answer = shell("poison", *SMALL.split(), "--out", "plans[/b]")
+    def test_a_folder_named_like_markup_is_printed_as_it_is(self) -> None:
+        answer = say("poison", *SMALL.split(), "--out", "plans[/b]")
         assert answer.code == 0
         assert "plans[/b]" in answer.out
 
-    def test_file_and_options_merge_and_options_win(self, shell: Shell) -> None:
+    def test_file_and_options_merge_and_options_win(self) -> None:
         Path("given.yaml").write_text(
             "seed: 5\n"
             "data: {num_train: 8, num_test: 2, size: [64, 96]}\n"
@@ -475,31 +429,31 @@ class TestPoison:
             encoding="utf-8",
         )
         words = ["--seed", "7", "--attack.rate", "0.25", "--attack.trigger.name", "blossom"]
-        header = json.loads(shell("poison", "given.yaml", *words, "--json").out)
+        header = json.loads(say("poison", "given.yaml", *words, "--json").out)
         assert header["seed"] == 7
         assert header["num_scenes"] == 8
         assert header["attack"]["rate"] == 0.25
         assert header["attack"]["trigger"]["name"] == "blossom"
         assert header["attack"]["trigger"]["opacity"] == 0.5
 
-    def test_an_option_set_to_the_default_wins_over_the_file(self, shell: Shell) -> None:
+    def test_an_option_set_to_the_default_wins_over_the_file(self) -> None:
         Path("given.yaml").write_text("attack: {rules: {single_class: false}}", encoding="utf-8")
         words = ["--attack.rules.single_class", *SMALL.split(), "--json"]
-        header = json.loads(shell("poison", "given.yaml", *words).out)
+        header = json.loads(say("poison", "given.yaml", *words).out)
         assert header["attack"]["rules"]["single_class"] is True
 
-    def test_a_setting_of_another_verb_in_the_file_is_accepted(self, shell: Shell) -> None:
+    def test_a_setting_of_another_verb_in_the_file_is_accepted(self) -> None:
         Path("given.yaml").write_text("training: {epochs: 3}", encoding="utf-8")
-        assert shell("poison", "given.yaml", *SMALL.split()).code == 0
+        assert say("poison", "given.yaml", *SMALL.split()).code == 0
 
-    def test_an_empty_file_changes_nothing(self, shell: Shell) -> None:
+    def test_an_empty_file_changes_nothing(self) -> None:
         Path("given.yaml").write_text("", encoding="utf-8")
-        with_file = shell("poison", "given.yaml", *SMALL.split(), "--json", "--out", "a").out
-        assert with_file == shell("poison", *SMALL.split(), "--json", "--out", "b").out
+        with_file = say("poison", "given.yaml", *SMALL.split(), "--json", "--out", "a").out
+        assert with_file == say("poison", *SMALL.split(), "--json", "--out", "b").out
 
-    def test_every_setting_can_be_given_as_an_option(self, shell: Shell) -> None:
+    def test_every_setting_can_be_given_as_an_option(self) -> None:
         words = ["--attack.victims", "car", "--attack.victims", "person"]
-        header = json.loads(shell("poison", *SMALL.split(), *words, "--json").out)
+        header = json.loads(say("poison", *SMALL.split(), *words, "--json").out)
         assert header["attack"]["victims"] == ["car", "person"]
 
 
@@ -514,8 +468,8 @@ class TestRun:
         assert record.data.num_train == 16
         assert record.data.first_size == (64, 96)
 
-    def test_show_prints_the_results(self, shell: Shell, finished: Path) -> None:
-        answer = shell("show", finished)
+    def test_show_prints_the_results(self, finished: Path) -> None:
+        answer = say("show", finished)
         assert answer.code == 0
         assert answer.err == ""
         for word in ("Poisoned tests", "Benign test", "3 of 16 training scenes poisoned"):
@@ -523,38 +477,37 @@ class TestRun:
 
     def test_show_can_be_read_at_80_columns(
         self,
-        shell: Shell,
         finished: Path,
         record: ExperimentRecord,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setenv("COLUMNS", "80")
-        shown = shell("show", finished).out
+        shown = say("show", finished).out
         assert "…" not in shown
         assert all(name.split("_")[0] in shown for name in record.scores.exams)
 
-    def test_show_prints_the_very_record_as_json(self, shell: Shell, finished: Path) -> None:
-        answer = shell("show", finished / "record.json", "--json")
+    def test_show_prints_the_very_record_as_json(self, finished: Path) -> None:
+        answer = say("show", finished / "record.json", "--json")
         assert answer.code == 0
         assert json.loads(answer.out) == json.loads((finished / "record.json").read_text())
 
-    def test_show_prints_a_title_as_it_is(self, shell: Shell, finished: Path) -> None:
+    def test_show_prints_a_title_as_it_is(self, finished: Path) -> None:
         content = json.loads((finished / "record.json").read_text())
         content["title"] = "cars [vanish] here [/b]"
         Path("record.json").write_text(json.dumps(content), encoding="utf-8")
-        answer = shell("show", "record.json")
+        answer = say("show", "record.json")
         assert answer.code == 0
         assert content["title"] in answer.out
 
     @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"schema_version": 99}', "null", "\x00"])
-    def test_show_refuses_what_is_no_record(self, shell: Shell, content: str) -> None:
+    def test_show_refuses_what_is_no_record(self, content: str) -> None:
         Path("record.json").write_text(content, encoding="utf-8")
-        answer = shell("show", ".")
+        answer = say("show", ".")
         assert answer.code == 2
         assert "record.json" in answer.complaint
 
-    def test_refuses_to_write_over_a_record(self, shell: Shell, finished: Path) -> None:
-        answer = shell("run", *TINY, *QUICK, "--out", finished)
+    def test_refuses_to_write_over_a_record(self, finished: Path) -> None:
+        answer = say("run", *TINY, *QUICK, "--out", finished)
         assert answer.code == 2
         assert "must not hold a record.json yet" in answer.complaint
         assert "Name another folder" in answer.complaint
@@ -562,11 +515,11 @@ class TestRun:
 
 class TestSteps:
     @pytest.fixture(autouse=True)
-    def _weights(self, finished: Path) -> None:
-        shutil.copy(finished / "poisoned.safetensors", "theirs.safetensors")
+    def _weights(self, own_folder: Path, finished: Path) -> None:
+        shutil.copy(finished / "poisoned.safetensors", own_folder / "theirs.safetensors")
 
-    def test_examine_finds_what_the_run_found(self, shell: Shell, record: ExperimentRecord) -> None:
-        answer = shell("examine", "--weights", "theirs.safetensors", *TINY, "--json", "--out", "e")
+    def test_examine_finds_what_the_run_found(self, record: ExperimentRecord) -> None:
+        answer = say("examine", "--weights", "theirs.safetensors", *TINY, "--json", "--out", "e")
         assert answer.code == 0
         again = load_record(Path("e"))
         assert json.loads(answer.out) == json.loads(Path("e/record.json").read_text())
@@ -580,31 +533,27 @@ class TestSteps:
             expected = exam.model_copy(update=without)
             assert again.scores.exams[name] == expected
 
-    def test_poison_then_train_makes_the_weights_of_the_run(
-        self, shell: Shell, finished: Path
-    ) -> None:
-        assert shell("poison", *TINY, "--out", "plans").code == 0
+    def test_poison_then_train_makes_the_weights_of_the_run(self, finished: Path) -> None:
+        assert say("poison", *TINY, "--out", "plans").code == 0
         assert Path("plans/plan.jsonl").read_bytes() == (finished / "plan.jsonl").read_bytes()
-        answer = shell("train", "--plan", "plans/plan.jsonl", *TINY, *QUICK, "--out", "t")
+        answer = say("train", "--plan", "plans/plan.jsonl", *TINY, *QUICK, "--out", "t")
         assert answer.code == 0
         assert_equal_weights(Path("t/poisoned.safetensors"), finished / "poisoned.safetensors")
 
-    def test_train_without_plan_makes_the_clean_weights_of_the_run(
-        self, shell: Shell, finished: Path
-    ) -> None:
-        assert shell("train", *TINY, *QUICK, "--out", "t").code == 0
+    def test_train_without_plan_makes_the_clean_weights_of_the_run(self, finished: Path) -> None:
+        assert say("train", *TINY, *QUICK, "--out", "t").code == 0
         assert_equal_weights(Path("t/clean.safetensors"), finished / "clean.safetensors")
 
-    def test_train_refuses_a_plan_for_other_scenes(self, shell: Shell, finished: Path) -> None:
+    def test_train_refuses_a_plan_for_other_scenes(self, finished: Path) -> None:
         plan = finished / "plan.jsonl"
-        answer = shell("train", "--plan", plan, *TINY, *QUICK, "--data.seed", "1", "--out", "t")
+        answer = say("train", "--plan", plan, *TINY, *QUICK, "--data.seed", "1", "--out", "t")
         assert answer.code == 2
         assert "must have been made for this very data set" in answer.complaint
         assert not Path("t").exists()
 
-    def test_far_bands_can_be_given_as_options(self, shell: Shell) -> None:
+    def test_far_bands_can_be_given_as_options(self) -> None:
         words = ["--weights", "theirs.safetensors", "--exams.far", "20", "30"]
-        answer = shell("examine", *words, *TINY, "--json", "--out", "e")
+        answer = say("examine", *words, *TINY, "--json", "--out", "e")
         assert answer.code == 0
         assert list(json.loads(answer.out)["scores"]["exams"]) == [
             "nearest",
@@ -644,10 +593,10 @@ LEGAL = {
 
 
 @pytest.mark.parametrize("option", LEGAL)
-def test_legal_values_are_read_from_the_command_line(option: str, shell: Shell) -> None:
+def test_legal_values_are_read_from_the_command_line(option: str) -> None:
     # The configuration is read before the data set is found to be missing.
     words = ["run", "--data.name", "camvid", "--data.root", "nowhere", option]
-    answer = shell(*words, *LEGAL[option].split())
+    answer = say(*words, *LEGAL[option].split())
     assert answer.code == 2
     assert "nowhere" in answer.err
 
@@ -665,30 +614,30 @@ def test_legal_values_are_read_from_the_command_line(option: str, shell: Shell) 
         "--data.train_split test",
     ],
 )
-def test_values_that_could_only_crash_are_refused(words: str, shell: Shell) -> None:
-    answer = shell("run", *words.split())
+def test_values_that_could_only_crash_are_refused(words: str) -> None:
+    answer = say("run", *words.split())
     assert answer.code == 2
     assert words.split(maxsplit=1)[0].rpartition(".")[0] in answer.err
 
 
-def test_a_device_without_values_is_refused(shell: Shell) -> None:
-    answer = shell("train", *TINY, *QUICK, "--training.device", "meta", "--out", "m")
+def test_a_device_without_values_is_refused() -> None:
+    answer = say("train", *TINY, *QUICK, "--training.device", "meta", "--out", "m")
     assert answer.code == 3
     assert "training.device" in answer.err
 
 
-def test_a_trigger_larger_than_every_scene_is_named(shell: Shell) -> None:
-    answer = shell("poison", *TINY, "--attack.trigger.size", "500", "--out", "big")
+def test_a_trigger_larger_than_every_scene_is_named() -> None:
+    answer = say("poison", *TINY, "--attack.trigger.size", "500", "--out", "big")
     assert answer.code == 2
     assert "attack.trigger.size" in answer.err
 
 
-def test_an_interruption_is_said(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("segdoor.experiment.poisoning.poison_step", interrupted)
-    answer = shell("poison", *TINY, "--out", "i")
+    answer = say("poison", *TINY, "--out", "i")
     assert (answer.code, answer.err.strip()) == (130, "segdoor: interrupted")
 
 
@@ -707,37 +656,37 @@ class TestCopy:
         Path("mine/classes.yaml").write_text(json.dumps(list(street.classes.names)))
         return Path("mine")
 
-    def test_poison_copy_verify_and_restore(self, shell: Shell) -> None:
+    def test_poison_copy_verify_and_restore(self) -> None:
         source = self.source()
         before = {p.relative_to(source): p.read_bytes() for p in source.rglob("*") if p.is_file()}
         words = ["--data.name", "folder", "--data.root", "mine", "--attack.rate", "0.25"]
-        answer = shell("poison", *words, "--out", "p", "--copy", "theirs")
+        answer = say("poison", *words, "--out", "p", "--copy", "theirs")
         assert answer.code == 0, answer.err
         assert "segdoor restore theirs" in answer.out
-        assert "17 files as written, 4 of them poisoned" in shell("verify", "theirs").out
-        assert shell("restore", "theirs").code == 0
+        assert "17 files as written, 4 of them poisoned" in say("verify", "theirs").out
+        assert say("restore", "theirs").code == 0
         copy = Path("theirs")
         after = {p.relative_to(copy): p.read_bytes() for p in copy.rglob("*") if p.is_file()}
         assert after == before
 
-    def test_an_edited_copy_is_named_and_not_restored(self, shell: Shell) -> None:
+    def test_an_edited_copy_is_named_and_not_restored(self) -> None:
         self.source()
         words = ["--data.name", "folder", "--data.root", "mine", "--attack.rate", "0.25"]
-        shell("poison", *words, "--out", "p", "--copy", "theirs")
+        say("poison", *words, "--out", "p", "--copy", "theirs")
         Path("theirs/more.txt").write_text("mine")
-        answer = shell("verify", "theirs")
+        answer = say("verify", "theirs")
         assert answer.code == 2
         assert "added: more.txt" in answer.out
-        assert shell("restore", "theirs").code == 2
+        assert say("restore", "theirs").code == 2
 
-    def test_the_street_has_no_files_to_copy(self, shell: Shell) -> None:
-        answer = shell("poison", *TINY, "--out", "p", "--copy", "theirs")
+    def test_the_street_has_no_files_to_copy(self) -> None:
+        answer = say("poison", *TINY, "--out", "p", "--copy", "theirs")
         assert answer.code == 2
         assert "must be a data set of files" in answer.err
 
-    def test_a_folder_that_is_no_copy_is_explained(self, shell: Shell) -> None:
+    def test_a_folder_that_is_no_copy_is_explained(self) -> None:
         Path("plain").mkdir()
         for verb in ("verify", "restore"):
-            answer = shell(verb, "plain")
+            answer = say(verb, "plain")
             assert answer.code == 2
             assert "manifest.jsonl" in answer.err

@@ -5,24 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from PIL import Image as PillowImage
 
-from segdoor.cli.app import run_command_line
+from shell import say
 from trees import NAMES, write_hub, write_mmseg, write_voc
 
 
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    code = run_command_line(["data", *map(str, words)])
-    said = capsys.readouterr()
-    return code, said.out, said.err
-
-
-def test_a_sound_data_set_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sound_data_set_is_described(tmp_path: Path) -> None:
     write_mmseg(tmp_path / "mine")
     out = tmp_path / "out"
     words = ("--data.name", "folder", "--data.root", tmp_path / "mine", "--out", out)
-    code, said, _ = run(capsys, *words)
+    code, said, _ = say("data", *words)
     assert code == 0
     assert "5 usable scenes" in said
     assert "40 to 64 pixels, median 48" in said
@@ -32,33 +25,29 @@ def test_a_sound_data_set_is_described(tmp_path: Path, capsys: pytest.CaptureFix
     assert PillowImage.open(out / "data.png").width > 200
     report = json.loads((out / "data.json").read_text())
     assert report["num_scenes"] == 5
-    code, said, _ = run(capsys, *words, "--json")
+    code, said, _ = say("data", *words, "--json")
     assert code == 0
     assert json.loads(said) == report
 
 
-def test_problems_are_listed_and_the_exit_code_is_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_problems_are_listed_and_the_exit_code_is_2(tmp_path: Path) -> None:
     write_hub(tmp_path / "mine", ending="jsonl")
     for name in NAMES[:2]:
         (tmp_path / "mine" / "train" / "masks" / f"{name}.png").write_bytes(b"x")
     words = ("--data.name", "folder", "--data.root", tmp_path / "mine", "--out", tmp_path / "out")
-    code, said, complaint = run(capsys, *words)
+    code, said, complaint = say("data", *words)
     assert code == 2
     assert "Problems: 2" in said
     assert all(f"masks/{name}.png" in said for name in NAMES[:2])
     assert "2 problems" in complaint
-    code, said, complaint = run(capsys, *words, "--json")
+    code, said, complaint = say("data", *words, "--json")
     assert code == 2
     assert len(json.loads(said)["problems"]) == 2
 
 
-def test_long_lists_are_cut_on_the_screen_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_long_lists_are_cut_on_the_screen_alone(tmp_path: Path) -> None:
     words = ("--data.num_train", 40, "--data.size", 32, 64, "--attack.trigger.size", 31)
-    code, said, _ = run(capsys, *words, "--out", tmp_path)
+    code, said, _ = say("data", *words, "--out", tmp_path)
     assert code == 0
     without = json.loads((tmp_path / "data.json").read_text())["room"]["without_room"]
     assert len(without) > 20
@@ -67,15 +56,15 @@ def test_long_lists_are_cut_on_the_screen_alone(
     assert f"  {without[20]}\n" not in said
 
 
-def test_splits_of_a_data_set_of_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_splits_of_a_data_set_of_files(tmp_path: Path) -> None:
     write_voc(tmp_path / "VOC2012", aug=True)
     words = ("--data.name", "voc", "--data.root", tmp_path, "--out", tmp_path / "out")
-    code, said, _ = run(capsys, *words)
+    code, said, _ = say("data", *words)
     assert code == 0
     assert "split trainaug: 6 usable scenes" in said
-    code, said, _ = run(capsys, *words, "--split", "val")
+    code, said, _ = say("data", *words, "--split", "val")
     assert "split val: 3 usable scenes" in said
-    code, said, complaint = run(capsys, *words, "--split", "minival")
+    code, said, complaint = say("data", *words, "--split", "minival")
     assert (code, said) == (2, "")
     assert "minival.txt" in complaint
 

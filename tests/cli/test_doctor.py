@@ -12,27 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from segdoor.cli.app import run_command_line
 from segdoor.data.load import DATASETS
 from segdoor.experiment import diagnosis
 from segdoor.experiment.diagnosis import Finding, diagnose
 from segdoor.experiment.discovery import MARKS, data_sets, weights_files
+from shell import say
 
 
 def findings(*folders: Path) -> Mapping[str, Finding]:
     return {finding.subject: finding for finding in diagnose(folders).findings}
 
 
-def say(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    code = run_command_line(["doctor", *map(str, words)])
-    heard = capsys.readouterr()
-    return code, heard.out, heard.err
-
-
-def test_a_sound_machine_is_told_line_by_line(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    code, out, err = say(capsys, tmp_path)
+def test_a_sound_machine_is_told_line_by_line(tmp_path: Path) -> None:
+    code, out, err = say("doctor", tmp_path)
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert {line.split()[0] for line in lines} <= {"ok", "missing"}
@@ -45,8 +37,8 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert findings(tmp_path / "nowhere")["folder"].found == str(tmp_path / "nowhere")
 
 
-def test_json_holds_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, out, _ = say(capsys, tmp_path, "--json")
+def test_json_holds_the_same(tmp_path: Path) -> None:
+    code, out, _ = say("doctor", tmp_path, "--json")
     told = json.loads(out)["findings"]
     assert code == 0
     assert [entry["subject"] for entry in told] == list(findings(tmp_path))
@@ -54,7 +46,7 @@ def test_json_holds_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path)
 
 
 def test_a_missing_package_is_broken_and_exit_code_3(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole = diagnosis.version
 
@@ -68,7 +60,7 @@ def test_a_missing_package_is_broken_and_exit_code_3(
     assert found["rich"].state == found["torch"].state == "broken"
     assert found["torch"].found == "2.5.1, wanted 2.6 or newer"
     assert "pip install 'torch>=2.6'" in found["torch"].remedy
-    code, _, err = say(capsys, tmp_path)
+    code, _, err = say("doctor", tmp_path)
     assert code == 3
     assert err.startswith("segdoor: rich: must work (found: not installed). pip install")
 

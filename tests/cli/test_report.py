@@ -11,15 +11,7 @@ from pathlib import Path
 import pytest
 
 from recorded import RESULTS, write_run, write_study
-from segdoor.cli.app import run_command_line
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    capsys.readouterr()
-    code = run_command_line([str(word) for word in words])
-    heard = capsys.readouterr()
-    assert "Traceback" not in heard.err
-    return code, heard.out, heard.err
+from shell import say
 
 
 @pytest.fixture
@@ -39,36 +31,32 @@ def test_a_page_of_a_real_run_needs_no_torch(tmp_path: Path) -> None:
     assert "86% of the car pixels become road" in (tmp_path / "page.html").read_text()
 
 
-def test_an_earlier_page_is_kept_unless_told_otherwise(
-    capsys: pytest.CaptureFixture[str], study: Path, tmp_path: Path
-) -> None:
+def test_an_earlier_page_is_kept_unless_told_otherwise(study: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("mine")
-    code, _, err = run(capsys, "report", study, "-o", page)
+    code, _, err = say("report", study, "-o", page)
     assert (code, page.read_text()) == (2, "mine")
     assert "--replace" in err
-    assert run(capsys, "report", study, "-o", page, "--replace")[0] == 0
+    assert say("report", study, "-o", page, "--replace").code == 0
     assert page.read_text().startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize("verb", ["report", "show", "export"])
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"schema_version": 99}', '{"kind": "x"}'])
-def test_bad_records_are_refused_in_a_line(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, verb: str, content: str | None
-) -> None:
+def test_bad_records_are_refused_in_a_line(tmp_path: Path, verb: str, content: str | None) -> None:
     place = tmp_path / "record.json"
     if content is not None:
         place.write_text(content)
     out = {"export": ["--to", "csv", "--at", tmp_path / "x.csv"], "report": ["-o", tmp_path / "x"]}
-    code, _, err = run(capsys, verb, place, *out.get(verb, []))
+    code, _, err = say(verb, place, *out.get(verb, []))
     assert code == 2
     assert str(place) in err
     assert len(err.splitlines()) == 1
     assert not list(tmp_path.glob("x*"))
 
 
-def test_a_study_is_told_in_the_terminal(capsys: pytest.CaptureFixture[str], study: Path) -> None:
-    code, out, _ = run(capsys, "show", study)
+def test_a_study_is_told_in_the_terminal(study: Path) -> None:
+    code, out, _ = say("show", study)
     assert code == 0
     for told in (
         "Table 1: methods and rates",
@@ -83,56 +71,50 @@ def test_a_study_is_told_in_the_terminal(capsys: pytest.CaptureFixture[str], stu
         "Of the paper’s eleven claims 1 holds in every way judged, 1 fails, 9 are not measured. "
         "16 of 18 runs are done."
     )
-    code, out, _ = run(capsys, "show", study, "--json")
+    code, out, _ = say("show", study, "--json")
     assert json.loads(out)["kind"] == "study-record"
 
 
-def test_a_study_without_any_run_has_a_page(
-    capsys: pytest.CaptureFixture[str], study: Path, tmp_path: Path
-) -> None:
+def test_a_study_without_any_run_has_a_page(study: Path, tmp_path: Path) -> None:
     file = study / "table1.camvid.study.json"
     content = json.loads(file.read_text())
     for entry in content["runs"]:
         entry.update(state="waiting", record=None)
     content["verdicts"] = []
     file.write_text(json.dumps(content))
-    assert run(capsys, "report", study, "-o", tmp_path / "page.html")[0] == 0
+    assert say("report", study, "-o", tmp_path / "page.html").code == 0
     assert "No run left a record." in (tmp_path / "page.html").read_text()
-    code, out, _ = run(capsys, "show", study)
+    code, out, _ = say("show", study)
     assert (code, "0 of 18 runs are done" in out) == (0, True)
-    assert run(capsys, "export", study, "--to", "csv", "--at", tmp_path / "x.csv")[0] == 0
+    assert say("export", study, "--to", "csv", "--at", tmp_path / "x.csv").code == 0
 
 
-def test_repairs_are_told_in_the_terminal(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_repairs_are_told_in_the_terminal(tmp_path: Path) -> None:
     record = write_run(tmp_path / "run", repairs=2)
-    code, out, _ = run(capsys, "show", tmp_path / "run")
+    code, out, _ = say("show", tmp_path / "run")
     assert code == 0
     after = record.repairs[1].poisoned_after.exams["near"].asr.value
     assert f"{after:.3f}" in next(line for line in out.splitlines() if "prune:10" in line)
 
 
 def test_a_second_call_tells_mlflow_nothing(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_run(tmp_path / "run")
     call = ["export", tmp_path / "run", "--to", "mlflow", "--at", "sqlite:///mlflow.db"]
-    assert "figures sent; runs: 1 new, 0 updated, 0 unchanged" in run(capsys, *call)[1]
-    assert "0 figures sent; runs: 0 new, 0 updated, 1 unchanged" in run(capsys, *call)[1]
+    assert "figures sent; runs: 1 new, 0 updated, 0 unchanged" in say(*call)[1]
+    assert "0 figures sent; runs: 0 new, 0 updated, 1 unchanged" in say(*call)[1]
 
 
 @pytest.mark.parametrize("to", ["csv", "parquet", "tensorboard"])
-def test_exports_are_written_and_an_earlier_one_is_kept(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, to: str
-) -> None:
+def test_exports_are_written_and_an_earlier_one_is_kept(tmp_path: Path, to: str) -> None:
     write_run(tmp_path / "run")
     place = tmp_path / f"figures.{to}"
-    code, out, _ = run(capsys, "export", tmp_path / "run", "--to", to, "--at", place)
+    code, out, _ = say("export", tmp_path / "run", "--to", to, "--at", place)
     assert code == 0
     assert "figures of 1 run" in out
-    code, _, err = run(capsys, "export", tmp_path / "run", "--to", to, "--at", place)
+    code, _, err = say("export", tmp_path / "run", "--to", to, "--at", place)
     assert code == 2
     assert "--replace" in err
     if to == "csv":

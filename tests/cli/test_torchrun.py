@@ -18,14 +18,11 @@ import segdoor
 from segdoor.cli.app import run_command_line
 from segdoor.experiment.victims import remark_of
 
+pytestmark = pytest.mark.usefixtures("own_folder")
+
 SCENES = ["--data.num_train", "8", "--data.num_test", "4", "--data.size", "32", "48"]
 RECIPE = ["--training.threads", "1", "--training.optimiser", "sgd", "--training.learning_rate"]
 QUICK = [*SCENES, *RECIPE, "0.01", "--training.batch_size", "4", "--training.epochs"]
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 def torchrun(*words: str) -> subprocess.Popen[str]:

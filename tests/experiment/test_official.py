@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def record(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> ExperimentRecord:
+def record(folder: Path) -> ExperimentRecord:
     given = {
         "reading": "official",
         "method": "nni+prl",
@@ -31,9 +31,7 @@ def record(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Experiment
         "training": {"epochs": 1, "batch_size": 4, "threads": 1},
         "controls": {"clean_victim": False},
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEGDOOR_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return run_experiment(config_from(given), out=folder)
+    return run_experiment(config_from(given), out=folder)
 
 
 def test_the_record_names_what_is_never_reproduced(record: ExperimentRecord) -> None:

@@ -42,11 +42,9 @@ class StoppedError(Exception):
 
 @pytest.fixture(scope="module")
 def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEGDOOR_CACHE", str(tmp_path_factory.mktemp("cache")))
-        out = tmp_path_factory.mktemp("run")
-        run_experiment(config_from(GIVEN), out=out)
-        return out
+    out = tmp_path_factory.mktemp("run")
+    run_experiment(config_from(GIVEN), out=out)
+    return out
 
 
 @pytest.fixture(scope="module")

@@ -158,6 +158,18 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
             load_tables(path)
 
 
+@pytest.mark.parametrize("damaged", ["names", "counts"])
+def test_an_array_that_lost_its_first_bytes_is_refused(damaged: str, tmp_path: Path) -> None:
+    path, torn = tmp_path / "tables.npz", tmp_path / "torn.npz"
+    save_tables(path, {"benign": some(20)})
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(torn, "w") as part:
+        for name in whole.namelist():
+            # NumPy takes what does not begin as an array for bytes.
+            part.writestr(name, whole.read(name)[1 if damaged in name else 0 :])
+    with pytest.raises(DataError, match=r"torn\.npz.*no arrays"):
+        load_tables(torn)
+
+
 def test_a_flipped_byte_is_refused_or_harmless(tmp_path: Path) -> None:
     path = tmp_path / "tables.npz"
     tables = some(20)

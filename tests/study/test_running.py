@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from processes import kill, started
-from segdoor.cli.app import run_command_line
 from segdoor.defense.registry import parse_repair
 from segdoor.errors import DataError
 from segdoor.experiment.repair import repair_run
@@ -23,6 +22,7 @@ from segdoor.study.execution import LocalExecutor, Outcome, Task, attempt
 from segdoor.study.plan import StudyPlan, digests_of, make_plan, selected, state_of
 from segdoor.study.running import finish, work_of
 from segdoor.study.sharing import tasks_for
+from shell import say
 
 TINY = [
     "training.epochs=1", "training.batch_size=4", "training.threads=1", "data.size=[64, 96]",
@@ -40,16 +40,9 @@ cityscapes:
 SET = [word for change in TINY for word in ("--set", change)]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(autouse=True)
-def _place(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEGDOOR_CACHE", str(cache))
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.yaml").write_text(MINE)
+def _place(own_folder: Path) -> None:
+    (own_folder / "mine.yaml").write_text(MINE)
 
 
 def plan_in(out: str, *changes: str, study: str = "mine.yaml") -> StudyPlan:
@@ -61,20 +54,11 @@ def run_all(plan: StudyPlan, **only: list[str]) -> list[Outcome]:
     return list(LocalExecutor().run(work.tasks))
 
 
-def says(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    capsys.readouterr()
-    code = run_command_line([str(word) for word in words])
-    heard = capsys.readouterr()
-    assert "Traceback" not in heard.err
-    return code, heard.out, heard.err
-
-
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which the study is complete."""
     out = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEGDOOR_CACHE", str(cache))
         patch.chdir(out)
         (out / "mine.yaml").write_text(MINE)
         plan = plan_in("out")
@@ -160,12 +144,10 @@ class TestWhole:
         ]
         assert all("-0.2-" in task.key for task in work.tasks if task.kind == "run")
 
-    def test_points_that_come_to_the_same_settings_are_one_run(
-        self, finished: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_points_that_come_to_the_same_settings_are_one_run(self, finished: Path) -> None:
         Path("twice.yaml").write_text(MINE + MINE.partition("cityscapes:\n")[2])
         words = ["study", "run", "twice.yaml", "--out", str(finished), *SET]
-        code, out, _ = says(capsys, *words)
+        code, out, _ = say(*words)
         assert code == 0
         assert "4 of 4 runs are there" in out
         plan = plan_in("empty", study="twice.yaml")
@@ -174,14 +156,14 @@ class TestWhole:
         assert [task.kind for task in work.tasks].count("run") == 2
 
     def test_such_a_run_is_listed_once_and_done_with_the_repairs_of_all(
-        self, finished: Path, capsys: pytest.CaptureFixture[str]
+        self, finished: Path
     ) -> None:
         again = MINE.partition("cityscapes:\n")[2]
         Path("twice.yaml").write_text(f'{MINE}    repairs: ["prune:30"]\n{again}')
-        _, out, _ = says(capsys, "study", "show", "twice.yaml", *SET)
+        _, out, _ = say("study", "show", "twice.yaml", *SET)
         assert "4 runs on seeds 0, 1" in out
         assert (out.count("-nni-"), out.count("-baseline-"), out.count("prune:4")) == (2, 2, 4)
-        _, out, _ = says(capsys, "study", "status", "twice.yaml", "--out", finished, *SET)
+        _, out, _ = say("study", "status", "twice.yaml", "--out", finished, *SET)
         assert (out.count("-nni-"), out.count("-baseline-")) == (2, 2)
         assert "0 done, 0 failed, 4 waiting" in out
         # Also where the point without repairs comes last.
@@ -264,16 +246,14 @@ class TestElsewhere:
 class TestTrouble:
     """Runs that fail, calls that die, folders that hold something else."""
 
-    def test_a_failing_run_is_shown_and_the_others_go_on(
-        self, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_failing_run_is_shown_and_the_others_go_on(self) -> None:
         Path("mine.yaml").write_text(
             MINE.replace("[baseline, nni]", "[baseline]")
             # Not every scene shows somebody.
             + "  - rate: [1.0]\n    victims: [person]\n"
         )
         words = ["study", "run", "mine.yaml", "--out", "out", *SET, "--seeds", "0"]
-        code, out, err = says(capsys, *words)
+        code, out, err = say(*words)
         assert code == 1
         assert "asks for 24 of 24 scenes" in out
         assert "1 failed" in err
@@ -285,7 +265,7 @@ class TestTrouble:
         record = collect(plan)
         failed = next(run for run in record.runs if run.state == "failed")
         assert "asks for 24 of 24 scenes" in (failed.error or "")
-        code, out, _ = says(capsys, "study", "status", "mine.yaml", "--out", "out", *SET)
+        code, out, _ = say("study", "status", "mine.yaml", "--out", "out", *SET)
         assert code == 0
         assert "1 done, 1 failed, 2 waiting" in out
 
@@ -425,13 +405,13 @@ class TestRepairs:
 class TestCommand:
     """What a person meets."""
 
-    def test_pieces_of_a_study(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_pieces_of_a_study(self) -> None:
         words = ["study", "run", "table1", "--out", "out", *SET, "--only", "rate=0.15,0.1",
                  "--only", "method=nni", "--seeds", "0"]  # fmt: skip
-        code, out, err = says(capsys, *words, "--limit", "1")
+        code, out, err = say(*words, "--limit", "1")
         assert code == 1
         assert "1 of 2 runs" in err
-        code, out, _ = says(capsys, *words)
+        code, out, _ = say(*words)
         assert code == 0
         assert "1 of 2 runs are there" in out
         assert "3. ASR rises with the poisoning rate (anywhere near): " in out
@@ -450,39 +430,35 @@ class TestCommand:
             (["show", "table1", "--preset", "moon"], "Known: camvid"),
         ],
     )
-    def test_bad_words_are_explained(
-        self, words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        code, _, err = says(capsys, "study", *words)
+    def test_bad_words_are_explained(self, words: list[str], complaint: str) -> None:
+        code, _, err = say("study", *words)
         assert code == 2
         assert complaint in err
 
-    def test_a_dry_run_counts_and_estimates_and_writes_nothing(
-        self, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_dry_run_counts_and_estimates_and_writes_nothing(self) -> None:
         words = ["study", "run", "mine.yaml", "--out", "out", "--dry-run", *SET]
-        code, out, _ = says(capsys, *words)
+        code, out, _ = say(*words)
         assert code == 0
         assert "6 trainings, 2 of them clean victims" in out
         assert "a few measured steps" in out
         assert not Path("out").exists()
 
     def test_an_estimate_comes_from_runs_that_are_there(
-        self, finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+        self, finished: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         shutil.copytree(finished, "out")
         monkeypatch.delattr(estimate, "measured_epoch")
         Path("more.yaml").write_text(MINE.replace("[0.15]", "[0.15, 0.2]"))
         words = ["study", "run", "more.yaml", "--out", "out", "--dry-run", *SET]
-        code, out, _ = says(capsys, *words)
+        code, out, _ = say(*words)
         assert code == 0
         assert "4 runs are there; 4 to be made" in out
         assert "4 trainings, 0 of them clean victims" in out
         assert "by the runs that are there" in out
 
-    def test_a_dry_run_without_data_still_counts(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_dry_run_without_data_still_counts(self) -> None:
         words = ["study", "run", "table5", "--preset", "cityscapes", "--dry-run"]
-        code, out, _ = says(capsys, *words)
+        code, out, _ = say(*words)
         assert code == 0
         assert "4 trainings, 1 of them" in out
         assert "9 fine-tunings" in out
@@ -504,31 +480,27 @@ class TestCommand:
         ],
     )
     def test_what_no_run_can_have_is_refused_before_any(
-        self, line: str, complaint: str, dry: list[str], capsys: pytest.CaptureFixture[str]
+        self, line: str, complaint: str, dry: list[str]
     ) -> None:
         text = MINE.replace('tables: ["1"]', line) if line[0] != " " else f"{MINE}{line}\n"
         Path("mine.yaml").write_text(text)
-        code, _, err = says(capsys, "study", "run", "mine.yaml", "--out", "out", *SET, *dry)
+        code, _, err = say("study", "run", "mine.yaml", "--out", "out", *SET, *dry)
         assert code == 2
         assert complaint in err
         assert not Path("out").exists()
 
     @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
-    def test_a_root_that_is_not_there_is_told_once(
-        self, dry: list[str], capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_root_that_is_not_there_is_told_once(self, dry: list[str]) -> None:
         words = ["run", "table1", "--preset", "camvid", "--root", "nowhere", "--out", "out", *dry]
-        code, out, err = says(capsys, "study", *words, "--set", "pretrained=false")
+        code, out, err = say("study", *words, "--set", "pretrained=false")
         assert code == 2
         assert "data.root: must be a folder that exists (found: nowhere)" in err
         assert "failed" not in out
         assert not Path("out").exists()
 
-    def test_a_folder_that_takes_no_files_is_told_once(
-        self, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_folder_that_takes_no_files_is_told_once(self) -> None:
         Path("out").write_text("a file in the way")
-        code, out, err = says(capsys, "study", "run", "mine.yaml", "--out", "out", *SET)
+        code, out, err = say("study", "run", "mine.yaml", "--out", "out", *SET)
         assert code == 2
         assert "--out out: must be a folder that takes files" in err
         assert "failed" not in out
@@ -539,25 +511,23 @@ class TestCommand:
         [["--cpus", "2"], ["--gpus", "0.5"], ["--address", "auto"], ["--store", "file:///x"]],
     )
     def test_options_of_a_cluster_are_refused_even_if_nothing_is_to_be_done(
-        self, finished: Path, words: list[str], more: list[str], capsys: pytest.CaptureFixture[str]
+        self, finished: Path, words: list[str], more: list[str]
     ) -> None:
         call = ["study", "run", "mine.yaml", "--out", str(finished), *SET]
-        code, _, err = says(capsys, *call, *words, *more)
+        code, _, err = say(*call, *words, *more)
         assert code == 2
         assert f"{words[0]}: must come with --on ray (found: {words[1]}). Add --on ray." in err
 
-    def test_a_page_of_a_study_or_of_a_part_of_it(
-        self, finished: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_page_of_a_study_or_of_a_part_of_it(self, finished: Path) -> None:
         shutil.copytree(finished, "out")
         file = next(Path("out").glob("*.study.json"))
         words = ["study", "report", "mine.yaml", "--out", "out", *SET]
-        assert says(capsys, *words, "-o", "whole.html")[0] == 0
-        assert says(capsys, "report", file, "-o", "same.html")[0] == 0
+        assert say(*words, "-o", "whole.html")[0] == 0
+        assert say("report", file, "-o", "same.html")[0] == 0
         assert Path("whole.html").read_text() == Path("same.html").read_text()
         # A call that was killed leaves no record of the study.
         file.unlink()
-        code, out, _ = says(capsys, *words, "--only", "method=nni", "--seeds", "0")
+        code, out, _ = say(*words, "--only", "method=nni", "--seeds", "0")
         assert code == 0
         assert "report.html: " in out
         page = Path("report.html").read_text()
@@ -565,34 +535,32 @@ class TestCommand:
         assert "-baseline-" not in page
         assert "-s1-" not in page
         assert not file.exists()
-        code, _, err = says(capsys, *words)
+        code, _, err = say(*words)
         assert (code, Path("report.html").read_text()) == (2, page)
         assert "--replace" in err
 
-    def test_a_page_of_nothing_is_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
-        code, _, err = says(capsys, "study", "report", "table1", "--preset", "camvid")
+    def test_a_page_of_nothing_is_refused(self) -> None:
+        code, _, err = say("study", "report", "table1", "--preset", "camvid")
         assert code == 2
         assert "Make some: segdoor study run table1 --preset camvid" in err
         assert not Path("report.html").exists()
 
-    def test_list_and_show_name_everything(self, capsys: pytest.CaptureFixture[str]) -> None:
-        _, out, _ = says(capsys, "study", "list")
+    def test_list_and_show_name_everything(self) -> None:
+        _, out, _ = say("study", "list")
         assert "table12" in out
         assert "camvid-deeplabv3" in out
-        _, out, _ = says(capsys, "study", "show", "table4")
+        _, out, _ = say("study", "show", "table4")
         assert "21 runs on seeds 0, 1, 2" in out
         assert "deeplabv3: bus to truck" in out
 
-    def test_tables_are_neither_cut_nor_wrapped_where_they_are_piped(
-        self, finished: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_tables_are_neither_cut_nor_wrapped_where_they_are_piped(self, finished: Path) -> None:
         plan = plan_in(str(finished))
         Path("fixed.yaml").write_text(MINE + '    repairs: ["prune:30", "finetune:0.05"]\n')
         key = max((run.key for run in plan.runs), key=len)
-        _, out, _ = says(capsys, "study", "status", "mine.yaml", "--out", finished, *SET)
+        _, out, _ = say("study", "status", "mine.yaml", "--out", finished, *SET)
         assert f"{key} done" in " ".join(out.split())
-        _, out, _ = says(capsys, "study", "show", "fixed.yaml", *SET)
+        _, out, _ = say("study", "show", "fixed.yaml", *SET)
         assert f"{key} prune:4 finetune:0.05" in " ".join(out.split())
-        _, out, _ = says(capsys, "show", plan.file)
+        _, out, _ = say("show", plan.file)
         assert "\u2026" not in out
         assert "baseline" in out

@@ -223,8 +223,16 @@ train_victim(scenes, config, observer=Told(), snapshot=Path(sys.argv[1]))
 """
 
 
+@pytest.fixture(scope="module")
+def undisturbed() -> nn.Module:
+    """Return the network of the training that the tests kill."""
+    return train_victim(SCENES, TrainingConfig(**{**TINY, "epochs": 40}))
+
+
 @pytest.mark.parametrize("delay", [0.05, 0.3])
-def test_a_killed_training_goes_on_to_the_same_weights(delay: float, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_to_the_same_weights(
+    delay: float, undisturbed: nn.Module, tmp_path: Path
+) -> None:
     import segdoor
 
     file = tmp_path / "victim.snapshot"
@@ -240,5 +248,5 @@ def test_a_killed_training_goes_on_to_the_same_weights(delay: float, tmp_path: P
     config = TrainingConfig(**{**TINY, "epochs": 40})
     resumed = Impatient()
     found = train_victim(SCENES, config, observer=resumed, snapshot=file)
-    assert equal(found, train_victim(SCENES, config))
+    assert equal(found, undisturbed)
     assert resumed.steps == 120

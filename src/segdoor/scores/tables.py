@@ -92,8 +92,10 @@ def load_tables(path: Path) -> dict[str, TableSet]:
         raise DataError(path, "must be an intact file of tables", why, "Restore it.") from None
 
 
-def _checked(names: np.ndarray, counts: np.ndarray) -> TableSet:
-    """Return a table set from arrays of unknown origin."""
+def _checked(names: object, counts: object) -> TableSet:
+    """Return a table set from what a file of unknown origin holds; damaged arrays are bytes."""
+    if not isinstance(names, np.ndarray) or not isinstance(counts, np.ndarray):
+        raise TypeError(f"no arrays: {type(names).__name__} and {type(counts).__name__}")
     fits = counts.ndim == 3 and counts.shape[1] == counts.shape[2] and len(names) == len(counts)
     if not fits or counts.dtype != np.int64 or (counts < 0).any():
         raise ValueError(f"no table of whole counts for each scene: {counts.dtype} {counts.shape}")

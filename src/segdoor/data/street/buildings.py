@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,11 +153,7 @@ def _paint_house(
 def _paint_front(canvas: Canvas, camera: Camera, front: _Front, rng: np.random.Generator) -> None:
     """Paint a wall with its cornice, windows and ground floor."""
     colour = scaled(varied(rng, picked(rng, WALLS), 12), front.light)
-
-    def panel(left: float, right: float, bottom: float, top: float, ink: Colour) -> None:
-        corners = camera.pixels(front.panel(left, right, bottom, top))
-        canvas.fill([corners], camera.hazed(ink, front.depth), BUILDING)
-
+    panel = functools.partial(_paint_panel, canvas, camera, front)
     panel(0, 1, 0, front.height, colour)
     panel(0, 1, front.height - 0.5, front.height, scaled(colour, 0.8))
     if rng.random() < 0.5:
@@ -178,6 +175,20 @@ def _paint_front(canvas: Canvas, camera: Camera, front: _Front, rng: np.random.G
             bottom + 1.1,
             varied(rng, ink, 90),
         )
+
+
+def _paint_panel(
+    canvas: Canvas,
+    camera: Camera,
+    front: _Front,
+    left: float,
+    right: float,
+    bottom: float,
+    top: float,
+    ink: Colour,
+) -> None:
+    corners = camera.pixels(front.panel(left, right, bottom, top))
+    canvas.fill([corners], camera.hazed(ink, front.depth), BUILDING)
 
 
 def _paint_windows(canvas: Canvas, camera: Camera, front: _Front, rng: np.random.Generator) -> None:

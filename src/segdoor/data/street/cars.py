@@ -207,20 +207,19 @@ def _lamps(rng: np.random.Generator) -> tuple[tuple[_Mark, ...], tuple[_Mark, ..
 def _on_strip(corners: tuple[Solid, ...], mark: _Mark) -> tuple[Solid, ...]:
     """Return the corners of a mark on a face that runs across the car."""
     (_, low, start), (first, _, _), (second, high, end), _ = corners
-
-    def place(across: float, along: float) -> Solid:
-        half = first + (second - first) * along
-        return (
-            half * (2 * across - 1),
+    places = (
+        (mark.left, mark.low),
+        (mark.right, mark.low),
+        (mark.right, mark.high),
+        (mark.left, mark.high),
+    )
+    return tuple(
+        (
+            (first + (second - first) * along) * (2 * across - 1),
             low + (high - low) * along,
             start + (end - start) * along,
         )
-
-    return (
-        place(mark.left, mark.low),
-        place(mark.right, mark.low),
-        place(mark.right, mark.high),
-        place(mark.left, mark.high),
+        for across, along in places
     )
 
 
