@@ -10,12 +10,12 @@ from pathlib import Path
 
 from segdoor.errors import MachineError
 from segdoor.report.content import GREY, INTERVAL, Cell, Chart, Page, Point, Table
-from segdoor.report.figures import MARKERS, colour_name, draw
+from segdoor.report.figures import CLEAN_MARKER, MARKERS, colour_name, draw
 from segdoor.report.words import CUT
 from segdoor.scores.intervals import Interval
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}
+_SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖", "*": "★"}
 _FORMULA = re.compile(r"[=+\-@\t\r].")
 
 
@@ -59,7 +59,7 @@ def identifier(name: str) -> str:
 
 def sign(number: int) -> str:
     """Return the sign of a curve's points."""
-    return _SIGNS[MARKERS[number % len(MARKERS)]] if number < GREY else "●"
+    return _SIGNS[MARKERS[number % len(MARKERS)] if number < GREY else CLEAN_MARKER]
 
 
 def numeric(cell: Cell) -> bool:
