@@ -130,10 +130,10 @@ def test_a_table_that_goes_on_beyond_an_edge_has_a_shadow_there(
     assert darkness(page, box, right=True) > 25
     assert darkness(page, box, right=False) < 4
     box.focus()
-    for _ in range(3):
+    for _ in range(5):
         page.keyboard.press("ArrowRight")
-    while box.evaluate("e => e.scrollLeft") < 40:
-        page.wait_for_timeout(20)
+        page.wait_for_timeout(150)
+    assert box.evaluate("e => e.scrollLeft") > 40
     assert darkness(page, box, right=False) > 25
     box.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
     page.wait_for_timeout(100)
@@ -266,6 +266,17 @@ def test_on_paper_and_phones_the_runs_are_lists_with_headings(
     assert all(box and box["height"] < 130 for box in boxes)
     headings = [cell.get_attribute("data-heading") for cell in row.locator("td").all()]
     assert headings[:3] == ["seed", "record", "SHA-256 of it"]
+
+
+def test_on_paper_no_figure_is_broken_and_the_headline_fits(
+    page: Page, pages: dict[str, Path]
+) -> None:
+    opened(page, pages["study"])
+    page.set_viewport_size({"width": 700, "height": 1000})
+    page.emulate_media(media="print")
+    cells = page.locator("#table-headline tbody .number").all()
+    assert all(box["height"] < 30 for cell in cells if (box := cell.bounding_box()))
+    assert page.locator("#table-headline").evaluate("e => e.scrollWidth") <= 700
 
 
 def test_without_script_every_scene_is_there(browser: Browser, pages: dict[str, Path]) -> None:

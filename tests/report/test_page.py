@@ -277,10 +277,13 @@ def test_names_of_the_paper_are_told_with_what_was_run_for_them(tmp_path: Path) 
     study = write_study(tmp_path)
     labels = {"trigger": 55, "q": 100, "q_as": "area", "distance": "60-90", "network": "pspnet"}
     cell = study.cells[1].model_copy(update={"labels": labels, "exam": "far_21.1_31.6"})
+    plain = cell.model_copy(
+        update={"labels": {"trigger": 30, "network": "pspnet"}, "exam": "nearest"}
+    )
     scaled = {"trigger 55": "19 px", "Q 100 by area": "8", "distance 60-90": "21.1-31.6 px"}
     axes = {**study.axes, "trigger": (55,)}
     save_record(
-        study.model_copy(update={"scaled": scaled, "cells": (cell,), "axes": axes}),
+        study.model_copy(update={"scaled": scaled, "cells": (cell, plain), "axes": axes}),
         tmp_path / "table1.camvid.study.json",
     )
     page = build_page(open_source(tmp_path))
@@ -293,8 +296,11 @@ def test_names_of_the_paper_are_told_with_what_was_run_for_them(tmp_path: Path) 
     assert row["trigger size"] == Cell("55 (here 19 px)", 55)
     assert row["Q"] == Cell("100 (here 8)", 100)
     assert row["distance"] == Cell("60-90 (here 21.1-31.6 px)", "60-90")
-    assert row["network"].text == "pspnet"
-    assert row["test"] == Cell("far, 60–90 (here 21.1–31.6 px)", "far_21.1_31.6")
+    assert tables["cells"].rows[1][1].text == "30"
+    # What all cells share is told once.
+    assert "network" not in row
+    assert "All are of: pspnet." in tables["cells"].note
+    assert row["test"] == Cell("far", "far_21.1_31.6")
     assert "far, 60–90 (here 21.1–31.6 px)" in tables["every-exam"].columns
     # Not scaled, not told twice.
     assert "far, 31.6–42.2 px" in tables["every-exam"].columns

@@ -62,11 +62,15 @@ def sign(number: int) -> str:
     return _SIGNS[MARKERS[number % len(MARKERS)] if number < GREY else CLEAN_MARKER]
 
 
-def numeric(cell: Cell) -> bool:
-    """Tell whether a cell holds a figure, or the lack of one, rather than a name."""
-    return cell.text == "–" or (
-        isinstance(cell.value, int | float) and not isinstance(cell.value, bool)
-    )
+def numeric(table: Table) -> tuple[bool, ...]:
+    """Tell of each column whether it holds figures rather than names."""
+    return tuple(any(map(_is_figure, cells)) for cells in zip(*table.rows, strict=True))
+
+
+def _is_figure(cell: Cell) -> bool:
+    if cell.origin is not None or isinstance(cell.value, Interval):
+        return True
+    return isinstance(cell.value, int | float) and not isinstance(cell.value, bool)
 
 
 def data_value(cell: Cell) -> str:

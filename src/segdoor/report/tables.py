@@ -123,8 +123,10 @@ def class_table(groups: Sequence[tuple[str, Group]]) -> Table:
 
 
 def claim_table(cells: Sequence[ClaimCell], naming: Naming) -> Table:
-    """Return the paper's numbers beside the measured ones."""
-    names = tuple(dict.fromkeys(name for cell in cells for name in cell.labels))
+    """Return the paper's numbers beside the measured ones; what all share is told below them."""
+    labels = dict.fromkeys(name for cell in cells for name in cell.labels)
+    names = [name for name in labels if len({cell.labels.get(name) for cell in cells}) > 1]
+    shared = naming.label(cells[0].labels, [name for name in labels if name not in names])
     rows: list[tuple[Cell, ...]] = []
     for cell in cells:
         found = cell.measured
@@ -133,7 +135,7 @@ def claim_table(cells: Sequence[ClaimCell], naming: Naming) -> Table:
         gap = None if mean is None or cell.paper is None else mean - cell.paper
         rows.append((
             told(cell.table), *axis_cells(naming, cell.labels, names), told(cell.metric),
-            Cell(naming.exam(cell.exam), cell.exam) if cell.exam else told(None),
+            Cell(cell.exam.split("_")[0], cell.exam) if cell.exam else told(None),
             Cell(share(cell.paper), cell.paper),
             Cell(share(mean), mean, origin if cell.runs else None),
             _interval(found.low, found.high) if found else _interval(None, None),
@@ -144,8 +146,9 @@ def claim_table(cells: Sequence[ClaimCell], naming: Naming) -> Table:
         "table", *map(axis_name, names), "metric", "test", "paper", "measured", INTERVAL, "seeds",
         "difference", "never counted because",
     )  # fmt: skip
-    own = "The paper’s numbers belong to its own scenes and networks; only orderings are claims."
-    return Table("cells", "The paper’s numbers beside ours", columns, tuple(rows), f"{own} {CUT}")
+    note = "The paper’s numbers belong to its own scenes and networks; only orderings are claims."
+    note += f" All are of: {shared}. {CUT}" if shared else f" {CUT}"
+    return Table("cells", "The paper’s numbers beside ours", columns, tuple(rows), note)
 
 
 def run_table(runs: Sequence[Run]) -> Table:

@@ -104,10 +104,8 @@ def _claims(study: StudyRecord, naming: Naming) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if study.cells:
         table = claim_table(study.cells, naming)
-        named = dict.fromkeys(name for cell in study.cells for name in cell.labels)
-        labels = [n for n in named if len({cell.labels.get(n) for cell in study.cells}) > 1]
-        shown = (*map(axis_name, labels), "metric", "test", "paper", "measured", INTERVAL)
-        parts.append(_grid_of(table, shown))
+        hidden = {"table", "seeds", "difference", "never counted because"}
+        parts.append(_grid_of(table, [name for name in table.columns if name not in hidden]))
     for entry in study.verdicts:
         judged = f"claim {entry.number} on {entry.judged_on}, {entry.statement}"
         parts.append(f"{entry.verdict}: {judged}")
