@@ -152,6 +152,7 @@ def worsen(content: dict[str, object], drop: float, seed: int) -> None:
     content["seed"] = seed
     for place, exam in enumerate(content["scores"]["exams"].values()):
         exam["asr"] = shifted(exam["asr"], -drop - 0.05 * place)
+        exam["pba_clean_victim"] = exam["pba"]["value"] + 0.01
     content["scores"]["benign"]["cba"] = shifted(content["scores"]["benign"]["cba"], -drop / 20)
     content["scores"]["cba"] = content["scores"]["benign"]["cba"]["value"]
 

@@ -5,13 +5,16 @@ A test that fails leaves its screenshot in ``tests/output``.
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from PIL import Image as PillowImage
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from recorded import write_run, write_study
 from segdoor.report.html import render
@@ -103,6 +106,45 @@ def test_the_page_opens_without_errors_and_never_scrolls_sideways(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     broken = "[...document.images].filter((i) => !i.complete || !i.naturalWidth).length"
     assert page.evaluate(broken) == 0
+
+
+def darkness(page: Page, box: Locator, *, right: bool) -> float:
+    """Return how much darker than paper the edge of a table's box is, in its empty first line."""
+    png = box.screenshot(animations="disabled")
+    shown = np.asarray(PillowImage.open(io.BytesIO(png)).convert("L"), dtype=float)
+    edge = shown[2:6, -3:] if right else shown[2:6, :3]
+    paper = page.evaluate(LUMINANCE)
+    return abs(paper - float(edge.mean()))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_table_that_goes_on_beyond_an_edge_has_a_shadow_there(
+    page: Page, pages: dict[str, Path], scheme: str
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, pages["study"])
+    box = page.get_by_role("region", name="Poisoned test ‘near’ with controls")
+    assert box.evaluate("e => e.scrollWidth - e.clientWidth") > 100
+    box.scroll_into_view_if_needed()
+    assert darkness(page, box, right=True) > 25
+    assert darkness(page, box, right=False) < 4
+    box.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(150)
+    assert box.evaluate("e => e.scrollLeft") > 40
+    assert darkness(page, box, right=False) > 25
+    box.evaluate("e => { e.scrollLeft = e.scrollWidth; }")
+    page.wait_for_timeout(100)
+    assert darkness(page, box, right=True) < 4
+
+
+def test_a_table_that_fits_has_no_shadow(page: Page, pages: dict[str, Path]) -> None:
+    opened(page, pages["study"])
+    box = page.get_by_role("region", name="Poisoned test ‘near’ with controls")
+    assert box.evaluate("e => e.scrollWidth - e.clientWidth") == 0
+    assert max(darkness(page, box, right=right) for right in (False, True)) < 4
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -209,18 +251,32 @@ def test_paper_shows_every_scene_and_all_that_is_folded(page: Page, pages: dict[
     assert len(page.pdf()) > 10_000
 
 
-def test_on_paper_the_runs_are_lists_with_headings(page: Page, pages: dict[str, Path]) -> None:
+@pytest.mark.parametrize(("media", "width"), [("print", 700), ("screen", 390)])
+def test_on_paper_and_phones_the_runs_are_lists_with_headings(
+    page: Page, pages: dict[str, Path], media: str, width: int
+) -> None:
     opened(page, pages["study"])
-    page.set_viewport_size({"width": 700, "height": 1000})
-    page.emulate_media(media="print")
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.emulate_media(media=media)
     assert not page.locator("#table-runs thead").is_visible()
     row = page.locator("#table-runs tbody tr").first
     boxes = [cell.bounding_box() for cell in row.locator("td").all()]
     assert len(boxes) == 9
     assert len({box["x"] for box in boxes if box}) == 1
-    assert all(box and box["height"] < 60 for box in boxes)
+    assert all(box and box["height"] < 130 for box in boxes)
     headings = [cell.get_attribute("data-heading") for cell in row.locator("td").all()]
     assert headings[:3] == ["seed", "record", "SHA-256 of it"]
+
+
+def test_on_paper_no_figure_is_broken_and_the_headline_fits(
+    page: Page, pages: dict[str, Path]
+) -> None:
+    opened(page, pages["study"])
+    page.set_viewport_size({"width": 700, "height": 1000})
+    page.emulate_media(media="print")
+    cells = page.locator("#table-headline tbody .number").all()
+    assert all(box["height"] < 30 for cell in cells if (box := cell.bounding_box()))
+    assert page.locator("#table-headline").evaluate("e => e.scrollWidth") <= 700
 
 
 def test_without_script_every_scene_is_there(browser: Browser, pages: dict[str, Path]) -> None:

@@ -127,6 +127,18 @@ def test_figures_of_tables_tell_their_origin(reader: Reader) -> None:
         assert str(cell["data-field"]) in str(cell["title"])
 
 
+def test_comparisons_behind_a_claim_tell_their_runs(reader: Reader) -> None:
+    runs = [item["data-runs"] for item in reader.all("li") if item.get("data-runs")]
+    assert runs == ["nni-0.05-s0", "nni-0.05-s0"]
+    assert all(item["title"] for item in reader.all("li") if item.get("data-runs"))
+
+
+def test_an_axis_of_rates_is_labelled_where_was_measured() -> None:
+    points = tuple(Point(x, 0.5, None, None, None) for x in (0.01, 0.011, 0.05, 0.2))
+    svg = draw(Chart("k", "t", "poisoning rate", "ASR", (Curve("c", 0, points),), ""))
+    assert re.findall(r">([0-9.]+%)<", svg) == ["1%", "5%", "20%"]
+
+
 @pytest.mark.parametrize("where", ["title", "class", "scene", "exam", "victim"])
 def test_names_are_never_markup(where: str, tmp_path: Path) -> None:
     def rename(content: dict[str, object]) -> None:

@@ -17,7 +17,7 @@ import pytest
 from recorded import BASELINE, RESULTS, write_run, write_study
 from segdoor.errors import ConfigError, DataError
 from segdoor.record import AxisValue, Spread, StudyRecord, StudyRun, save_record
-from segdoor.report.content import Cell, Page, Section
+from segdoor.report.content import GREY, Cell, Page, Section
 from segdoor.report.curves import axis_charts
 from segdoor.report.html import table_of
 from segdoor.report.page import build_page
@@ -238,14 +238,115 @@ def test_the_papers_curve_goes_on_where_nothing_was_measured(study: Source) -> N
     assert part is not None
     near = next(chart for chart in part.charts if chart.title == "ASR, near")
     curves = {curve.name: curve for curve in near.curves}
-    assert [point.x for point in curves["nni"].points] == [0.05, 0.1]
-    paper = curves["nni (paper)"]
+    assert [point.x for point in curves["NNI"].points] == [0.05, 0.1]
+    paper = curves["NNI (paper)"]
     assert paper.kind == "paper"
-    assert paper.colour == curves["nni"].colour
+    assert paper.colour == curves["NNI"].colour
     # The cell of 1 % is doubted: it is listed, but never drawn.
     assert [point.x for point in paper.points] == [0.05, 0.1]
     assert [point.y for point in paper.points] == pytest.approx([0.61, 0.76])
     assert {chart.title for chart in part.charts} >= {"CBA", "PBA, near"}
+
+
+def test_every_chart_against_the_rate_shows_the_clean_victim(study: Source) -> None:
+    part = section(build_page(study), "by-rate")
+    assert part is not None
+    record = study.runs[0].record
+    near = record.scores.exams["near"]
+    clean = record.controls.clean_victim
+    assert clean is not None
+    figures = {"ASR": near.asr_clean_victim, "PBA": near.pba_clean_victim, "CBA": clean.cba.value}
+    shown = {chart.title: chart for chart in part.charts}
+    for metric, title in (("ASR", "ASR, near"), ("PBA", "PBA, near"), ("CBA", "CBA")):
+        (curve,) = [c for c in shown[title].curves if c.colour == GREY]
+        assert curve.name == "clean victim"
+        assert [(p.x, p.y) for p in curve.points] == [
+            (rate, pytest.approx(figures[metric])) for rate in (0.05, 0.1)
+        ]
+        # Of the methods at a rate, that with most seeds.
+        assert all(p.origin is not None and len(p.origin.runs) == 3 for p in curve.points)
+        assert f"clean victim: from {figures[metric]:.3f}" in shown[title].summary
+    distance = section(build_page(study), "distance")
+    assert distance is not None
+    assert ["clean victim" in {c.name for c in chart.curves} for chart in distance.charts] == [
+        True for _ in distance.charts
+    ]
+
+
+def test_names_of_the_paper_are_told_with_what_was_run_for_them(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    labels = {"trigger": 55, "q": 100, "q_as": "area", "distance": "60-90", "network": "pspnet"}
+    cell = study.cells[1].model_copy(update={"labels": labels, "exam": "far_21.1_31.6"})
+    plain = cell.model_copy(
+        update={"labels": {"trigger": 30, "network": "pspnet"}, "exam": "nearest"}
+    )
+    scaled = {"trigger 55": "19 px", "Q 100 by area": "8", "distance 60-90": "21.1-31.6 px"}
+    axes = {**study.axes, "trigger": (55,)}
+    save_record(
+        study.model_copy(update={"scaled": scaled, "cells": (cell, plain), "axes": axes}),
+        tmp_path / "table1.camvid.study.json",
+    )
+    page = build_page(open_source(tmp_path))
+    assert dict(page.facts)["trigger size"] == "55 (here 19 px)"
+    assert dict(page.facts)["the paper’s measures here"] == (
+        "Q 100 by area is 8; distance 60-90 is 21.1-31.6 px"
+    )
+    tables = {table.key: table for part in page.sections for table in part.tables}
+    row = dict(zip(tables["cells"].columns, tables["cells"].rows[0], strict=True))
+    assert row["trigger size"] == Cell("55 (here 19 px)", 55)
+    assert row["Q"] == Cell("100 (here 8)", 100)
+    assert row["distance"] == Cell("60-90 (here 21.1-31.6 px)", "60-90")
+    assert tables["cells"].rows[1][1].text == "30"
+    # What all cells share is told once.
+    assert "network" not in row
+    assert "All are of: pspnet." in tables["cells"].note
+    assert row["test"] == Cell("far", "far_21.1_31.6")
+    assert "far, 60–90 (here 21.1–31.6 px)" in tables["every-exam"].columns
+    # Not scaled, not told twice.
+    assert "far, 31.6–42.2 px" in tables["every-exam"].columns
+
+
+def test_charts_against_a_scaled_axis_say_what_was_run(tmp_path: Path) -> None:
+    places: list[dict[str, AxisValue]] = [
+        {"method": "prl", "q": q, "q_as": "area", "trigger": side}
+        for side in (15, 55) for q in (10, 100)
+    ]  # fmt: skip
+    study = spread_out(tmp_path, places).study
+    assert study is not None
+    scaled = {"trigger 15": "5 px", "trigger 55": "19 px", "Q 10 by area": "1"}
+    save_record(study.model_copy(update={"scaled": scaled}), tmp_path / "s.study.json")
+    source = open_source(tmp_path)
+    parts = {part.key: part for part in build_page(source).sections}
+    assert parts["by-trigger"].lead.endswith("Here trigger 15 is 5 px, trigger 55 is 19 px.")
+    assert parts["by-q"].lead.endswith("Here Q 10 by area is 1.")
+    titles = {chart.title for chart in axis_charts(source, "q")}
+    assert any("trigger size 55 (here 19 px)" in c.name for chart in axis_charts(source, "q")
+               for c in chart.curves), titles  # fmt: skip
+
+
+def test_a_claim_is_one_entry_with_all_ways_of_judging_it(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    again = study.verdicts[0].model_copy(update={"judged_on": "nearest", "verdict": "holds"})
+    mixed = (study.verdicts[0], again, *study.verdicts[1:])
+    save_record(study.model_copy(update={"verdicts": mixed}), tmp_path / "table1.camvid.study.json")
+    page = build_page(open_source(tmp_path))
+    assert (
+        "Of the paper’s eleven claims 1 holds in every way judged, 1 in some, 9 are not measured."
+        in page.verdict
+    )
+    part = section(page, "claims")
+    assert part is not None
+    assert [(entry.name, entry.outcome) for entry in part.judgements] == [
+        ("Claim 1, reading ‘paper’", "holds in some"),
+        ("Claim 2, reading ‘paper’", "holds"),
+        ("Claim 3, reading ‘paper’", "not measured"),
+    ]
+    ways = part.judgements[0].ways
+    assert [(way.judged_on, way.verdict) for way in ways] == [
+        ("near", "fails"),
+        ("nearest", "holds"),
+    ]
+    assert ways[0].evidence == study.verdicts[0].evidence
 
 
 def test_failed_and_waiting_runs_are_listed_with_their_reason(study: Source) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Literal
 
 from pydantic import Field
@@ -11,6 +11,8 @@ from segdoor.record.figures import SCHEMA_VERSION, Figure
 from segdoor.record.scaling import AxisValue
 from segdoor.settings import Settings
 
+Outcome = Literal["holds", "holds in some", "fails", "not measured"]
+"""What came of a claim in all the ways that it was judged."""
 NUM_CLAIMS = 11
 """Orderings that the paper claims, numbered from 1 in docs/claims.md."""
 
@@ -134,23 +136,34 @@ class StudyRecord(Settings):
         return "; ".join(f"{paper} is {here} here" for paper, here in self.scaled.items())
 
     @property
-    def claims_in_words(self) -> str:
-        """Return what came of the paper's claims, in a sentence that counts each of them once.
+    def claims(self) -> dict[int, Outcome]:
+        """Return what came of each of the paper's claims.
 
         A claim is judged in several ways, one verdict each; those not measured do not count.
         """
         found: defaultdict[int, set[str]] = defaultdict(set)
         for entry in self.verdicts:
             found[entry.number].add(entry.verdict)
-        outcomes = [found[number] - {"not measured"} for number in range(1, NUM_CLAIMS + 1)]
-        if not any(outcomes):
+        return {number: _outcome(found[number]) for number in range(1, NUM_CLAIMS + 1)}
+
+    @property
+    def claims_in_words(self) -> str:
+        """Return what came of the paper's claims, in a sentence that counts each of them once."""
+        count = Counter(self.claims.values())
+        if count["not measured"] == NUM_CLAIMS:
             return "None of the paper’s eleven claims could be judged."
-        all_hold, some_hold = outcomes.count({"holds"}), outcomes.count({"holds", "fails"})
-        fail, open_ = outcomes.count({"fails"}), outcomes.count(set())
+        all_hold, some, fail = count["holds"], count["holds in some"], count["fails"]
+        rest = count["not measured"]
         parts = [
             f"{all_hold or 'none'} hold{'' if all_hold > 1 else 's'} in every way judged",
-            f"{some_hold} in some" if some_hold else "",
+            f"{some} in some" if some else "",
             f"{fail} fail{'' if fail > 1 else 's'}" if fail else "",
-            f"{open_} {'are' if open_ > 1 else 'is'} not measured" if open_ else "",
+            f"{rest} {'are' if rest > 1 else 'is'} not measured" if rest else "",
         ]
         return f"Of the paper’s eleven claims {', '.join(part for part in parts if part)}."
+
+
+def _outcome(verdicts: set[str]) -> Outcome:
+    if "holds" in verdicts:
+        return "holds in some" if "fails" in verdicts else "holds"
+    return "fails" if "fails" in verdicts else "not measured"

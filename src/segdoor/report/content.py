@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from segdoor.record import AxisValue
+from segdoor.record import AxisValue, Evidence
 from segdoor.scores.intervals import Interval
 
 
@@ -184,20 +184,35 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Way:
+    """A verdict on a claim, judged in one way.
+
+    Attributes:
+        judged_on: Which poisoned test, and how Q is counted.
+        verdict: holds, fails or not measured.
+        evidence: Every comparison.
+    """
+
+    judged_on: str
+    verdict: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """A verdict on one claim of the paper.
+    """What came of one claim of the paper.
 
     Attributes:
         name: Number and reading of the claim.
         claim: What the paper says.
-        verdict: holds, fails or not measured.
-        evidence: Each comparison, and whether it came out as claimed.
+        outcome: holds, holds in some, fails or not measured.
+        ways: A verdict for each way of judging it.
     """
 
     name: str
     claim: str
-    verdict: str
-    evidence: tuple[tuple[str, bool], ...]
+    outcome: str
+    ways: tuple[Way, ...]
 
 
 @dataclass(frozen=True)
@@ -211,7 +226,7 @@ class Section:
         charts: Charts.
         tables: Tables.
         gallery: Scenes in pictures.
-        judgements: Verdicts.
+        judgements: What came of each claim.
         terms: Words and what they mean.
         notes: What is missing, and why.
     """

@@ -1,4 +1,4 @@
-"""The charts of a page, as curves."""
+"""The charts of a page, as curves; those over distance are in distance.py."""
 
 from __future__ import annotations
 
@@ -6,21 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from segdoor.record import AxisValue, ClaimCell
-from segdoor.report.content import GREY, Chart, Curve, Origin, Point
+from segdoor.record import AxisValue
+from segdoor.report.content import GREY, Chart, Curve, Point
 from segdoor.report.source import Group, Measured, Source
 from segdoor.report.tables import leading_axis, paper_number
-from segdoor.report.words import axis_name, exam_name, label, share
-from segdoor.scores.intervals import bootstrap
-from segdoor.scores.metrics import attack_success_rate
-from segdoor.scores.tables import TableSet
-from segdoor.tensors import Table
-
-_IN_A_BIN, _FEWEST_BINS, _MOST_BINS = 12, 3, 8
-FEWEST = _FEWEST_BINS * _IN_A_BIN
-"""Scenes with trigger and victims, below which there is no curve over distance."""
+from segdoor.report.words import axis_name, share
 
 Series = dict[str, list[Group]]
 
@@ -46,28 +36,12 @@ def axis_charts(source: Source, axis: str) -> tuple[Chart, ...]:
     wanted: list[tuple[str, str | None]] = [("ASR", name) for name in exams]
     if axis.endswith("rate"):
         wanted += [("PBA", exam), ("CBA", None)]
-    facets = _facets(source, axis).items()
+    facets = facets_of(source, axis).items()
     charts: list[Chart] = []
     for metric in wanted:
         alike = [_axis_chart(source, axis, place, series, *metric) for place, series in facets]
         charts += fold([chart for chart in alike if chart.curves])
     return tuple(charts)
-
-
-def distance_charts(source: Source) -> tuple[Chart, ...]:
-    """Return ASR against the distance achieved in each scene, from the tables of the runs."""
-    charts: list[Chart] = []
-    for place, series in _facets(source, None).items():
-        curves: list[Curve] = []
-        for number, (name, groups) in enumerate(series.items()):
-            curves += _distance_curves(source, groups[-1], name, number)
-        if any(curve.kind == "line" for curve in curves):
-            title = f"ASR against distance{f', {place}' if place else ''}"
-            charts.append(
-                Chart(f"distance-{len(charts)}", title, "distance of the trigger in pixels", "ASR",
-                      tuple(curves), _summary(curves))
-            )  # fmt: skip
-    return fold(charts)
 
 
 def fold(alike: Sequence[Chart]) -> tuple[Chart, ...]:
@@ -80,13 +54,13 @@ def class_chart(groups: Sequence[tuple[str, Group]]) -> Chart:
     names = tuple(entry.name for entry in groups[0][1].runs[0].record.data.classes)
     places = range(len(names))
     clean = [groups[0][1].measure("controls", "clean_victim", "class_iou", i) for i in places]
-    curves = [Curve("clean victim", GREY, _points(places, clean), "points")]
+    curves = [Curve("clean victim", GREY, points_at(places, clean), "points")]
     for number, (name, group) in enumerate(groups):
         figures = [group.measure("scores", "benign", "class_iou", index) for index in places]
-        points = _points(places, figures)
+        points = points_at(places, figures)
         curves.append(Curve(name or "poisoned victim", number, points, "points"))
     shown = tuple(curve for curve in curves if curve.points)
-    return Chart("classes", "IoU on untouched scenes", "IoU", "", shown, _summary(shown), names)
+    return Chart("classes", "IoU on untouched scenes", "IoU", "", shown, summary_of(shown), names)
 
 
 def _axis_chart(
@@ -98,12 +72,13 @@ def _axis_chart(
     curves: list[Curve] = []
     for number, (name, groups) in enumerate(series.items()):
         figures = [group.measure(*path) for group in groups]
-        points = _points([_position(group, axis) for group in groups], figures)
+        points = points_at([_position(group, axis) for group in groups], figures)
         curves.append(Curve(name or "measured", number, points))
         papers = _paper_points(source, groups, axis, metric, exam)
         curves.append(Curve(f"{name} (paper)".strip(), number, papers, "paper"))
+    curves.append(_clean_curve(axis, series, metric, exam))
     shown = tuple(curve for curve in curves if curve.points)
-    where = ", ".join(part for part in (exam_name(exam) if exam else "", place) if part)
+    where = ", ".join(part for part in (source.naming.exam(exam) if exam else "", place) if part)
     xs = [point.x for curve in shown for point in curve.points]
     return Chart(
         key="-".join([axis, metric.lower(), exam or "benign", place]),
@@ -111,13 +86,28 @@ def _axis_chart(
         x=axis_name(axis),
         y=metric,
         curves=shown,
-        summary=_summary(shown),
+        summary=summary_of(shown),
         whole=metric == "ASR",
         logarithmic=bool(xs) and min(xs) > 0 and max(xs) >= 50 * min(xs),
     )
 
 
-def _facets(source: Source, axis: str | None) -> dict[str, Series]:
+def _clean_curve(axis: str, series: Series, metric: str, exam: str | None) -> Curve:
+    """Return the clean victim's figure: of the methods at one place, that over most seeds."""
+    path = ("controls", "clean_victim", "cba")
+    if exam is not None:
+        path = ("scores", "exams", exam, f"{metric.lower()}_clean_victim")
+    most: dict[float, Group] = {}
+    for group in (group for groups in series.values() for group in groups):
+        place = _position(group, axis)
+        if place not in most or len(group.runs) > len(most[place].runs):
+            most[place] = group
+    places = sorted(most)
+    points = points_at(places, [most[place].measure(*path) for place in places])
+    return Curve("clean victim", GREY, points)
+
+
+def facets_of(source: Source, axis: str | None) -> dict[str, Series]:
     """Return the groups by curve, and the curves by chart, so that no chart is crowded.
 
     A group without a value on an axis, as Q without PRL, is in every chart that it fits into.
@@ -128,15 +118,15 @@ def _facets(source: Source, axis: str | None) -> dict[str, Series]:
     groups = [g for g in source.groups if axis is None or _is_number(g.axes.get(axis))]
     places = [[group.axes.get(name) for name in others] for group in groups]
     facets: dict[str, Series] = {}
-    for place in places:
+    for first, place in zip(groups, places, strict=True):
         if any(place != other and _fits(place, other) for other in places):
             continue
-        series = facets.setdefault(label(dict(zip(others, place, strict=True)), others), {})
+        series = facets.setdefault(source.naming.label(first.axes, others), {})
         if series:
             continue
         for group, own in zip(groups, places, strict=True):
             if _fits(own, place):
-                name = label(group.axes, [leader]) if leader else ""
+                name = source.naming.label(group.axes, [leader]) if leader else ""
                 series.setdefault(name, []).append(group)
     if axis is None:
         return facets
@@ -189,71 +179,8 @@ def _paper_points(
     return tuple(Point(x, points[x], None, None, None) for x in sorted(points))
 
 
-def _distance_curves(source: Source, group: Group, name: str, number: int) -> list[Curve]:
-    exams = group.runs[0].record.scores.exams
-    widest = max(exams, key=lambda key: _width(exams[key].distances), default=None)
-    if widest is None:
-        return []
-    curves = [Curve(name or "poisoned victim", number, _binned(group, "poisoned", widest))]
-    if not name:
-        curves.append(Curve("clean victim", GREY, _binned(group, "clean", widest)))
-        whole = [
-            (sum(exam.distances.values()) / len(exam.distances), key)
-            for key, exam in exams.items()
-            if exam.distances
-        ]
-        figures = [group.measure("scores", "exams", key, "asr") for _, key in whole]
-        points = _points([x for x, _ in whole], figures)
-        curves.append(Curve("whole tests at their mean distance", 1, points, "points"))
-    curves.append(Curve(f"{name} (paper)".strip(), number, _paper_by_exam(source, group), "paper"))
-    return [curve for curve in curves if curve.points]
-
-
-def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
-    """Return ASR in bins of as many scenes each; tables of several seeds are added."""
-    key = f"{victim}/{exam}"
-    found = [run.tables[key] for run in group.runs if key in run.tables]
-    record = group.runs[0].record
-    distances = record.scores.exams[exam].distances
-    if not found or any(tables.names != found[0].names for tables in found):
-        return ()
-    added = TableSet(found[0].names, np.sum([tables.counts for tables in found], axis=0))
-    names = [entry.name for entry in record.data.classes]
-    victims, target = [names.index(v) for v in record.victims], names.index(record.target)
-    shows = added.counts[:, victims].sum(axis=(1, 2)) > 0
-    scenes = [n for n, has in zip(added.names, shows, strict=True) if has and n in distances]
-    if len(scenes) < FEWEST:
-        return ()
-    scenes.sort(key=distances.__getitem__)
-
-    def asr(table: Table) -> float:
-        return attack_success_rate(table, victims, target)
-
-    points: list[Point] = []
-    for part in np.array_split(scenes, min(_MOST_BINS, len(scenes) // _IN_A_BIN)):
-        tables = added.only([str(name) for name in part])
-        ends = bootstrap(tables, asr)
-        x = sum(distances[name] for name in tables.names) / len(tables.names)
-        origin = Origin(group.keys, f"tables.npz {key}, {len(tables.names)} scenes")
-        points.append(Point(x, asr(tables.total()), ends.low, ends.high, origin))
-    return tuple(points)
-
-
-def _paper_by_exam(source: Source, group: Group) -> tuple[Point, ...]:
-    """Return the paper's numbers, each once: two exams of ours may measure the same."""
-    exams = group.runs[0].record.scores.exams
-    points: dict[str, Point] = {}
-    for name in sorted(exams, key=lambda name: name != source.main_exam):
-        cell: ClaimCell | None = paper_number(source, group, "ASR", name)
-        distances = exams[name].distances.values()
-        if cell and cell.paper is not None and not cell.doubted and distances:
-            x = sum(distances) / len(distances)
-            number = f"{cell.table} {sorted(cell.labels.items())}"
-            points.setdefault(number, Point(x, cell.paper, None, None, None))
-    return tuple(sorted(points.values(), key=lambda point: point.x))
-
-
-def _points(places: Sequence[float], figures: Sequence[Measured]) -> tuple[Point, ...]:
+def points_at(places: Sequence[float], figures: Sequence[Measured]) -> tuple[Point, ...]:
+    """Return the figures that there are, each at its place."""
     return tuple(
         Point(float(x), found.value, found.low, found.high, found.origin)
         for x, found in zip(places, figures, strict=True)
@@ -261,7 +188,7 @@ def _points(places: Sequence[float], figures: Sequence[Measured]) -> tuple[Point
     )
 
 
-def _summary(curves: Sequence[Curve]) -> str:
+def summary_of(curves: Sequence[Curve]) -> str:
     """Say in words what a chart shows: where each curve begins and ends."""
     said: list[str] = []
     for curve in curves:
@@ -278,7 +205,3 @@ def _is_number(value: AxisValue) -> bool:
 def _position(group: Group, axis: str) -> float:
     value = group.axes.get(axis)
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _width(distances: dict[str, float]) -> float:
-    return max(distances.values()) - min(distances.values()) if distances else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ from segdoor.report.content import GREY, Chart, Curve
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARKERS = "os^DvPX"
-"""One a colour, so that curves differ in print without colours too."""
+MARKERS, CLEAN_MARKER = "os^DvPX", "*"
+"""One a colour, so that curves differ in print without colours too; the clean victim's."""
 _INK, _FAINT = "#010203", "#010204"
 _WIDTH, _HEIGHT = 5.2, 3.4
 _POINTS = 72
@@ -63,11 +63,13 @@ def draw(chart: Chart) -> str:
 
 
 def _draw_curve(axes: Axes, curve: Curve, *, across: bool, shift: float) -> None:
-    marker = MARKERS[curve.colour % len(MARKERS)] if curve.colour < GREY else "o"
+    marker = MARKERS[curve.colour % len(MARKERS)] if curve.colour < GREY else CLEAN_MARKER
     colour = _sentinel(curve.colour)
     places, figures = [p.x + shift for p in curve.points], [p.y for p in curve.points]
     spread = [p for p in curve.points if p.low is not None and p.high is not None]
     look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5}
+    if curve.colour == GREY:
+        look["markersize"] = 8
     if across:
         axes.plot(figures, places, linestyle="none", **look)
         for p in spread:
@@ -75,7 +77,8 @@ def _draw_curve(axes: Axes, curve: Curve, *, across: bool, shift: float) -> None
     elif curve.kind == "paper":
         axes.plot(places, figures, "--", color=colour, marker=marker, mfc="none", markersize=5)
     else:
-        line = "none" if curve.kind == "points" else "-"
+        drawn = ":" if curve.colour == GREY else "-"
+        line = "none" if curve.kind == "points" else drawn
         axes.plot(places, figures, linestyle=line, linewidth=1.8, **look)
         for p in spread:
             axes.plot([p.x] * 2, [p.low or 0, p.high or 0], color=colour, linewidth=1.2)
@@ -105,7 +108,18 @@ def _frame(axes: Axes, chart: Chart) -> None:
         )
         axes.xaxis.set_minor_formatter(lambda _, __: "")
     if chart.x.endswith("rate"):
+        axes.set_xticks(_ticks({point.x for curve in chart.curves for point in curve.points}))
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
+
+
+def _ticks(places: Collection[float]) -> list[float]:
+    """Return the places that were measured, but for those too near another to be read."""
+    apart = 0.08 * (max(places) - min(places))
+    kept: list[float] = []
+    for place in sorted(places):
+        if not kept or place - kept[-1] >= apart:
+            kept.append(place)
+    return kept
 
 
 def _shift(chart: Chart, place: int) -> float:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from segdoor.errors import MachineError
 from segdoor.report.content import GREY, INTERVAL, Cell, Chart, Page, Point, Table
-from segdoor.report.figures import MARKERS, colour_name, draw
+from segdoor.report.figures import CLEAN_MARKER, MARKERS, colour_name, draw
 from segdoor.report.words import CUT
 from segdoor.scores.intervals import Interval
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖"}
+_SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "X": "✖", "*": "★"}
 _FORMULA = re.compile(r"[=+\-@\t\r].")
 
 
@@ -59,14 +59,18 @@ def identifier(name: str) -> str:
 
 def sign(number: int) -> str:
     """Return the sign of a curve's points."""
-    return _SIGNS[MARKERS[number % len(MARKERS)]] if number < GREY else "●"
+    return _SIGNS[MARKERS[number % len(MARKERS)] if number < GREY else CLEAN_MARKER]
 
 
-def numeric(cell: Cell) -> bool:
-    """Tell whether a cell holds a figure, or the lack of one, rather than a name."""
-    return cell.text == "–" or (
-        isinstance(cell.value, int | float) and not isinstance(cell.value, bool)
-    )
+def numeric(table: Table) -> tuple[bool, ...]:
+    """Tell of each column whether it holds figures rather than names."""
+    return tuple(any(map(_is_figure, cells)) for cells in zip(*table.rows, strict=True))
+
+
+def _is_figure(cell: Cell) -> bool:
+    if cell.origin is not None or isinstance(cell.value, Interval):
+        return True
+    return isinstance(cell.value, int | float) and not isinstance(cell.value, bool)
 
 
 def data_value(cell: Cell) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from segdoor.record import ExperimentRecord, StudyRecord, Verdict
-from segdoor.report.content import Judgement, Page, Section
-from segdoor.report.curves import FEWEST, axis_charts, class_chart, distance_charts, numeric_axes
+from collections.abc import Iterator
+from itertools import groupby
+
+from segdoor.record import ExperimentRecord, StudyRecord
+from segdoor.report.content import Judgement, Page, Section, Way
+from segdoor.report.curves import axis_charts, class_chart, numeric_axes
+from segdoor.report.distance import FEWEST, distance_charts
 from segdoor.report.gallery import gather
 from segdoor.report.glossary import GLOSSARY
 from segdoor.report.repairs import repair_charts, repair_tables, repaired
@@ -21,7 +25,10 @@ from segdoor.report.tables import (
     leading,
     run_table,
 )
-from segdoor.report.words import axis_name, axis_value, quietness, verdict
+from segdoor.report.words import Naming, axis_name, quietness, verdict
+
+_TOLD = ("network ", "trigger ")
+"""Kinds of names in a study's units that have facts of their own."""
 
 
 def build_page(source: Source) -> Page:
@@ -71,7 +78,8 @@ def _axes(source: Source) -> list[Section]:
     for axis in numeric_axes(source):
         charts = axis_charts(source, axis)
         name = axis_name(axis)
-        lead = "Dashed: the paper’s numbers on its own scenes." if source.study else ""
+        lead = "Dashed: the paper’s numbers on its own scenes; dotted: the clean victim."
+        lead = f"{lead} {source.naming.lengths(axis)}".strip()
         if charts:
             sections.append(Section(f"by-{axis}", f"Against {name}", lead, charts))
     return sections
@@ -124,27 +132,24 @@ def _claims(source: Source) -> Section | None:
     study = source.study
     if study is None or not (study.verdicts or study.cells):
         return None
-    lead = "Orderings that the paper claims, judged by the figures measured here."
-    tables = (claim_table(study.cells),) if study.cells else ()
-    judged = tuple(_judgement(entry) for entry in study.verdicts)
+    lead = "Orderings that the paper claims, judged by the figures measured here, test by test."
+    tables = (claim_table(study.cells, source.naming),) if study.cells else ()
+    judged = tuple(_judgements(study))
     return Section("claims", "Which claims hold", lead, tables=tables, judgements=judged)
 
 
-def _judgement(entry: Verdict) -> Judgement:
-    evidence = tuple((_with_runs(e.statement, e.runs), e.holds) for e in entry.evidence)
-    name = f"Claim {entry.number}, reading ‘{entry.reading}’, judged on {entry.judged_on}"
-    return Judgement(name, entry.statement, entry.verdict, evidence)
-
-
-def _with_runs(statement: str, runs: tuple[str, ...]) -> str:
-    return f"{statement} (runs {', '.join(runs)})" if runs else statement
+def _judgements(study: StudyRecord) -> Iterator[Judgement]:
+    """Yield the claims, each with all ways in which it was judged."""
+    for number, entries in groupby(study.verdicts, key=lambda entry: entry.number):
+        found = tuple(entries)
+        name = f"Claim {number}, reading ‘{found[0].reading}’"
+        ways = tuple(Way(entry.judged_on, entry.verdict, entry.evidence) for entry in found)
+        yield Judgement(name, found[0].statement, study.claims[number], ways)
 
 
 def _provenance(source: Source) -> Section:
-    lead = (
-        "Point at a figure in a table to see the run and the field of its record that it is from; "
-        "files of tables name them too."
-    )
+    lead = "Point at a figure in a table to see the run and the field of its record that it is from"
+    lead += ", at a comparison behind a claim to see its runs." if source.study else "."
     tables = tuple(t for t in (run_table(source.runs), absent_table(source)) if t.rows)
     return Section("provenance", "Where the numbers are from", lead, tables=tables)
 
@@ -154,23 +159,24 @@ def _facts(source: Source) -> tuple[tuple[str, str], ...]:
     if source.study is not None:
         study = source.study
         facts += [("study", f"{study.name}, preset {study.preset}"), ("reading", study.reading)]
-        facts += _axis_facts(study)
+        facts += _axis_facts(study, source.naming)
         facts.append(("seeds", ", ".join(map(str, study.seeds))))
-        facts += [("in the paper’s units", study.scaled_in_words)] if study.scaled else []
+        rest = [f"{p} is {here}" for p, here in study.scaled.items() if not p.startswith(_TOLD)]
+        facts += [("the paper’s measures here", "; ".join(rest))] if rest else []
         facts += [("changed in the preset", ", ".join(study.changes))] if study.changes else []
     if source.runs:
         facts += _run_facts(source)
     return tuple(facts)
 
 
-def _axis_facts(study: StudyRecord) -> list[tuple[str, str]]:
+def _axis_facts(study: StudyRecord, naming: Naming) -> list[tuple[str, str]]:
     """Return what varies, and what else the runs have in common but their victims and rules."""
     facts: list[tuple[str, str]] = []
     for name, values in study.axes.items():
         there = [value for value in values if value is not None]
         usual = len(there) == 1 and (isinstance(there[0], bool) or name in {"victims", "target"})
         if there and not usual:
-            told = ", ".join(axis_value(name, value) for value in there)
+            told = ", ".join(naming.value(name, {name: value}) for value in there)
             facts.append((axis_name(name), told))
     return facts
 

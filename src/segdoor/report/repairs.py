@@ -6,7 +6,7 @@ from segdoor.report.content import GREY, Cell, Chart, Curve, Point, Table
 from segdoor.report.curves import fold
 from segdoor.report.source import Group, Measured, Source
 from segdoor.report.tables import axis_cells, figure, told
-from segdoor.report.words import axis_name, exam_name, label, percent
+from segdoor.report.words import axis_name, exam_name, percent
 
 _SIDES = ("poisoned_before", "poisoned_after", "clean_before", "clean_after")
 
@@ -31,12 +31,12 @@ def repair_tables(source: Source) -> tuple[Table, ...]:
     benign: list[tuple[Cell, ...]] = []
     for group in repaired(source):
         for index, repair in enumerate(group.runs[0].record.repairs):
-            start = (*axis_cells(group.axes, names), told(repair.repair))
+            start = (*axis_cells(source.naming, group.axes, names), told(repair.repair))
             for exam in repair.poisoned_before.exams:
                 keys = [("asr", side) for side in _SIDES]
                 keys += [(k, side) for k in ("pba", "victim_recovery") for side in _SIDES[:2]]
                 found = (group.measure("repairs", index, s, "exams", exam, k) for k, s in keys)
-                in_exams.append((*start, Cell(exam_name(exam), exam), *map(figure, found)))
+                in_exams.append((*start, Cell(source.naming.exam(exam), exam), *map(figure, found)))
             keys = [(k, s) for k in ("cba", "victim_recovery") for s in _SIDES]
             found = (group.measure("repairs", index, s, k) for k, s in keys)
             scenes = group.measure("repairs", index, "num_clean_scenes")
@@ -78,7 +78,7 @@ def repair_charts(source: Source) -> tuple[Chart, ...]:
             f"the lowest"
             for c in shown
         )
-        name = label(group.axes, source.varied) or exam_name(exam or "")
+        name = source.naming.label(group.axes, source.varied) or exam_name(exam or "")
         charts.append(
             Chart(f"repairs-{len(charts)}", f"After each repair, {name}", "share", "", shown,
                   said, ticks)

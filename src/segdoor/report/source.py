@@ -22,6 +22,7 @@ from segdoor.record import (
     load_study,
 )
 from segdoor.report.content import Origin
+from segdoor.report.words import Naming
 from segdoor.scores.seeds import mean_interval
 from segdoor.scores.tables import TableSet, load_tables
 
@@ -153,6 +154,11 @@ class Source:
     study: StudyRecord | None
     runs: tuple[Run, ...]
     absent: tuple[tuple[StudyRun, str], ...] = ()
+
+    @cached_property
+    def naming(self) -> Naming:
+        """Return how values and tests are named."""
+        return Naming(self.study.scaled if self.study else {})
 
     @cached_property
     def varied(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from segdoor.record import AxisValue, ClaimCell, Figure
 from segdoor.report.content import INTERVAL, Cell, Origin, Table
 from segdoor.report.source import Group, Measured, Run, Source
-from segdoor.report.words import CUT, axis_name, axis_value, exam_name, interval, label, share
+from segdoor.report.words import CUT, Naming, axis_name, exam_name, interval, share
 from segdoor.scores.intervals import Interval
 
 _CONTROLS = {
@@ -79,9 +79,10 @@ def headline_table(source: Source) -> Table:
         cba = group.measure("scores", "cba")
         clean = group.measure("controls", "clean_victim", "cba")
         rows.append((
-            *axis_cells(group.axes, names), told(len(group.runs)), figure(asr), spread(asr),
-            paper_cell(source, group, "ASR", exam), *map(figure, controls), figure(pba),
-            figure(cba), paper_cell(source, group, "CBA", None), figure(clean),
+            *axis_cells(source.naming, group.axes, names), told(len(group.runs)),
+            figure(asr), spread(asr), paper_cell(source, group, "ASR", exam),
+            *map(figure, controls), figure(pba), figure(cba),
+            paper_cell(source, group, "CBA", None), figure(clean),
         ))  # fmt: skip
     columns = (
         *map(axis_name, names), "runs", "ASR", INTERVAL, "ASR, paper", *_CONTROLS, "PBA", "CBA",
@@ -92,7 +93,7 @@ def headline_table(source: Source) -> Table:
         f"Intervals are over seeds (Student’s t), or over scenes where there is one run. {CUT} "
         "† marks a number that the paper contradicts elsewhere."
     )
-    title = f"Poisoned test ‘{exam_name(exam)}’ with controls"
+    title = f"Poisoned test ‘{source.naming.exam(exam)}’ with controls"
     return Table("headline", title, columns, tuple(rows), note)
 
 
@@ -100,12 +101,12 @@ def every_exam_table(source: Source) -> Table:
     """Return ASR of a study's groups in every poisoned test."""
     rows = tuple(
         (
-            *axis_cells(group.axes, source.varied),
+            *axis_cells(source.naming, group.axes, source.varied),
             *(figure(group.measure("scores", "exams", name, "asr")) for name in source.exams),
         )
         for group in source.groups
     )
-    columns = (*map(axis_name, source.varied), *map(exam_name, source.exams))
+    columns = (*map(axis_name, source.varied), *map(source.naming.exam, source.exams))
     return Table("every-exam", "ASR by where the trigger is placed", columns, rows)
 
 
@@ -121,9 +122,11 @@ def class_table(groups: Sequence[tuple[str, Group]]) -> Table:
     return Table("classes", "IoU of each class on untouched scenes", columns, tuple(rows))
 
 
-def claim_table(cells: Sequence[ClaimCell]) -> Table:
-    """Return the paper's numbers beside the measured ones."""
-    names = tuple(dict.fromkeys(name for cell in cells for name in cell.labels))
+def claim_table(cells: Sequence[ClaimCell], naming: Naming) -> Table:
+    """Return the paper's numbers beside the measured ones; what all share is told below them."""
+    labels = dict.fromkeys(name for cell in cells for name in cell.labels)
+    names = [name for name in labels if len({cell.labels.get(name) for cell in cells}) > 1]
+    shared = naming.label(cells[0].labels, [name for name in labels if name not in names])
     rows: list[tuple[Cell, ...]] = []
     for cell in cells:
         found = cell.measured
@@ -131,8 +134,8 @@ def claim_table(cells: Sequence[ClaimCell]) -> Table:
         mean = found.mean if found else None
         gap = None if mean is None or cell.paper is None else mean - cell.paper
         rows.append((
-            told(cell.table), *axis_cells(cell.labels, names), told(cell.metric),
-            told(exam_name(cell.exam) if cell.exam else None),
+            told(cell.table), *axis_cells(naming, cell.labels, names), told(cell.metric),
+            Cell(cell.exam.split("_")[0], cell.exam) if cell.exam else told(None),
             Cell(share(cell.paper), cell.paper),
             Cell(share(mean), mean, origin if cell.runs else None),
             _interval(found.low, found.high) if found else _interval(None, None),
@@ -143,8 +146,9 @@ def claim_table(cells: Sequence[ClaimCell]) -> Table:
         "table", *map(axis_name, names), "metric", "test", "paper", "measured", INTERVAL, "seeds",
         "difference", "never counted because",
     )  # fmt: skip
-    own = "The paper’s numbers belong to its own scenes and networks; only orderings are claims."
-    return Table("cells", "The paper’s numbers beside ours", columns, tuple(rows), f"{own} {CUT}")
+    note = "The paper’s numbers belong to its own scenes and networks; only orderings are claims."
+    note += f" All are of: {shared}. {CUT}" if shared else f" {CUT}"
+    return Table("cells", "The paper’s numbers beside ours", columns, tuple(rows), note)
 
 
 def run_table(runs: Sequence[Run]) -> Table:
@@ -172,12 +176,15 @@ def absent_table(source: Source) -> Table:
     rows = tuple(
         (told(run.key), told(run.seed), told(run.state), told(why)) for run, why in source.absent
     )
-    return Table("absent", "Runs that are not there", ("run", "seed", "state", "why"), rows)
+    columns = ("run", "seed", "state", "why")
+    return Table("absent", "Runs that are not there", columns, rows, stacked=True)
 
 
-def axis_cells(axes: dict[str, AxisValue], names: Sequence[str]) -> tuple[Cell, ...]:
+def axis_cells(
+    naming: Naming, axes: dict[str, AxisValue], names: Sequence[str]
+) -> tuple[Cell, ...]:
     """Return the values on some axes."""
-    return tuple(Cell(axis_value(name, axes.get(name)), axes.get(name)) for name in names)
+    return tuple(Cell(naming.value(name, axes), axes.get(name)) for name in names)
 
 
 def paper_cell(source: Source, group: Group, metric: str, exam: str | None) -> Cell:
@@ -227,7 +234,9 @@ def leading(source: Source) -> tuple[tuple[str, Group], ...]:
         return len(fitting(place)), sum(shared)
 
     chosen = fitting(max(reversed(source.groups), key=usual))
-    return tuple((label(group.axes, source.varied), group) for group in chosen.values())
+    return tuple(
+        (source.naming.label(group.axes, source.varied), group) for group in chosen.values()
+    )
 
 
 def leading_axis(names: Sequence[str]) -> str | None:

@@ -15,7 +15,7 @@ from segdoor.report.content import INTERVAL, Table
 from segdoor.report.source import Source
 from segdoor.report.summary import study_verdict
 from segdoor.report.tables import claim_table, headline_table
-from segdoor.report.words import CUT, axis_name, verdict
+from segdoor.report.words import CUT, Naming, axis_name, verdict
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -42,7 +42,7 @@ def describe_study(source: Source) -> list[RenderableType]:
         f"{study.name}, preset {study.preset}, reading '{study.reading}'",
         *([f"In the paper's units: {study.scaled_in_words}"] if study.scaled else []),
         *([_grid_of(headline_table(source), shown)] if source.groups else []),
-        *(_claims(study)),
+        *_claims(study, source.naming),
         *([CUT] if source.groups or study.cells else []),
         *(f"failed: {run.key}: {why}" for run, why in source.absent if run.state == "failed"),
         study_verdict(source, study),
@@ -100,14 +100,12 @@ def _grid_of(table: Table, shown: Sequence[str]) -> Grid:
     return grid
 
 
-def _claims(study: StudyRecord) -> list[RenderableType]:
+def _claims(study: StudyRecord, naming: Naming) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if study.cells:
-        table = claim_table(study.cells)
-        named = dict.fromkeys(name for cell in study.cells for name in cell.labels)
-        labels = [n for n in named if len({cell.labels.get(n) for cell in study.cells}) > 1]
-        shown = (*map(axis_name, labels), "metric", "test", "paper", "measured", INTERVAL)
-        parts.append(_grid_of(table, shown))
+        table = claim_table(study.cells, naming)
+        hidden = {"table", "seeds", "difference", "never counted because"}
+        parts.append(_grid_of(table, [name for name in table.columns if name not in hidden]))
     for entry in study.verdicts:
         judged = f"claim {entry.number} on {entry.judged_on}, {entry.statement}"
         parts.append(f"{entry.verdict}: {judged}")

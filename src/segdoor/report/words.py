@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from segdoor.record import AxisValue, ExperimentRecord, Figure
+from segdoor.record import AxisValue, ExperimentRecord, Figure, name_in_paper, with_here
 from segdoor.scores.intervals import Interval
 
+_METHODS = ("nni", "prl", "nni+prl")
 _AXES = {"q": "Q", "q_as": "Q by", "trigger": "trigger size"}
 
 
@@ -37,25 +39,58 @@ def axis_name(name: str) -> str:
 
 
 def axis_value(name: str, value: AxisValue) -> str:
-    """Return a value on an axis for people: rates in per cent."""
+    """Return a value on an axis for people: rates in per cent, methods as the paper writes them."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:
         return "–"
+    if name == "method" and value in _METHODS:
+        return str(value).upper()
     if name.endswith("rate") and isinstance(value, int | float):
         return f"{100 * value:g}%"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def label(axes: dict[str, AxisValue], names: Sequence[str]) -> str:
-    """Return the values on some axes as one name."""
-    return ", ".join(_told(name, axes[name]) for name in names if axes.get(name) is not None)
+@dataclass(frozen=True)
+class Naming:
+    """Names for people: in the paper's units, with what was run for them here where it differs.
 
+    Attributes:
+        scaled: What was run for what the paper has, as a study's record tells it.
+    """
 
-def _told(name: str, value: AxisValue) -> str:
-    if name.endswith("rate") or (isinstance(value, str) and value):
-        return axis_value(name, value)
-    return f"{axis_name(name)} {axis_value(name, value)}"
+    scaled: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, name: str, axes: Mapping[str, AxisValue]) -> str:
+        """Return the value on one of the axes."""
+        value = axes.get(name)
+        key = name_in_paper(name, value, axes.get("q_as"))
+        return with_here(axis_value(name, value), self.scaled.get(key))
+
+    def label(self, axes: Mapping[str, AxisValue], names: Sequence[str]) -> str:
+        """Return the values on some axes as one name."""
+        return ", ".join(self._told(name, axes) for name in names if axes.get(name) is not None)
+
+    def exam(self, name: str) -> str:
+        """Return the name of a poisoned test."""
+        if not name.startswith("far_"):
+            return exam_name(name)
+        here = f"{name.removeprefix('far_').replace('_', '-')} px"
+        papers = [paper for paper, found in self.scaled.items() if found == here]
+        if not papers:
+            return exam_name(name)
+        return with_here(f"far, {papers[0].removeprefix('distance ')}", here).replace("-", "–")
+
+    def lengths(self, name: str) -> str:
+        """Return what was run for the paper's values on an axis, as a sentence, if they differ."""
+        start = "Q " if name == "q" else f"{name} "
+        told = [f"{p} is {here}" for p, here in self.scaled.items() if p.startswith(start)]
+        return f"Here {', '.join(told)}." if told else ""
+
+    def _told(self, name: str, axes: Mapping[str, AxisValue]) -> str:
+        value, text = axes[name], self.value(name, axes)
+        alone = name.endswith("rate") or (isinstance(value, str) and value and name != "q_as")
+        return text if alone else f"{axis_name(name)} {text}"
 
 
 def exam_name(name: str) -> str:

@@ -1,0 +1,104 @@
+"""ASR against the distance that the trigger achieved, from the tables of scenes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segdoor.record import ClaimCell
+from segdoor.report.content import GREY, Chart, Curve, Origin, Point
+from segdoor.report.curves import facets_of, fold, points_at, summary_of
+from segdoor.report.source import Group, Source
+from segdoor.report.tables import paper_number
+from segdoor.scores.intervals import bootstrap
+from segdoor.scores.metrics import attack_success_rate
+from segdoor.scores.tables import TableSet
+from segdoor.tensors import Table
+
+_IN_A_BIN, _FEWEST_BINS, _MOST_BINS = 12, 3, 8
+FEWEST = _FEWEST_BINS * _IN_A_BIN
+"""Scenes with trigger and victims, below which there is no curve over distance."""
+
+
+def distance_charts(source: Source) -> tuple[Chart, ...]:
+    """Return ASR against the distance achieved in each scene, from the tables of the runs."""
+    charts: list[Chart] = []
+    for place, series in facets_of(source, None).items():
+        curves: list[Curve] = []
+        for number, (name, groups) in enumerate(series.items()):
+            curves += _distance_curves(source, groups[-1], name, number)
+        if any(curve.kind == "line" for curve in curves):
+            title = f"ASR against distance{f', {place}' if place else ''}"
+            charts.append(
+                Chart(f"distance-{len(charts)}", title, "distance of the trigger in pixels", "ASR",
+                      tuple(curves), summary_of(curves))
+            )  # fmt: skip
+    return fold(charts)
+
+
+def _distance_curves(source: Source, group: Group, name: str, number: int) -> list[Curve]:
+    exams = group.runs[0].record.scores.exams
+    widest = max(exams, key=lambda key: _width(exams[key].distances), default=None)
+    if widest is None:
+        return []
+    curves = [Curve(name or "poisoned victim", number, _binned(group, "poisoned", widest))]
+    if number == 0:
+        curves.append(Curve("clean victim", GREY, _binned(group, "clean", widest)))
+    if not name:
+        whole = [
+            (sum(exam.distances.values()) / len(exam.distances), key)
+            for key, exam in exams.items()
+            if exam.distances
+        ]
+        figures = [group.measure("scores", "exams", key, "asr") for _, key in whole]
+        points = points_at([x for x, _ in whole], figures)
+        curves.append(Curve("whole tests at their mean distance", 1, points, "points"))
+    curves.append(Curve(f"{name} (paper)".strip(), number, _paper_by_exam(source, group), "paper"))
+    return [curve for curve in curves if curve.points]
+
+
+def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
+    """Return ASR in bins of as many scenes each; tables of several seeds are added."""
+    key = f"{victim}/{exam}"
+    found = [run.tables[key] for run in group.runs if key in run.tables]
+    record = group.runs[0].record
+    distances = record.scores.exams[exam].distances
+    if not found or any(tables.names != found[0].names for tables in found):
+        return ()
+    added = TableSet(found[0].names, np.sum([tables.counts for tables in found], axis=0))
+    names = [entry.name for entry in record.data.classes]
+    victims, target = [names.index(v) for v in record.victims], names.index(record.target)
+    shows = added.counts[:, victims].sum(axis=(1, 2)) > 0
+    scenes = [n for n, has in zip(added.names, shows, strict=True) if has and n in distances]
+    if len(scenes) < FEWEST:
+        return ()
+    scenes.sort(key=distances.__getitem__)
+
+    def asr(table: Table) -> float:
+        return attack_success_rate(table, victims, target)
+
+    points: list[Point] = []
+    for part in np.array_split(scenes, min(_MOST_BINS, len(scenes) // _IN_A_BIN)):
+        tables = added.only([str(name) for name in part])
+        ends = bootstrap(tables, asr)
+        x = sum(distances[name] for name in tables.names) / len(tables.names)
+        origin = Origin(group.keys, f"tables.npz {key}, {len(tables.names)} scenes")
+        points.append(Point(x, asr(tables.total()), ends.low, ends.high, origin))
+    return tuple(points)
+
+
+def _paper_by_exam(source: Source, group: Group) -> tuple[Point, ...]:
+    """Return the paper's numbers, each once: two exams of ours may measure the same."""
+    exams = group.runs[0].record.scores.exams
+    points: dict[str, Point] = {}
+    for name in sorted(exams, key=lambda name: name != source.main_exam):
+        cell: ClaimCell | None = paper_number(source, group, "ASR", name)
+        distances = exams[name].distances.values()
+        if cell and cell.paper is not None and not cell.doubted and distances:
+            x = sum(distances) / len(distances)
+            number = f"{cell.table} {sorted(cell.labels.items())}"
+            points.setdefault(number, Point(x, cell.paper, None, None, None))
+    return tuple(sorted(points.values(), key=lambda point: point.x))
+
+
+def _width(distances: dict[str, float]) -> float:
+    return max(distances.values()) - min(distances.values()) if distances else 0.0
