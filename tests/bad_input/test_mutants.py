@@ -301,6 +301,7 @@ def check_all_or_nothing() -> None:
 
 @pytest.mark.usefixtures("place")
 @pytest.mark.timeout(120)
+@pytest.mark.filterwarnings("ignore:Invalid APNG")
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_damaged_file_is_read_or_refused(name: str) -> None:
     fight(name, TARGETS[name].count)
@@ -308,6 +309,7 @@ def test_a_damaged_file_is_read_or_refused(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("place")
+@pytest.mark.filterwarnings("ignore:Invalid APNG")
 @pytest.mark.parametrize("name", TARGETS)
 def test_twenty_times_as_many(name: str) -> None:
     fight(name, 20 * TARGETS[name].count)

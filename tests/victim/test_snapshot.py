@@ -128,6 +128,7 @@ class Trap:
         return os.system, ("touch trapped",)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("content", [b"", b"torn", pickle.dumps(Trap()), None, "keys", "digest"])
 def test_a_damaged_snapshot_is_refused(
     content: bytes | str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
