@@ -133,6 +133,7 @@ def _claims(source: Source) -> Section | None:
 def _judgement(entry: Verdict) -> Judgement:
     evidence = tuple((_with_runs(e.statement, e.runs), e.holds) for e in entry.evidence)
     name = f"Claim {entry.number}, reading ‘{entry.reading}’, judged on {entry.judged_on}"
+    name += f"; {entry.lacks}" if entry.missing else ""
     return Judgement(name, entry.statement, entry.verdict, evidence)
 
 
