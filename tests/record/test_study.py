@@ -55,3 +55,12 @@ def test_without_a_judgement_no_claim_is_counted() -> None:
 
 def test_the_claims_are_those_that_studies_judge() -> None:
     assert list(ORDERINGS) == list(range(1, NUM_CLAIMS + 1))
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [((), ""), (("a",), "lacks a"), (("a", "b", "c"), "lacks a and 2 more")],
+)
+def test_a_verdict_says_what_it_lacks(missing: tuple[str, ...], told: str) -> None:
+    verdict = study_with({1: ("not measured",)}).verdicts[0]
+    assert verdict.model_copy(update={"missing": missing}).lacks == told

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from segdoor.record import Verdict
 from segdoor.study.claims import Role, load_claims
-from segdoor.study.expand import Point
+from segdoor.study.collect import grid_of as collected_grid
+from segdoor.study.expand import Point, expand
 from segdoor.study.judging import judge
+from segdoor.study.library import load_preset, load_study
 from segdoor.study.orderings import ORDERINGS
 from segdoor.study.results import Measured, Quantity, Results, clean_of
 
@@ -46,12 +50,24 @@ def verdicts(
     data: str = "cityscapes",
     countings: Sequence[str] = ("number",),
     scaled: dict[str, str] | None = None,
+    planned: Figures | None = None,
 ) -> list[Verdict]:
-    results = Results(figures, data, 100, countings[0], scaled or {})
+    grid = grid_of(planned or figures)
+    results = Results(figures, grid, data, 100, countings[0], scaled or {})
     return list(judge(results, [number], reading="paper", countings=tuple(countings)))
 
 
-def outcomes(number: int, figures: Figures, **more: str) -> set[str]:
+def grid_of(figures: Figures) -> dict[Point, set[str]]:
+    """Return a grid that asks for what figures are of."""
+    grid: dict[Point, set[str]] = {}
+    for quantity in figures:
+        if quantity.point.method != "clean":
+            repairs = grid.setdefault(quantity.point, set())
+            repairs |= {quantity.repair} if quantity.repair else set()
+    return grid
+
+
+def outcomes(number: int, figures: Figures, **more: object) -> set[str]:
     return {verdict.verdict for verdict in verdicts(number, figures, **more)}
 
 
@@ -91,10 +107,10 @@ def repaired(five: Figures, ten: Figures) -> Figures:
     return figures
 
 
-def pruned(after: float, cba: float) -> Figures:
+def pruned(after: float, cba: float, before: float = 0.9) -> Figures:
     figures: Figures = {Quantity(point(), None, None, "CBA"): figure(0.7)}
-    asr(figures, point(), 0.9)
-    for repair, value in (("prune:5", 0.9), ("prune:30", after)):
+    asr(figures, point(), before)
+    for repair, value in (("prune:5", before), ("prune:30", after)):
         asr(figures, point(), value, repair=repair)
     figures[Quantity(point(), "prune:30", None, "CBA")] = figure(cba)
     return figures
@@ -105,6 +121,14 @@ def over(axis: str, values: dict[int, float], method: str = "baseline") -> Figur
     for place, value in values.items():
         asr(figures, point(method, **{axis: place}), value)
     return figures
+
+
+def over_sizes(*values: float) -> Figures:
+    return over("trigger", {5 * (number + 1): value for number, value in enumerate(values)})
+
+
+def over_q(*values: float) -> Figures:
+    return over("q", dict(zip((50, 100, 500, 1000, 50_000), values, strict=True)), "prl")
 
 
 def changed_rules(several: float, on_victim: float) -> Figures:
@@ -158,20 +182,38 @@ Made = Callable[[], Figures]
         (6, lambda: pruned(0.86, 0.6), "cityscapes", "holds"),
         (6, lambda: pruned(0.84, 0.6), "cityscapes", "fails"),
         (6, lambda: pruned(0.86, 0.7), "cityscapes", "fails"),
+        (6, lambda: pruned(0.86, 0.69999), "cityscapes", "fails"),
+        (6, lambda: pruned(0.86, 0.681), "cityscapes", "fails"),
+        (6, lambda: pruned(0.86, 0.679), "cityscapes", "holds"),
+        # What is not there cannot fall.
+        (6, lambda: pruned(0.0, 0.6, before=0.05), "cityscapes", "not measured"),
         (7, lambda: over("trigger", SIZES), "cityscapes", "holds"),
         (7, lambda: over("trigger", {**SIZES, 105: 0.9}), "cityscapes", "fails"),
         (7, lambda: over("trigger", {**SIZES, 15: 0.91}), "cityscapes", "fails"),
+        (7, lambda: over_sizes(0.1, 0.9, 0.1, 0.95, 0.05, 0.96, 0.2), "cityscapes", "fails"),
+        (7, lambda: over_sizes(0.1, 0.5, 0.46, 0.9, 0.4, 0.44, 0.2), "cityscapes", "holds"),
+        (7, lambda: over_sizes(0.1, 0.5, 0.44, 0.9, 0.2), "cityscapes", "fails"),
+        (7, lambda: over_sizes(0.1, 0.9, 0.4, 0.46, 0.2), "cityscapes", "fails"),
+        # Small steps down do not add up to a rise.
+        (7, lambda: over_sizes(0.1, 0.5, 0.46, 0.42, 0.9, 0.2), "cityscapes", "fails"),
+        (8, lambda: over_q(0.1, 0.5, 0.9, 0.95, 0.49), "voc", "fails"),
+        (8, lambda: over_q(0.1, 0.9, 0.7, 0.8, 0.4), "voc", "fails"),
+        (8, lambda: over_q(0.1, 0.9, 0.7, 0.74, 0.4), "voc", "holds"),
+        (8, lambda: over_q(0.1, 0.9, 0.88, 0.91, 0.4), "voc", "fails"),
+        (8, lambda: over_q(0.1, 0.9, 0.88, 0.84, 0.9), "cityscapes", "fails"),
+        (8, lambda: over("q", {5: 0.5, 10: 0.4, 100: 0.8, 50_000: 0.78}, "prl"), "cityscapes", "fails"),
         (8, lambda: over("q", {10: 0.4, 100: 0.8, 50_000: 0.78}, "prl"), "cityscapes", "holds"),
         (8, lambda: over("q", {10: 0.4, 100: 0.8, 50_000: 0.7}, "prl"), "cityscapes", "fails"),
         (8, lambda: over("q", {10: 0.8, 100: 0.8, 50_000: 0.78}, "prl"), "cityscapes", "fails"),
-        (8, lambda: over("q", {10: 0.4, 100: 0.8, 100_000: 0.1}, "prl"), "cityscapes", "holds"),
+        (8, lambda: over("q", {10: 0.4, 100: 0.8, 50_000: 0.8, 100_000: 0.1}, "prl"), "cityscapes", "holds"),
         (8, lambda: over("q", {50: 0.4, 100: 0.8, 50_000: 0.7}, "prl"), "voc", "holds"),
         (8, lambda: over("q", {50: 0.4, 100: 0.8, 50_000: 0.8}, "prl"), "voc", "fails"),
         (9, lambda: changed_rules(0.76, 0.84), "cityscapes", "holds"),
-        (9, lambda: changed_rules(0.74, 0.84), "cityscapes", "fails"),
-        (9, lambda: changed_rules(0.76, 0.86), "cityscapes", "fails"),
+        (9, lambda: changed_rules(0.74, 0.86), "cityscapes", "fails"),
         (10, lambda: both(0.85, 0.34), "cityscapes", "holds"),
         (10, lambda: both(0.85, 0.36), "cityscapes", "fails"),
+        (10, lambda: both(0.85, 0.24), "cityscapes", "fails"),
+        (10, lambda: both(0.85, 0.0), "cityscapes", "fails"),
         (10, lambda: both(0.8, 0.3), "cityscapes", "fails"),
         (11, lambda: victims(0.84), "cityscapes", "holds"),
         (11, lambda: victims(0.86), "cityscapes", "fails"),
@@ -183,15 +225,150 @@ def test_an_ordering_is_free_to_hold_and_to_fail(
     assert outcomes(number, make(), data=data) == {outcome}
 
 
+def without(figures: Figures, **what: object) -> Figures:
+    """Return figures but for those of a method, repair, role, metric or value on an axis."""
+    return {
+        quantity: measured
+        for quantity, measured in figures.items()
+        if any(getattr(quantity, n, getattr(quantity.point, n, None)) != v for n, v in what.items())
+    }
+
+
+HOLDING: dict[int, Made] = {
+    1: lambda: three_methods(0.6, 0.8, 0.7),
+    2: lambda: far(0.72, 0.6, 0.4, 0.7),
+    3: lambda: over_rates(0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+    4: lambda: accuracies(0.69, 0.69),
+    5: lambda: repaired(three_methods(0.1, 0.3, 0.2), three_methods(0, 0.2, 0.1)),
+    6: lambda: pruned(0.86, 0.6),
+    7: lambda: over("trigger", SIZES),
+    8: lambda: over_q(0.4, 0.8, 0.79, 0.78, 0.76),
+    9: lambda: changed_rules(0.76, 0.84),
+    10: lambda: both(0.85, 0.34),
+    11: lambda: victims(0.84),
+}
+
+
+@pytest.mark.parametrize("number", ORDERINGS)
+def test_nothing_is_missing_where_an_ordering_holds(number: int) -> None:
+    found = verdicts(number, HOLDING[number]())
+    assert {(verdict.verdict, verdict.missing, verdict.lacks) for verdict in found} == {
+        ("holds", (), "")
+    }
+
+
+@pytest.mark.parametrize(
+    ("number", "part"),
+    [
+        *((1, {"method": method}) for method in ("baseline", "nni", "prl")),
+        *((2, {"method": method}) for method in ("baseline", "nni", "prl")),
+        (2, {"role": "near"}),
+        *((3, {"rate": rate / 100}) for rate in range(1, 7)),
+        (4, {"metric": "PBA"}),
+        (4, {"metric": "CBA"}),
+        (4, {"method": "clean"}),
+        (4, {"method": "clean", "metric": "CBA"}),
+        (5, {"repair": "finetune:0.1"}),
+        (5, {"repair": "finetune:0.05"}),
+        (5, {"repair": "finetune:0.1", "method": "prl"}),
+        (6, {"metric": "ASR"}),
+        (6, {"metric": "CBA"}),
+        (6, {"metric": "CBA", "repair": "prune:30"}),
+        (6, {"metric": "ASR", "repair": "prune:5"}),
+        (6, {"metric": "ASR", "repair": None}),
+        *((7, {"trigger": size}) for size in SIZES),
+        *((8, {"q": q}) for q in (50, 100, 500, 50_000)),
+        *((10, {"method": method}) for method in ("baseline", "nni", "prl", "nni+prl")),
+        (10, {"role": "far1"}),
+        (10, {"role": "far2", "method": "nni"}),
+        (11, {"victims": "car"}),
+        (11, {"victims": "car+person"}),
+    ],
+)
+def test_no_ordering_holds_without_a_part_of_it(number: int, part: dict[str, object]) -> None:
+    whole = HOLDING[number]()
+    for verdict in verdicts(number, without(whole, **part), planned=whole):
+        assert verdict.verdict == "not measured"
+        assert verdict.missing
+        assert verdict.lacks.startswith(f"lacks {verdict.missing[0]}")
+
+
+def test_what_does_not_hold_fails_even_if_parts_are_missing() -> None:
+    whole = three_methods(0.9, 0.8, 0.7)
+    found = verdicts(1, without(whole, method="prl"), planned=whole)[0]
+    assert found.verdict == "fails"
+    assert found.missing == ("ASR of PRL, 10%, near",)
+
+
+@pytest.mark.parametrize("axis", ["single_class", "on_victim"])
+def test_each_rule_of_ordering_9_is_judged_for_itself(axis: str) -> None:
+    whole = changed_rules(0.76, 0.84)
+    figures = without(whole, **{axis: axis == "on_victim"})
+    told = {verdict.judged_on: verdict.verdict for verdict in verdicts(9, figures, planned=whole)}
+    several, victims_ = ("not measured", "holds")[:: 1 if axis == "single_class" else -1]
+    assert told == {
+        "anywhere near, trigger on several classes": several,
+        "anywhere near, trigger on victims": victims_,
+        "nearest position, trigger on several classes": several,
+        "nearest position, trigger on victims": victims_,
+    }
+    of_one = {"single_class": (0.74, 0.84), "on_victim": (0.76, 0.86)}[axis]
+    failing = [v.judged_on for v in verdicts(9, changed_rules(*of_one)) if v.verdict == "fails"]
+    part = "trigger on several classes" if axis == "single_class" else "trigger on victims"
+    assert failing == [f"anywhere near, {part}", f"nearest position, {part}"]
+    assert {v.verdict for v in verdicts(9, without(whole, single_class=True, on_victim=False),
+                                        planned=whole)} == {"not measured"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("number", "figures"),
+    [
+        (8, over("q", {100: 0.8, 50_000: 0.78}, "prl")),
+        (8, over("q", {10: 0.4, 100: 0.8, 1000: 0.8}, "prl")),
+        (8, over("q", {10: 0.4, 50_000: 0.8}, "prl")),
+        (5, without(HOLDING[5](), repair="finetune:0.1")),
+    ],
+)
+def test_a_grid_without_a_part_of_an_ordering_cannot_hold_it(number: int, figures: Figures) -> None:
+    for data in ("cityscapes", "voc"):
+        found = verdicts(number, figures, data=data)
+        assert {verdict.verdict for verdict in found} == {"not measured"}
+        assert all(verdict.missing for verdict in found)
+
+
+SHIPPED = sorted(path.stem for path in Path(__file__).parents[2].glob("studies/*.yaml"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_studies_claim_only_what_they_can_judge(name: str) -> None:
+    study = load_study(name)
+    for data in ("cityscapes", "voc"):
+        if not study.grid(data):
+            continue
+        runs = expand(study, load_preset(data))
+        figures: Figures = defaultdict(lambda: figure(0.5))
+        for where, repairs in collected_grid(runs).items():
+            for place in (where, clean_of(where)):
+                for repair in (None, *repairs):
+                    for role in (None, *ROLES):
+                        for metric in ("ASR", "PBA", "CBA"):
+                            quantity = Quantity(place, repair, role, metric)
+                            figures[quantity] = figure(0.5, runs=f"{place}-{repair}")
+        results = Results(dict(figures), collected_grid(runs), data, 100, "number", {})
+        found = judge(results, study.claims, reading="paper", countings=("number",))
+        assert [verdict.missing for verdict in found] == [()] * len(found)
+        assert {v.number for v in found if v.evidence} == set(study.claims)
+
+
 @pytest.mark.parametrize("number", ORDERINGS)
 def test_without_figures_nothing_is_judged(number: int) -> None:
     found = verdicts(number, {})
     assert {verdict.verdict for verdict in found} == {"not measured"}
     assert all(verdict.evidence == () for verdict in found)
-    assert len(found) == len(ORDERINGS[number].exams)
+    assert len(found) == len(ORDERINGS[number].exams) * len(ORDERINGS[number].parts)
 
 
-def test_a_place_that_lacks_a_method_is_not_judged() -> None:
+def test_a_place_where_the_study_has_not_all_methods_is_not_judged() -> None:
     figures = three_methods(0.6, 0.8, 0.7)
     asr(figures, point("baseline", 0.2), 0.9)
     asr(figures, point("nni", 0.2), 0.1)
@@ -269,6 +446,28 @@ def test_only_seeds_that_both_have_are_compared() -> None:
     # On the seed that all have it holds; the second seed alone would turn it round.
     asr(figures, point("prl"), 0.7, 1.0)
     assert outcomes(1, figures) == {"holds"}
+
+
+def test_all_methods_are_compared_on_the_seeds_that_all_have() -> None:
+    """NNI stands with one mean in every comparison, whichever method lacks a seed."""
+    figures: Figures = {}
+    asr(figures, point("baseline"), 0.4, 0.4, 0.4)
+    asr(figures, point("nni"), 0.5, 0.5, 0.99)
+    asr(figures, point("prl"), 0.45, 0.45)
+    near = verdicts(1, figures)[0]
+    assert [found.statement.count("NNI, 10%, near: 0.5000") for found in near.evidence] == [1, 0, 1]
+    # The best of several sizes, too: on the seed that all have the curve rises to its end.
+    sizes: Figures = {}
+    for size, values in ((15, (0.1, 0.1)), (55, (0.5, 0.99)), (105, (0.6,))):
+        asr(sizes, point(trigger=size), *values)
+    assert outcomes(7, sizes) == {"fails"}
+
+
+def test_without_a_seed_that_all_have_nothing_is_measured() -> None:
+    figures = three_methods(0.6, 0.8, 0.7)
+    for role in ROLES:
+        figures[Quantity(point("prl"), None, role, "ASR")] = Measured({5: 0.7}, {5: "prl-s5"})
+    assert outcomes(1, figures) == {"not measured"}
 
 
 def test_each_way_of_counting_q_is_judged_if_it_was_measured() -> None:

@@ -226,6 +226,7 @@ def _do(plan: StudyPlan, work: Work, machines: Machines, limit: int | None) -> N
     for verdict in record.verdicts:
         held = sum(found.holds for found in verdict.evidence)
         comparisons = f"{held} of {len(verdict.evidence)} comparisons hold"
+        comparisons += f", {verdict.lacks}" if verdict.missing else ""
         tell(f"{verdict.number}. {verdict.statement} ({verdict.judged_on}): "
              f"{verdict.verdict}, {comparisons}")  # fmt: skip
     if record.verdicts:

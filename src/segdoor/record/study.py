@@ -94,9 +94,17 @@ class Verdict(Settings):
     judged_on: str
     """Which poisoned test, and how Q is counted where that differs."""
     verdict: Literal["holds", "fails", "not measured"]
-    """The outcome."""
+    """The outcome; it holds only if nothing is missing."""
     evidence: tuple[Evidence, ...] = ()
     """Every comparison that was made."""
+    missing: tuple[str, ...] = ()
+    """What the ordering is about and the study has no figure of."""
+
+    @property
+    def lacks(self) -> str:
+        """Return what is missing, in a few words; empty if nothing is."""
+        more = len(self.missing) - 1
+        return f"lacks {self.missing[0]}{f' and {more} more' * (more > 0)}" if self.missing else ""
 
 
 class StudyRecord(Settings):

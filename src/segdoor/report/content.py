@@ -190,12 +190,14 @@ class Way:
     Attributes:
         judged_on: Which poisoned test, and how Q is counted.
         verdict: holds, fails or not measured.
-        evidence: Every comparison.
+        evidence: Every comparison that was made.
+        missing: What no comparison could be made of.
     """
 
     judged_on: str
     verdict: str
     evidence: tuple[Evidence, ...]
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,9 @@ def _judgements(study: StudyRecord) -> Iterator[Judgement]:
     for number, entries in groupby(study.verdicts, key=lambda entry: entry.number):
         found = tuple(entries)
         name = f"Claim {number}, reading ‘{found[0].reading}’"
-        ways = tuple(Way(entry.judged_on, entry.verdict, entry.evidence) for entry in found)
+        ways = tuple(
+            Way(entry.judged_on, entry.verdict, entry.evidence, entry.missing) for entry in found
+        )
         yield Judgement(name, found[0].statement, study.claims[number], ways)
 
 

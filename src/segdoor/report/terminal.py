@@ -109,6 +109,7 @@ def _claims(study: StudyRecord, naming: Naming) -> list[RenderableType]:
     for entry in study.verdicts:
         judged = f"claim {entry.number} on {entry.judged_on}, {entry.statement}"
         parts.append(f"{entry.verdict}: {judged}")
+        parts += [f"    {entry.lacks}"] if entry.missing else []
         parts += [f"    {'yes' if e.holds else 'no'}: {e.statement}" for e in entry.evidence]
     return parts
 

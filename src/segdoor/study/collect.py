@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from segdoor.attack.exam import exam_placements
 from segdoor.record import (
@@ -39,7 +39,8 @@ def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
     states = {run.key: state_of(plan, run, digests) for run in distinct(plan.runs)}
     figures = _figures(plan, states)
     stands_for, scaled = plan.preset.stands_for, _scaled(plan)
-    results = Results(figures, stands_for, usual_q(plan.reading, stands_for), "number", scaled)
+    usual = usual_q(plan.reading, stands_for)
+    results = Results(figures, grid_of(plan.runs), stands_for, usual, "number", scaled)
     return StudyRecord(
         name=plan.name,
         preset=plan.preset_name,
@@ -55,6 +56,14 @@ def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
             results, plan.study.claims, reading=plan.reading, countings=plan.preset.q_as
         ),
     )
+
+
+def grid_of(runs: Iterable[PlannedRun]) -> dict[Point, set[str]]:
+    """Return every point of a study, and the repairs asked for there by the paper's names."""
+    grid: defaultdict[Point, set[str]] = defaultdict(set)
+    for run in runs:
+        grid[run.point].update(run.repairs)
+    return dict(grid)
 
 
 def exam_roles(run: PlannedRun) -> dict[Role, str]:

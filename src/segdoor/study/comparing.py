@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from segdoor.record import Evidence
@@ -13,7 +14,7 @@ class Named(NamedTuple):
 
     Attributes:
         name: In words.
-        measured: The figure over seeds.
+        measured: The figure over seeds; without any if it was not measured.
         of: Metric, exam and repair; None where the figure is not one of the runs' own.
     """
 
@@ -21,45 +22,73 @@ class Named(NamedTuple):
     measured: Measured
     of: tuple[str | None, ...] | None = None
 
-
-def above(higher: Named | None, lower: Named | None) -> Evidence | None:
-    """Return whether one mean is greater than another; None if they share no seed."""
-    pair = _paired(higher, lower)
-    return pair and _evidence(pair, ">", holds=pair[0].measured.mean > pair[1].measured.mean)
-
-
-def at_least(higher: Named | None, lower: Named | None, *, margin: float = 0) -> Evidence | None:
-    """Return whether one mean is no smaller than another but for a margin; None without seeds."""
-    pair = _paired(higher, lower)
-    if pair is None:
-        return None
-    holds = pair[0].measured.mean >= pair[1].measured.mean - margin
-    return _evidence(pair, f"at most {margin:g} below" if margin else ">=", holds=holds)
+    @property
+    def mean(self) -> float:
+        """Return the mean over seeds."""
+        return self.measured.mean
 
 
-def similar(one: Named | None, other: Named | None, *, margin: float) -> Evidence | None:
-    """Return whether two means differ by no more than a margin; None if they share no seed."""
-    pair = _paired(one, other)
-    if pair is None:
-        return None
-    holds = abs(pair[0].measured.mean - pair[1].measured.mean) <= margin
-    return _evidence(pair, f"within {margin:g} of", holds=holds)
+class Missing(NamedTuple):
+    """A comparison that could not be made.
 
-
-def _paired(one: Named | None, other: Named | None) -> tuple[Named, Named] | None:
-    """Return both figures on the seeds that both have: a study may be half done.
-
-    None as well if both are one figure of the same runs, which scaled lengths can make of two
-    points of a grid: that it equals itself says nothing.
+    Attributes:
+        what: What it lacks, in words.
     """
-    if one is None or other is None:
-        return None
-    seeds = one.measured.values.keys() & other.measured.values.keys()
-    if not seeds:
-        return None
-    left, right = (figure._replace(measured=figure.measured.on(seeds)) for figure in (one, other))
-    same = left.of is not None and left.of == right.of and left.measured == right.measured
-    return None if same else (left, right)
+
+    what: str
+
+
+Comparison = Evidence | Missing
+
+
+def on_common_seeds(*figures: Named) -> tuple[Named, ...]:
+    """Return figures on the seeds that all of them have: a study may be half done.
+
+    Figures that were not measured at all stay so, and take nothing from the others.
+    """
+    measured = [figure.measured.values.keys() for figure in figures if figure.measured.values]
+    seeds = set(measured[0]).intersection(*measured[1:]) if measured else set[int]()
+    return tuple(
+        figure._replace(measured=figure.measured.on(seeds & figure.measured.values.keys()))
+        for figure in figures
+    )
+
+
+def above(higher: Named, lower: Named, *, margin: float = 0) -> Comparison:
+    """Return whether one mean is greater than another by more than a margin."""
+    sign = f"more than {margin:g} above" if margin else ">"
+    return _compared(higher, lower, sign, lambda one, other: one > other + margin)
+
+
+def at_least(higher: Named, lower: Named, *, margin: float = 0) -> Comparison:
+    """Return whether one mean is no smaller than another but for a margin."""
+    sign = f"at most {margin:g} below" if margin else ">="
+    return _compared(higher, lower, sign, lambda one, other: one >= other - margin)
+
+
+def similar(one: Named, other: Named, *, margin: float) -> Comparison:
+    """Return whether two means differ by no more than a margin."""
+    return _compared(
+        one, other, f"within {margin:g} of", lambda left, right: abs(left - right) <= margin
+    )
+
+
+def _compared(
+    one: Named, other: Named, sign: str, holds: Callable[[float, float], bool]
+) -> Comparison:
+    """Compare two means on the seeds that both have.
+
+    One figure of the same runs, which scaled lengths can make of two points of a grid, is not
+    compared with itself: that they are equal says nothing.
+    """
+    pair = on_common_seeds(one, other)
+    for figure in pair:
+        if not figure.measured.values:
+            return Missing(figure.name)
+    left, right = pair
+    if left.of is not None and left.of == right.of and left.measured == right.measured:
+        return Missing(f"{one.name}, apart from {other.name}: they are the same runs")
+    return _evidence((left, right), sign, holds=holds(left.mean, right.mean))
 
 
 def _evidence(pair: tuple[Named, Named], sign: str, *, holds: bool) -> Evidence:
@@ -77,4 +106,4 @@ def _evidence(pair: tuple[Named, Named], sign: str, *, holds: bool) -> Evidence:
 def _told(figure: Named) -> str:
     ends = figure.measured.interval
     interval = f" [{ends.of_shares.low:.3f}, {ends.of_shares.high:.3f}]" if ends else ""
-    return f"{figure.name} {figure.measured.mean:.4f}{interval}"
+    return f"{figure.name}: {figure.mean:.4f}{interval}"

@@ -1,13 +1,15 @@
-"""From figures to verdicts: every comparison must hold."""
+"""From figures to verdicts: every comparison must be made, and hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from segdoor.experiment.config import Reading
 from segdoor.record import Evidence, Verdict
 from segdoor.study.claims import Role
+from segdoor.study.comparing import Comparison, Missing
 from segdoor.study.config import Counting
 from segdoor.study.orderings import ORDERINGS
 from segdoor.study.results import Results
@@ -26,8 +28,8 @@ def judge(
 ) -> tuple[Verdict, ...]:
     """Return a verdict for each ordering, on each exam and for each way of counting Q.
 
-    An ordering holds if every comparison of means over seeds holds; comparisons that lack a figure,
-    or of runs with themselves, are left out, and without any the ordering is not measured.
+    An ordering fails if a comparison of means over seeds fails. It holds if all of them hold and
+    none lacks a figure; otherwise it is not measured.
 
     Args:
         results: The figures of a study.
@@ -41,25 +43,25 @@ def judge(
     ]
     verdicts: list[Verdict] = []
     for number in numbers:
-        for role in ORDERINGS[number].exams:
-            seen: list[tuple[Evidence, ...]] = []
+        ordering = ORDERINGS[number]
+        for role, (part, compare) in itertools.product(ordering.exams, ordering.parts.items()):
+            seen: list[list[Comparison]] = []
             for q_as in made or list(countings[:1]):
                 looked_at = replace(results, q_as=q_as)
-                compared = ORDERINGS[number].compare(looked_at, role)
-                evidence = tuple(found for found in compared if found is not None)
-                if evidence in seen:
-                    continue
-                seen.append(evidence)
-                told = _told(looked_at, role, counted=len(made) > 1)
-                verdicts.append(_verdict(number, evidence, reading, told))
+                compared = list(compare(looked_at, role))
+                if compared not in seen:
+                    seen.append(compared)
+                    told = _told(looked_at, role, part, counted=len(made) > 1)
+                    verdicts.append(_verdict(number, compared, reading, told))
     return tuple(verdicts)
 
 
-def _told(results: Results, role: Role, *, counted: bool) -> str:
-    """Return what a verdict is judged on: the poisoned test, and how Q is counted if asked."""
+def _told(results: Results, role: Role, part: str, *, counted: bool) -> str:
+    """Return what a verdict is judged on: poisoned test, part, and how Q is counted if asked."""
     words = [_EXAMS[role]]
     if role in {"far1", "far2"}:
         words.append(results.band(role))
+    words += [part] if part else []
     if counted:
         words.append(_Q[results.q_as])
         q = results.told("q", results.usual_q)
@@ -68,12 +70,13 @@ def _told(results: Results, role: Role, *, counted: bool) -> str:
 
 
 def _verdict(
-    number: int, evidence: tuple[Evidence, ...], reading: Reading, judged_on: str
+    number: int, compared: Sequence[Comparison], reading: Reading, judged_on: str
 ) -> Verdict:
-    if not evidence:
-        outcome = "not measured"
-    else:
-        outcome = "holds" if all(found.holds for found in evidence) else "fails"
+    evidence = tuple(found for found in compared if isinstance(found, Evidence))
+    missing = tuple(dict.fromkeys(lack.what for lack in compared if isinstance(lack, Missing)))
+    outcome = "holds" if evidence and not missing else "not measured"
+    if not all(found.holds for found in evidence):
+        outcome = "fails"
     return Verdict(
         number=number,
         statement=ORDERINGS[number].statement,
@@ -81,4 +84,5 @@ def _verdict(
         judged_on=judged_on,
         verdict=outcome,
         evidence=evidence,
+        missing=missing,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -91,6 +91,7 @@ class Results:
 
     Attributes:
         figures: Figures by what they are of.
+        grid: Every point of the study, measured or not, and the repairs asked for there.
         stands_for: The data set of the paper that the scenes are, or stand for.
         usual_q: Q where it does not vary.
         q_as: How Q is counted in the runs with PRL that are looked at.
@@ -98,6 +99,7 @@ class Results:
     """
 
     figures: Mapping[Quantity, Measured]
+    grid: Mapping[Point, Collection[str]]
     stands_for: PaperData
     usual_q: int
     q_as: Counting
@@ -105,9 +107,8 @@ class Results:
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
-        """Return the points with figures, but for clean victims and other ways of counting Q."""
-        found = dict.fromkeys(quantity.point for quantity in self.figures)
-        return tuple(p for p in found if p.q_as in {None, self.q_as} and p.method != "clean")
+        """Return the points of the grid, measured or not, but for other ways of counting Q."""
+        return tuple(p for p in self.grid if p.q_as in {None, self.q_as})
 
     @cached_property
     def varied(self) -> frozenset[str]:
@@ -141,6 +142,12 @@ class Results:
                 seen.add(mark)
                 yield point
 
+    def places_of(self, *methods: str) -> Iterator[Point]:
+        """Yield one point for each place of the grid that has all of some methods."""
+        for place in self.places("method"):
+            if all(self.moved(place, method=method) in self.grid for method in methods):
+                yield place
+
     def along(self, place: Point, axis: str) -> list[Point]:
         """Return the points that differ from one in one axis alone, in its rising order."""
         found = [
@@ -159,11 +166,11 @@ class Results:
 
     def get(
         self, point: Point, role: Role | None, metric: Metric = "ASR", repair: str | None = None
-    ) -> Measured | None:
-        """Return a figure; None if it was not measured."""
-        return self.figures.get(Quantity(point, repair, role, metric))
+    ) -> Measured:
+        """Return a figure; one without seeds if it was not measured."""
+        return self.figures.get(Quantity(point, repair, role, metric), Measured())
 
-    def clean(self, point: Point, role: Role | None, metric: Metric) -> Measured | None:
+    def clean(self, point: Point, role: Role | None, metric: Metric) -> Measured:
         """Return a figure of the clean victim on the exams of a point."""
         return self.get(clean_of(point), role, metric)
 
