@@ -19,6 +19,7 @@ from segdoor.study.claims import Claim, Role, bands, load_claims
 from segdoor.study.expand import PlannedRun, Point, distinct, usual_q
 from segdoor.study.judging import judge
 from segdoor.study.plan import Digests, RunState, StudyPlan, state_of
+from segdoor.study.repairs import study_row
 from segdoor.study.results import Measured, Quantity, Results, clean_of
 
 _Figures = Iterator[tuple[Quantity, Figure]]
@@ -142,13 +143,13 @@ def _of_run(run: PlannedRun, record: ExperimentRecord) -> _Figures:
 
 
 def _of_repairs(run: PlannedRun, record: ExperimentRecord) -> _Figures:
-    done = {row.repair: row.poisoned_after for row in record.repairs}
     for of_paper, here in run.repairs.items():
-        if here not in done:
+        row = study_row(record, here)
+        if row is None:
             continue
-        yield Quantity(run.point, of_paper, None, "CBA"), done[here].cba.value
+        yield Quantity(run.point, of_paper, None, "CBA"), row.poisoned_after.cba.value
         for role, name in exam_roles(run).items():
-            exam = done[here].exams.get(name)
+            exam = row.poisoned_after.exams.get(name)
             if exam is not None:
                 yield Quantity(run.point, of_paper, role, "ASR"), exam.asr.value
                 yield Quantity(run.point, of_paper, role, "PBA"), exam.pba.value
