@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -51,7 +52,7 @@ def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
         scaled=scaled,
         changes=plan.changes,
         runs=tuple(_run(run, states[run.key]) for run in plan.runs),
-        cells=tuple(_cells(plan, figures)),
+        cells=tuple(_cells(plan, figures, _reached(plan, states))),
         verdicts=judge(
             results, plan.study.claims, reading=plan.reading, countings=plan.preset.q_as
         ),
@@ -72,7 +73,22 @@ def _run(run: PlannedRun, state: RunState) -> StudyRun:
         state=state.state,
         error=state.error,
         record=f"runs/{run.key}/record.json" if state.state == "done" else None,
+        rate_reached=_rate_reached(run, state.record),
     )
+
+
+def _rate_reached(run: PlannedRun, record: ExperimentRecord | None) -> float | None:
+    """Return the poisoning rate of a run if it differs from the one asked for by a scene."""
+    done = record.plan if record else None
+    if done is None or abs(done.rate - run.point.rate) * done.num_scenes < 1:
+        return None
+    return done.rate
+
+
+def _reached(plan: StudyPlan, states: Mapping[str, RunState]) -> dict[str, float]:
+    """Return the rates reached that differ from those asked for, by the runs' keys."""
+    found = {run.key: _rate_reached(run, states[run.key].record) for run in plan.runs}
+    return {key: rate for key, rate in found.items() if rate is not None}
 
 
 def _axes(runs: Sequence[PlannedRun]) -> dict[str, tuple[AxisValue, ...]]:
@@ -155,7 +171,9 @@ def _of_repairs(run: PlannedRun, record: ExperimentRecord) -> _Figures:
                 yield Quantity(run.point, of_paper, role, "PBA"), exam.pba.value
 
 
-def _cells(plan: StudyPlan, figures: Mapping[Quantity, Measured]) -> Iterator[ClaimCell]:
+def _cells(
+    plan: StudyPlan, figures: Mapping[Quantity, Measured], reached: Mapping[str, float]
+) -> Iterator[ClaimCell]:
     """Yield the paper's numbers that runs of the study measure, each exam's figure beside it."""
     varied = [axis for axis, values in _axes(plan.runs).items() if len(values) > 1]
     for claim, doubt in load_claims():
@@ -163,15 +181,20 @@ def _cells(plan: StudyPlan, figures: Mapping[Quantity, Measured]) -> Iterator[Cl
             continue
         for quantity, run in measured_by(plan, claim):
             measured = figures.get(quantity)
+            labels = _labels(claim, quantity.point, varied)
+            keys = measured.runs if measured else ()
+            if claim.method != "clean" and reached.keys() & set(keys):
+                rates = (reached.get(key, quantity.point.rate) for key in keys)
+                labels["rate reached"] = round(statistics.fmean(rates), 4)
             yield ClaimCell(
                 table=claim.table,
-                labels=_labels(claim, quantity.point, varied),
+                labels=labels,
                 metric=claim.metric,
                 paper=claim.value,
                 doubted=doubt,
                 exam=exam_roles(run)[quantity.role] if quantity.role else None,
                 measured=measured.spread if measured else None,
-                runs=measured.runs if measured else (),
+                runs=keys,
             )
 
 
