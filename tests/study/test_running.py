@@ -6,20 +6,27 @@ import json
 import pickle
 import shutil
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from processes import kill, started
+from recorded import write_run
 from segdoor.defense.registry import parse_repair
 from segdoor.errors import DataError
+from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.repair import repair_run
-from segdoor.record import ExperimentRecord, StudyRecord, load_record
+from segdoor.files import sole_writer
+from segdoor.record import ExperimentRecord, StudyRecord, load_record, save_record
 from segdoor.settings import validated
 from segdoor.study import estimate
 from segdoor.study.collect import collect
 from segdoor.study.execution import LocalExecutor, Outcome, Task, attempt
+from segdoor.study.expand import PlannedRun
 from segdoor.study.plan import StudyPlan, digests_of, make_plan, selected, state_of
+from segdoor.study.repairs import missing_repairs
 from segdoor.study.running import finish, work_of
 from segdoor.study.sharing import tasks_for
 from shell import say
@@ -36,6 +43,15 @@ claims: [1, 3, 4]
 cityscapes:
   - method: [baseline, nni]
     rate: [0.15]
+"""
+REPAIRED = """\
+title: Repaired
+shows: mine
+tables: ["3", "5", "12"]
+cityscapes:
+  - method: [baseline, nni]
+    rate: [0.2]
+    repairs: ["prune:15", "finetune:0.05"]
 """
 SET = [word for change in TINY for word in ("--set", change)]
 
@@ -65,6 +81,24 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert [outcome.error for outcome in run_all(plan)] == [None] * 6
         finish(plan)
     return out / "out"
+
+
+def plan_repaired(out: str) -> StudyPlan:
+    Path("repaired.yaml").write_text(REPAIRED)
+    # Trained until a repair changes something.
+    return plan_in(out, "seeds=[0]", "training.epochs=6", study="repaired.yaml")
+
+
+@pytest.fixture(scope="module")
+def repaired(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """Return a folder in which a study with repairs is complete."""
+    place = tmp_path_factory.mktemp("repaired")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGDOOR_CACHE", str(cache))
+        patch.chdir(place)
+        plan = plan_repaired("out")
+        assert [outcome.error for outcome in run_all(plan)] == [None] * 3
+    return place / "out"
 
 
 def told(folder: Path) -> dict[str, object]:
@@ -196,6 +230,18 @@ class TestWhole:
             shared = {name: v for name, v in cell.labels.items() if name in axes[0]}
             assert shared["single_class"] == ("single" in str(cell.labels["variation"]))
             assert any(shared.items() <= place.items() for place in axes)
+
+    def test_a_rate_that_was_not_reached_stands_beside_the_one_asked_for(self) -> None:
+        plan = plan_repaired("out")
+        short, whole = plan.runs
+        put(plan, short, rate=0.17)
+        put(plan, whole, rate=0.2)
+        record = collect(plan)
+        assert [run.rate_reached for run in record.runs] == [0.17, None]
+        for cell in record.cells:
+            if cell.measured is not None:
+                expected = 0.17 if cell.labels["method"] == short.point.method else None
+                assert cell.labels.get("rate reached") == expected
 
 
 class TestElsewhere:
@@ -375,6 +421,38 @@ class TestTrouble:
             path.unlink()
         assert [outcome.error for outcome in run_all(plan)] == [None, None]
 
+    def test_what_another_process_is_doing_is_waited_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plan = plan_in("out", "seeds=[0]")
+        tasks = tasks_for(plan.runs, plan.out)
+        other = ExitStack()
+        other.enter_context(sole_writer(tasks[0].folder, culprit="--out"))
+
+        def perform(task: Task, observer: object) -> None:
+            with sole_writer(task.folder, culprit="--out"):
+                pass
+
+        monkeypatch.setattr("segdoor.study.execution.perform", perform)
+        monkeypatch.setattr("time.sleep", lambda seconds: other.close())
+        outcomes = [(outcome.key, outcome.error) for outcome in LocalExecutor().run(tasks)]
+        assert outcomes == [(task.key, None) for task in tasks]
+
+    def test_the_record_of_a_study_is_written_by_one_call_at_a_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plan, other, seen = plan_in("out"), ExitStack(), list[bool]()
+        other.enter_context(sole_writer(plan.out, culprit="--out"))
+
+        def sleep(seconds: float) -> None:
+            seen.append(plan.file.exists())
+            other.close()
+
+        monkeypatch.setattr("time.sleep", sleep)
+        finish(plan)
+        assert seen == [False]
+        assert plan.file.exists()
+
     def test_an_error_that_cannot_be_written_is_told_all_the_same(self) -> None:
         Path("out").write_text("a file in the way")
         plan = plan_in("out")
@@ -400,6 +478,101 @@ class TestRepairs:
         monkeypatch.setattr("segdoor.study.execution.repair_victims", repair)
         run_all(plan)
         assert asked == [("prune:4", "finetune:0.05")] * 4
+
+    def test_figures_are_those_that_the_records_have_after_a_repair(self, repaired: Path) -> None:
+        plan = plan_repaired(str(repaired))
+        told: list[tuple[float, float]] = []
+        for cell in collect(plan).cells:
+            if "variation" not in cell.labels:
+                continue
+            assert cell.measured is not None
+            (key,) = cell.runs
+            assert f"-{cell.labels['method']}-" in key
+            rows = json.loads((repaired / "runs" / key / "record.json").read_text())["repairs"]
+            here = {"prune 15/256": "prune:2", "finetune 5% clean": "finetune:0.05"}
+            asked = here.get(str(cell.labels["variation"]))
+            # Where nothing is pruned the figure is that of the run itself.
+            when = "after" if asked else "before"
+            (row,) = [row for row in rows if row["repair"] == (asked or "prune:2")]
+            assert cell.measured.mean == figure_of(row[f"poisoned_{when}"], cell.exam, cell.metric)
+            before = figure_of(row["poisoned_before"], cell.exam, cell.metric)
+            told.append((cell.measured.mean, before))
+        # For each method, Table 5 has ASR in two exams of two repairs. Table 12 has two prunings: ASR
+        # and PBA in two exams, and CBA.
+        assert len(told) == 2 * (2 * 2 + 2 * 5)
+        assert any(after != before for after, before in told)
+
+    def test_the_row_of_the_clean_victim_is_its_own(self, repaired: Path) -> None:
+        cells = collect(plan_repaired(str(repaired))).cells
+        differ: list[str] = []
+        for cell in (cell for cell in cells if cell.labels["method"] == "clean"):
+            assert cell.measured is not None
+            record = json.loads((repaired / "runs" / cell.runs[0] / "record.json").read_text())
+            if cell.exam is None:
+                clean = record["controls"]["clean_victim"]["cba"]["value"]
+                poisoned = record["scores"]["cba"]
+            else:
+                exam, name = record["scores"]["exams"][cell.exam], cell.metric.lower()
+                clean, poisoned = exam[f"{name}_clean_victim"], exam[name]["value"]
+            assert cell.measured.mean == clean
+            differ += [cell.metric] if clean != poisoned else []
+        assert set(differ) == {"ASR", "PBA", "CBA"}
+
+    def test_repairs_with_other_seeds_are_no_part_of_the_study(self) -> None:
+        plan = plan_repaired("out")
+        for run in plan.runs:
+            put(plan, run, ("prune:2", 0), ("finetune:0.05", 0))
+        cells = collect(plan).cells
+        assert all(cell.measured for cell in cells if cell.labels["method"] != "clean")
+        for run in plan.runs:
+            path = put(plan, run, ("prune:2", 0), ("finetune:0.05", 0), ("prune:2", 9))
+        assert collect(plan).cells == cells
+        assert work_of(plan, plan.runs).tasks == ()
+        put(plan, run, ("prune:2", 9), ("finetune:0.05", 0))
+        assert state_of(plan, run).state == "waiting"
+        assert missing_repairs(path.parent, ["prune:2", "finetune:0.05"]) == ("prune:2",)
+
+    @pytest.mark.parametrize("spec", ["finetune:0.00001", "finetune:0.05", "prune:30"])
+    def test_a_repair_is_called_what_its_record_calls_it(self, spec: str) -> None:
+        text = REPAIRED.replace('"finetune:0.05"', f'"{spec}"')
+        Path("mine.yaml").write_text(text)
+        (block,) = plan_in("out").study.cityscapes
+        assert block.repairs[-1] == str(parse_repair(spec))
+
+    def test_a_dry_run_counts_the_repairs_that_are_left(self) -> None:
+        plan = plan_repaired("out")
+        first, _ = plan.runs
+        put(plan, first, ("finetune:0.05", 0))
+        cost = estimate.cost_of(work_of(plan, plan.runs).tasks, 6)
+        assert (cost.num_runs, cost.num_victims, cost.num_finetunings) == (1, 1, 1)
+        # Two trainings, and ten epochs on a twentieth of the scenes for each of two victims.
+        assert cost.epochs == {"small": pytest.approx(2 * 6 + 2 * 10 * 0.05)}
+
+
+def put(plan: StudyPlan, run: PlannedRun, *repairs: tuple[str, int], rate: float = 0.2) -> Path:
+    """Write a record of a run that was not made; every repair has another effect."""
+    shutil.rmtree(plan.folder(run), ignore_errors=True)
+    record = write_run(plan.folder(run), repairs=len(repairs))
+    assert record.plan is not None
+    rows = [
+        row.model_copy(update={"repair": repair, "seed": seed})
+        for row, (repair, seed) in zip(record.repairs, repairs, strict=True)
+    ]
+    changes = {
+        "config": run.config.model_dump(mode="json"),
+        "seed": run.seed,
+        "repairs": rows,
+        "plan": record.plan.model_copy(update={"rate": rate, "num_scenes": 100}),
+    }
+    path = plan.folder(run) / "record.json"
+    save_record(record.model_copy(update=changes), path)
+    return path
+
+
+def figure_of(effect: dict[str, Any], exam: str | None, metric: str) -> float:
+    figures = effect if exam is None else effect["exams"][exam]
+    value: float = figures[metric.lower()]["value"]
+    return value
 
 
 class TestCommand:
@@ -455,6 +628,27 @@ class TestCommand:
         assert "4 runs are there; 4 to be made" in out
         assert "4 trainings, 0 of them clean victims" in out
         assert "by the runs that are there" in out
+
+    def test_an_estimate_has_a_pace_for_each_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def pace(out: Path, config: ExperimentConfig) -> float:
+            return {"small": 2.0, "pspnet": 100.0}[config.network.name]
+
+        monkeypatch.setattr("segdoor.cli.study.recorded_epoch", pace)
+        Path("mine.yaml").write_text(f"{MINE}    network: [deeplabv3, pspnet]\n")
+        words = [
+            "study",
+            "run",
+            "mine.yaml",
+            "--dry-run",
+            *SET,
+            "--set",
+            "networks.pspnet.name=pspnet",
+        ]
+        code, out, _ = say(*words)
+        assert code == 0
+        told = " ".join(out.split())
+        assert "About 0.2 hours" in told
+        assert "6 epochs of 2.0 s, by the runs that are there; 6 epochs of 100.0 s" in told
 
     def test_a_dry_run_without_data_still_counts(self) -> None:
         words = ["study", "run", "table5", "--preset", "cityscapes", "--dry-run"]

@@ -254,26 +254,27 @@ def _tell_cost(plan: StudyPlan, work: Work) -> None:
     )
     if not work.tasks:
         return
-    first = plan.runs[0]
     try:
         check_possible(plan)
-    except ConfigError as why:
+        paces = [(epochs, *_pace(plan, name)) for name, epochs in cost.epochs.items() if epochs]
+    except (ConfigError, DataError, MachineError) as why:
         # Without the scenes' place there is still something to count.
         tell(f"Time unknown: {why}")
         return
-    try:
-        seconds = recorded_epoch(plan.out, first.config)
-        source = "the runs that are there"
-        if seconds is None:
-            with progress_bars() as bars:
-                seconds = measured_epoch(first.given, first.config, bars)
-            source = "a few measured steps"
-    except (DataError, MachineError) as why:
-        tell(f"Time unknown: {why}")
-        return
-    hours = cost.epochs * seconds / 3600
-    tell(f"About {hours:.1f} hours on this machine without exams: {cost.epochs:.0f} epochs of "
-         f"{seconds:.1f} s, by {source}")  # fmt: skip
+    hours = sum(epochs * seconds for epochs, seconds, _ in paces) / 3600
+    told = [f"{epochs:.0f} epochs of {seconds:.1f} s, by {source}"
+            for epochs, seconds, source in paces]  # fmt: skip
+    tell(f"About {hours:.1f} hours on this machine without exams: {'; '.join(told) or 'none'}")
+
+
+def _pace(plan: StudyPlan, network: str) -> tuple[float, str]:
+    """Return the seconds of an epoch of a network, and how that is known."""
+    run = next(run for run in plan.runs if run.given.network.name == network)
+    seconds = recorded_epoch(plan.out, run.config)
+    if seconds is not None:
+        return seconds, "the runs that are there"
+    with progress_bars() as bars:
+        return measured_epoch(run.given, run.config, bars), "a few measured steps"
 
 
 def _axes(only: Sequence[str]) -> Mapping[str, Sequence[str]]:

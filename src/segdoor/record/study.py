@@ -32,6 +32,8 @@ class StudyRun(Settings):
     """Why it failed, in the words of the error."""
     record: str | None = None
     """Path of its record, relative to the study's file; null unless done."""
+    rate_reached: float | None = None
+    """Poisoning rate reached, where it is not the rate asked for; null where it is."""
 
 
 class Spread(Settings):

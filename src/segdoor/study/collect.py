@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -19,6 +20,7 @@ from segdoor.study.claims import Claim, Role, bands, load_claims
 from segdoor.study.expand import PlannedRun, Point, distinct, usual_q
 from segdoor.study.judging import judge
 from segdoor.study.plan import Digests, RunState, StudyPlan, state_of
+from segdoor.study.repairs import study_row
 from segdoor.study.results import Measured, Quantity, Results, clean_of
 
 _Figures = Iterator[tuple[Quantity, Figure]]
@@ -51,7 +53,7 @@ def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
         scaled=scaled,
         changes=plan.changes,
         runs=tuple(_run(run, states[run.key]) for run in plan.runs),
-        cells=tuple(_cells(plan, figures)),
+        cells=tuple(_cells(plan, figures, _reached(plan, states))),
         verdicts=judge(
             results, plan.study.claims, reading=plan.reading, countings=plan.preset.q_as
         ),
@@ -80,7 +82,22 @@ def _run(run: PlannedRun, state: RunState) -> StudyRun:
         state=state.state,
         error=state.error,
         record=f"runs/{run.key}/record.json" if state.state == "done" else None,
+        rate_reached=_rate_reached(run, state.record),
     )
+
+
+def _rate_reached(run: PlannedRun, record: ExperimentRecord | None) -> float | None:
+    """Return the poisoning rate of a run if it differs from the one asked for by a scene."""
+    done = record.plan if record else None
+    if done is None or abs(done.rate - run.point.rate) * done.num_scenes < 1:
+        return None
+    return done.rate
+
+
+def _reached(plan: StudyPlan, states: Mapping[str, RunState]) -> dict[str, float]:
+    """Return the rates reached that differ from those asked for, by the runs' keys."""
+    found = {run.key: _rate_reached(run, states[run.key].record) for run in plan.runs}
+    return {key: rate for key, rate in found.items() if rate is not None}
 
 
 def _axes(runs: Sequence[PlannedRun]) -> dict[str, tuple[AxisValue, ...]]:
@@ -151,19 +168,21 @@ def _of_run(run: PlannedRun, record: ExperimentRecord) -> _Figures:
 
 
 def _of_repairs(run: PlannedRun, record: ExperimentRecord) -> _Figures:
-    done = {row.repair: row.poisoned_after for row in record.repairs}
     for of_paper, here in run.repairs.items():
-        if here not in done:
+        row = study_row(record, here)
+        if row is None:
             continue
-        yield Quantity(run.point, of_paper, None, "CBA"), done[here].cba.value
+        yield Quantity(run.point, of_paper, None, "CBA"), row.poisoned_after.cba.value
         for role, name in exam_roles(run).items():
-            exam = done[here].exams.get(name)
+            exam = row.poisoned_after.exams.get(name)
             if exam is not None:
                 yield Quantity(run.point, of_paper, role, "ASR"), exam.asr.value
                 yield Quantity(run.point, of_paper, role, "PBA"), exam.pba.value
 
 
-def _cells(plan: StudyPlan, figures: Mapping[Quantity, Measured]) -> Iterator[ClaimCell]:
+def _cells(
+    plan: StudyPlan, figures: Mapping[Quantity, Measured], reached: Mapping[str, float]
+) -> Iterator[ClaimCell]:
     """Yield the paper's numbers that runs of the study measure, each exam's figure beside it."""
     varied = [axis for axis, values in _axes(plan.runs).items() if len(values) > 1]
     for claim, doubt in load_claims():
@@ -171,15 +190,20 @@ def _cells(plan: StudyPlan, figures: Mapping[Quantity, Measured]) -> Iterator[Cl
             continue
         for quantity, run in measured_by(plan, claim):
             measured = figures.get(quantity)
+            labels = _labels(claim, quantity.point, varied)
+            keys = measured.runs if measured else ()
+            if claim.method != "clean" and reached.keys() & set(keys):
+                rates = (reached.get(key, quantity.point.rate) for key in keys)
+                labels["rate reached"] = round(statistics.fmean(rates), 4)
             yield ClaimCell(
                 table=claim.table,
-                labels=_labels(claim, quantity.point, varied),
+                labels=labels,
                 metric=claim.metric,
                 paper=claim.value,
                 doubted=doubt,
                 exam=exam_roles(run)[quantity.role] if quantity.role else None,
                 measured=measured.spread if measured else None,
-                runs=measured.runs if measured else (),
+                runs=keys,
             )
 
 

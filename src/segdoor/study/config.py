@@ -25,7 +25,9 @@ _REPAIR = re.compile(r"(prune:[1-9]\d*|finetune:0\.\d*[1-9])")
 def _known_repair(spec: str) -> str:
     if not _REPAIR.fullmatch(spec):
         raise ValueError("a repair must be written as prune:CHANNELS or finetune:SHARE")
-    return spec
+    kind, _, value = spec.partition(":")
+    # As a repair writes itself into records: 0.00001 is 1e-05 there.
+    return f"{kind}:{float(value)}" if kind == "finetune" else spec
 
 
 Repair = Annotated[str, AfterValidator(_known_repair)]

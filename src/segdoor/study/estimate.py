@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from segdoor.experiment.config import ExperimentConfig
 from segdoor.progress import Observer
 from segdoor.record import load_record
 from segdoor.study.execution import CLEAN_FILE, Task
+from segdoor.study.repairs import missing_repairs
 
 _STEPS = 6
 _FINETUNING_EPOCHS = 10
@@ -27,13 +29,13 @@ class Cost:
         num_runs: Runs, each with a training of its own.
         num_victims: Clean victims, each a training shared by many runs.
         num_finetunings: Repairs that train.
-        epochs: Epochs of all these together.
+        epochs: Epochs of all these together, by the name of the network.
     """
 
     num_runs: int
     num_victims: int
     num_finetunings: int
-    epochs: float
+    epochs: Mapping[str, float]
 
     @property
     def num_trainings(self) -> int:
@@ -48,24 +50,21 @@ def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:
         tasks: What is to be done.
         epochs: Epochs of one training.
     """
-    trained = [
-        task
-        for task in tasks
-        if not (task.folder / "record.json").exists() and not (task.folder / CLEAN_FILE).exists()
-    ]
-    shares = [
-        float(repair.partition(":")[2])
-        for task in tasks
-        for repair in task.repairs
-        if repair.startswith("finetune:")
-    ]
-    return Cost(
-        num_runs=sum(task.kind == "run" for task in trained),
-        num_victims=sum(task.kind == "victim" for task in trained),
-        num_finetunings=len(shares),
+    counts = Counter[str]()
+    num_finetunings = 0
+    by_network: defaultdict[str, float] = defaultdict(float)
+    for task in tasks:
+        name = task.given.network.name
+        recorded = (task.folder / "record.json").exists()
+        if not recorded and not (task.folder / CLEAN_FILE).exists():
+            counts[task.kind] += 1
+            by_network[name] += epochs
+        left = missing_repairs(task.folder, task.repairs) if recorded else task.repairs
+        shares = [float(text.partition(":")[2]) for text in left if text.startswith("finetune:")]
+        num_finetunings += len(shares)
         # A fine-tuning repairs the poisoned victim and, as a control, the clean one.
-        epochs=len(trained) * epochs + 2 * _FINETUNING_EPOCHS * sum(shares),
-    )
+        by_network[name] += 2 * _FINETUNING_EPOCHS * sum(shares)
+    return Cost(counts["run"], counts["victim"], num_finetunings, by_network)
 
 
 def recorded_epoch(out: Path, config: ExperimentConfig) -> float | None:

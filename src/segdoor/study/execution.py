@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ from segdoor.study.repairs import missing_repairs, repair_victims
 ERROR_FILE = "error.json"
 CLEAN_FILE = "clean.safetensors"
 """What `segdoor train` leaves for a victim of honest scenes."""
+BUSY = "is being done by another process"
+PAUSE = 5.0
+"""Seconds until a task that another process is doing is tried again."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,19 @@ class LocalExecutor:
     observer: Observer = field(default_factory=Silent)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Do all tasks in the order given, which must put a task behind those it needs."""
-        failed: set[str] = set()
-        for task in tasks:
+        """Do all tasks, each after those it needs; what another process is doing is waited for."""
+        waiting, failed = deque(tasks), set[str]()
+        while waiting:
+            task = waiting.popleft()
+            if {other.key for other in waiting} & set(task.needs):
+                waiting.append(task)
+                continue
             outcome = hindered(task, failed) or attempt(task, self.observer)
+            if outcome.busy:
+                waiting.append(task)
+                self.observer.begin(f"waiting; {task.key} {BUSY}", len(waiting))
+                time.sleep(PAUSE)
+                continue
             if outcome.error is not None:
                 failed.add(task.key)
             yield outcome

@@ -16,6 +16,7 @@ from segdoor.study.config import Preset, Study
 from segdoor.study.execution import read_error
 from segdoor.study.expand import PlannedRun, deciding, expand, fingerprint
 from segdoor.study.library import label_of, load_preset, load_study
+from segdoor.study.repairs import study_row
 
 Digests = tuple[str, str]
 """Of the training scenes, and of the test scenes."""
@@ -183,8 +184,7 @@ def state_of(plan: StudyPlan, run: PlannedRun, digests: Digests | None = None) -
         check_same(folder, run, record, digests)
     except SegdoorError as why:
         return RunState("failed", str(why))
-    there = {row.repair for row in record.repairs}
-    if set(run.repairs.values()) <= there:
+    if all(study_row(record, repair) for repair in run.repairs.values()):
         return RunState("done", None, record)
     return RunState("failed" if error else "waiting", error, record)
 

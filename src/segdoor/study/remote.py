@@ -6,17 +6,19 @@ import os
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from segdoor.cluster import LOST_WORKERS, check_room, connected
-from segdoor.errors import MachineError, SegdoorError, first_line
+from segdoor.errors import BusyError, MachineError, SegdoorError, first_line
 from segdoor.files import write_atomically
 from segdoor.progress import Observer, Silent
 from segdoor.study.execution import (
+    BUSY,
+    PAUSE,
     Executor,
     LocalExecutor,
     Outcome,
@@ -32,7 +34,6 @@ from segdoor.study.plan import StudyPlan
 from segdoor.study.store import Store
 
 _MARK = ".shared"
-_PAUSE = 5.0
 
 
 @contextmanager
@@ -61,7 +62,9 @@ def fetch_finished(machines: Machines, plan: StudyPlan, runs: Sequence[PlannedRu
     """
     if machines.store:
         for run in distinct(runs):
-            Store(machines.store).fetch(plan.out, f"runs/{run.key}")
+            # What another process is doing here is waited for later on, and fetched then.
+            with suppress(BusyError):
+                Store(machines.store).fetch(plan.out, f"runs/{run.key}")
 
 
 @dataclass(frozen=True)
@@ -190,17 +193,33 @@ class RayExecutor:
             losses[task.key] += isinstance(why, lost)
             if isinstance(why, lost) and losses[task.key] <= LOST_WORKERS:
                 return Outcome(task.key, "lost its worker, and begins again", 0.0, busy=True)
-            error = f"its workers were lost: {first_line(why)}"
+            # An error of Ray's own has no cause.
+            cause = getattr(why, "cause", None) or why
+            what = (
+                "its workers were lost" if isinstance(why, lost) else "its worker could not do it"
+            )
+            error = f"{what}: {first_line(cause)}"
             leave_error(task.folder, error, why)
             return Outcome(task.key, error, 0.0)
-        if outcome.busy:
-            return replace(outcome, error="is being done by another process")
         if self._store and outcome.error is None:
-            self._store.fetch(task.out, task.key)
+            outcome = _fetched(self._store, task, outcome)
+        if outcome.busy:
+            return replace(outcome, error=BUSY)
         if outcome.error and read_error(task.folder) is None:
             # It lies on another machine, or the task did not come so far.
             leave_error(task.folder, outcome.error)
         return outcome
+
+
+def _fetched(store: Store, task: Task, outcome: Outcome) -> Outcome:
+    """Copy what a task left in the store; return how it ended with that."""
+    try:
+        store.fetch(task.out, task.key)
+    except BusyError as why:
+        return replace(outcome, error=str(why), busy=True)
+    except SegdoorError as why:
+        return replace(outcome, error=str(why))
+    return outcome
 
 
 def _marked(out: Path) -> str:
@@ -222,11 +241,13 @@ def _do(order: _Order) -> Outcome:
         outcome = attempt(task)
         if order.store and outcome.error is None:
             order.store.keep(task.out, task.key)
+    except BusyError as why:
+        outcome = Outcome(task.key, str(why), 0.0, busy=True)
     except (SegdoorError, OSError) as why:
         return Outcome(task.key, str(why), 0.0)
     if outcome.busy:
         # Others may use this place meanwhile, but not ask again at once.
-        time.sleep(_PAUSE)
+        time.sleep(PAUSE)
     return outcome
 
 

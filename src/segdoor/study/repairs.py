@@ -6,15 +6,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segdoor.progress import Observer
-from segdoor.record import load_record
+from segdoor.record import ExperimentRecord, RepairRecord, load_record
+
+
+def study_row(record: ExperimentRecord, repair: str) -> RepairRecord | None:
+    """Return what a repair of a study changed; None if it was not done.
+
+    A study repairs with the run's own seed: rows of other seeds are somebody else's.
+
+    Args:
+        record: Of the run.
+        repair: The repair as it is written on the command line.
+    """
+    rows = (row for row in record.repairs if (row.repair, row.seed) == (repair, record.seed))
+    return next(rows, None)
 
 
 def missing_repairs(folder: Path, repairs: Sequence[str]) -> tuple[str, ...]:
     """Return those repairs whose effects a run's record does not hold yet."""
     if not repairs:
         return ()
-    there = {row.repair for row in load_record(folder).repairs}
-    return tuple(repair for repair in repairs if repair not in there)
+    record = load_record(folder)
+    return tuple(repair for repair in repairs if study_row(record, repair) is None)
 
 
 def repair_victims(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segdoor.errors import ConfigError
+from segdoor.errors import BusyError, ConfigError
+from segdoor.files import sole_writer
 from segdoor.record import StudyRecord, save_record
 from segdoor.study.collect import collect
 from segdoor.study.execution import Task
 from segdoor.study.expand import PlannedRun, distinct
 from segdoor.study.plan import Digests, StudyPlan, digests_of, state_of
 from segdoor.study.sharing import tasks_for
+
+_PAUSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,12 @@ def finish(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
     Raises:
         StorageError: If it cannot be written.
     """
-    record = collect(plan, digests)
-    save_record(record, plan.file)
-    return record
+    while True:
+        try:
+            # Of two calls that end at once the last to write must have seen all that the first saw.
+            with sole_writer(plan.out, culprit=f"--out {plan.out}"):
+                record = collect(plan, digests)
+                save_record(record, plan.file)
+                return record
+        except BusyError:
+            time.sleep(_PAUSE)
