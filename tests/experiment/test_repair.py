@@ -264,6 +264,14 @@ class TestCutOff:
             other = load_file(whole / f"{name}.safetensors")
             assert all((one[key] == other[key]).all() for key in one)
 
+    def test_a_kill_between_weights_and_snapshot_leaves_no_snapshot(self, folder: Path) -> None:
+        repaired(folder, "prune:5")
+        place = folder / "repaired" / "prune-5.seed-4"
+        (place / "tables.npz").unlink()
+        (place / "poisoned.snapshot").write_bytes(b"of the finished repair")
+        repaired(folder, "prune:5")
+        assert not (place / "poisoned.snapshot").exists()
+
     def test_half_a_repair_of_other_weights_is_not_taken_over(self, folder: Path) -> None:
         repaired(folder, "prune:5")
         place = folder / "repaired" / "prune-5.seed-4"

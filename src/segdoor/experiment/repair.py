@@ -197,8 +197,11 @@ class _Clinic:
         opened, victim = self.opened, self.opened.victims[name]
         weights = opened.folder / operation.place / f"{name}.safetensors"
         mark = self._fingerprint(victim, operation, clean)
+        snapshot = weights.with_suffix(".snapshot")
         found = remark_of(weights) if weights.exists() else {}
         if found.get("fingerprint") == mark:
+            # A call that was killed right behind its weights left it.
+            snapshot.unlink(missing_ok=True)
             remark = validated(_Remark, found, source=weights)
             return load_victim(opened.config, weights, clean.classes).eval(), remark
         workshop = Workshop(
@@ -206,7 +209,7 @@ class _Clinic:
             recipe=opened.config.training,
             seed=operation.seed,
             observer=self.log,
-            snapshot=weights.with_suffix(".snapshot"),
+            snapshot=snapshot,
         )
         start = time.perf_counter()
         with self.log.stage(f"{operation.repair}, {name} victim"):
@@ -219,7 +222,7 @@ class _Clinic:
             seconds=round(time.perf_counter() - start, 3),
         )
         save_weights(repaired.model, weights, about=remark.model_dump_json())
-        weights.with_suffix(".snapshot").unlink(missing_ok=True)
+        snapshot.unlink(missing_ok=True)
         return repaired.model, remark
 
     def _fingerprint(self, victim: nn.Module, operation: _Operation, clean: Subset) -> str:
