@@ -16,6 +16,7 @@ from segdoor.study.config import Preset, Study
 from segdoor.study.execution import read_error
 from segdoor.study.expand import PlannedRun, deciding, expand, fingerprint
 from segdoor.study.library import label_of, load_preset, load_study
+from segdoor.study.start import START, digest_of_start
 
 Digests = tuple[str, str]
 """Of the training scenes, and of the test scenes."""
@@ -198,9 +199,18 @@ def check_same(
         DataError: If it is one.
     """
     remedy = "Name another --out, or delete that folder."
+    network, loaded = run.config.network, record.loaded_weights
     there = config_from(record.config, source=folder / "record.json")
-    if deciding(there) != deciding(run.config):
+    # Start weights may have moved since: they are compared by content.
+    here = {name: place for name in START if isinstance(place := getattr(network, name), Path)}
+    moved = there.network.model_copy(
+        update={name: here[name] for name in here if isinstance(getattr(there.network, name), Path)}
+    )
+    if deciding(there.model_copy(update={"network": moved})) != deciding(run.config):
         raise DataError(folder, "must hold a record of this run", "other settings", remedy)
+    known = {digest_of_start(file) for file in here.values() if file.is_file()}
+    if loaded is not None and known and loaded.sha256 not in known:
+        raise DataError(folder, "must hold a record of this run", "other start weights", remedy)
     found = record.data.train_digest, record.data.test_digest
     if digests is not None and found != digests:
         raise DataError(folder, "must hold a record of these scenes", "other scenes", remedy)
