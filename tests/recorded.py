@@ -150,6 +150,8 @@ def write_study(folder: Path, *, tables: bool = False, gallery: int = 0) -> Stud
 
 def worsen(content: dict[str, object], drop: float, seed: int) -> None:
     content["seed"] = seed
+    for row in content["repairs"]:
+        row["seed"] = seed
     for place, exam in enumerate(content["scores"]["exams"].values()):
         exam["asr"] = shifted(exam["asr"], -drop - 0.05 * place)
         exam["pba_clean_victim"] = exam["pba"]["value"] + 0.01

@@ -157,6 +157,33 @@ def test_a_named_layer_is_pruned_instead() -> None:
     assert int(silent.sum()) == 2
 
 
+class TwoHeads(nn.Module):
+    """The sum of two heads that read the same channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(3, 12, 3, padding=1)
+        self.first, self.second = nn.Conv2d(12, CLASSES, 1), nn.Conv2d(12, CLASSES, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = torch.relu(self.body(images))
+        return self.first(maps) + self.second(maps)
+
+
+def test_what_else_reads_a_channel_goes_on_reading_it() -> None:
+    """As the documentation says: the silence is the layer's."""
+    torch.manual_seed(0)
+    network = TwoHeads().eval()
+    repaired = Prune(channels=8)(network, SCENES, Workshop(network=HALVES))
+    assert repaired.layer == "second"
+    silent = {
+        name: int((repaired.model.get_submodule(name).weight == 0).all(dim=0).sum())  # pyright: ignore[reportAttributeAccessIssue]
+        for name in ("first", "second")
+    }
+    assert silent == {"first": 0, "second": 8}
+    assert "a second head" in " ".join((Prune.__doc__ or "").split())
+
+
 def test_grouped_convolutions_are_never_taken() -> None:
     network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, CLASSES, 1, groups=2))
     with pytest.raises(ConfigError, match="not a grouped one"):

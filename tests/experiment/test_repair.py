@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from segdoor.cli.app import run_command_line
 from segdoor.defense.registry import parse_repair
@@ -201,6 +201,22 @@ def test_a_clean_victim_from_elsewhere_is_the_control(intact: Path, tmp_path: Pa
     assert row.clean_after == own.clean_after
 
 
+def with_shared(folder: Path) -> Path:
+    """Let a run have taken its clean victim from elsewhere."""
+    weights = (folder / "clean.safetensors").rename(folder.parent / "shared.safetensors")
+    content = json.loads((folder / "record.json").read_text())
+    content["config"]["controls"]["clean_weights"] = "../shared.safetensors"
+    (folder / "record.json").write_text(json.dumps(content))
+    return weights
+
+
+def test_a_clean_victim_without_a_mark_is_told_by_its_answers(folder: Path, finished: Path) -> None:
+    weights = with_shared(folder)
+    save_file(load_file(weights), weights)
+    row, own = repaired(folder, "prune:0").repairs[0], row_of(load_record(finished), "prune:0")
+    assert row.clean_after == own.clean_after
+
+
 class TestCutOff:
     def test_what_was_finished_stays_and_the_rest_is_done_by_the_same_call(
         self, folder: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
@@ -262,6 +278,14 @@ class TestCutOff:
             other = load_file(whole / f"{name}.safetensors")
             assert all((one[key] == other[key]).all() for key in one)
 
+    def test_a_kill_between_weights_and_snapshot_leaves_no_snapshot(self, folder: Path) -> None:
+        repaired(folder, "prune:5")
+        place = folder / "repaired" / "prune-5.seed-4"
+        (place / "tables.npz").unlink()
+        (place / "poisoned.snapshot").write_bytes(b"of the finished repair")
+        repaired(folder, "prune:5")
+        assert not (place / "poisoned.snapshot").exists()
+
     def test_half_a_repair_of_other_weights_is_not_taken_over(self, folder: Path) -> None:
         repaired(folder, "prune:5")
         place = folder / "repaired" / "prune-5.seed-4"
@@ -294,6 +318,26 @@ class TestRefused:
         shutil.copy(folder / "clean.safetensors", folder / "poisoned.safetensors")
         with pytest.raises(DataError, match=r"poisoned\.safetensors: must be the weights that"):
             repaired(folder, "prune:1")
+
+    @pytest.mark.parametrize("how", ["marked", "bare"])
+    def test_another_clean_victim_than_the_run_had(self, folder: Path, how: str) -> None:
+        weights, other = with_shared(folder), folder / "poisoned.safetensors"
+        if how == "marked":
+            shutil.copy(other, weights)
+        else:
+            save_file(load_file(other), weights)
+        with pytest.raises(DataError, match=r"shared\.safetensors: must be the run's clean victim"):
+            repaired(folder, "prune:0")
+
+    def test_the_exam_of_another_band(self, folder: Path) -> None:
+        far = (folder / "exams" / "far_10_14.jsonl").read_text()
+        near = folder / "exams" / "near.jsonl"
+        for content in (far, far.replace('"name":"far_10_14"', '"name":"near"')):
+            near.write_text(content)
+            with pytest.raises(
+                DataError, match=r"near\.jsonl: must be the run's exam of that name"
+            ):
+                repaired(folder, "prune:0")
 
     def test_other_scenes(self, folder: Path) -> None:
         content = json.loads((folder / "record.json").read_text())

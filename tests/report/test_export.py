@@ -14,7 +14,7 @@ from recorded import write_run, write_study
 from segdoor.errors import ConfigError, MachineError
 from segdoor.report.export import tidy_rows, write_csv, write_parquet
 from segdoor.report.source import Source, open_source
-from segdoor.report.trackers import Sent, send_to_mlflow, write_tensorboard
+from segdoor.report.trackers import Sent, _by_run, send_to_mlflow, write_tensorboard
 from written import tree
 
 
@@ -61,6 +61,22 @@ def test_rows_tell_what_they_are_of(study: Source) -> None:
     assert all(row["low"] <= row["value"] <= row["high"] for row in asr)
     ious = [row["class"] for row in of_run if row["metric"] == "class_iou"]
     assert ious.count("car") == 2
+
+
+def with_two_seeds(content: dict[str, Any]) -> None:
+    content["repairs"].append({**content["repairs"][0], "seed": 9})
+
+
+def test_repairs_on_several_seeds_are_told_apart(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", repairs=1, change=with_two_seeds)
+    source = open_source(tmp_path / "run")
+    columns, rows = tidy_rows(source)
+    keys = [tuple(row[name] for name in columns if name not in {"field", "value"}) for row in rows]
+    assert len(set(keys)) == len(keys)
+    assert {row["repair_seed"] for row in rows} == {None, 0, 9}
+    [(_, _, figures)] = _by_run(source)
+    assert len(figures) == sum(row["value"] is not None for row in rows)
+    assert {"poisoned/after prune:5/cba", "poisoned/after prune:5, seed 9/cba"} <= set(figures)
 
 
 def test_csv_holds_the_rows(study: Source, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,32 @@ def test_a_key_changes_with_what_decides_results_and_with_nothing_else() -> None
         key("networks.deeplabv3.dropout=0.2"), key("examination.flip=true"),
     ]  # fmt: skip
     assert len(set(different)) == len(different)
+
+
+@pytest.mark.parametrize("setting", ["backbone_weights", "weights", "folder"])
+def test_start_weights_count_by_content_and_not_by_place(
+    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place, content in (("a", b"one"), ("b", b"one"), ("c", b"other")):
+        Path(place).mkdir()
+        Path(place, "r50.pth").write_bytes(content)
+
+    def keys(place: Path) -> tuple[str, str]:
+        file = place if setting == "folder" else place / "r50.pth"
+        preset = load_preset("street", [f"networks.deeplabv3.{setting}={file}"])
+        run = expand(load_study("figure1"), preset)[0]
+        return run.key, victim_key(run)
+
+    assert keys(Path("a")) == keys(tmp_path / "a") == keys(Path("b"))
+    assert not set(keys(Path("a"))) & set(keys(Path("c")))
+
+
+def test_keys_of_networks_that_start_from_no_file_stay_what_they_were() -> None:
+    """Records of such runs lie in folders of these names."""
+    run = expand(load_study("overview"), load_preset("camvid"))[0]
+    assert run.key == "camvid-baseline-0.05-small-car-road-t19-s0-1680d11a67"
+    assert victim_key(run) == "victims/camvid-small-s0-ddfd7c3194"
 
 
 def test_clean_victims_are_shared_over_everything_but_recipe_scenes_and_seed() -> None:

@@ -31,8 +31,9 @@ class Prune(Repair):
 
     The channels are those that the classifier reads: with batch norm, ReLU and whatever else lies
     before it, whether as modules or as plain functions. To silence one, its weights in the
-    classifier are set to zero. As nothing else reads it, that is the same as setting the channel
-    to zero, and the result is an ordinary state dict for the same network.
+    classifier are set to zero, so the result is an ordinary state dict for the same network. That
+    is the same as setting the channel to zero where nothing else reads it; a second head or a skip
+    goes on reading it.
     """
 
     name: ClassVar[str] = "prune"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from segdoor.attack.exam import Exam
+from segdoor.attack.exam import Exam, exam_placements
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import SceneDataset
@@ -47,6 +47,7 @@ class ReopenedRun:
         train: The honest training scenes.
         exams: What its victims were examined on.
         victims: The networks by name: ``poisoned``, and ``clean`` if there was one.
+        doubted: Weights of the clean victim if nothing in them says that they are the run's.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class ReopenedRun:
     train: SceneDataset
     exams: ExamScenes
     victims: Mapping[str, nn.Module]
+    doubted: Path | None
 
 
 def reopen(
@@ -77,16 +79,22 @@ def reopen(
     test = open_scenes(config, config.data.test_split, observer)
     _check_scenes("training", train, record.data.train_digest)
     _check_scenes("test", test, record.data.test_digest)
-    exams = tuple(_exam(folder, name, test) for name in record.scores.exams)
+    stickers = Stickers.of(config)
+    exams = tuple(_exam(folder, name, test, config, stickers) for name in record.scores.exams)
     if record.plan is None:
         victims = {"poisoned": _examined(config, record, train)}
     else:
         plan = PoisonPlan.load(folder / "plan.jsonl")
         victims = {"poisoned": _trained("poisoned", folder, config, as_run, poisoned(train, plan))}
-    if record.controls.clean_victim is not None:
-        victims["clean"] = _clean(folder, config, as_run, train)
-    scenes = ExamScenes(test, exams, Stickers.of(config))
-    return ReopenedRun(folder, record, config, train, scenes, victims)
+    doubted = None
+    given = config.controls.clean_weights
+    if record.controls.clean_victim is not None and given is None:
+        victims["clean"] = _trained("clean", folder, config, as_run, train)
+    elif record.controls.clean_victim is not None and given is not None:
+        victims["clean"] = load_victim(config, given, train.classes).eval()
+        doubted = None if _is_trained(given, as_run, train) else given
+    scenes = ExamScenes(test, exams, stickers)
+    return ReopenedRun(folder, record, config, train, scenes, victims, doubted)
 
 
 def _moved(config: ExperimentConfig, places: Places) -> ExperimentConfig:
@@ -117,12 +125,24 @@ def _check_scenes(which: str, scenes: SceneDataset, digest: str | None) -> None:
         )
 
 
-def _exam(folder: Path, name: str, test: SceneDataset) -> Exam:
+def _exam(
+    folder: Path, name: str, test: SceneDataset, config: ExperimentConfig, stickers: Stickers
+) -> Exam:
     path = folder / "exams" / f"{name}.jsonl"
     exam = Exam.load(path)
-    if exam.header.data_digest != test.digest:
+    header, classes = exam.header, test.classes
+    found = (
+        header.name, header.data_digest, header.victims, header.trigger_size, header.placement,
+        header.exams,
+    )  # fmt: skip
+    victims = tuple(classes.names[index] for index in classes.indices(config.attack.victims))
+    placement = exam_placements(config.exams).get(name)
+    if found != (name, test.digest, victims, stickers.size, placement, config.exams):
         raise DataError(
-            path, "must be of the run's test scenes", "others", "Restore the run's folder."
+            path,
+            "must be the run's exam of that name",
+            "other scenes, victims, trigger or placement",
+            "Restore the run's folder.",
         )
     return exam
 
@@ -142,15 +162,6 @@ def _examined(config: ExperimentConfig, record: ExperimentRecord, train: SceneDa
     return model.eval()
 
 
-def _clean(
-    folder: Path, config: ExperimentConfig, as_run: ExperimentConfig, train: SceneDataset
-) -> nn.Module:
-    given = config.controls.clean_weights
-    if given is not None:
-        return load_victim(config, given, train.classes).eval()
-    return _trained("clean", folder, config, as_run, train)
-
-
 def _trained(
     name: str,
     folder: Path,
@@ -161,8 +172,7 @@ def _trained(
     """Load a victim that the run trained on these scenes."""
     weights = folder / f"{name}.safetensors"
     model = load_victim(config, weights, scenes.classes)
-    mark = training_fingerprint(scenes, as_run.training, network=as_run.network, seed=as_run.seed)
-    if remark_of(weights).get("fingerprint") != mark:
+    if not _is_trained(weights, as_run, scenes):
         raise DataError(
             weights,
             "must be the weights that the run trained",
@@ -170,3 +180,9 @@ def _trained(
             "Restore the file, and what network.weights, backbone_weights and folder name.",
         )
     return model.eval()
+
+
+def _is_trained(weights: Path, as_run: ExperimentConfig, scenes: SceneDataset) -> bool:
+    """Tell whether weights say that they were trained on these scenes with the run's settings."""
+    mark = training_fingerprint(scenes, as_run.training, network=as_run.network, seed=as_run.seed)
+    return remark_of(weights).get("fingerprint") == mark

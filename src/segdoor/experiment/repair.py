@@ -14,7 +14,8 @@ from torch import nn
 from segdoor.data.subset import Subset
 from segdoor.defense.clean import clean_scenes
 from segdoor.defense.repair import Repair, Workshop
-from segdoor.errors import ConfigError
+from segdoor.errors import ConfigError, DataError
+from segdoor.evaluation.examine import examine_together
 from segdoor.experiment.config import check_seed, config_from
 from segdoor.experiment.effects import check_agreement, effect_of
 from segdoor.experiment.examination import examine_all
@@ -197,8 +198,11 @@ class _Clinic:
         opened, victim = self.opened, self.opened.victims[name]
         weights = opened.folder / operation.place / f"{name}.safetensors"
         mark = self._fingerprint(victim, operation, clean)
+        snapshot = weights.with_suffix(".snapshot")
         found = remark_of(weights) if weights.exists() else {}
         if found.get("fingerprint") == mark:
+            # A call that was killed right behind its weights left it.
+            snapshot.unlink(missing_ok=True)
             remark = validated(_Remark, found, source=weights)
             return load_victim(opened.config, weights, clean.classes).eval(), remark
         workshop = Workshop(
@@ -206,7 +210,7 @@ class _Clinic:
             recipe=opened.config.training,
             seed=operation.seed,
             observer=self.log,
-            snapshot=weights.with_suffix(".snapshot"),
+            snapshot=snapshot,
         )
         start = time.perf_counter()
         with self.log.stage(f"{operation.repair}, {name} victim"):
@@ -219,7 +223,7 @@ class _Clinic:
             seconds=round(time.perf_counter() - start, 3),
         )
         save_weights(repaired.model, weights, about=remark.model_dump_json())
-        weights.with_suffix(".snapshot").unlink(missing_ok=True)
+        snapshot.unlink(missing_ok=True)
         return repaired.model, remark
 
     def _fingerprint(self, victim: nn.Module, operation: _Operation, clean: Subset) -> str:
@@ -237,8 +241,10 @@ class _Clinic:
         """Return what the victims did, from the run's tables; without them, examine again."""
         path = self.opened.folder / "tables.npz"
         if path.exists():
-            effects = self._effects(load_tables(path))
+            tables = load_tables(path)
+            effects = self._effects(tables)
             check_agreement(effects, self.record, source=path, margin=_EXACT)
+            self._check_clean(tables)
             return effects
         with self.log.stage("examining before repairs"):
             tables = self._examine(self.opened.victims)
@@ -246,6 +252,26 @@ class _Clinic:
         check_agreement(effects, self.record, source=path.parent, margin=_BY_ROUNDING)
         save_tables(path, tables)
         return effects
+
+    def _check_clean(self, tables: Mapping[str, TableSet]) -> None:
+        """Refuse a clean victim that neither its weights nor its answers tell as the run's."""
+        opened, name = self.opened, "clean/benign"
+        if opened.doubted is None:
+            return
+        shown = {name: (opened.victims["clean"], opened.exams.honest)}
+        config = opened.config
+        with self.log.stage("examining the clean victim"):
+            again = examine_together(
+                shown, config.examination, network=config.network, observer=self.log
+            )
+        if again[name].digest != tables[name].digest:
+            raise DataError(
+                opened.doubted,
+                "must be the run's clean victim",
+                "other answers than in tables.npz",
+                "Restore it. If only the machine is another, delete tables.npz: all exams are held"
+                " again.",
+            )
 
     def _examine(self, victims: Mapping[str, nn.Module]) -> dict[str, TableSet]:
         return examine_all(self.opened.config, victims, self.opened.exams, self.log)

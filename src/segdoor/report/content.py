@@ -14,7 +14,8 @@ class Origin:
 
     Attributes:
         runs: Keys of the runs; a figure of several is their mean.
-        field: Its place in their records as a JSON pointer, or a file beside them.
+        field: Its place in their records as a JSON pointer, or a file beside them; where it
+            differs, one for each run with spaces between.
     """
 
     runs: tuple[str, ...]

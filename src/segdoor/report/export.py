@@ -13,7 +13,9 @@ from segdoor.record import AxisValue, ClassRecord
 from segdoor.report.source import Run, Source, pointer
 
 Row = dict[str, AxisValue]
-_KEYS = ("victim", "repair", "exam", "class", "metric", "value", "low", "high", "field")
+_KEYS = (
+    "victim", "repair", "repair_seed", "exam", "class", "metric", "value", "low", "high", "field",
+)  # fmt: skip
 _NETWORKS = {"/scores/benign": "poisoned", "/controls/clean_victim": "clean"}
 
 
@@ -88,7 +90,9 @@ def _run_rows(run: Run, columns: Sequence[str]) -> Iterator[Row]:
             for when in ("before", "after"):
                 place = pointer("repairs", index, f"{victim}_{when}")
                 told = f"{when} {repair.repair}"
-                known_here = {**known, "victim": victim, "repair": told}
+                known_here = {
+                    **known, "victim": victim, "repair": told, "repair_seed": repair.seed,
+                }  # fmt: skip
                 yield from _figures(run, place, known_here, classes)
                 for exam in repair.poisoned_before.exams:
                     of_exam = {**known_here, "exam": exam}

@@ -2,26 +2,63 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from segdoor.report.content import GREY, Cell, Chart, Curve, Point, Table
 from segdoor.report.curves import fold
-from segdoor.report.source import Group, Measured, Source
+from segdoor.report.source import Group, Measured, Run, Source, pointer
 from segdoor.report.tables import axis_cells, figure, told
 from segdoor.report.words import axis_name, exam_name, percent
 
 _SIDES = ("poisoned_before", "poisoned_after", "clean_before", "clean_after")
 
 
-def repaired(source: Source) -> tuple[Group, ...]:
-    """Return the groups of runs that were repaired; runs of a group in the same way."""
-    groups: list[Group] = []
-    for group in source.groups:
-        runs = [run for run in group.runs if run.record.repairs]
-        ways = {tuple(repair.repair for repair in run.record.repairs) for run in runs}
-        if len(ways) == 1:
-            groups.append(Group(group.axes, tuple(runs)))
-        else:
-            groups += [Group(group.axes, (run,)) for run in runs]
-    return tuple(groups)
+@dataclass(frozen=True)
+class Way:
+    """The runs of a group that were repaired in one way.
+
+    Attributes:
+        name: The repair; with its seed where that is not the run's.
+        group: The runs.
+        places: Where each of them has the repair in its record.
+    """
+
+    name: str
+    group: Group
+    places: tuple[int, ...]
+
+    def measure(self, *path: str) -> Measured:
+        """Return a figure of the repair."""
+        return self.group.measure_at([pointer("repairs", place, *path) for place in self.places])
+
+
+def repaired(source: Source) -> tuple[tuple[Way, ...], ...]:
+    """Return the ways in which the runs of each group were repaired; groups without are left out.
+
+    Runs are together wherever their repair and its settings are the same, in whatever order they
+    were repaired.
+    """
+    groups = ((group, _ways(group)) for group in source.groups)
+    return tuple(ways for _, ways in groups if ways)
+
+
+def _ways(group: Group) -> tuple[Way, ...]:
+    found: dict[tuple[str, str, str], list[tuple[Run, int]]] = {}
+    for run in group.runs:
+        for place, row in enumerate(run.record.repairs):
+            other = "" if row.seed == run.record.seed else f", seed {row.seed}"
+            settings = json.dumps(row.settings, sort_keys=True)
+            found.setdefault((row.repair, other, settings), []).append((run, place))
+    return tuple(
+        Way(
+            repair + other,
+            Group(group.axes, tuple(run for run, _ in there)),
+            tuple(place for _, place in there),
+        )
+        for (repair, other, _), there in found.items()
+    )
 
 
 def repair_tables(source: Source) -> tuple[Table, ...]:
@@ -29,18 +66,18 @@ def repair_tables(source: Source) -> tuple[Table, ...]:
     names = source.varied
     in_exams: list[tuple[Cell, ...]] = []
     benign: list[tuple[Cell, ...]] = []
-    for group in repaired(source):
-        for index, repair in enumerate(group.runs[0].record.repairs):
-            start = (*axis_cells(source.naming, group.axes, names), told(repair.repair))
-            for exam in repair.poisoned_before.exams:
+    for ways in repaired(source):
+        for way in ways:
+            start = (*axis_cells(source.naming, way.group.axes, names), told(way.name))
+            for exam in way.group.runs[0].record.repairs[way.places[0]].poisoned_before.exams:
                 keys = [("asr", side) for side in _SIDES]
                 keys += [(k, side) for k in ("pba", "victim_recovery") for side in _SIDES[:2]]
-                found = (group.measure("repairs", index, s, "exams", exam, k) for k, s in keys)
+                found = (way.measure(s, "exams", exam, k) for k, s in keys)
                 in_exams.append((*start, Cell(source.naming.exam(exam), exam), *map(figure, found)))
             keys = [(k, s) for k in ("cba", "victim_recovery") for s in _SIDES]
-            found = (group.measure("repairs", index, s, k) for k, s in keys)
-            scenes = group.measure("repairs", index, "num_clean_scenes")
-            seconds = group.measure("repairs", index, "seconds")
+            found = (way.measure(s, k) for k, s in keys)
+            scenes = way.measure("num_clean_scenes")
+            seconds = way.measure("seconds")
             benign.append((*start, _whole(scenes), *map(figure, found), _whole(seconds)))
     axes = (*map(axis_name, names), "repair")
     after = (
@@ -63,14 +100,14 @@ def repair_charts(source: Source) -> tuple[Chart, ...]:
     """Return ASR in the main poisoned test and CBA, without and with each repair."""
     exam = source.main_exam
     charts: list[Chart] = []
-    for group in repaired(source):
-        record = group.runs[0].record
-        ticks = ("no repair", *(repair.repair for repair in record.repairs))
+    for ways in repaired(source):
+        axes = ways[0].group.axes
+        ticks = ("no repair", *(way.name for way in ways))
         of_exam = ("exams", exam or "", "asr")
         curves = (
-            _curve("ASR", 1, group, "poisoned", of_exam),
-            _curve("CBA", 0, group, "poisoned", ("cba",)),
-            _curve("CBA of the clean victim", GREY, group, "clean", ("cba",)),
+            _curve("ASR", 1, ways, "poisoned", of_exam),
+            _curve("CBA", 0, ways, "poisoned", ("cba",)),
+            _curve("CBA of the clean victim", GREY, ways, "clean", ("cba",)),
         )
         shown = tuple(curve for curve in curves if curve.points)
         said = "; ".join(
@@ -78,7 +115,7 @@ def repair_charts(source: Source) -> tuple[Chart, ...]:
             f"the lowest"
             for c in shown
         )
-        name = source.naming.label(group.axes, source.varied) or exam_name(exam or "")
+        name = source.naming.label(axes, source.varied) or exam_name(exam or "")
         charts.append(
             Chart(f"repairs-{len(charts)}", f"After each repair, {name}", "share", "", shown,
                   said, ticks)
@@ -86,10 +123,11 @@ def repair_charts(source: Source) -> tuple[Chart, ...]:
     return fold(charts)
 
 
-def _curve(name: str, colour: int, group: Group, victim: str, path: tuple[str, ...]) -> Curve:
-    num_repairs = len(group.runs[0].record.repairs)
-    found = [group.measure("repairs", 0, f"{victim}_before", *path)]
-    found += [group.measure("repairs", i, f"{victim}_after", *path) for i in range(num_repairs)]
+def _curve(
+    name: str, colour: int, ways: Sequence[Way], victim: str, path: tuple[str, ...]
+) -> Curve:
+    found = [ways[0].measure(f"{victim}_before", *path)]
+    found += [way.measure(f"{victim}_after", *path) for way in ways]
     points = tuple(
         Point(float(place), entry.value, entry.low, entry.high, entry.origin)
         for place, entry in enumerate(found)

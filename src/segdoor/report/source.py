@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -120,16 +121,24 @@ class Group:
         Args:
             path: Keys that lead to a figure or an estimate.
         """
-        field = pointer(*path)
-        found = [run.at(field) for run in self.runs]
+        return self.measure_at([pointer(*path)] * len(self.runs))
+
+    def measure_at(self, fields: Sequence[str]) -> Measured:
+        """Return the figure whose place differs between the records, as `measure` does.
+
+        Args:
+            fields: A JSON pointer for each run.
+        """
+        found = [run.at(field) for run, field in zip(self.runs, fields, strict=True)]
         estimates = [cast("Json", entry) for entry in found if isinstance(entry, dict)]
         if estimates:
-            field += "/value"
-        origin = Origin(self.keys, field)
+            fields = [f"{field}/value" for field in fields]
+        origin = Origin(self.keys, fields[0] if len(set(fields)) == 1 else " ".join(fields))
         if len(estimates) == 1 == len(self.runs):
             value, low, high = (_number(estimates[0].get(k)) for k in ("value", "low", "high"))
             return Measured(value, low, high, origin)
-        figures = [figure for run in self.runs if (figure := _number(run.at(field))) is not None]
+        told = (run.at(field) for run, field in zip(self.runs, fields, strict=True))
+        figures = [figure for entry in told if (figure := _number(entry)) is not None]
         if not figures:
             return Measured(None, None, None, origin)
         ends = mean_interval(figures)

@@ -17,6 +17,7 @@ from segdoor.experiment.fidelity import Tree, resolve
 from segdoor.record import Json
 from segdoor.settings import Settings
 from segdoor.study.config import Block, Counting, PaperData, Preset, Study
+from segdoor.study.start import network_tree
 
 _HEIGHT, _AREA = 512, 512 * 1024
 _CHANNELS = 256
@@ -175,7 +176,8 @@ def points(block: Block, preset: Preset, reading: Reading) -> Iterator[Point]:
 def deciding(config: ExperimentConfig, *, brief: bool = False) -> Json:
     """Return the settings that decide results, of a resolved configuration.
 
-    Where the scenes and the clean victim lie, and what the run is called, do not.
+    Where the scenes, start weights and the clean victim lie, and what the run is called, do not;
+    start weights do by their content.
 
     Args:
         config: The configuration.
@@ -183,7 +185,10 @@ def deciding(config: ExperimentConfig, *, brief: bool = False) -> Json:
             give every run another key.
     """
     places = {"title": True, "data": {"root"}, "controls": {"clean_weights"}}
-    return config.model_dump(mode="json", exclude=places, exclude_defaults=brief)
+    tree = config.model_dump(mode="json", exclude=places, exclude_defaults=brief)
+    if "network" in tree:
+        tree["network"] = network_tree(config.network, brief=brief)
+    return tree
 
 
 def named(parts: Iterable[str]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +17,9 @@ from segdoor.study.checking import check_settings
 from segdoor.study.config import Preset, Study
 from segdoor.study.execution import read_error
 from segdoor.study.expand import PlannedRun, deciding, expand, fingerprint
-from segdoor.study.library import label_of, load_preset, load_study
+from segdoor.study.library import label_of, load_preset, load_study, preset_names, study_names
 from segdoor.study.repairs import study_row
+from segdoor.study.start import START, digest_of_start, network_tree
 
 Digests = tuple[str, str]
 """Of the training scenes, and of the test scenes."""
@@ -48,12 +51,19 @@ class StudyPlan:
     out: Path
     runs: tuple[PlannedRun, ...]
 
-    @property
+    @cached_property
     def file(self) -> Path:
-        """Return where the study's record goes: apart for other readings and other settings."""
+        """Return where the study's record goes.
+
+        Other readings, and studies and presets that differ from those that come along under these
+        names, have files of their own.
+        """
         parts = [self.name, self.preset_name]
         parts += ["official"] if self.reading == "official" else []
-        parts += [fingerprint(sorted(self.changes))[:6]] if self.changes else []
+        mark = _mark(self.study, self.preset)
+        known = self.name in study_names() and self.preset_name in preset_names()
+        if not known or mark != _mark(load_study(self.name), load_preset(self.preset_name)):
+            parts.append(mark[:6])
         return self.out / f"{'.'.join(parts)}.study.json"
 
     def folder(self, run: PlannedRun) -> Path:
@@ -114,20 +124,45 @@ def make_plan(
             for name, network in found.networks.items()
         }
         found = found.model_copy(update={"networks": networks})
-    loaded, every = load_study(study), tuple(sorted({*found.seeds, *seeds}))
+    loaded, every = load_study(study), {*found.seeds, *seeds}
+    # Runs on seeds that an earlier call asked for stay part of the study.
+    told = tuple(sorted(every | _seeds_in(out / "runs")))
+    runs = tuple(
+        run
+        for run in expand(loaded, found, reading=reading, seeds=told)
+        if run.seed in every or (out / "runs" / run.key / "record.json").exists()
+    )
     plan = StudyPlan(
         name=label_of(study),
         preset_name=label_of(preset),
         study=loaded,
         preset=found,
         reading=reading,
-        seeds=every,
+        seeds=tuple(sorted({run.seed for run in runs})),
         changes=tuple(changes),
         out=out,
-        runs=expand(loaded, found, reading=reading, seeds=every),
+        runs=runs,
     )
     check_settings(plan.study, plan.preset, plan.runs)
     return plan
+
+
+def _mark(study: Study, preset: Preset) -> str:
+    """Return a hash of a study and a preset; where scenes and start weights lie has no part."""
+    trees = {
+        name: network and network_tree(network, brief=True)
+        for name, network in preset.networks.items()
+    }
+    places = {"data": {"root"}, "networks": True}
+    rest = preset.model_dump(mode="json", exclude=places, exclude_defaults=True)
+    return fingerprint([study.model_dump(mode="json", exclude_defaults=True), rest, trees])
+
+
+def _seeds_in(folder: Path) -> set[int]:
+    """Return the seeds that names of runs tell."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    found = (re.search(r"-s(\d+)-[0-9a-f]{10}$", name) for name in names)
+    return {int(match[1]) for match in found if match}
 
 
 def selected(
@@ -198,9 +233,18 @@ def check_same(
         DataError: If it is one.
     """
     remedy = "Name another --out, or delete that folder."
+    network, loaded = run.config.network, record.loaded_weights
     there = config_from(record.config, source=folder / "record.json")
-    if deciding(there) != deciding(run.config):
+    # Start weights may have moved since: they are compared by content.
+    here = {name: place for name in START if isinstance(place := getattr(network, name), Path)}
+    moved = there.network.model_copy(
+        update={name: here[name] for name in here if isinstance(getattr(there.network, name), Path)}
+    )
+    if deciding(there.model_copy(update={"network": moved})) != deciding(run.config):
         raise DataError(folder, "must hold a record of this run", "other settings", remedy)
+    known = {digest_of_start(file) for file in here.values() if file.is_file()}
+    if loaded is not None and known and loaded.sha256 not in known:
+        raise DataError(folder, "must hold a record of this run", "other start weights", remedy)
     found = record.data.train_digest, record.data.test_digest
     if digests is not None and found != digests:
         raise DataError(folder, "must hold a record of these scenes", "other scenes", remedy)

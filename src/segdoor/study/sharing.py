@@ -9,6 +9,7 @@ from segdoor.experiment.config import ExperimentConfig, config_from
 from segdoor.experiment.fidelity import merged
 from segdoor.study.execution import CLEAN_FILE, Task
 from segdoor.study.expand import PlannedRun, distinct, fingerprint, named
+from segdoor.study.start import network_tree
 
 
 def victim_key(run: PlannedRun) -> str:
@@ -19,9 +20,8 @@ def victim_key(run: PlannedRun) -> str:
     """
     config = run.config
     data = config.data.model_dump(mode="json", exclude={"root", "num_test", "test_split"})
-    recipe = (part.model_dump(mode="json", exclude_defaults=True) for part in
-              (config.network, config.training))  # fmt: skip
-    mark = fingerprint([data, *recipe, run.seed])
+    training = config.training.model_dump(mode="json", exclude_defaults=True)
+    mark = fingerprint([data, network_tree(config.network, brief=True), training, run.seed])
     name = named([config.data.name, config.network.name.split(":")[-1], f"s{run.seed}"])
     return f"victims/{name}-{mark}"
 

@@ -1,0 +1,54 @@
+"""What networks start from, told by content: weights that move are the same weights."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from segdoor.files import digest_of
+from segdoor.record import Json
+from segdoor.victim.config import NetworkConfig
+
+START = ("weights", "backbone_weights", "folder")
+"""Settings of a network that name files that it starts from."""
+
+
+def network_tree(network: NetworkConfig, *, brief: bool = False) -> Json:
+    """Return a network's settings, with digests in place of the paths of weights.
+
+    Of files that are not here, only the path can be told.
+
+    Args:
+        network: The network.
+        brief: Leave out what has its default.
+    """
+    tree = network.model_dump(mode="json", exclude_defaults=brief)
+    return {**tree, **start_digests(network)}
+
+
+def start_digests(network: NetworkConfig) -> dict[str, str]:
+    """Return the SHA-256 of each file or folder that a network starts from, by its setting."""
+    places = {name: getattr(network, name) for name in START}
+    return {
+        name: digest_of_start(place)
+        for name, place in places.items()
+        if isinstance(place, Path) and place.exists()
+    }
+
+
+def digest_of_start(place: Path) -> str:
+    """Return the SHA-256 of a file, or of all files in a folder with their names."""
+    if place.is_file():
+        return _digest(place, place.stat().st_mtime_ns, place.stat().st_size)
+    parts = [
+        (file.name, digest_of_start(file)) for file in sorted(place.iterdir()) if file.is_file()
+    ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@lru_cache
+def _digest(file: Path, when: int, size: int) -> str:
+    """Return a file's digest, computed again only when it has changed."""
+    del when, size
+    return digest_of(file)
