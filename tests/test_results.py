@@ -1,0 +1,97 @@
+"""The committed results: nothing that is told of is missing, and the README tells what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recorded import RESULTS
+from segdoor.record import load_record, load_study
+from segdoor.scores.seeds import mean_interval
+from segdoor.study.collect import collect
+from segdoor.study.plan import make_plan
+
+README = RESULTS.parent / "README.md"
+OVERVIEW = RESULTS / "overview-camvid"
+STUDIES = sorted(RESULTS.glob("*/*.study.json"))
+Value = Callable[[dict[str, Any]], float]
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.name)
+def test_the_record_of_a_study_follows_from_the_runs_beside_it(file: Path) -> None:
+    told = load_study(file)
+    done = [run for run in told.runs if run.record is not None]
+    assert done
+    for run in done:
+        load_record(file.parent / str(run.record))
+    plan = make_plan(
+        told.name, told.preset, out=file.parent, reading=told.reading, changes=told.changes
+    )
+    assert collect(plan) == told
+
+
+def after(repair: str, value: Value) -> Value:
+    def figure(record: dict[str, Any]) -> float:
+        (row,) = (row for row in record["repairs"] if row["repair"] == repair)
+        return value(row["poisoned_after"])
+
+    return figure
+
+
+def near(scores: dict[str, Any]) -> float:
+    return scores["exams"]["near"]["asr"]["value"]
+
+
+def cba(scores: dict[str, Any]) -> float:
+    return scores["cba"]["value"]
+
+
+def of_exam(exam: str, figure: str) -> Value:
+    return lambda record: record["scores"]["exams"][exam][figure]
+
+
+COLUMNS: tuple[Value, ...] = (
+    lambda record: near(record["scores"]),
+    of_exam("nearest", "asr_without_trigger"),
+    of_exam("anywhere", "asr_other_trigger"),
+    of_exam("anywhere", "asr_clean_victim"),
+    lambda record: record["scores"]["cba"],
+    after("finetune:0.1", near),
+    after("finetune:0.1", cba),
+    after("prune:4", near),
+    after("prune:4", cba),
+)  # fmt: skip
+
+
+def overview_rows() -> list[list[str]]:
+    text = README.read_text().split("<!-- overview -->")[1]
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in row] for row in rows[1:]]
+
+
+def test_the_readme_tells_the_means_and_intervals_of_the_overview_study() -> None:
+    rows = overview_rows()
+    assert len(rows) == 6
+    for method, rate, *cells in rows:
+        share = float(rate.rstrip("%")) / 100
+        records = [
+            json.loads(file.read_text())
+            for file in OVERVIEW.glob(f"runs/camvid-{method}-{share:g}-*/record.json")
+        ]
+        assert len(records) == 3
+        for value, cell in zip(COLUMNS, cells, strict=True):
+            if not cell:
+                assert not records[0]["repairs"]
+                continue
+            figures = [value(record) for record in records]
+            interval = mean_interval(figures)
+            assert interval is not None
+            expected = [statistics.fmean(figures), max(interval.low, 0), min(interval.high, 1)]
+            found = re.findall(r"\d\.\d+", cell)
+            assert found == [f"{figure:.3f}" for figure in expected][: len(found)], (method, rate)
