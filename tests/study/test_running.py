@@ -90,11 +90,10 @@ def plan_repaired(out: str) -> StudyPlan:
 
 
 @pytest.fixture(scope="module")
-def repaired(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+def repaired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which a study with repairs is complete."""
     place = tmp_path_factory.mktemp("repaired")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEGDOOR_CACHE", str(cache))
         patch.chdir(place)
         plan = plan_repaired("out")
         assert [outcome.error for outcome in run_all(plan)] == [None] * 3
@@ -561,7 +560,7 @@ def put(plan: StudyPlan, run: PlannedRun, *repairs: tuple[str, int], rate: float
     changes = {
         "config": run.config.model_dump(mode="json"),
         "seed": run.seed,
-        "repairs": rows,
+        "repairs": tuple(rows),
         "plan": record.plan.model_copy(update={"rate": rate, "num_scenes": 100}),
     }
     path = plan.folder(run) / "record.json"

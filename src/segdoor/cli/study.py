@@ -256,9 +256,13 @@ def _tell_cost(plan: StudyPlan, work: Work) -> None:
         return
     try:
         check_possible(plan)
-        paces = [(epochs, *_pace(plan, name)) for name, epochs in cost.epochs.items() if epochs]
-    except (ConfigError, DataError, MachineError) as why:
+    except ConfigError as why:
         # Without the scenes' place there is still something to count.
+        tell(f"Time unknown: {why}")
+        return
+    try:
+        paces = [(epochs, *_pace(plan, name)) for name, epochs in cost.epochs.items() if epochs]
+    except (DataError, MachineError) as why:
         tell(f"Time unknown: {why}")
         return
     hours = sum(epochs * seconds for epochs, seconds, _ in paces) / 3600
