@@ -186,18 +186,17 @@ class RayExecutor:
     def _outcome(self, ref: Any, task: Task, losses: Counter[str]) -> Outcome:  # noqa: ANN401
         """Return how a task ended; ``busy`` if it is to be begun again."""
         told = self.ray.exceptions
-        lost = (told.WorkerCrashedError, told.NodeDiedError, told.OutOfMemoryError)
         try:
             outcome: Outcome = self.ray.get(ref)
         except told.RayError as why:
-            losses[task.key] += isinstance(why, lost)
-            if isinstance(why, lost) and losses[task.key] <= LOST_WORKERS:
+            # Whatever a task itself did not raise happened to its process or its machine.
+            lost = not isinstance(why, told.RayTaskError)
+            losses[task.key] += lost
+            if lost and losses[task.key] <= LOST_WORKERS:
                 return Outcome(task.key, "lost its worker, and begins again", 0.0, busy=True)
             # An error of Ray's own has no cause.
             cause = getattr(why, "cause", None) or why
-            what = (
-                "its workers were lost" if isinstance(why, lost) else "its worker could not do it"
-            )
+            what = "its workers were lost" if lost else "its worker could not do it"
             error = f"{what}: {first_line(cause)}"
             leave_error(task.folder, error, why)
             return Outcome(task.key, error, 0.0)
