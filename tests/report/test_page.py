@@ -274,6 +274,27 @@ def test_the_papers_curve_goes_on_where_nothing_was_measured(study: Source) -> N
     assert {chart.title for chart in part.charts} >= {"CBA", "PBA, near"}
 
 
+def test_the_papers_curve_goes_on_where_a_run_fell_short_of_its_rate(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    short = [
+        c.model_copy(update={"doubted": None, "labels": {**c.labels, "rate reached": 0.087}})
+        if c.labels["rate"] == 0.1 else c.model_copy(update={"doubted": None})
+        for c in study.cells
+    ]  # fmt: skip
+    runs = tuple(run for run in study.runs if run.axes["rate"] == 0.1)
+    other = {"key": "nni-0.2", "axes": {**runs[0].axes, "rate": 0.2}}
+    again = runs[0].model_copy(update=other)
+    save_record(
+        study.model_copy(update={"cells": tuple(short), "runs": (*runs, again)}),
+        tmp_path / "table1.camvid.study.json",
+    )
+    part = section(build_page(open_source(tmp_path)), "by-rate")
+    assert part is not None
+    near = next(chart for chart in part.charts if chart.title == "ASR, near")
+    paper = next(curve for curve in near.curves if curve.name == "baseline (paper)")
+    assert [point.x for point in paper.points] == [0.01, 0.05, 0.1]
+
+
 def test_every_chart_against_the_rate_shows_the_clean_victim(study: Source) -> None:
     part = section(build_page(study), "by-rate")
     assert part is not None
