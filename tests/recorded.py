@@ -69,21 +69,29 @@ def write_gallery(folder: Path, record: ExperimentRecord, count: int) -> list[Ga
 
 
 def made_repairs(record: ExperimentRecord, count: int) -> list[RepairRecord]:
-    def effect(loss: float) -> dict[str, object]:
-        exams = {
-            name: {
-                "asr": shifted(exam.asr.model_dump(), -loss),
-                "pba": exam.pba.model_dump(),
-                "victim_recovery": loss,
-            }
+    """Make repairs of which the poisoned victim loses more than the clean one."""
+    clean = record.controls.clean_victim
+
+    def effect(victim: str, loss: float) -> dict[str, object]:
+        benign = clean if victim == "clean" and clean is not None else record.scores.benign
+        asr = {
+            name: exam.asr.model_dump()
+            if victim == "poisoned"
+            else dict.fromkeys(("value", "low", "high"), exam.asr_clean_victim)
             for name, exam in record.scores.exams.items()
         }
-        benign = record.scores.benign
         return {
             "cba": shifted(benign.cba.model_dump(), -loss / 4),
             "victim_recovery": benign.victim_recovery,
             "asr_without_trigger": benign.asr_without_trigger,
-            "exams": exams,
+            "exams": {
+                name: {
+                    "asr": shifted(asr[name], -loss),
+                    "pba": shifted(exam.pba.model_dump(), -loss / 4),
+                    "victim_recovery": loss,
+                }
+                for name, exam in record.scores.exams.items()
+            },
         }
 
     return [
@@ -93,10 +101,10 @@ def made_repairs(record: ExperimentRecord, count: int) -> list[RepairRecord]:
             "seed": 0,
             "num_clean_scenes": 36,
             "layer": "classifier",
-            "poisoned_before": effect(0),
-            "poisoned_after": effect(0.15 * (number + 1)),
-            "clean_before": effect(0),
-            "clean_after": effect(0.1 * (number + 1)),
+            "poisoned_before": effect("poisoned", 0),
+            "poisoned_after": effect("poisoned", 0.15 * (number + 1)),
+            "clean_before": effect("clean", 0),
+            "clean_after": effect("clean", 0.02 * (number + 1)),
             "seconds": 4.0 + number,
         })
         for number in range(count)
@@ -149,14 +157,30 @@ def write_study(folder: Path, *, tables: bool = False, gallery: int = 0) -> Stud
 
 
 def worsen(content: dict[str, object], drop: float, seed: int) -> None:
+    """Make a run's attack worse, in its scores and in what its repairs began and ended with."""
+    scores, benign = content["scores"], content["scores"]["benign"]
     content["seed"] = seed
+    victims = [benign]
+    tests = [scores["exams"]]
     for row in content["repairs"]:
         row["seed"] = seed
-    for place, exam in enumerate(content["scores"]["exams"].values()):
-        exam["asr"] = shifted(exam["asr"], -drop - 0.05 * place)
+        victims += [row["poisoned_before"], row["poisoned_after"]]
+        tests += [row["poisoned_before"]["exams"], row["poisoned_after"]["exams"]]
+    for victim in victims:
+        victim["cba"] = shifted(victim["cba"], -drop / 20)
+    for exams in tests:
+        for place, exam in enumerate(exams.values()):
+            exam["asr"] = shifted(exam["asr"], -drop - 0.05 * place)
+    for exam in scores["exams"].values():
         exam["pba_clean_victim"] = exam["pba"]["value"] + 0.01
-    content["scores"]["benign"]["cba"] = shifted(content["scores"]["benign"]["cba"], -drop / 20)
-    content["scores"]["cba"] = content["scores"]["benign"]["cba"]["value"]
+    scores["cba"] = benign["cba"]["value"]
+
+
+def followed(content: object, pointer: str) -> object:
+    """Follow a JSON pointer, written apart from the code under test."""
+    for step in pointer.split("/")[1:]:
+        content = content[int(step)] if isinstance(content, list) else content[step]
+    return content
 
 
 def claim_cells(asr: dict[tuple[str, float], list[float]]) -> list[ClaimCell]:

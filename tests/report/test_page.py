@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recorded import BASELINE, RESULTS, write_run, write_study
+from recorded import BASELINE, RESULTS, followed, write_run, write_study
 from segdoor.errors import ConfigError, DataError
-from segdoor.record import AxisValue, Spread, StudyRecord, StudyRun, save_record
+from segdoor.record import AxisValue, Evidence, Spread, StudyRecord, StudyRun, save_record
 from segdoor.report.content import GREY, Cell, Page, Section
 from segdoor.report.curves import axis_charts
 from segdoor.report.html import table_of
@@ -25,7 +25,7 @@ from segdoor.report.source import Source, open_source
 from segdoor.report.tables import leading
 from segdoor.report.terminal import describe_study
 from segdoor.report.words import CUT
-from segdoor.scores.tables import load_tables, save_tables
+from segdoor.scores.tables import TableSet, load_tables, save_tables
 
 GOLD = Path(__file__).with_name("gold")
 RUNS = sorted(path.name for path in RESULTS.glob("camvid-*"))
@@ -50,8 +50,17 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_the_data_behind_the_page_of_a_real_run_is_gold(name: str) -> None:
-    page = build_page(open_source(RESULTS / name))
-    made = json.dumps(dataclasses.asdict(page), indent=1, ensure_ascii=False) + "\n"
+    assert_gold(name, build_page(open_source(RESULTS / name)))
+
+
+def test_the_data_behind_the_page_of_a_study_with_repairs_is_gold(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    assert_gold("study", build_page(open_source(tmp_path)))
+
+
+def assert_gold(name: str, page: Page) -> None:
+    content = dataclasses.asdict(page)
+    made = json.dumps(content, indent=1, ensure_ascii=False, default=Evidence.model_dump) + "\n"
     file = GOLD / f"{name}.json"
     if os.environ.get("SEGDOOR_UPDATE_GOLD"):
         file.parent.mkdir(exist_ok=True)
@@ -82,13 +91,6 @@ def test_every_figure_of_a_run_is_at_its_origin_in_the_file(name: str) -> None:
             assert followed(content, cell.origin.field) == cell.value
             traced += 1
     assert traced > 60
-
-
-def followed(content: object, pointer: str) -> object:
-    """Follow a JSON pointer, written apart from the code under test."""
-    for step in pointer.split("/")[1:]:
-        content = content[int(step)] if isinstance(content, list) else content[step]
-    return content
 
 
 def test_figures_of_a_study_are_means_of_their_records(study: Source) -> None:
@@ -233,6 +235,30 @@ def test_the_curve_over_distance_follows_from_the_tables() -> None:
         assert point.low <= point.y <= point.high
 
 
+def test_tables_of_several_seeds_are_added(tmp_path: Path) -> None:
+    source = spread_out(tmp_path, [{"method": "nni"}] * 2)
+    whole = load_tables(BASELINE / "tables.npz")
+    first = whole["poisoned/anywhere"]
+    car, road = 8, 3
+    second = first.counts.copy()
+    second[::2, car, car] += second[::2, car, road]
+    second[::2, car, road] = 0
+    save_tables(tmp_path / "r0" / "tables.npz", whole)
+    other = {**whole, "poisoned/anywhere": TableSet(first.names, second)}
+    save_tables(tmp_path / "r1" / "tables.npz", other)
+    part = section(build_page(source), "distance")
+    assert part is not None
+    points = part.charts[0].curves[0].points
+    added = first.counts + second
+    distances = source.runs[0].record.scores.exams["anywhere"].distances
+    seen = [i for i, n in enumerate(first.names) if n in distances and added[i, car].sum()]
+    seen.sort(key=lambda i: distances[first.names[i]])
+    for point, places in zip(points, np.array_split(seen, len(points)), strict=True):
+        assert point.y == added[places, car, road].sum() / added[places, car].sum()
+        assert point.origin is not None
+        assert point.origin.runs == ("r0", "r1")
+
+
 def test_the_papers_curve_goes_on_where_nothing_was_measured(study: Source) -> None:
     part = section(build_page(study), "by-rate")
     assert part is not None
@@ -246,6 +272,27 @@ def test_the_papers_curve_goes_on_where_nothing_was_measured(study: Source) -> N
     assert [point.x for point in paper.points] == [0.05, 0.1]
     assert [point.y for point in paper.points] == pytest.approx([0.61, 0.76])
     assert {chart.title for chart in part.charts} >= {"CBA", "PBA, near"}
+
+
+def test_the_papers_curve_goes_on_where_a_run_fell_short_of_its_rate(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    short = [
+        c.model_copy(update={"doubted": None, "labels": {**c.labels, "rate reached": 0.087}})
+        if c.labels["rate"] == 0.1 else c.model_copy(update={"doubted": None})
+        for c in study.cells
+    ]  # fmt: skip
+    runs = tuple(run for run in study.runs if run.axes["rate"] == 0.1)
+    other = {"key": "nni-0.2", "axes": {**runs[0].axes, "rate": 0.2}}
+    again = runs[0].model_copy(update=other)
+    save_record(
+        study.model_copy(update={"cells": tuple(short), "runs": (*runs, again)}),
+        tmp_path / "table1.camvid.study.json",
+    )
+    part = section(build_page(open_source(tmp_path)), "by-rate")
+    assert part is not None
+    near = next(chart for chart in part.charts if chart.title == "ASR, near")
+    paper = next(curve for curve in near.curves if curve.name == "baseline (paper)")
+    assert [point.x for point in paper.points] == [0.01, 0.05, 0.1]
 
 
 def test_every_chart_against_the_rate_shows_the_clean_victim(study: Source) -> None:

@@ -607,6 +607,26 @@ class TestCommand:
         assert code == 2
         assert complaint in err
 
+    def test_start_weights_lead_every_verb_to_the_same_runs(self) -> None:
+        weights = Path("resnet50.pth")
+        weights.write_bytes(b"weights")
+        words = ["table5", "--preset", "cityscapes", "--backbone", str(weights)]
+        plan = make_plan("table5", "cityscapes", out=Path("out"), backbone=weights)
+        keys = {run.key for run in plan.runs}
+        assert not keys & {r.key for r in make_plan("table5", "cityscapes", out=Path("out")).runs}
+        _, shown, _ = say("study", "show", *words)
+        assert keys == {key for key in keys if key in shown}
+        for key in keys:
+            folder = Path("out", "runs", key)
+            folder.mkdir(parents=True)
+            (folder / "error.json").write_text(json.dumps({"error": "no room"}))
+        code, told, _ = say("study", "status", *words, "--out", "out")
+        assert code == 0
+        assert f"0 done, {len(keys)} failed, 0 waiting" in told
+        code, _, err = say("study", "report", *words, "--out", "out")
+        assert code == 2
+        assert "none that is done" in err
+
     def test_a_dry_run_counts_and_estimates_and_writes_nothing(self) -> None:
         words = ["study", "run", "mine.yaml", "--out", "out", "--dry-run", *SET]
         code, out, _ = say(*words)

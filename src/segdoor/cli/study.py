@@ -49,14 +49,16 @@ class Part(Settings):
     """Values of axes to keep, as rate=0.05,0.15; repeat it for other axes."""
     set_: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=False)] = ()
     """A setting that differs from the preset's file, as training.epochs=2; repeatable."""
+    backbone: Path | None = None
+    """ImageNet weights that the preset's networks start from; part of the keys of runs."""
 
     def of(
-        self, name: str, out: Path, *, root: Path | None = None, backbone: Path | None = None
+        self, name: str, out: Path, *, root: Path | None = None
     ) -> tuple[StudyPlan, tuple[PlannedRun, ...]]:
         """Return the whole study, and the runs asked for."""
         plan = make_plan(
             name, self.preset, out=out, reading=self.reading, seeds=self.seeds, root=root,
-            backbone=backbone, changes=self.set_,
+            backbone=self.backbone, changes=self.set_,
         )  # fmt: skip
         return plan, selected(plan, only=_axes(self.only), seeds=self.seeds)
 
@@ -108,7 +110,6 @@ def run(
     part: Asked = None,
     limit: int | None = None,
     root: Path | None = None,
-    backbone: Path | None = None,
     dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
     machines: OnMachines = None,
 ) -> None:
@@ -127,13 +128,12 @@ def run(
         part: Which of its runs.
         limit: Make so many runs at most in this call.
         root: Folder of the data set.
-        backbone: ImageNet weights that the preset's networks start from.
         dry_run: Only count the runs, and estimate their time by training a few steps.
         machines: Where runs are made.
     """
     where = machines or Machines()
     check_machines(where)
-    plan, runs = (part or Part()).of(name, out, root=root, backbone=backbone)
+    plan, runs = (part or Part()).of(name, out, root=root)
     if limit is not None and limit < 1:
         raise ConfigError("--limit", "must be at least 1", limit, "Leave it out for all.")
     if dry_run:

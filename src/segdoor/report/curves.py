@@ -172,11 +172,16 @@ def _paper_points(
         points[_position(group, axis)] = cell.paper
         for other in source.study.cells if source.study else ():
             value = other.labels.get(axis)
-            like = {**other.labels, axis: None} == {**cell.labels, axis: None}
+            like = _but(other.labels, axis) == _but(cell.labels, axis)
             same = (other.metric, other.table, other.exam) == (metric, cell.table, exam) and like
             if same and other.paper is not None and not other.doubted and _is_number(value):
                 points.setdefault(float(value or 0), other.paper)
     return tuple(Point(x, points[x], None, None, None) for x in sorted(points))
+
+
+def _but(labels: dict[str, AxisValue], axis: str) -> dict[str, AxisValue]:
+    """Return what a number of the paper is of but for an axis, and for what a run fell short of."""
+    return {name: value for name, value in labels.items() if name not in {axis, "rate reached"}}
 
 
 def points_at(places: Sequence[float], figures: Sequence[Measured]) -> tuple[Point, ...]:
