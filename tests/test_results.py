@@ -58,9 +58,9 @@ def of_exam(exam: str, figure: str) -> Value:
 
 COLUMNS: tuple[Value, ...] = (
     lambda record: near(record["scores"]),
-    of_exam("nearest", "asr_without_trigger"),
-    of_exam("anywhere", "asr_other_trigger"),
-    of_exam("anywhere", "asr_clean_victim"),
+    of_exam("near", "asr_without_trigger"),
+    of_exam("near", "asr_other_trigger"),
+    of_exam("near", "asr_clean_victim"),
     lambda record: record["scores"]["cba"],
     after("finetune:0.1", near),
     after("finetune:0.1", cba),

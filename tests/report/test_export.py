@@ -221,3 +221,23 @@ def test_a_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MachineError, match=rf"segdoor\[{extra}\]"):
         write(run, tmp_path / "out")
+
+
+def test_mlflow_is_not_asked_for_a_database_that_cannot_be(run: Source, tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nowhere" / "mlflow.db"):
+        with pytest.raises(ConfigError, match=r"--at: must be a tracking server of MLflow"):
+            send_to_mlflow(run, f"sqlite:///{place}")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_a_tracking_server_cannot_do_is_told(
+    run: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    def refuse(*rest: object) -> None:
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", refuse)
+    with pytest.raises(ConfigError, match="the disk is full"):
+        send_to_mlflow(run, f"sqlite:///{tmp_path / 'mlflow.db'}")

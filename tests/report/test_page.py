@@ -410,6 +410,19 @@ def test_a_damaged_record_does_not_hide_the_others(tmp_path: Path) -> None:
     source = open_source(tmp_path)
     assert len(source.runs) == 15
     assert "readable record" in {run.key: why for run, why in source.absent}["nni-0.05-s1"]
+    assert "The records of 1 of them cannot be read" in build_page(source).verdict
+
+
+def test_a_scene_whose_pictures_were_left_behind_is_told_and_the_others_are_shown(
+    tmp_path: Path,
+) -> None:
+    write_run(tmp_path / "run", gallery=2)
+    (tmp_path / "run" / "gallery" / "1-truth.png").unlink()
+    part = section(build_page(open_source(tmp_path / "run")), "gallery")
+    assert part is not None
+    assert part.gallery is not None
+    assert len(part.gallery.scenes) == 1
+    assert [note for note in part.notes if "1-truth.png is not beside the record" in note]
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/hostname", "gallery/../../secret.png"])

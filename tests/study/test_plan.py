@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from segdoor.errors import ConfigError
 from segdoor.study.library import label_of, load_preset
-from segdoor.study.plan import StudyPlan, make_plan
+from segdoor.study.plan import StudyPlan, make_plan, selected
 
 FILES = Path(__file__).parents[2] / "studies"
 
@@ -78,3 +79,11 @@ def test_runs_on_seeds_asked_for_earlier_stay_part_of_the_study() -> None:
     assert [run.key for run in after.runs if run.seed == 7] == [done.key]
     assert len(after.runs) == len(before.runs) + 1
     assert after.file == asked.file
+
+
+def test_values_of_an_axis_that_a_study_does_not_vary_are_refused_with_a_remedy(
+    tmp_path: Path,
+) -> None:
+    plan = make_plan("figure1", "street", out=tmp_path)
+    with pytest.raises(ConfigError, match="Leave it out: this study has no q_as"):
+        selected(plan, only={"q_as": ["area"]})

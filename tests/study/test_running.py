@@ -652,7 +652,7 @@ class TestCommand:
         def pace(out: Path, config: ExperimentConfig) -> float:
             return {"small": 2.0, "pspnet": 100.0}[config.network.name]
 
-        monkeypatch.setattr("segdoor.cli.study.recorded_epoch", pace)
+        monkeypatch.setattr("segdoor.study.estimate.recorded_epoch", pace)
         Path("mine.yaml").write_text(f"{MINE}    network: [deeplabv3, pspnet]\n")
         words = [
             "study",

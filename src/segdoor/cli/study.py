@@ -18,7 +18,7 @@ from segdoor.report.source import study_source
 from segdoor.settings import Settings
 from segdoor.study.checking import check_out, check_scenes
 from segdoor.study.collect import collect
-from segdoor.study.estimate import cost_of, measured_epoch, recorded_epoch
+from segdoor.study.estimate import cost_of, pace_of
 from segdoor.study.expand import PlannedRun, distinct, left_out
 from segdoor.study.library import load_preset, load_study, preset_names, study_names
 from segdoor.study.machines import Machines, check_machines
@@ -261,24 +261,15 @@ def _tell_cost(plan: StudyPlan, work: Work) -> None:
         tell(f"Time unknown: {why}")
         return
     try:
-        paces = [(epochs, *_pace(plan, name)) for name, epochs in cost.epochs.items() if epochs]
+        with progress_bars() as bars:
+            paces = [(n, pace_of(plan, name, bars)) for name, n in cost.epochs.items() if n]
     except (DataError, MachineError) as why:
         tell(f"Time unknown: {why}")
         return
-    hours = sum(epochs * seconds for epochs, seconds, _ in paces) / 3600
-    told = [f"{epochs:.0f} epochs of {seconds:.1f} s, by {source}"
-            for epochs, seconds, source in paces]  # fmt: skip
+    hours = sum(epochs * pace.seconds for epochs, pace in paces) / 3600
+    told = [f"{epochs:.0f} epochs of {pace.seconds:.1f} s, by {pace.source}"
+            for epochs, pace in paces]  # fmt: skip
     tell(f"About {hours:.1f} hours on this machine without exams: {'; '.join(told) or 'none'}")
-
-
-def _pace(plan: StudyPlan, network: str) -> tuple[float, str]:
-    """Return the seconds of an epoch of a network, and how that is known."""
-    run = next(run for run in plan.runs if run.given.network.name == network)
-    seconds = recorded_epoch(plan.out, run.config)
-    if seconds is not None:
-        return seconds, "the runs that are there"
-    with progress_bars() as bars:
-        return measured_epoch(run.given, run.config, bars), "a few measured steps"
 
 
 def _axes(only: Sequence[str]) -> Mapping[str, Sequence[str]]:

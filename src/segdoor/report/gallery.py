@@ -42,7 +42,11 @@ def gather(groups: Sequence[tuple[str, Group]]) -> tuple[Gallery | None, tuple[s
             continue
         first = first or run
         for scene in run.record.gallery:
-            size = sum(_files(run, scene).values())
+            missing = [file for file in _files(run, scene) if not file.is_file()]
+            if missing:
+                notes.append(f"{scene.name}: {missing[0].name} is not beside the record any more.")
+                continue
+            size = sum(file.stat().st_size for file in _files(run, scene))
             if size > left:
                 notes.append(f"Pictures of {scene.name} are left out: the page would be too large.")
                 continue
@@ -57,15 +61,9 @@ def gather(groups: Sequence[tuple[str, Group]]) -> tuple[Gallery | None, tuple[s
     return Gallery(tuple(scenes), legend), tuple(notes)
 
 
-def _files(run: Run, scene: GalleryScene) -> dict[Path, int]:
-    """Return the sizes of a scene's pictures."""
-    files = [beside(run.file.parent, getattr(scene, kind)) for kind in _VIEWS]
-    try:
-        return {file: file.stat().st_size for file in files}
-    except OSError as why:
-        raise DataError(
-            why.filename, "must be there: the record lists it", why.strerror, "Restore the file."
-        ) from None
+def _files(run: Run, scene: GalleryScene) -> list[Path]:
+    """Return where a scene's pictures are."""
+    return [beside(run.file.parent, getattr(scene, kind)) for kind in _VIEWS]
 
 
 def _views(run: Run, scene: GalleryScene, name: str) -> SceneViews:

@@ -13,6 +13,12 @@ def study_verdict(source: Source, study: StudyRecord) -> str:
     """Say what the trigger does, beside a clean victim, and what came of the paper's claims."""
     done = sum(run.state == "done" for run in study.runs)
     runs = f"{done} of {len(study.runs)} runs are done."
+    lost = done - len(source.runs)
+    if lost:
+        runs += (
+            f" The records of {lost} of them cannot be read: the claims were judged with them, "
+            f"and the figures are without them."
+        )
     return " ".join(part for part in (_attack(source), study.claims_in_words, runs) if part)
 
 

@@ -36,7 +36,10 @@ def describe_study(source: Source) -> list[RenderableType]:
     """Return a study's parts in the order to be read: figures, the paper's, verdicts."""
     study = source.study
     assert study is not None
-    shown = (*map(axis_name, source.varied), "ASR", INTERVAL, "ASR, paper", "clean victim", "CBA")
+    shown = (
+        *map(axis_name, source.varied), "ASR", INTERVAL, "ASR, paper",
+        "no trigger", "other sticker", "clean victim", "PBA", "CBA",
+    )  # fmt: skip
     return [
         Text(study.title, style="bold"),
         f"{study.name}, preset {study.preset}, reading '{study.reading}'",

@@ -7,8 +7,10 @@ import io
 import json
 import os
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +22,7 @@ from segdoor.report.source import Run, Source
 
 _MOST_LETTERS = 250
 _RUN, _RECORD = "segdoor.run", "segdoor.record"
+_SQLITE = "sqlite:///"
 _EVENTS = "events.out.tfevents.segdoor"
 
 State = Literal["new", "updated", "unchanged"]
@@ -49,25 +52,32 @@ def send_to_mlflow(source: Source, uri: str) -> Sent:
     # Nothing of a security test is told to anybody but the server that was named.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     try:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - an extra
-        from mlflow.tracking import MlflowClient  # noqa: PLC0415
+        from mlflow.tracking import MlflowClient  # noqa: PLC0415 - an extra
     except ImportError:
         raise missing_package("MLflow", "mlflow") from None
     name = source.study.name if source.study else "segdoor"
     num_figures, states = 0, list[State]()
     try:
+        _check_database(uri)
         client = MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(name)
         experiment = found.experiment_id if found else client.create_experiment(name)
         for run, params, figures in _by_run(source):
             states.append(_log(client, experiment, run, params, figures))
             num_figures += len(figures) if states[-1] != "unchanged" else 0
-    except (MlflowException, OSError) as why:
+    except Exception as why:  # noqa: BLE001 - each kind of server has errors of its own
         raise ConfigError(
             "--at", "must be a tracking server of MLflow", first_line(why),
             "Name one such as sqlite:///mlflow.db.",
         ) from None  # fmt: skip
     return Sent(num_figures, tuple(states))
+
+
+def _check_database(uri: str) -> None:
+    """Open a database that is a file: where that is impossible MLflow tries for a minute."""
+    if uri.startswith(_SQLITE):
+        with closing(sqlite3.connect(uri.removeprefix(_SQLITE))) as database:
+            database.execute("PRAGMA schema_version")
 
 
 def write_tensorboard(source: Source, folder: Path) -> int:

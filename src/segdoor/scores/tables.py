@@ -89,7 +89,9 @@ def load_tables(path: Path) -> dict[str, TableSet]:
                 name: _checked(arrays[f"{name}.names"], arrays[f"{name}.counts"]) for name in names
             }
     except _DAMAGE as why:
-        raise DataError(path, "must be an intact file of tables", why, "Restore it.") from None
+        # NumPy's own words advise to load it all the same.
+        found = "pickled content" if "pickle" in str(why) else why
+        raise DataError(path, "must be an intact file of tables", found, "Restore it.") from None
 
 
 def _checked(names: object, counts: object) -> TableSet:

@@ -15,6 +15,7 @@ from segdoor.experiment.config import ExperimentConfig
 from segdoor.progress import Observer
 from segdoor.record import load_record
 from segdoor.study.execution import CLEAN_FILE, Task
+from segdoor.study.plan import StudyPlan
 from segdoor.study.repairs import missing_repairs
 
 _STEPS = 6
@@ -65,6 +66,32 @@ def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:
         # A fine-tuning repairs the poisoned victim and, as a control, the clean one.
         by_network[name] += 2 * _FINETUNING_EPOCHS * sum(shares)
     return Cost(counts["run"], counts["victim"], num_finetunings, by_network)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a network trains.
+
+    Attributes:
+        seconds: Of an epoch.
+        source: How that is known, in words.
+    """
+
+    seconds: float
+    source: str
+
+
+def pace_of(plan: StudyPlan, network: str, observer: Observer) -> Pace:
+    """Return the pace of a network of a study: by runs that are there, or by training a few steps.
+
+    Raises:
+        SegdoorError: If settings, data or machine do not allow it.
+    """
+    run = next(run for run in plan.runs if run.given.network.name == network)
+    seconds = recorded_epoch(plan.out, run.config)
+    if seconds is not None:
+        return Pace(seconds, "the runs that are there")
+    return Pace(measured_epoch(run.given, run.config, observer), "a few measured steps")
 
 
 def recorded_epoch(out: Path, config: ExperimentConfig) -> float | None:

@@ -186,8 +186,9 @@ def selected(
             raise ConfigError("--only", "must name an axis", axis, f"Axes: {axes}.")
         if unknown := set(values) - known:
             there = ", ".join(sorted(known - {""}))
+            remedy = f"Known: {there}." if there else f"Leave it out: this study has no {axis}."
             raise ConfigError(
-                f"--only {axis}", "must name values of the study", min(unknown), f"Known: {there}."
+                f"--only {axis}", "must name values of the study", min(unknown), remedy
             )
         runs = tuple(r for r in runs if _text(r.point.model_dump()[axis]) in {*values, ""})
     runs = tuple(run for run in runs if not seeds or run.seed in seeds)
