@@ -34,6 +34,7 @@ from segdoor.study.plan import StudyPlan
 from segdoor.study.store import Store
 
 _MARK = ".shared"
+_STAGE = "tasks on Ray"
 
 
 @contextmanager
@@ -90,8 +91,8 @@ class _Order:
 class RayExecutor:
     """Does tasks on a Ray cluster, as many at once as it has room for.
 
-    A task whose worker is lost is begun again, elsewhere or here, and goes on from its snapshot.
-    by this executor, which tells of it, and not by Ray, which does so in words of its own.
+    A task whose worker is lost is begun again, elsewhere or here, and goes on from its snapshot: by
+    this executor, which tells of it, and not by Ray, which does so in words of its own.
     Where another process is at work, a task waits for it.
 
     Attributes:
@@ -118,7 +119,7 @@ class RayExecutor:
                 check_room(self.ray, cpus=cpus, gpus=gpus)
         waiting, failed, running = list(tasks), set[str](), dict[Any, Task]()
         losses = Counter[str]()
-        self.observer.begin("tasks on Ray", len(tasks))
+        self.observer.begin(_STAGE, len(tasks))
         mark = _marked(tasks[0].out) if tasks and self._store is None else None
         try:
             while waiting or running:
@@ -133,6 +134,7 @@ class RayExecutor:
                         waiting.append(task)
                         left = len(waiting) + len(running)
                         self.observer.begin(f"tasks; {task.key} {outcome.error}", left)
+                        self.observer.begin(_STAGE, left)
                         continue
                     if outcome.error is not None:
                         failed.add(task.key)
