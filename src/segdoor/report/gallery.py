@@ -42,11 +42,12 @@ def gather(groups: Sequence[tuple[str, Group]]) -> tuple[Gallery | None, tuple[s
             continue
         first = first or run
         for scene in run.record.gallery:
-            missing = [file for file in _files(run, scene) if not file.is_file()]
+            files = _files(run, scene)
+            missing = [file for file in files if not file.is_file()]
             if missing:
                 notes.append(f"{scene.name}: {missing[0].name} is not beside the record any more.")
                 continue
-            size = sum(file.stat().st_size for file in _files(run, scene))
+            size = sum(file.stat().st_size for file in files)
             if size > left:
                 notes.append(f"Pictures of {scene.name} are left out: the page would be too large.")
                 continue
