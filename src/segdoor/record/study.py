@@ -15,6 +15,8 @@ Outcome = Literal["holds", "holds in some", "fails", "not measured"]
 """What came of a claim in all the ways that it was judged."""
 NUM_CLAIMS = 11
 """Orderings that the paper claims, numbered from 1 in docs/claims.md."""
+RATE_REACHED = "rate reached"
+"""Label of a figure whose runs could not poison as many scenes as their rate asks for."""
 
 
 class StudyRun(Settings):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from segdoor.record import AxisValue
+from segdoor.record import RATE_REACHED, AxisValue
 from segdoor.report.content import GREY, Chart, Curve, Point
 from segdoor.report.source import Group, Measured, Source
 from segdoor.report.tables import leading_axis, paper_number
@@ -181,7 +181,7 @@ def _paper_points(
 
 def _but(labels: dict[str, AxisValue], axis: str) -> dict[str, AxisValue]:
     """Return what a number of the paper is of but for an axis, and for what a run fell short of."""
-    return {name: value for name, value in labels.items() if name not in {axis, "rate reached"}}
+    return {name: value for name, value in labels.items() if name not in {axis, RATE_REACHED}}
 
 
 def points_at(places: Sequence[float], figures: Sequence[Measured]) -> tuple[Point, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from segdoor.attack.exam import exam_placements
 from segdoor.record import (
+    RATE_REACHED,
     AxisValue,
     ClaimCell,
     ExperimentRecord,
@@ -194,7 +195,7 @@ def _cells(
             keys = measured.runs if measured else ()
             if claim.method != "clean" and reached.keys() & set(keys):
                 rates = (reached.get(key, quantity.point.rate) for key in keys)
-                labels["rate reached"] = round(statistics.fmean(rates), 4)
+                labels[RATE_REACHED] = round(statistics.fmean(rates), 4)
             yield ClaimCell(
                 table=claim.table,
                 labels=labels,
