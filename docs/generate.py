@@ -171,7 +171,8 @@ FOLLOWS_TEXT = """\
 Settings that you do not give are taken from these layers; a later one wins:
 
 1. the defaults in the tables below;
-2. `preset`: the recipe of training (and with `voc` the paper's lengths on VOC);
+2. `preset`: the recipe of training. With `voc` also the data set, its lengths and person ->
+   background as in the paper, with `cityscapes` the data set at 512 x 1024;
 3. the size of the scenes: trigger and bands;
 4. `reading`: in `official`, what the authors' code does where it differs from the paper's text;
 5. `method`: where triggers go and whether pixels are relabelled;
@@ -184,7 +185,8 @@ The record holds the result of all this under `config`, and what you gave under 
 The paper's lengths belong to Cityscapes at 512 x 1024 pixels: a trigger of 55 x 55 and bands that
 end at 60, 90 and 120 pixels. For other sizes the bands are scaled with the height, the trigger so
 that it covers the same share of the image, and Q, the pixels that PRL relabels in a scene, with
-the area. With the preset `voc` lengths and Q are the paper's own for VOC, whatever the size. In
+the area. With the preset `voc`, and on the data set `voc` without a preset, lengths and Q are the
+paper's own for VOC, whatever the size, and person becomes background. In
 the reading `official` an even trigger size is raised by one.
 """
 

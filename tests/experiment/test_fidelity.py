@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ import strategies  # noqa: F401  (loads the Hypothesis profile)
 from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, config_from
-from segdoor.experiment.fidelity import EXCEPTIONS, merged, resolve
+from segdoor.experiment.fidelity import EXCEPTIONS, data_of, merged, resolve, told_of_data
+from segdoor.victim.config import PRESETS
 
 CITYSCAPES = (512, 1024)
 METHODS = ("baseline", "nni", "prl", "nni+prl")
@@ -121,6 +123,56 @@ def test_bands_and_trigger_on_voc_are_the_papers_whatever_the_size(
     assert config.exams.near == (0, 30)
     assert config.exams.far == (30, 60, 90)
     assert (config.attack.placement.lower, config.attack.placement.upper) == (0, 30)
+
+
+ON_VOC = {
+    "attack.victims": ("person",),
+    "attack.target": "background",
+    "attack.trigger.size": 15,
+    "exams.near": (0, 30),
+    "exams.far": (30, 60, 90),
+}
+
+
+@pytest.mark.parametrize("asked", [{"preset": "voc"}, {"data": {"name": "voc"}}])
+def test_on_voc_persons_become_background_with_the_papers_lengths(asked: dict[str, Any]) -> None:
+    config = resolved(size=(375, 500), **asked)
+    assert {path: looked_up(config, path) for path in ON_VOC} == ON_VOC
+    assert config.data.name == "voc"
+    recipe = "voc" if "preset" in asked else "fast"
+    assert config.training == PRESETS[recipe]
+
+
+def test_what_is_given_wins_over_what_follows_from_the_preset() -> None:
+    given = {"preset": "voc", "data": {"name": "folder"}, "attack": {"victims": ["dog"]}}
+    config = resolved(size=(375, 500), **given)
+    assert (config.data.name, config.attack.victims) == ("folder", ("dog",))
+    assert config.attack.target == "background"
+    scaled = resolved(size=(256, 512), preset="fast", data={"name": "voc"})
+    assert (scaled.attack.victims, scaled.attack.target) == (("car",), "road")
+    assert scaled.exams.near == (0, 30)
+    assert scaled.exams.far == (30, 45, 60)
+
+
+def test_the_preset_cityscapes_means_its_scenes_at_512_by_1024() -> None:
+    given = config_from({"preset": "cityscapes", "data": {"root": "somewhere"}})
+    data = data_of(given)
+    assert (data.name, data.size, data.root) == ("cityscapes", (512, 1024), Path("somewhere"))
+    assert (data.train_split, data.test_split) == ("train", "val")
+    assert resolve(given, (512, 1024)).data == data
+    smaller = data_of(config_from({"preset": "cityscapes", "data": {"size": [256, 512]}}))
+    assert smaller.size == (256, 512)
+    assert data_of(config_from({"preset": "voc"})).train_split == "trainaug"
+    assert data_of(config_from({})).name == "street"
+
+
+def test_what_follows_from_the_data_set_alone_is_told() -> None:
+    told = told_of_data(config_from({"data": {"name": "voc"}}))
+    assert "person -> background" in told
+    assert "15 pixels" in told
+    for preset in ("voc", "fast"):
+        assert not told_of_data(config_from({"data": {"name": "voc"}, "preset": preset}))
+    assert not told_of_data(config_from({"data": {"name": "camvid"}}))
 
 
 @pytest.mark.parametrize(("reading", "expected"), [("paper", 100), ("official", 50_000)])

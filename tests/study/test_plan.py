@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from segdoor.errors import ConfigError
+from segdoor.data.pictures import write_image
+from segdoor.errors import ConfigError, SegdoorError
 from segdoor.study.library import label_of, load_preset
 from segdoor.study.plan import StudyPlan, make_plan, selected
 
@@ -87,3 +89,59 @@ def test_values_of_an_axis_that_a_study_does_not_vary_are_refused_with_a_remedy(
     plan = make_plan("figure1", "street", out=tmp_path)
     with pytest.raises(ConfigError, match="Leave it out: this study has no q_as"):
         selected(plan, only={"q_as": ["area"]})
+
+
+def pictures() -> None:
+    """Write a picture, a copy of it elsewhere, and another one of the same size."""
+    Path("moved").mkdir()
+    for place, colour in (("logo.png", 10), ("moved/other-name.png", 10), ("other.png", 11)):
+        write_image(Path(place), np.full((6, 6, 3), colour, np.uint8))
+
+
+def test_a_trigger_of_ones_own_counts_by_its_picture_and_not_by_its_place() -> None:
+    pictures()
+
+    def of(trigger: str) -> tuple[str, str]:
+        plan = plan_of("figure1", "street", f"attack.trigger={trigger}")
+        return plan.runs[0].key, plan.file.name
+
+    usual = plan_of().runs[0].key, plan_of().file.name
+    assert of("logo.png") == of(str(Path("logo.png").absolute())) == of("moved/other-name.png")
+    assert of("smiley") == usual
+    for column in zip(usual, of("logo.png"), of("other.png"), of("blossom"), strict=True):
+        assert len(set(column)) == 4
+
+
+def test_a_trigger_of_ones_own_has_the_size_of_the_grid() -> None:
+    pictures()
+    plan = plan_of("figure1", "street", "attack.trigger={file: logo.png, opacity: 0.5}")
+    for run in plan.runs:
+        trigger = run.config.attack.trigger
+        assert (trigger.file, trigger.opacity) == (Path("logo.png"), 0.5)
+        assert trigger.size == round(55 * 128 / 512)
+
+
+def test_settings_of_runs_reach_every_run_of_a_study() -> None:
+    changes = "attack.prl.pool=any", "exams.seed=3", "controls.other_trigger=blossom"
+    plan = plan_of("table1", "street", *changes)
+    assert len(plan.runs) > 1
+    for run in plan.runs:
+        told = run.config.attack.prl.pool, run.config.exams.seed, run.config.controls.other_trigger
+        assert told == ("any", 3, "blossom")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("attack.rate=0.3", "attack.rate is the axis rate of the study's grid"),
+        ("attack.trigger.size=9", "attack.trigger.size is the axis trigger"),
+        ("exams.rules.on_victim=true", "exams.rules.on_victim is the axis on_victim"),
+        ("attack.trigger=unheard-of", "Known: windmill"),
+        ("attack.trigger=missing.png", "missing.png"),
+        ("attack.trigger.colour=red", "not a known setting"),
+    ],
+)
+def test_a_change_that_no_run_can_have_is_explained(change: str, words: str) -> None:
+    with pytest.raises(SegdoorError) as told:
+        plan_of("figure1", "street", change)
+    assert words in str(told.value)

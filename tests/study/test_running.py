@@ -10,10 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from processes import kill, started
 from recorded import write_run
+from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.trigger import load_trigger
+from segdoor.data.pictures import write_image
 from segdoor.defense.registry import parse_repair
 from segdoor.errors import DataError
 from segdoor.experiment.config import ExperimentConfig
@@ -104,6 +108,31 @@ def told(folder: Path) -> dict[str, object]:
     """Return what a run's record says, but for what it took."""
     content: dict[str, object] = json.loads((folder / "record.json").read_text())
     return {k: v for k, v in content.items() if k not in {"seconds", "peak_memory_mib"}}
+
+
+def test_a_run_with_a_picture_is_found_when_the_picture_has_moved() -> None:
+    write_image(Path("logo.png"), np.full((6, 6, 3), 10, np.uint8))
+    write_image(Path("other.png"), np.full((6, 6, 3), 90, np.uint8))
+    short = "seeds=[0]", "exams.seed=1"
+
+    def plan_with(picture: str) -> StudyPlan:
+        return plan_in("out", *short, f"attack.trigger.file={picture}")
+
+    plan = plan_with("logo.png")
+    (outcome,) = run_all(plan, method=["baseline"])[1:]
+    assert outcome.error is None
+    folder = plan.folder(plan.runs[0])
+    stamped = PoisonPlan.load(folder / "plan.jsonl").header
+    assert stamped.trigger_digest == load_trigger(plan.runs[0].config.attack.trigger).digest
+    Path("logo.png").rename("elsewhere.png")
+    again = plan_with("elsewhere.png")
+    assert state_of(again, again.runs[0]).state == "done"
+    # A record of other pixels under this run's name is not taken for it.
+    other = plan_with("other.png")
+    shutil.copytree(folder, other.folder(other.runs[0]))
+    refused = state_of(other, other.runs[0])
+    assert refused.state == "failed"
+    assert "other settings" in str(refused.error)
 
 
 class TestWhole:

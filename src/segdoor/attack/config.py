@@ -23,6 +23,14 @@ class TriggerConfig(Settings):
     opacity: float = Field(default=1.0, gt=0, le=1)
     """1 covers the scene, less lets it shine through (alpha blending)."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _in_a_word(cls, given: object) -> object:
+        """Read a sticker's name, or a picture's path, as the whole trigger."""
+        if not isinstance(given, str):
+            return given
+        return {"file" if Path(given).suffix else "name": given}
+
 
 class MarginConfig(Settings):
     """How far the trigger's centre stays away from the image border."""

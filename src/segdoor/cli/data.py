@@ -13,6 +13,7 @@ from segdoor.cli.options import Attack, Data, WhatOptions, configuration
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.data.pictures import write_image
 from segdoor.errors import DataError
+from segdoor.experiment.fidelity import data_of
 from segdoor.experiment.overview import Overview, survey
 from segdoor.experiment.scenes import results_folder
 from segdoor.files import write_atomically
@@ -47,7 +48,8 @@ def data(
     """
     given = configuration(config, what, data=data, attack=attack)
     with results_folder(out), progress_bars() as bars:
-        overview, picture = survey(given, split or given.data.train_split, observer=bars)
+        scenes = data_of(given)
+        overview, picture = survey(given, split or scenes.train_split, observer=bars)
         write_atomically(out / "data.json", f"{overview.model_dump_json(indent=1)}\n")
         (out / "data.png").unlink(missing_ok=True)
         if picture is not None:
@@ -59,9 +61,7 @@ def data(
         tell(*_limited("Problems", overview.problems, _LISTED), f"Report and pictures: {out}")
     if overview.problems:
         found = f"{len(overview.problems)} problems"
-        raise DataError(
-            given.data.root or given.data.name, "must have no problems", found, f"See {out}."
-        )
+        raise DataError(scenes.root or scenes.name, "must have no problems", found, f"See {out}.")
 
 
 def _counts(overview: Overview) -> Iterator[str]:

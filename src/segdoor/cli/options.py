@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from segdoor import files
 from segdoor.attack.config import AttackConfig, ExamsConfig
+from segdoor.cli.screen import remark
 from segdoor.data.config import DataConfig
 from segdoor.errors import DataError
 from segdoor.evaluation.config import ExaminationConfig
@@ -23,7 +24,7 @@ from segdoor.experiment.config import (
     Reading,
     config_from,
 )
-from segdoor.experiment.fidelity import Tree, merged
+from segdoor.experiment.fidelity import Tree, merged, told_of_data
 from segdoor.settings import Settings, brief
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 
@@ -99,7 +100,10 @@ def configuration(
     }
     for layer in (top, options, victim.tree() if victim else {}):
         tree = merged(tree, layer)
-    return config_from(tree, source="--")
+    config = config_from(tree, source="--")
+    if "attack" in sections and (told := told_of_data(config)):
+        remark(told)
+    return config
 
 
 def read_yaml(path: Path) -> Mapping[str, object]:

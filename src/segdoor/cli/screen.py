@@ -110,6 +110,11 @@ def tell(*parts: RenderableType) -> None:
         console.print(part, soft_wrap=isinstance(part, str))
 
 
+def remark(text: str) -> None:
+    """Print a sentence on standard error, beside results that programs may read."""
+    Console(stderr=True, markup=False, highlight=False, emoji=False).print(text, soft_wrap=True)
+
+
 def tell_json(content: BaseModel) -> None:
     """Print one JSON document for a program."""
     text = json.dumps(content.model_dump(mode="json"), indent=1, allow_nan=False)

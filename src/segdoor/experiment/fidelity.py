@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from segdoor.data.config import DataConfig
 from segdoor.data.transforms import Size
 from segdoor.experiment.config import ExperimentConfig, Method, Reading, config_from
+from segdoor.settings import validated
 from segdoor.victim.config import PRESETS
 
 Tree = dict[str, object]
 
 # The paper's lengths on Cityscapes at 512 x 1024 and on VOC (sections 5.1 and 5.3, appendix A).
+_CITYSCAPES_SIZE = (512, 1024)
 _CITYSCAPES_HEIGHT = 512
 _CITYSCAPES_BANDS = (0.0, 60.0, 90.0, 120.0)
 _CITYSCAPES_TRIGGER_AREA = 55 * 55 / (512 * 1024)
@@ -43,7 +46,8 @@ def resolve(given: ExperimentConfig, size: Size) -> ExperimentConfig:
         ConfigError: If the combination breaks a rule.
     """
     layers: list[Mapping[str, object]] = [
-        {"training": PRESETS[given.preset].model_dump()},
+        {"data": _scenes(given), "training": PRESETS[given.preset].model_dump()},
+        _classes(given),
         _scaled_lengths(given, size),
         _official(given, size) if given.reading == "official" else {},
         _method(given.method, given.reading, num_scattered(given, size)),
@@ -53,6 +57,38 @@ def resolve(given: ExperimentConfig, size: Size) -> ExperimentConfig:
     for layer in layers:
         tree = merged(tree, layer)
     return config_from(tree)
+
+
+def data_of(given: ExperimentConfig) -> DataConfig:
+    """Return which scenes are meant: those that the preset stands for, where nothing else is said.
+
+    Args:
+        given: Only the fields that were set count.
+    """
+    asked = given.data.model_dump(exclude_unset=True)
+    return validated(DataConfig, {**_scenes(given), **asked}, source="data")
+
+
+def as_on_voc(given: ExperimentConfig) -> bool:
+    """Tell whether classes and lengths are those of the paper's experiments on VOC.
+
+    They follow from the preset; without one, from the data set.
+    """
+    if "preset" in given.model_fields_set:
+        return given.preset == "voc"
+    return given.data.name == "voc"
+
+
+def told_of_data(given: ExperimentConfig) -> str:
+    """Return in a sentence what follows from the data set without being asked for; or nothing."""
+    if "preset" in given.model_fields_set or not as_on_voc(given):
+        return ""
+    return (
+        "Classes and lengths are those of the paper's experiments on VOC, unless given: person -> "
+        f"background, a trigger of {_VOC_TRIGGER_SIDE} pixels, bands to 30, 60 and 90 pixels. "
+        "--preset voc takes the paper's recipe as well; with --preset fast they are those of "
+        "Cityscapes, scaled."
+    )
 
 
 def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:
@@ -65,13 +101,28 @@ def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:
     return tree
 
 
+def _scenes(given: ExperimentConfig) -> Tree:
+    """Return the scenes that a preset of the paper stands for."""
+    if given.preset == "fast" or "preset" not in given.model_fields_set:
+        return {}
+    size = {"size": _CITYSCAPES_SIZE} if given.preset == "cityscapes" else {}
+    return {"name": given.preset, **size}
+
+
+def _classes(given: ExperimentConfig) -> Tree:
+    """Return victim and target class of the paper's experiments on VOC; others are the default."""
+    if not as_on_voc(given):
+        return {}
+    return {"attack": {"victims": ("person",), "target": "background"}}
+
+
 def num_scattered(given: ExperimentConfig, size: Size) -> int:
     """Return Q, the pixels that pixel random labelling changes in a scene of this size.
 
     The paper's 100 and the code's 100 000 (VOC: 50 000) belong to 512 x 1024 pixels (VOC: to
     its own sizes). Other sizes are scaled by area, at least one pixel.
     """
-    of_voc = given.preset == "voc"
+    of_voc = as_on_voc(given)
     count = (50_000 if of_voc else 100_000) if given.reading == "official" else 100
     share = 1.0 if of_voc else size[0] * size[1] / (512 * 1024)
     return max(1, round(count * share))
@@ -81,7 +132,7 @@ def _scaled_lengths(given: ExperimentConfig, size: Size) -> Tree:
     """Return trigger size and bands: the paper's own, the bands scaled from Cityscapes' height."""
     factor = size[0] / _CITYSCAPES_HEIGHT
     scaled = tuple(edge * factor for edge in _CITYSCAPES_BANDS)
-    bands = _VOC_BANDS if given.preset == "voc" else scaled
+    bands = _VOC_BANDS if as_on_voc(given) else scaled
     near = {"lower": bands[0], "upper": bands[1]}
     return {
         "attack": {"trigger": {"size": _trigger_side(given, size)}, "placement": near},
@@ -95,14 +146,14 @@ def _trigger_side(given: ExperimentConfig, size: Size) -> int:
     The share is Cityscapes' 0.58 %; scaled with the height instead, the trigger would be larger on
     pictures that are not twice as wide as high.
     """
-    if given.preset == "voc":
+    if as_on_voc(given):
         return _VOC_TRIGGER_SIDE
     return max(1, round((_CITYSCAPES_TRIGGER_AREA * size[0] * size[1]) ** 0.5))
 
 
 def _official(given: ExperimentConfig, size: Size) -> Tree:
     """Return every setting in which the authors' code departs from the paper's text."""
-    of_voc = given.preset == "voc"
+    of_voc = as_on_voc(given)
     side = _trigger_side(given, size)
     # 200 of 512 x 1024 pixels on Cityscapes; 100 pixels on VOC, whatever the image's size.
     fractions = {"vertical": 200 / 512, "horizontal": 200 / 1024, "unit": "fraction"}

@@ -16,7 +16,7 @@ from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.fidelity import resolve
+from segdoor.experiment.fidelity import data_of, resolve
 from segdoor.experiment.pictures import colour_label, sheet
 from segdoor.progress import Observer
 from segdoor.settings import Settings
@@ -114,7 +114,8 @@ def survey(
         SegdoorError: If the data set cannot be opened, or a victim that was named is no class.
     """
     problems: list[DataError] = []
-    dataset = load_dataset(given.data, split, complain=problems.append)
+    data = data_of(given)
+    dataset = load_dataset(data, split, complain=problems.append)
     tally = _Tally(given, dataset.classes)
     shown = set(spread(len(dataset), min(_SHOWN, len(dataset))))
     rows: list[tuple[str, list[AnyImage]]] = []
@@ -127,7 +128,7 @@ def survey(
             rows.append((look.name, _thumbnails(look.scene, dataset.classes)))
         observer.advance()
     overview = Overview(
-        name=given.data.name,
+        name=data.name,
         split=split,
         num_scenes=tally.num_scenes,
         height=_spread([size[0] for size in tally.sizes.elements()]),

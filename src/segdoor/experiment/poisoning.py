@@ -16,6 +16,7 @@ from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.fidelity import data_of
 from segdoor.experiment.pictures import poison_preview
 from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
 from segdoor.progress import Observer
@@ -37,7 +38,8 @@ def plan_step(
         SegdoorError: If settings or data do not allow it.
     """
     with hired(workers) as team:
-        return _planned(given, load_dataset(given.data, given.data.train_split), team, observer)[1]
+        data = data_of(given)
+        return _planned(given, load_dataset(data, data.train_split), team, observer)[1]
 
 
 def poison_step(
@@ -65,7 +67,8 @@ def poison_step(
         SegdoorError: If settings, data, output or disk forbid it; nothing then looks finished.
     """
     with results_folder(out), hired(workers) as team:
-        given_scenes = load_dataset(given.data, given.data.train_split)
+        data = data_of(given)
+        given_scenes = load_dataset(data, data.train_split)
         # A copy that cannot be made is refused before the work begins.
         files = copyable(given_scenes) if copy else None
         if files and copy:
@@ -96,7 +99,8 @@ def _planned(
     if files:
         files.hash_files(team, observer)
     # Painting a scene takes longer than reading it from a pack.
-    train = scenes if files else open_scenes(given, given.data.train_split, observer)
+    data = data_of(given)
+    train = scenes if files else open_scenes(data, data.train_split, observer)
     config = resolve_for(given, train)
     plan = plan_poison(train, config.attack, seed=config.seed, workers=team, observer=observer)
     return train, plan

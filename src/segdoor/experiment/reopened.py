@@ -75,8 +75,8 @@ def reopen(
     """
     as_run = config_from(record.config, source=folder / "record.json")
     config = _moved(from_record(as_run, folder), places)
-    train = open_scenes(config, config.data.train_split, observer)
-    test = open_scenes(config, config.data.test_split, observer)
+    train = open_scenes(config.data, config.data.train_split, observer)
+    test = open_scenes(config.data, config.data.test_split, observer)
     _check_scenes("training", train, record.data.train_digest)
     _check_scenes("test", test, record.data.test_digest)
     stickers = Stickers.of(config)

@@ -18,7 +18,7 @@ from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.config import ExperimentConfig, as_recorded
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
 from segdoor.experiment.examination import ExamScenes, Stickers, examine_all, telling_scenes
-from segdoor.experiment.fidelity import EXCEPTIONS
+from segdoor.experiment.fidelity import EXCEPTIONS, data_of
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.poisoning import save_plans
 from segdoor.experiment.predictions import look_at_scenes, prediction_sheet, save_gallery
@@ -59,8 +59,9 @@ def run_experiment(
 
 def _run(given: ExperimentConfig, out: Path, log: Logbook, kept: Path | None) -> ExperimentRecord:
     with log.stage("data"):
-        train = open_scenes(given, given.data.train_split, log)
-        test = open_scenes(given, given.data.test_split, log)
+        data = data_of(given)
+        train = open_scenes(data, data.train_split, log)
+        test = open_scenes(data, data.test_split, log)
         config = resolve_for(given, train)
     with log.stage("planning"):
         stickers = Stickers.of(config)

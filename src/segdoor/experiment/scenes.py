@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from segdoor.data.config import DataConfig
 from segdoor.data.load import load_dataset
 from segdoor.data.pack import default_cache, pack
 from segdoor.data.scene import SceneDataset
@@ -16,9 +17,9 @@ from segdoor.files import sole_writer
 from segdoor.progress import Observer
 
 
-def open_scenes(config: ExperimentConfig, split: str, observer: Observer) -> SceneDataset:
+def open_scenes(data: DataConfig, split: str, observer: Observer) -> SceneDataset:
     """Return a split of the honest scenes, packed."""
-    dataset = load_dataset(config.data, split)
+    dataset = load_dataset(data, split)
     observer.begin(f"packing {split}", len(dataset))
     return pack(dataset, default_cache(), progress=observer.advance)
 

@@ -12,6 +12,7 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.examination import ExamScenes, Stickers
+from segdoor.experiment.fidelity import data_of
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.run import examine_and_record
 from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
@@ -40,7 +41,8 @@ def train_step(
     loaded = PoisonPlan.load(plan) if plan else None
     with results_folder(out) if Team.present().first else nullcontext():
         log = Logbook(observer)
-        train = open_scenes(given, given.data.train_split, log)
+        data = data_of(given)
+        train = open_scenes(data, data.train_split, log)
         config = resolve_for(given, train)
         scenes = poisoned(train, loaded) if loaded else train
         return train_and_save("poisoned" if loaded else "clean", config, scenes, out, log)
@@ -58,7 +60,8 @@ def examine_step(given: ExperimentConfig, *, out: Path, observer: Observer) -> E
 
 def _examine(given: ExperimentConfig, out: Path, log: Logbook) -> ExperimentRecord:
     with log.stage("data"):
-        test = open_scenes(given, given.data.test_split, log)
+        data = data_of(given)
+        test = open_scenes(data, data.test_split, log)
         config = resolve_for(as_trained(given), test)
     victims = {"poisoned": load_victim(config, config.network.weights, test.classes)}
     if config.controls.clean_weights is not None:

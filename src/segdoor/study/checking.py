@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from segdoor.attack.trigger import load_trigger
 from segdoor.data.load import CLASSES, load_dataset
 from segdoor.errors import ConfigError, StorageError
 from segdoor.study.claims import load_claims
@@ -17,7 +18,9 @@ def check_settings(study: Study, preset: Preset, runs: Iterable[PlannedRun]) -> 
     """Refuse what would fail in every run; no files of scenes are read.
 
     Raises:
-        ConfigError: If a class or a table is unknown, or a trigger does not fit into the scenes.
+        ConfigError: If a class, a table or a sticker is unknown, or a trigger does not fit into
+            the scenes.
+        DataError: If the trigger's picture cannot be read.
     """
     known = {claim.table for claim, _ in load_claims()}
     for table in study.tables:
@@ -28,6 +31,7 @@ def check_settings(study: Study, preset: Preset, runs: Iterable[PlannedRun]) -> 
     if classes is not None:
         check_classes(runs, classes.names)
     for run in runs:
+        load_trigger(run.config.attack.trigger)
         side = run.config.attack.trigger.size
         if preset.data.size is not None and side >= min(preset.data.size):
             height, width = preset.data.size

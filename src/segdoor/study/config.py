@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.data.config import DataConfig
 from segdoor.evaluation.config import ExaminationConfig
-from segdoor.experiment.config import Method
+from segdoor.experiment.config import ControlsConfig, Method
 from segdoor.experiment.config import Preset as Recipe
 from segdoor.settings import Settings
 from segdoor.victim.config import NetworkConfig, TrainingConfig
@@ -20,6 +21,19 @@ Counting = Literal["area", "number"]
 """Q scaled with the area of the scenes, or the paper's number whatever their size."""
 
 _REPAIR = re.compile(r"(prune:[1-9]\d*|finetune:0\.\d*[1-9])")
+
+
+_AXES = {
+    "attack.rate": "rate",
+    "attack.victims": "victims",
+    "attack.target": "target",
+    "attack.trigger.size": "trigger",
+    "attack.prl.num_pixels": "q",
+    "attack.rules.single_class": "single_class",
+    "attack.rules.on_victim": "on_victim",
+    "exams.rules.single_class": "single_class",
+    "exams.rules.on_victim": "on_victim",
+}
 
 
 def _known_repair(spec: str) -> str:
@@ -109,12 +123,29 @@ class Preset(Settings):
     """What differs from the recipe."""
     examination: ExaminationConfig = ExaminationConfig()
     """How exams are held."""
+    attack: AttackConfig = AttackConfig()
+    """What differs of the attack, such as the trigger's picture; never an axis of the grid."""
+    exams: ExamsConfig = ExamsConfig()
+    """What differs of the poisoned tests."""
+    controls: ControlsConfig = ControlsConfig()
+    """What differs of the controls."""
     channels: int = Field(default=256, ge=1)
     """Channels in front of the classifier: pruning is scaled from the paper's 256."""
     q_as: tuple[Counting, ...] = Field(default=("number",), min_length=1)
     """How Q is counted; with both, every run with PRL is made twice."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     """Seeds of every point of the grid."""
+
+    @model_validator(mode="after")
+    def _leaves_axes_to_the_grid(self) -> Preset:
+        given = self.model_dump(include={"attack", "exams"}, exclude_unset=True)
+        for setting, axis in _AXES.items():
+            tree: object = given
+            for key in setting.split("."):
+                tree = tree.get(key) if isinstance(tree, dict) else None
+            if tree is not None:
+                raise ValueError(f"{setting} is the axis {axis} of the study's grid, in its file")
+        return self
 
     @model_validator(mode="after")
     def _can_be_scaled(self) -> Preset:

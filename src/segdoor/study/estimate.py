@@ -132,7 +132,7 @@ def measured_epoch(given: ExperimentConfig, config: ExperimentConfig, observer: 
     from segdoor.experiment.scenes import open_scenes  # noqa: PLC0415
     from segdoor.victim.training import train_victim  # noqa: PLC0415
 
-    scenes = open_scenes(given, given.data.train_split, observer)
+    scenes = open_scenes(given.data, given.data.train_split, observer)
     num_scenes = min(len(scenes), _STEPS * config.training.batch_size)
     clock = _Clock(observer)
     train_victim(

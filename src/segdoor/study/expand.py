@@ -13,11 +13,11 @@ from typing import Literal
 
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, Reading, config_from
-from segdoor.experiment.fidelity import Tree, resolve
+from segdoor.experiment.fidelity import Tree, merged, resolve
 from segdoor.record import Json
 from segdoor.settings import Settings
 from segdoor.study.config import Block, Counting, PaperData, Preset, Study
-from segdoor.study.start import network_tree
+from segdoor.study.start import attack_tree, network_tree
 
 _HEIGHT, _AREA = 512, 512 * 1024
 _CHANNELS = 256
@@ -25,6 +25,7 @@ _USUAL: dict[PaperData, tuple[str, str, int]] = {
     "cityscapes": ("car", "road", 55),
     "voc": ("person", "background", 15),
 }
+_OF_RUNS = {"data", "attack", "exams", "training", "examination", "controls"}
 _USUAL_Q: dict[tuple[Reading, PaperData], int] = {
     ("paper", "cityscapes"): 100,
     ("paper", "voc"): 100,
@@ -176,8 +177,8 @@ def points(block: Block, preset: Preset, reading: Reading) -> Iterator[Point]:
 def deciding(config: ExperimentConfig, *, brief: bool = False) -> Json:
     """Return the settings that decide results, of a resolved configuration.
 
-    Where the scenes, start weights and the clean victim lie, and what the run is called, do not;
-    start weights do by their content.
+    Where the scenes, start weights, the trigger's picture and the clean victim lie, and what the
+    run is called, do not; start weights and the picture do by their content.
 
     Args:
         config: The configuration.
@@ -188,6 +189,8 @@ def deciding(config: ExperimentConfig, *, brief: bool = False) -> Json:
     tree = config.model_dump(mode="json", exclude=places, exclude_defaults=brief)
     if "network" in tree:
         tree["network"] = network_tree(config.network, brief=brief)
+    if "attack" in tree:
+        tree["attack"] = attack_tree(config.attack, brief=brief)
     return tree
 
 
@@ -230,21 +233,17 @@ def _planned(
     }
     if point.q is not None:
         attack["prl"] = {"num_pixels": _relabelled(point.q, point.q_as, preset)}
-    given = config_from(
-        {
-            "title": f"{study.shows}: {study.title}",
-            "seed": seed,
-            "reading": reading,
-            "method": point.method,
-            "preset": preset.recipe,
-            "data": preset.data.model_dump(exclude_unset=True),
-            "attack": attack,
-            "exams": {"rules": rules},
-            "network": network.model_dump(exclude_unset=True),
-            "training": preset.training.model_dump(exclude_unset=True),
-            "examination": preset.examination.model_dump(exclude_unset=True),
-        }
-    )
+    of_point: Tree = {
+        "title": f"{study.shows}: {study.title}",
+        "seed": seed,
+        "reading": reading,
+        "method": point.method,
+        "preset": preset.recipe,
+        "attack": attack,
+        "exams": {"rules": rules},
+        "network": network.model_dump(exclude_unset=True),
+    }
+    given = config_from(merged(of_point, preset.model_dump(include=_OF_RUNS, exclude_unset=True)))
     # The paper's lengths on VOC do not depend on the size of its pictures.
     config = resolve(given, preset.data.size or (500, 500))
     repairs = {spec: _repair_here(spec, preset) for spec in block.repairs}

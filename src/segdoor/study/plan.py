@@ -9,6 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from segdoor.attack.config import AttackConfig
+from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.trigger import load_trigger
 from segdoor.data.load import load_dataset
 from segdoor.errors import ConfigError, DataError, SegdoorError
 from segdoor.experiment.config import Reading, check_seed, config_from
@@ -19,7 +22,7 @@ from segdoor.study.execution import read_error
 from segdoor.study.expand import PlannedRun, deciding, expand, fingerprint
 from segdoor.study.library import label_of, load_preset, load_study, preset_names, study_names
 from segdoor.study.repairs import study_row
-from segdoor.study.start import START, digest_of_start, network_tree
+from segdoor.study.start import START, attack_tree, digest_of_start, network_tree
 
 Digests = tuple[str, str]
 """Of the training scenes, and of the test scenes."""
@@ -148,14 +151,16 @@ def make_plan(
 
 
 def _mark(study: Study, preset: Preset) -> str:
-    """Return a hash of a study and a preset; where scenes and start weights lie has no part."""
+    """Return a hash of a study and a preset; where scenes, weights, pictures lie has no part."""
     trees = {
         name: network and network_tree(network, brief=True)
         for name, network in preset.networks.items()
     }
-    places = {"data": {"root"}, "networks": True}
+    places = {"data": {"root"}, "networks": True, "attack": True}
     rest = preset.model_dump(mode="json", exclude=places, exclude_defaults=True)
-    return fingerprint([study.model_dump(mode="json", exclude_defaults=True), rest, trees])
+    attack = attack_tree(preset.attack, brief=True)
+    told = [study.model_dump(mode="json", exclude_defaults=True), rest, trees]
+    return fingerprint([*told, attack] if attack else told)
 
 
 def _seeds_in(folder: Path) -> set[int]:
@@ -241,7 +246,9 @@ def check_same(
     moved = there.network.model_copy(
         update={name: here[name] for name in here if isinstance(getattr(there.network, name), Path)}
     )
-    if deciding(there.model_copy(update={"network": moved})) != deciding(run.config):
+    attack = _with_picture_of(run, folder, there.attack)
+    there = there.model_copy(update={"network": moved, "attack": attack})
+    if deciding(there) != deciding(run.config):
         raise DataError(folder, "must hold a record of this run", "other settings", remedy)
     known = {digest_of_start(file) for file in here.values() if file.is_file()}
     if loaded is not None and known and loaded.sha256 not in known:
@@ -249,6 +256,17 @@ def check_same(
     found = record.data.train_digest, record.data.test_digest
     if digests is not None and found != digests:
         raise DataError(folder, "must hold a record of these scenes", "other scenes", remedy)
+
+
+def _with_picture_of(run: PlannedRun, folder: Path, attack: AttackConfig) -> AttackConfig:
+    """Return an attack with the trigger's picture where it is now, if the pixels are the same."""
+    file = run.config.attack.trigger.file
+    if file is None or attack.trigger.file is None:
+        return attack
+    stamped = PoisonPlan.load(folder / "plan.jsonl").header.trigger_digest
+    if load_trigger(run.config.attack.trigger).digest != stamped:
+        return attack
+    return attack.model_copy(update={"trigger": attack.trigger.model_copy(update={"file": file})})
 
 
 def digests_of(preset: Preset) -> Digests | None:

@@ -1,4 +1,4 @@
-"""What networks start from, told by content: weights that move are the same weights."""
+"""Files that decide results, told by content: weights and pictures that move are the same."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+from segdoor.attack.config import AttackConfig
+from segdoor.experiment.fidelity import merged
 from segdoor.files import digest_of
 from segdoor.record import Json
 from segdoor.victim.config import NetworkConfig
@@ -25,6 +27,22 @@ def network_tree(network: NetworkConfig, *, brief: bool = False) -> Json:
     """
     tree = network.model_dump(mode="json", exclude_defaults=brief)
     return {**tree, **start_digests(network)}
+
+
+def attack_tree(attack: AttackConfig, *, brief: bool = False) -> Json:
+    """Return an attack's settings, with a digest in place of the path of the trigger's picture.
+
+    Of a file that is not here, only the path can be told.
+
+    Args:
+        attack: The attack.
+        brief: Leave out what has its default.
+    """
+    tree = attack.model_dump(mode="json", exclude_defaults=brief)
+    file = attack.trigger.file
+    if file is None or not file.is_file():
+        return tree
+    return merged(tree, {"trigger": {"file": digest_of_start(file)}})
 
 
 def start_digests(network: NetworkConfig) -> dict[str, str]:
