@@ -37,12 +37,12 @@ def test_every_network_is_listed() -> None:
 
 
 def test_every_defense_is_listed() -> None:
-    from segdoor.defense.registry import REPAIRS
+    from segdoor.defense.repairs.registry import REPAIRS
 
     # What all of them stand on, and what brings them together.
-    shared = {"__init__", "repair", "clean", "registry"}
-    files = {path.stem for path in (SOURCE / "defense").glob("*.py")} - shared
-    assert siblings("Defenses do not know one another") == files == set(REPAIRS)
+    shared = {"__init__", "repair", "registry"}
+    files = {path.stem for path in (SOURCE / "defense" / "repairs").glob("*.py")} - shared
+    assert siblings("Repairs do not know one another") == files == set(REPAIRS.known)
 
 
 def test_every_room_that_needs_no_torch_is_listed() -> None:
@@ -61,8 +61,8 @@ def test_every_room_that_needs_no_torch_is_listed() -> None:
         ("report/terminal.py", "import segdoor.data.scene"),
         ("attack/placement.py", "import segdoor.attack.trigger"),
         ("data/camvid.py", "import segdoor.data.folder"),
-        ("defense/prune.py", "import segdoor.defense.finetune"),
-        ("defense/repair.py", "import segdoor.attack.exam"),
+        ("defense/repairs/prune.py", "import segdoor.defense.repairs.finetune"),
+        ("defense/repairs/repair.py", "import segdoor.attack.exam"),
         ("utils.py", "import segdoor.errors"),
     ],
 )

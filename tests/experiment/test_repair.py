@@ -13,7 +13,7 @@ from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
 from segdoor.cli.app import run_command_line
-from segdoor.defense.registry import parse_repair
+from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment import repair as repair_module
 from segdoor.experiment.config import config_from
@@ -62,7 +62,7 @@ def folder(intact: Path, tmp_path: Path) -> Path:
 
 
 def repaired(folder: Path, *texts: str, seed: int | None = None) -> ExperimentRecord:
-    return repair_run(folder, [parse_repair(text) for text in texts], seed=seed)
+    return repair_run(folder, [REPAIRS.read(text) for text in texts], seed=seed)
 
 
 def row_of(record: ExperimentRecord, repair: str) -> RepairRecord:
@@ -266,7 +266,7 @@ class TestCutOff:
 
         text = "finetune:0.3,epochs=2"
         with pytest.raises(StoppedError):
-            repair_run(folder, [parse_repair(text)], observer=Stops())
+            repair_run(folder, [REPAIRS.read(text)], observer=Stops())
         place = folder / "repaired" / "finetune-0.3-epochs-2.seed-4"
         assert [path.name for path in place.iterdir()] == ["poisoned.snapshot"]
         repaired(folder, text)
@@ -348,8 +348,8 @@ class TestRefused:
 
     def test_another_network_than_the_runs(self, folder: Path) -> None:
         with pytest.raises(ConfigError, match=r"--victim: must be the run.s \(found: pspnet"):
-            repair_run(folder, [parse_repair("prune:1")], victim="pspnet")
-        assert repair_run(folder, [parse_repair("prune:1")], victim="small").repairs
+            repair_run(folder, [REPAIRS.read("prune:1")], victim="pspnet")
+        assert repair_run(folder, [REPAIRS.read("prune:1")], victim="small").repairs
 
     def test_a_negative_seed(self, folder: Path) -> None:
         with pytest.raises(ConfigError, match=r"--seed: must be at least 0 \(found: -1\)"):

@@ -18,7 +18,7 @@ from recorded import write_run
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.trigger import load_trigger
 from segdoor.data.pictures import write_image
-from segdoor.defense.registry import parse_repair
+from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.errors import DataError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.repair import repair_run
@@ -303,7 +303,7 @@ class TestElsewhere:
             path.write_text(json.dumps(content))
             assert "moved/victims" in path.read_text()
         assert work_of(plan, plan.runs).tasks == ()
-        record = repair_run(folder, [parse_repair("prune:2")])
+        record = repair_run(folder, [REPAIRS.read("prune:2")])
         assert record.controls.clean_victim is not None
         before = record.repairs[0].clean_before
         assert before is not None
@@ -314,7 +314,7 @@ class TestElsewhere:
         shutil.rmtree("moved/victims")
         plan = plan_in("moved", "seeds=[0]")
         with pytest.raises(DataError, match=r"moved/victims/.*: the weights do not exist"):
-            repair_run(plan.folder(plan.runs[0]), [parse_repair("prune:2")])
+            repair_run(plan.folder(plan.runs[0]), [REPAIRS.read("prune:2")])
 
 
 class TestTrouble:
@@ -560,12 +560,16 @@ class TestRepairs:
         assert state_of(plan, run).state == "waiting"
         assert missing_repairs(path.parent, ["prune:2", "finetune:0.05"]) == ("prune:2",)
 
-    @pytest.mark.parametrize("spec", ["finetune:0.00001", "finetune:0.05", "prune:30"])
+    @pytest.mark.parametrize("spec", [
+            "finetune:0.00001", "finetune:0.05", "prune:30", "finetune:1", "finetune:0.10",
+            "finetune:0.1,epochs=5", "prune:3,layer=decode.2", "prune:3,share=0.2",
+        ],
+    )  # fmt: skip
     def test_a_repair_is_called_what_its_record_calls_it(self, spec: str) -> None:
         text = REPAIRED.replace('"finetune:0.05"', f'"{spec}"')
         Path("mine.yaml").write_text(text)
         (block,) = plan_in("out").study.cityscapes
-        assert block.repairs[-1] == str(parse_repair(spec))
+        assert block.repairs[-1] == str(REPAIRS.read(spec))
 
     def test_a_dry_run_counts_the_repairs_that_are_left(self) -> None:
         plan = plan_repaired("out")

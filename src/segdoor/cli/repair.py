@@ -58,12 +58,12 @@ def repair(
             remedy="For example --with prune:30, or --with finetune:0.1.",
         )
     # Imported late: they bring torch, which takes a second.
-    from segdoor.defense.registry import parse_repair
+    from segdoor.defense.repairs.registry import REPAIRS
     from segdoor.experiment.reopened import Places
     from segdoor.experiment.repair import repair_run
     from segdoor.report.before_after import repair_grids
 
-    repairs = [parse_repair(text) for text in with_]
+    repairs = [REPAIRS.read(text) for text in with_]
     with progress_bars() as bars:
         record = repair_run(
             run, repairs, seed=seed, victim=victim, places=Places(root, device), observer=bars

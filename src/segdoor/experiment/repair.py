@@ -13,7 +13,7 @@ from torch import nn
 
 from segdoor.data.subset import Subset
 from segdoor.defense.clean import clean_scenes
-from segdoor.defense.repair import Repair, Workshop
+from segdoor.defense.repairs.repair import Repair, RepairContext
 from segdoor.errors import ConfigError, DataError
 from segdoor.evaluation.examine import examine_together
 from segdoor.experiment.config import check_seed, config_from
@@ -205,7 +205,7 @@ class _Clinic:
             snapshot.unlink(missing_ok=True)
             remark = validated(_Remark, found, source=weights)
             return load_victim(opened.config, weights, clean.classes).eval(), remark
-        workshop = Workshop(
+        context = RepairContext(
             network=opened.config.network,
             recipe=opened.config.training,
             seed=operation.seed,
@@ -214,7 +214,7 @@ class _Clinic:
         )
         start = time.perf_counter()
         with self.log.stage(f"{operation.repair}, {name} victim"):
-            repaired = operation.explicit(victim, clean, workshop)
+            repaired = operation.explicit(victim, clean, context)
         remark = _Remark(
             fingerprint=mark,
             config=self.record.config,
@@ -231,7 +231,7 @@ class _Clinic:
         parts = (
             weights_digest(victim),
             clean.digest,
-            (repair.name, json.dumps(operation.settings), operation.seed),
+            (repair.kind, json.dumps(operation.settings), operation.seed),
             config.network.model_dump_json(include={"name", "mean", "std"}),
             config.training.model_dump_json(exclude={"device"}),
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.data.config import DataConfig
+from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.experiment.config import ControlsConfig, Method
 from segdoor.experiment.config import Preset as Recipe
@@ -19,9 +19,6 @@ PaperData = Literal["cityscapes", "voc"]
 """The data sets that the paper's lengths, rates and numbers belong to."""
 Counting = Literal["area", "number"]
 """Q scaled with the area of the scenes, or the paper's number whatever their size."""
-
-_REPAIR = re.compile(r"(prune:[1-9]\d*|finetune:0\.\d*[1-9])")
-
 
 _AXES = {
     "attack.rate": "rate",
@@ -36,15 +33,19 @@ _AXES = {
 }
 
 
-def _known_repair(spec: str) -> str:
-    if not _REPAIR.fullmatch(spec):
-        raise ValueError("a repair must be written as prune:CHANNELS or finetune:SHARE")
-    kind, _, value = spec.partition(":")
-    # As a repair writes itself into records: 0.00001 is 1e-05 there.
-    return f"{kind}:{float(value)}" if kind == "finetune" else spec
+def _in_writing(spec: str) -> str:
+    """Return a repair as it writes itself into records: 0.00001 is 1e-05 there."""
+    # Imported late: repairs bring torch.
+    from segdoor.defense.repairs.registry import REPAIRS  # noqa: PLC0415
+
+    try:
+        return str(REPAIRS.read(spec))
+    except ConfigError as why:
+        found = f" (found: {why.value})" if why.value else ""
+        raise ValueError(f"a repair {why.rule}{found}. {why.remedy}") from None
 
 
-Repair = Annotated[str, AfterValidator(_known_repair)]
+Repair = Annotated[str, AfterValidator(_in_writing)]
 
 
 class Block(Settings):
@@ -69,7 +70,8 @@ class Block(Settings):
     on_victim: tuple[bool, ...] = Field(default=(False,), min_length=1)
     """Whether the trigger may cover victim pixels, in training and in the tests."""
     repairs: tuple[Repair, ...] = ()
-    """Repairs of every run: prune:CHANNELS (of the paper's 256) or finetune:SHARE."""
+    """Repairs of every run, as `segdoor repair --with` takes them; prune's channels are of the
+    paper's 256."""
     shortfall: Literal["error", "all_available"] = "error"
     """Fewer scenes with victims than the rate asks for: refuse, or take all."""
 

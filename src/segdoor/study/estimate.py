@@ -19,7 +19,6 @@ from segdoor.study.plan import StudyPlan
 from segdoor.study.repairs import missing_repairs
 
 _STEPS = 6
-_FINETUNING_EPOCHS = 10
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,18 @@ def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:
             counts[task.kind] += 1
             by_network[name] += epochs
         left = missing_repairs(task.folder, task.repairs) if recorded else task.repairs
-        shares = [float(text.partition(":")[2]) for text in left if text.startswith("finetune:")]
-        num_finetunings += len(shares)
-        # A fine-tuning repairs the poisoned victim and, as a control, the clean one.
-        by_network[name] += 2 * _FINETUNING_EPOCHS * sum(shares)
+        trainings = [epochs for text in left if (epochs := _epochs_of(text))]
+        num_finetunings += len(trainings)
+        # A repair is done to the poisoned victim and, as a control, to the clean one.
+        by_network[name] += 2 * sum(trainings)
     return Cost(counts["run"], counts["victim"], num_finetunings, by_network)
+
+
+def _epochs_of(repair: str) -> float:
+    # Imported late: repairs bring torch.
+    from segdoor.defense.repairs.registry import REPAIRS  # noqa: PLC0415
+
+    return REPAIRS.read(repair).epochs_of_training
 
 
 @dataclass(frozen=True)

@@ -268,7 +268,12 @@ def _relabelled(q: int, q_as: Counting | None, preset: Preset) -> int:
 
 def _repair_here(spec: str, preset: Preset) -> str:
     """Return a repair with the paper's channels scaled to those of the preset's networks."""
-    kind, _, value = spec.partition(":")
-    if kind != "prune":
+    # Imported late: repairs bring torch.
+    from segdoor.defense.repairs.prune import Prune  # noqa: PLC0415
+    from segdoor.defense.repairs.registry import REPAIRS  # noqa: PLC0415
+
+    repair = REPAIRS.read(spec)
+    if not isinstance(repair, Prune):
         return spec
-    return f"prune:{max(1, int(int(value) * preset.channels / _CHANNELS + 0.5))}"
+    channels = max(1, int(repair.channels * preset.channels / _CHANNELS + 0.5))
+    return str(repair.model_copy(update={"channels": channels}))

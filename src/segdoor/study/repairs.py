@@ -43,9 +43,9 @@ def repair_victims(
         observer: Hears of progress.
     """
     # Imported late: they bring torch.
-    from segdoor.defense.registry import parse_repair  # noqa: PLC0415
+    from segdoor.defense.repairs.registry import REPAIRS  # noqa: PLC0415
     from segdoor.experiment.reopened import Places  # noqa: PLC0415
     from segdoor.experiment.repair import repair_run  # noqa: PLC0415
 
-    asked = [parse_repair(text) for text in repairs]
+    asked = [REPAIRS.read(text) for text in repairs]
     repair_run(folder, asked, victim=victim, places=Places(root=root), observer=observer)

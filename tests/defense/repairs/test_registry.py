@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segdoor.defense.finetune import Finetune
-from segdoor.defense.prune import Prune
-from segdoor.defense.registry import parse_repair
+from segdoor.defense.repairs.finetune import Finetune
+from segdoor.defense.repairs.prune import Prune
+from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.errors import ConfigError
 
 
@@ -23,14 +23,14 @@ from segdoor.errors import ConfigError
     ],
 )  # fmt: skip
 def test_a_text_names_a_repair(text: str, repair: object) -> None:
-    assert parse_repair(text) == repair
+    assert REPAIRS.read(text) == repair
 
 
 @pytest.mark.parametrize(
     "text", ["prune:30", "prune:5,share=0.2,layer=a.b", "finetune:0.1", "finetune:0.01,epochs=3"]
 )
 def test_a_repair_is_written_as_it_is_read(text: str) -> None:
-    assert str(parse_repair(text)) == text
+    assert str(REPAIRS.read(text)) == text
 
 
 @given(
@@ -40,18 +40,22 @@ def test_a_repair_is_written_as_it_is_read(text: str) -> None:
 )
 def test_writing_loses_nothing(share: float, epochs: int, rate: float | None) -> None:
     repair = Finetune(share=share, epochs=epochs, learning_rate=rate)
-    assert parse_repair(str(repair)) == repair
+    assert REPAIRS.read(str(repair)) == repair
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", r"known repair \(found: nothing\). Known: finetune, prune"),
-        ("distill:3", r"known repair \(found: distill:3\). Known: finetune, prune"),
+        ("distill:3", r"known repair \(found: distill\). Known: finetune, prune"),
         ("prune", "prune:CHANNELS.*Channels to silence"),
-        ("prune:", "prune:CHANNELS"),
-        ("prune:3,", "prune:CHANNELS"),
-        ("prune:3,0.1", "prune:CHANNELS"),
+        ("prune:", "prune:main,setting=value"),
+        ("prune:3,", "prune:main,setting=value"),
+        ("prune:3,0.1", "prune:main,setting=value"),
+        ("prune:3,layer=a:b", "in quotes, or in a mapping"),
+        ("prune,3", "prune:main,setting=value"),
+        ("nowhere:Repair", "nowhere:Repair: ModuleNotFoundError.*Known: finetune, prune"),
+        ("json:loads", "derived from Repair"),
         ("prune:3,channels=4", "each setting once"),
         ("prune:-1", "greater than or equal to 0"),
         ("prune:2.5", "valid integer"),
@@ -67,4 +71,4 @@ def test_writing_loses_nothing(share: float, epochs: int, rate: float | None) ->
 )
 def test_what_cannot_be_meant_is_refused(text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        parse_repair(text)
+        REPAIRS.read(text)

@@ -12,16 +12,16 @@ from torch import nn
 from defense.third_party import CLASSES, NETWORKS, made
 from segdoor.cli.repair import _HELP
 from segdoor.data.street import StreetDataset
-from segdoor.defense.registry import REPAIRS, parse_repair
-from segdoor.defense.repair import Workshop
+from segdoor.defense.repairs.registry import REPAIRS
+from segdoor.defense.repairs.repair import RepairContext
 from segdoor.victim.config import TrainingConfig
 from segdoor.victim.outputs import logits_of
 
-PAGE = Path(__file__).parents[2] / "docs" / "defenses.md"
+PAGE = Path(__file__).parents[3] / "docs" / "defenses.md"
 SCENES = StreetDataset(split="train", num_scenes=4, height=64, width=64)
 RECIPE = TrainingConfig(batch_size=2, device="cpu", precision="float32", threads=1)
 QUICK = {"finetune": "finetune:1.0,epochs=1", "prune": "prune:3"}
-every_repair = pytest.mark.parametrize("name", REPAIRS)
+every_repair = pytest.mark.parametrize("name", REPAIRS.known)
 every_network = pytest.mark.parametrize("network", NETWORKS)
 
 
@@ -34,7 +34,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def test_every_repair_has_a_quick_form_here() -> None:
-    assert QUICK.keys() == REPAIRS.keys()
+    assert QUICK.keys() == REPAIRS.known.keys()
 
 
 @every_repair
@@ -44,7 +44,7 @@ def test_a_repair_makes_another_network_of_the_same_kind(name: str, network: str
     before, trains = weights(model), [module.training for module in model.modules()]
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    repaired = parse_repair(QUICK[name])(model, SCENES, Workshop(recipe=RECIPE)).model
+    repaired = REPAIRS.read(QUICK[name])(model, SCENES, RepairContext(recipe=RECIPE)).model
     assert same(weights(model), before)
     assert [module.training for module in model.modules()] == trains
     assert torch.equal(torch.get_rng_state(), state)
@@ -66,10 +66,10 @@ def test_a_repair_makes_another_network_of_the_same_kind(name: str, network: str
 
 @every_repair
 def test_the_seed_decides(name: str) -> None:
-    model, repair = made("small"), parse_repair(QUICK[name])
+    model, repair = made("small"), REPAIRS.read(QUICK[name])
 
     def once(seed: int) -> dict[str, torch.Tensor]:
-        return weights(repair(model, SCENES, Workshop(recipe=RECIPE, seed=seed)).model)
+        return weights(repair(model, SCENES, RepairContext(recipe=RECIPE, seed=seed)).model)
 
     assert same(once(0), once(0))
     if name == "finetune":
@@ -78,8 +78,8 @@ def test_the_seed_decides(name: str) -> None:
 
 @every_repair
 def test_a_repair_introduces_itself(name: str) -> None:
-    kind = REPAIRS[name]
-    assert kind.name == name
+    kind = REPAIRS.known[name]
+    assert kind.kind == name
     assert kind.main in kind.model_fields
     assert all(len(text) > 20 and text.isprintable() for text in vars(kind.introduction).values())
     assert f"{name}:{kind.main.upper()}" in _HELP.replace(":N ", ":CHANNELS ")
@@ -88,7 +88,7 @@ def test_a_repair_introduces_itself(name: str) -> None:
 @every_repair
 def test_the_page_lists_every_setting(name: str) -> None:
     text = PAGE.read_text(encoding="utf-8")
-    table = text.split(f"| `{name}` | `{REPAIRS[name].main}`")[1].split("\n\n")[0]
-    rows = re.findall(r"\| `(\w+)` \|", f"| `{REPAIRS[name].main}` |{table}")
-    own = rows[: len(REPAIRS[name].model_fields)]
-    assert set(own) - set(REPAIRS) == set(REPAIRS[name].model_fields)
+    table = text.split(f"| `{name}` | `{REPAIRS.known[name].main}`")[1].split("\n\n")[0]
+    rows = re.findall(r"\| `(\w+)` \|", f"| `{REPAIRS.known[name].main}` |{table}")
+    own = rows[: len(REPAIRS.known[name].model_fields)]
+    assert set(own) - set(REPAIRS.known) == set(REPAIRS.known[name].model_fields)

@@ -9,9 +9,9 @@ from torch import nn
 
 from defense.third_party import CLASSES, made
 from segdoor.data.street import StreetDataset
-from segdoor.defense import finetune as finetune_module
-from segdoor.defense.finetune import Finetune
-from segdoor.defense.repair import Workshop
+from segdoor.defense.repairs import finetune as finetune_module
+from segdoor.defense.repairs.finetune import Finetune
+from segdoor.defense.repairs.repair import RepairContext
 from segdoor.victim.config import PRESETS, AugmentationConfig, TrainingConfig
 
 SCENES = StreetDataset(split="train", num_scenes=2, height=32, width=48)
@@ -48,7 +48,7 @@ def test_the_weights_are_those_of_numpy(given: float | None, rate: float) -> Non
     weight = network.weight.detach().numpy().reshape(CLASSES, 3).astype(np.float64)
     expected = descend(weight, network.bias.detach().numpy().astype(np.float64), rate, 7)  # pyright: ignore[reportOptionalMemberAccess]
     repair = Finetune(share=1.0, epochs=7, learning_rate=given)
-    tuned = repair(network, SCENES, Workshop(recipe=PLAIN)).model.state_dict()
+    tuned = repair(network, SCENES, RepairContext(recipe=PLAIN)).model.state_dict()
     np.testing.assert_allclose(tuned["weight"].numpy().reshape(CLASSES, 3), expected[0], atol=2e-5)
     np.testing.assert_allclose(tuned["bias"].numpy(), expected[1], atol=2e-5)
     assert np.abs(expected[0] - weight).max() > 1e-3
@@ -70,7 +70,7 @@ def test_all_else_is_the_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(finetune_module, "train_victim", note)
     recipe = PRESETS["voc"]
-    Finetune(share=0.1)(made("homemade"), SCENES, Workshop(recipe=recipe))
+    Finetune(share=0.1)(made("homemade"), SCENES, RepairContext(recipe=recipe))
     changed = {key for key, value in asked[0] if value != getattr(recipe, key)}
     assert changed == {"epochs", "learning_rate", "head_multiplier"}
     assert (asked[0].epochs, asked[0].head_multiplier, asked[0].warmup) == (10, 1.0, 0)

@@ -8,7 +8,8 @@ from pydantic import Field
 from torch import nn
 
 from segdoor.data.scene import SceneDataset
-from segdoor.defense.repair import Introduction, Repair, Repaired, Workshop
+from segdoor.defense.repairs.repair import Repair, RepairContext, Repaired
+from segdoor.plugins import Introduction
 from segdoor.randomness import Stream
 from segdoor.victim.config import TrainingConfig
 from segdoor.victim.training import train_victim
@@ -19,12 +20,13 @@ _OF_THE_RECIPE = 0.1
 class Finetune(Repair):
     """Train the model further on clean scenes."""
 
-    name: ClassVar[str] = "finetune"
-    main: ClassVar[str] = "share"
+    kind: ClassVar[str] = "finetune"
+    main: ClassVar[str | None] = "share"
     introduction: ClassVar[Introduction] = Introduction(
-        paper="Liu, Dolan-Gavitt and Garg, Fine-Pruning (RAID 2018), section 5.3 of the IBA paper",
-        goal="Overwrite what poisoned scenes taught by training on clean ones.",
-        cost="A training of 10 epochs on a share of the scenes.",
+        source="Liu, Dolan-Gavitt and Garg, Fine-Pruning (RAID 2018); IBA paper, section 5.3 and H",
+        does="Overwrites what the poisoned scenes taught, by training on clean ones.",
+        needs="Clean training scenes, and a training of 10 epochs on them.",
+        fails="With few scenes or a small rate it changes little; the paper's NNI outlives it.",
     )
 
     share: float = Field(gt=0, le=1)
@@ -46,12 +48,17 @@ class Finetune(Repair):
         rate = self.learning_rate or _OF_THE_RECIPE * recipe.learning_rate
         return self.model_copy(update={"learning_rate": rate})
 
-    def __call__(self, model: nn.Module, scenes: SceneDataset, workshop: Workshop) -> Repaired:
+    @property
+    def epochs_of_training(self) -> float:
+        """Return what its training is worth, in epochs on all training scenes."""
+        return self.epochs * self.share
+
+    def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
         """Return the model trained further; batches, loss and augmentation are the recipe's."""
-        recipe = workshop.recipe.model_copy(
+        recipe = context.recipe.model_copy(
             update={
                 "epochs": self.epochs,
-                "learning_rate": self.resolved(workshop.recipe).learning_rate,
+                "learning_rate": self.resolved(context.recipe).learning_rate,
                 "head_multiplier": 1.0,
                 "warmup": 0,
             }
@@ -59,10 +66,10 @@ class Finetune(Repair):
         trained = train_victim(
             scenes,
             recipe,
-            network=workshop.network,
+            network=context.network,
             model=model,
-            seed=Stream(workshop.seed).child("finetune").integer(),
-            observer=workshop.observer,
-            snapshot=workshop.snapshot,
+            seed=Stream(context.seed).child("finetune").integer(),
+            observer=context.observer,
+            snapshot=context.snapshot,
         )
         return Repaired(trained)

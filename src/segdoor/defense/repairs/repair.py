@@ -5,33 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 
 from torch import nn
 
 from segdoor.data.scene import SceneDataset
+from segdoor.plugins import Plugin
 from segdoor.progress import Observer, Silent
-from segdoor.settings import Settings
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
-class Introduction:
-    """How a defense introduces itself.
-
-    Attributes:
-        paper: Where it comes from.
-        goal: What it tries, in a sentence.
-        cost: What it needs.
-    """
-
-    paper: str
-    goal: str
-    cost: str
-
-
-@dataclass(frozen=True)
-class Workshop:
+class RepairContext:
     """What a repair may know of how the model was trained, and where it works.
 
     Attributes:
@@ -62,30 +46,20 @@ class Repaired:
     layer: str | None = None
 
 
-class Repair(Settings):
-    """A way to repair models, with its settings; written NAME:VALUE,setting=value as text.
-
-    Attributes:
-        name: What it is called in a registry and on the command line.
-        main: The setting that comes first when it is written.
-        introduction: What a stranger should know of it.
-    """
-
-    name: ClassVar[str]
-    main: ClassVar[str]
-    introduction: ClassVar[Introduction]
+class Repair(Plugin):
+    """A way to repair models."""
 
     share: float
     """Share of the clean training scenes that it is given."""
 
     @abstractmethod
-    def __call__(self, model: nn.Module, scenes: SceneDataset, workshop: Workshop) -> Repaired:
+    def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
         """Return a repaired copy of a model, which stays as it is.
 
         Args:
             model: Any network from normalised images to logits.
             scenes: Clean scenes.
-            workshop: What else it may know.
+            context: What else it may know.
 
         Raises:
             ConfigError: If the repair cannot be done to this model.
@@ -100,10 +74,7 @@ class Repair(Settings):
         del recipe
         return self
 
-    def __str__(self) -> str:
-        """Return the repair as it is written on the command line."""
-        given = self.model_dump(exclude_defaults=True)
-        value = given.pop(self.main, getattr(self, self.main))
-        return ",".join(
-            [f"{self.name}:{value}", *(f"{name}={value}" for name, value in given.items())]
-        )
+    @property
+    def epochs_of_training(self) -> float:
+        """Return what its training is worth, in epochs on all training scenes; 0 without one."""
+        return 0.0

@@ -14,8 +14,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from segdoor.data.scene import SceneDataset
-from segdoor.defense.repair import Introduction, Repair, Repaired, Workshop
+from segdoor.defense.repairs.repair import Repair, RepairContext, Repaired
 from segdoor.errors import ConfigError
+from segdoor.plugins import Introduction
 from segdoor.tensors import ChannelMeans
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
@@ -36,12 +37,14 @@ class Prune(Repair):
     goes on reading it.
     """
 
-    name: ClassVar[str] = "prune"
-    main: ClassVar[str] = "channels"
+    kind: ClassVar[str] = "prune"
+    main: ClassVar[str | None] = "channels"
     introduction: ClassVar[Introduction] = Introduction(
-        paper="Liu, Dolan-Gavitt and Garg, Fine-Pruning (RAID 2018), section 5.3 of the IBA paper",
-        goal="Take away channels that sleep on clean scenes, and may wake for a trigger.",
-        cost="One pass over a tenth of the training scenes; no training.",
+        source="Liu, Dolan-Gavitt and Garg, Fine-Pruning (RAID 2018); IBA paper, section 5.3",
+        does="Takes away channels that sleep on clean scenes, and may wake for a trigger.",
+        needs="One pass over a tenth of the clean training scenes; no training.",
+        fails="Where the trigger uses the channels that clean scenes use, the accuracy falls with "
+        "the attack, or alone.",
     )
 
     channels: int = Field(ge=0)
@@ -51,10 +54,10 @@ class Prune(Repair):
     layer: str | None = None
     """The convolution or linear layer that reads the channels; the classifier if left out."""
 
-    def __call__(self, model: nn.Module, scenes: SceneDataset, workshop: Workshop) -> Repaired:
+    def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
         """Return the model with the weakest channels silenced."""
         pruned = copy.deepcopy(model).eval()
-        showing = _Showing(pruned, scenes, workshop.network)
+        showing = _Showing(pruned, scenes, context.network)
         layer = find_classifier(showing) if self.layer is None else self.layer
         reader = _reader_called(pruned, layer)
         num_channels = _num_read(reader)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from defense.third_party import CLASSES, NETWORKS, Normed, Shuffled, made
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.street import StreetDataset
-from segdoor.defense.prune import Prune, find_classifier, mean_activations, rising_order
-from segdoor.defense.prune import _Showing as Showing
-from segdoor.defense.registry import parse_repair
-from segdoor.defense.repair import Workshop
+from segdoor.defense.repairs.prune import Prune, find_classifier, mean_activations, rising_order
+from segdoor.defense.repairs.prune import _Showing as Showing
+from segdoor.defense.repairs.registry import REPAIRS
+from segdoor.defense.repairs.repair import RepairContext
 from segdoor.errors import ConfigError
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.outputs import logits_of
@@ -117,7 +117,7 @@ def test_pruning_is_blanking_the_weakest_channels(name: str, part: float) -> Non
     count = 1 + int(part * (NETWORKS[name][2] - 1))
     means = read_maps(network, name, SCENES).mean(axis=0)
     weakest = sorted(range(len(means)), key=lambda channel: means[channel])[:count]
-    repaired = Prune(channels=count)(network, SCENES, Workshop(network=HALVES))
+    repaired = Prune(channels=count)(network, SCENES, RepairContext(network=HALVES))
     assert repaired.layer == NETWORKS[name][1]
     images = images_of(SCENES[1])
     with torch.no_grad():
@@ -131,7 +131,7 @@ def test_pruning_is_blanking_the_weakest_channels(name: str, part: float) -> Non
 @every_network
 def test_pruning_changes_nothing_but_the_classifier(name: str) -> None:
     network = made(name)
-    pruned = Prune(channels=3)(network, SCENES, Workshop()).model
+    pruned = Prune(channels=3)(network, SCENES, RepairContext()).model
     before, after = network.state_dict(), pruned.state_dict()
     assert before.keys() == after.keys()
     changed = [key for key in before if not torch.equal(before[key], after[key])]
@@ -140,7 +140,7 @@ def test_pruning_changes_nothing_but_the_classifier(name: str) -> None:
 
 def test_pruning_none_changes_nothing() -> None:
     network = made("small")
-    pruned = Prune(channels=0)(network, SCENES, Workshop()).model
+    pruned = Prune(channels=0)(network, SCENES, RepairContext()).model
     for one, other in zip(network.parameters(), pruned.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -151,7 +151,7 @@ def test_of_equal_channels_the_first_goes_first() -> None:
 
 def test_a_named_layer_is_pruned_instead() -> None:
     network = made("homemade")
-    repaired = parse_repair("prune:2,layer=neck")(network, SCENES, Workshop())
+    repaired = REPAIRS.read("prune:2,layer=neck")(network, SCENES, RepairContext())
     silent = (repaired.model.get_submodule("neck").weight == 0).all(dim=0).flatten()  # pyright: ignore[reportAttributeAccessIssue]
     assert repaired.layer == "neck"
     assert int(silent.sum()) == 2
@@ -174,7 +174,7 @@ def test_what_else_reads_a_channel_goes_on_reading_it() -> None:
     """As the documentation says: the silence is the layer's."""
     torch.manual_seed(0)
     network = TwoHeads().eval()
-    repaired = Prune(channels=8)(network, SCENES, Workshop(network=HALVES))
+    repaired = Prune(channels=8)(network, SCENES, RepairContext(network=HALVES))
     assert repaired.layer == "second"
     silent = {
         name: int((repaired.model.get_submodule(name).weight == 0).all(dim=0).sum())  # pyright: ignore[reportAttributeAccessIssue]
@@ -187,28 +187,28 @@ def test_what_else_reads_a_channel_goes_on_reading_it() -> None:
 def test_grouped_convolutions_are_never_taken() -> None:
     network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, CLASSES, 1, groups=2))
     with pytest.raises(ConfigError, match="not a grouped one"):
-        Prune(channels=1, layer="1")(network, SCENES, Workshop())
+        Prune(channels=1, layer="1")(network, SCENES, RepairContext())
 
 
 @pytest.mark.parametrize("count", [6, 7, 500])
 def test_a_channel_must_be_left(count: int) -> None:
     with pytest.raises(ConfigError, match=r"at least one of the 6 channels that head.*at most 5"):
-        Prune(channels=count)(made("homemade"), SCENES, Workshop())
+        Prune(channels=count)(made("homemade"), SCENES, RepairContext())
 
 
 def test_a_network_without_a_classifier_is_told_what_to_name() -> None:
     with pytest.raises(ConfigError, match=r"Name it.*spare, last, body") as told:
-        Prune(channels=1)(Shuffled(), SCENES, Workshop())
+        Prune(channels=1)(Shuffled(), SCENES, RepairContext())
     assert "8 classes" in str(told.value)
-    assert Prune(channels=1, layer="last")(Shuffled(), SCENES, Workshop()).layer == "last"
+    assert Prune(channels=1, layer="last")(Shuffled(), SCENES, RepairContext()).layer == "last"
 
 
 def test_weights_that_cannot_be_set_are_refused() -> None:
     with pytest.raises(ConfigError, match="no such layer; use another repair"):
-        Prune(channels=1)(Normed(), SCENES, Workshop())
+        Prune(channels=1)(Normed(), SCENES, RepairContext())
 
 
 @pytest.mark.parametrize(("layer", "said"), [("heads", "of the network"), ("spare", "uses")])
 def test_a_wrong_layer_is_refused(layer: str, said: str) -> None:
     with pytest.raises(ConfigError, match=f"{said}.*{layer}.*last"):
-        Prune(channels=1, layer=layer)(Shuffled(), SCENES, Workshop())
+        Prune(channels=1, layer=layer)(Shuffled(), SCENES, RepairContext())

@@ -1,0 +1,1 @@
+"""Repairs: from a model and some clean scenes to a model."""

@@ -1,0 +1,178 @@
+"""The one form of every choice: a class in a file, with settings, behaviour and an introduction.
+
+A registry is a table from names to classes. A class of one's own is named where a name would
+stand, as ``package.module:Class``; its code runs because the caller names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from segdoor.errors import ConfigError, first_line
+from segdoor.settings import Settings, explained
+from segdoor.written import Written, in_writing, read_written
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """How a plug-in introduces itself, in plain sentences.
+
+    Attributes:
+        source: Where it comes from: a paper with its section, or a library.
+        does: What it does.
+        needs: What it needs: scenes, time, access.
+        fails: When it fails or means nothing.
+    """
+
+    source: str
+    does: str
+    needs: str
+    fails: str
+
+
+class Plugin(Settings):
+    """A choice with its settings, written ``kind:main,setting=value``.
+
+    Attributes:
+        kind: Its name in its registry; of a class of one's own ``package.module:Class``.
+        main: The setting that comes first when it is written; None if there is none.
+        introduction: What a stranger should know of it.
+    """
+
+    kind: ClassVar[str]
+    main: ClassVar[str | None] = None
+    introduction: ClassVar[Introduction]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """Name a class that has no name of its own by where it can be imported from."""
+        if "kind" not in vars(cls):
+            cls.kind = f"{cls.__module__}:{cls.__qualname__}"
+
+    def __str__(self) -> str:
+        """Return the choice as it is written on the command line."""
+        given = self.model_dump(exclude_defaults=True)
+        main = None
+        if self.main is not None and (self.main in given or _is_needed(type(self), self.main)):
+            main = given.pop(self.main, getattr(self, self.main))
+        return in_writing(self.kind, main, given)
+
+
+def _is_needed(plugin: type[Plugin], setting: str) -> bool:
+    return plugin.model_fields[setting].is_required()
+
+
+PluginT = TypeVar("PluginT", bound=Plugin)
+
+
+@dataclass(frozen=True)
+class Registry(Generic[PluginT]):
+    """The plug-ins of one sort by name.
+
+    Attributes:
+        what: What they are, as messages say it: repair.
+        base: The class that they derive from.
+        option: Where they are named, as messages blame it: --with.
+        known: The classes by name.
+    """
+
+    what: str
+    base: type[PluginT]
+    option: str
+    known: Mapping[str, type[PluginT]]
+
+    def read(self, given: object) -> PluginT:
+        """Return the plug-in that a text or mapping names; one that is there already stays.
+
+        Args:
+            given: ``kind:main,setting=value``, a mapping of ``kind`` and settings, or a plug-in.
+
+        Raises:
+            ConfigError: If the kind or a setting is unknown, or a value breaks its rule; the
+                message lists the known ones.
+        """
+        if isinstance(given, self.base):
+            return given
+        written = read_written(given, self.known, option=self.option)
+        plugin = self.named(written.kind)
+        given_settings = _settings(plugin, written, self.option)
+        if plugin.main is not None and plugin.main not in given_settings:
+            _check_may_lack(plugin, plugin.main, self.option)
+        try:
+            return plugin.model_validate(given_settings)
+        except ValidationError as problem:
+            source = f"{self.option} {given}" if isinstance(given, str) else self.option
+            raise explained(problem, source, model=plugin) from None
+
+    def named(self, kind: str) -> type[PluginT]:
+        """Return the class of a kind, or one's own class by ``package.module:Class``.
+
+        Raises:
+            ConfigError: If there is none.
+        """
+        if kind in self.known:
+            return self.known[kind]
+        if ":" in kind:
+            return self._of_yours(kind)
+        raise ConfigError(
+            self.option,
+            f"must name a known {self.what}",
+            kind or "nothing",
+            f"Known: {', '.join(self.known)}; one of your own is package.module:Class.",
+        )
+
+    def _of_yours(self, kind: str) -> type[PluginT]:
+        module, _, name = kind.partition(":")
+        try:
+            found: object = getattr(importlib.import_module(module), name)
+        # Somebody else's module may raise anything.
+        except Exception as why:
+            raise ConfigError(
+                self.option,
+                f"must name a known {self.what}, or a class as package.module:Class",
+                f"{kind}: {first_line(why)}",
+                f"Known: {', '.join(self.known)}.",
+            ) from why
+        if not (isinstance(found, type) and issubclass(found, self.base)):
+            raise ConfigError(
+                self.option, f"must name a class derived from {self.base.__name__}", kind,
+                f"Derive it from {self.base.__module__}.{self.base.__name__}.",
+            )  # fmt: skip
+        return found
+
+
+def _check_may_lack(plugin: type[Plugin], main: str, option: str) -> None:
+    field = plugin.model_fields[main]
+    if field.is_required():
+        raise ConfigError(
+            option,
+            f"must be written {plugin.kind}:{main.upper()},setting=value",
+            plugin.kind,
+            f"{main} is: {field.description}",
+        )
+
+
+def _settings(plugin: type[Plugin], written: Written, option: str) -> Mapping[str, object]:
+    """Return settings by name, the main one among them."""
+    if written.main is None:
+        return written.settings
+    if plugin.main is None:
+        raise ConfigError(
+            option,
+            f"must not have a value behind '{written.kind}:'",
+            written.main,
+            f"Name the setting: {', '.join(plugin.model_fields) or 'it has none'}.",
+        )
+    if plugin.main in written.settings:
+        raise ConfigError(
+            option,
+            "must have each setting once",
+            plugin.main,
+            f"Write it behind '{written.kind}:'.",
+        )
+    return {plugin.main: written.main, **written.settings}

@@ -1,0 +1,138 @@
+"""The one written form of a choice: ``kind:main,setting=value``, or a mapping with a ``kind``.
+
+The first colon ends the kind, and what follows it is the kind's main setting; further settings
+follow behind commas. A class of one's own is ``package.module:Class``, with its settings behind
+commas. A value that holds a comma, a colon, an equals sign or quotes is put in quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from segdoor.errors import ConfigError
+
+_PART = re.compile(
+    r"""(?:(?P<name>[A-Za-z_]\w*)=)?            # a setting's name
+        (?P<value>"[^"]*"|'[^']*'|[^,:='"]+)    # its value, in quotes or plain
+        (?:,(?=.)|$)""",
+    re.VERBOSE,
+)
+_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_PLAIN = re.compile(r"[^,:='\"]+")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A choice as it was written.
+
+    Attributes:
+        kind: The kind's name, or ``package.module:Class``.
+        main: The main setting, where it stands without its name; None if it does not.
+        settings: The settings that were named.
+    """
+
+    kind: str
+    main: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+def read_written(given: object, known: Collection[str], *, option: str) -> Written:
+    """Read a choice from text or from a mapping.
+
+    Args:
+        given: ``kind:main,setting=value``, or a mapping of ``kind`` and settings.
+        known: Names of the kinds there are: what a colon behind them begins is a setting.
+        option: What to blame.
+
+    Raises:
+        ConfigError: If it is neither, or breaks the grammar.
+    """
+    if isinstance(given, str):
+        return _of_text(given.strip(), known, option)
+    if isinstance(given, Mapping):
+        return _of_mapping(cast("Mapping[str, object]", given), option)
+    raise _broken(option, given, "kind")
+
+
+def in_writing(kind: str, main: object, settings: Mapping[str, object]) -> str:
+    """Return a choice as text, which `read_written` reads again.
+
+    Args:
+        kind: The kind's name, or ``package.module:Class``.
+        main: Value of the main setting; None to leave it out.
+        settings: The other settings.
+    """
+    parts = [f"{name}={_quoted(value)}" for name, value in settings.items()]
+    if main is None:
+        return ",".join([kind, *parts])
+    return ",".join([f"{kind}:{_quoted(main)}", *parts])
+
+
+def _of_mapping(given: Mapping[str, object], option: str) -> Written:
+    kind = given.get("kind")
+    if not isinstance(kind, str):
+        raise ConfigError(
+            option, "must name its kind", dict(given), "Write {kind: ..., setting: ...}."
+        )
+    return Written(kind, None, {name: value for name, value in given.items() if name != "kind"})
+
+
+def _of_text(text: str, known: Collection[str], option: str) -> Written:
+    kind, rest = _kind_of(text, known)
+    if not rest:
+        return Written(kind)
+    main, settings = None, dict[str, object]()
+    has_main = rest[0] == ":"
+    for number, (name, value) in enumerate(_parts(rest[1:], text, kind, option)):
+        if name is None and number == 0 and has_main:
+            main = value
+        elif name is None or name in settings:
+            raise _broken(option, text, kind)
+        else:
+            settings[name] = value
+    return Written(kind, main, settings)
+
+
+def _kind_of(text: str, known: Collection[str]) -> tuple[str, str]:
+    """Return the kind, and what follows it: empty, or from the colon or comma on."""
+    kind = re.split("[:,]", text, maxsplit=1)[0]
+    own = _CLASS.match(text)
+    if kind not in known and own is not None:
+        kind = own[0]
+    return kind, text[len(kind) :]
+
+
+def _parts(text: str, whole: str, kind: str, option: str) -> list[tuple[str | None, str]]:
+    found: list[tuple[str | None, str]] = []
+    place = 0
+    while place < len(text) or not found:
+        part = _PART.match(text, place)
+        if part is None:
+            raise _broken(option, whole, kind)
+        found.append((part["name"], _unquoted(part["value"])))
+        place = part.end()
+    return found
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    if _PLAIN.fullmatch(text):
+        return text
+    return f"'{text}'" if '"' in text else f'"{text}"'
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if text[0] in "'\"" else text
+
+
+def _broken(option: str, given: object, kind: str) -> ConfigError:
+    return ConfigError(
+        option,
+        f"must be written {kind}:main,setting=value, each setting once",
+        given or "nothing",
+        "A value with a comma, colon or equals sign goes in quotes, or in a mapping:"
+        " {kind: ..., setting: ...}.",
+    )
