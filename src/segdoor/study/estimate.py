@@ -60,7 +60,7 @@ def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:
             counts[task.kind] += 1
             by_network[name] += epochs
         left = missing_repairs(task.folder, task.repairs) if recorded else task.repairs
-        trainings = [epochs for text in left if (epochs := _epochs_of(text))]
+        trainings = [worth for text in left if (worth := _epochs_of(text))]
         num_finetunings += len(trainings)
         # A repair is done to the poisoned victim and, as a control, to the clean one.
         by_network[name] += 2 * sum(trainings)
