@@ -67,11 +67,11 @@ def _is_needed(plugin: type[Plugin], setting: str) -> bool:
     return plugin.model_fields[setting].is_required()
 
 
-PluginT = TypeVar("PluginT", bound=Plugin)
+PluginT_co = TypeVar("PluginT_co", bound=Plugin, covariant=True)
 
 
 @dataclass(frozen=True)
-class Registry(Generic[PluginT]):
+class Registry(Generic[PluginT_co]):
     """The plug-ins of one sort by name.
 
     Attributes:
@@ -82,11 +82,11 @@ class Registry(Generic[PluginT]):
     """
 
     what: str
-    base: type[PluginT]
+    base: type[PluginT_co]
     option: str
-    known: Mapping[str, type[PluginT]]
+    known: Mapping[str, type[PluginT_co]]
 
-    def read(self, given: object) -> PluginT:
+    def read(self, given: object) -> PluginT_co:
         """Return the plug-in that a text or mapping names; one that is there already stays.
 
         Args:
@@ -109,7 +109,7 @@ class Registry(Generic[PluginT]):
             source = f"{self.option} {given}" if isinstance(given, str) else self.option
             raise explained(problem, source, model=plugin) from None
 
-    def named(self, kind: str) -> type[PluginT]:
+    def named(self, kind: str) -> type[PluginT_co]:
         """Return the class of a kind, or one's own class by ``package.module:Class``.
 
         Raises:
@@ -126,7 +126,7 @@ class Registry(Generic[PluginT]):
             f"Known: {', '.join(self.known)}; one of your own is package.module:Class.",
         )
 
-    def _of_yours(self, kind: str) -> type[PluginT]:
+    def _of_yours(self, kind: str) -> type[PluginT_co]:
         module, _, name = kind.partition(":")
         try:
             found: object = getattr(importlib.import_module(module), name)

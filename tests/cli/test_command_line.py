@@ -31,6 +31,7 @@ VERBS = {
     "report": "Write one page",
     "export": "Write the figures of a run or a study",
     "study": "Run whole tables and figures",
+    "list": "Name what comes along",
     "doctor": "Say what this machine has and lacks",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -48,6 +49,7 @@ _VERBS = {
     "export": "Write the figures of a run or a study for other programs.",
     "study": "Run whole tables and figures of the paper, and judge what it claims.",
     "repair": "Repair the victims of a run, and add what that changed to its record.",
+    "list": "Name what comes along: repairs, networks, data sets, studies, presets.",
     "doctor": "Say what this machine has and lacks, and what to do about it.",
 }
 
@@ -65,7 +67,8 @@ def make_app() -> App:
         ),
     )
     for verb, summary in _VERBS.items():
-        app.command(f"segdoor.cli.{verb}:{verb}", name=verb, help=summary)
+        function = f"{verb}_" if hasattr(builtins, verb) else verb
+        app.command(f"segdoor.cli.{verb}:{function}", name=verb, help=summary)
     return app
 
 

@@ -1,0 +1,148 @@
+"""``segdoor list``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Literal, get_args
+
+from segdoor.cli.screen import tell, tell_json
+from segdoor.plugins import Plugin, Registry
+from segdoor.settings import Settings
+
+Sort = Literal["repairs", "networks", "data", "studies", "presets"]
+"""What can be listed."""
+
+
+class Setting(Settings):
+    """A setting of a choice."""
+
+    name: str
+    """The setting."""
+    meaning: str
+    """What it does."""
+    default: str | None
+    """Its default as text; null if it must be given."""
+
+
+class Entry(Settings):
+    """A choice that comes along."""
+
+    name: str
+    """What it is called wherever it can be named."""
+    summary: str
+    """What it is, in a line."""
+    source: str | None = None
+    """Where it comes from."""
+    needs: str | None = None
+    """What it needs."""
+    fails: str | None = None
+    """When it fails or means nothing."""
+    settings: tuple[Setting, ...] = ()
+    """Its settings, the main one first."""
+
+
+class Listing(Settings):
+    """All choices of a sort."""
+
+    what: Sort
+    """The sort."""
+    entries: tuple[Entry, ...]
+    """The choices, in the order of their table."""
+
+
+def list_(what: Sort, /, *, json: bool = False) -> None:
+    """Name what comes along of a sort: repairs, networks, data sets, studies or presets.
+
+    A class of your own stands wherever a name of repairs does, as package.module:Class.
+
+    Args:
+        what: The sort.
+        json: Print everything as JSON instead of text.
+    """
+    listing = Listing(what=what, entries=tuple(_ENTRIES[what]()))
+    if json:
+        tell_json(listing)
+        return
+    for entry in listing.entries:
+        tell(*_told(entry))
+
+
+def _told(entry: Entry) -> Iterator[str]:
+    yield f"{entry.name}: {entry.summary}"
+    told = {"from": entry.source, "needs": entry.needs, "fails": entry.fails}
+    yield from (f"    {what}: {text}" for what, text in told.items() if text)
+    for setting in entry.settings:
+        default = "must be given" if setting.default is None else f"{setting.default} if left out"
+        # A setting without a default value says itself what is done then.
+        told = "" if setting.default == "None" else f" ({default})"
+        yield f"    {setting.name}: {setting.meaning}{told}"
+
+
+def _repairs() -> Iterator[Entry]:
+    from segdoor.defense.repairs.registry import REPAIRS
+
+    return _plugins(REPAIRS)
+
+
+def _networks() -> Iterator[Entry]:
+    from segdoor.victim.networks import NETWORKS
+
+    return _modules("segdoor.victim", NETWORKS)
+
+
+def _data() -> Iterator[Entry]:
+    from segdoor.data.load import DATASETS
+
+    return _modules("segdoor.data", DATASETS)
+
+
+def _studies() -> Iterator[Entry]:
+    from segdoor.study.library import load_study, study_names
+
+    for name in study_names():
+        study = load_study(name)
+        yield Entry(name=name, summary=f"{study.shows}: {study.title}")
+
+
+def _presets() -> Iterator[Entry]:
+    from segdoor.study.library import load_preset, preset_names
+
+    return (Entry(name=name, summary=load_preset(name).title) for name in preset_names())
+
+
+_ENTRIES = {
+    "repairs": _repairs,
+    "networks": _networks,
+    "data": _data,
+    "studies": _studies,
+    "presets": _presets,
+}
+assert set(_ENTRIES) == set(get_args(Sort))
+
+
+def _plugins(registry: Registry[Plugin]) -> Iterator[Entry]:
+    for name, plugin in registry.known.items():
+        told = plugin.introduction
+        yield Entry(
+            name=name,
+            summary=told.does,
+            source=told.source,
+            needs=told.needs,
+            fails=told.fails,
+            settings=tuple(_settings(plugin)),
+        )
+
+
+def _settings(plugin: type[Plugin]) -> Iterator[Setting]:
+    """Yield a plug-in's settings, the main one first."""
+    for name, field in sorted(plugin.model_fields.items(), key=lambda it: it[0] != plugin.main):
+        default = None if field.is_required() else str(field.get_default(call_default_factory=True))
+        yield Setting(name=name, meaning=field.description or "", default=default)
+
+
+def _modules(package: str, names: Mapping[str, object]) -> Iterator[Entry]:
+    """Yield what has a module of its name, which introduces itself in its first line."""
+    for name in names:
+        told = importlib.import_module(f"{package}.{name}").__doc__ or ""
+        yield Entry(name=name, summary=told.strip().splitlines()[0])

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import pytest
+
+from segdoor.cli.app import run_command_line
+from segdoor.cli.list import Sort
+from segdoor.data.load import DATASETS
+from segdoor.defense.repairs.registry import REPAIRS
+from segdoor.study.library import preset_names, study_names
+from segdoor.victim.networks import NETWORKS
+
+NAMES = {
+    "repairs": list(REPAIRS.known),
+    "networks": list(NETWORKS),
+    "data": list(DATASETS),
+    "studies": study_names(),
+    "presets": preset_names(),
+}
+
+
+def listed(what: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    assert run_command_line(["list", what, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("what", get_args(Sort))
+def test_everything_of_a_sort_is_listed(what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = listed(what, capsys)["entries"]
+    assert [entry["name"] for entry in entries] == NAMES[what]
+    assert all(len(entry["summary"]) > 10 for entry in entries)
+    assert run_command_line(["list", what]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"{name}: " in shown for name in NAMES[what])
+
+
+def test_a_plug_in_tells_its_settings_the_main_one_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    entries = {entry["name"]: entry for entry in listed("repairs", capsys)["entries"]}
+    for name, entry in entries.items():
+        plugin = REPAIRS.known[name]
+        assert entry["settings"][0]["name"] == plugin.main
+        assert {setting["name"] for setting in entry["settings"]} == set(plugin.model_fields)
+        assert entry["fails"] == plugin.introduction.fails
+    assert entries["prune"]["settings"][0]["default"] is None
+    assert {"name": "share", "default": "0.1"}.items() <= entries["prune"]["settings"][1].items()
+
+
+def test_an_unknown_sort_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["list", "stickers"]) == 2
+    said = capsys.readouterr().err
+    assert "repairs" in said
+    assert "networks" in said
