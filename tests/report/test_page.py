@@ -378,7 +378,7 @@ def test_a_claim_is_one_entry_with_all_ways_of_judging_it(tmp_path: Path) -> Non
     save_record(study.model_copy(update={"verdicts": mixed}), tmp_path / "table1.camvid.study.json")
     page = build_page(open_source(tmp_path))
     assert (
-        "Of the paper’s eleven claims 1 holds in every way judged, 1 in some, 9 are not measured."
+        "Of the paper’s fifteen claims 1 holds in every way judged, 1 in some, 13 are not measured."
         in page.verdict
     )
     part = section(page, "claims")
