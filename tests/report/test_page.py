@@ -159,6 +159,24 @@ def test_class_by_class_compares_groups_that_are_equal_on_other_axes(tmp_path: P
     assert [group.axes for _, group in compared] == places[:2]
 
 
+@pytest.mark.parametrize(
+    ("axis", "values"), [("rate", (0.1, 0.2)), ("trigger", (15, 55)), ("q", (10, 100_000))]
+)
+def test_every_chart_over_an_axis_has_all_three_metrics_side_by_side(
+    axis: str, values: tuple[float, ...], tmp_path: Path
+) -> None:
+    source = spread_out(tmp_path, [{"method": "prl", axis: value} for value in values])
+    charts = axis_charts(source, axis)
+    assert [chart.title for chart in charts] == ["ASR, near", "PBA, near", "CBA", "ASR, nearest"]
+    assert not [chart.title for chart in charts if chart.folded]
+    record = source.runs[0].record
+    scores = record.scores.exams["near"]
+    expected = (scores.asr.value, scores.pba.value, record.scores.cba)
+    for chart, value in zip(charts, expected, strict=False):
+        (curve,) = (curve for curve in chart.curves if curve.name == "measured")
+        assert [(p.x, p.y) for p in curve.points] == [(x, value) for x in values]
+
+
 def test_charts_without_a_curve_of_their_own_are_left_out(tmp_path: Path) -> None:
     places: list[dict[str, AxisValue]] = [
         {"method": "baseline", "rate": rate, "q": None} for rate in (0.1, 0.2)
