@@ -76,11 +76,13 @@ name and then renamed, so half a file is never seen.
 |---|---|
 | `plan.jsonl` | the poison plan: a header, then one line a changed scene |
 | `poison.png` | the first poisoned scenes, before and after |
+| `poison/` | the same pictures one by one, listed under the key `poisoned_scenes` |
 | `exams/NAME.jsonl` | where the trigger sits in every test scene |
 | `tables.npz` | one table of pixel counts (true class x predicted class) a scene, for every test |
 | `metrics.jsonl` | loss and learning rate of every tenth step of training |
 | `scenes.png` | predictions without and with trigger |
-| `gallery/` | the same pictures one by one, listed under the key `gallery` |
+| `near-and-far.png` | the same scenes with the trigger near and in the farthest band |
+| `gallery/` | the pictures of both one by one, listed under the key `gallery` |
 | `poisoned.safetensors`, `clean.safetensors` | the weights of the two victims |
 | `repaired/NAME/` | what `segdoor repair` made, see [defenses.md](defenses.md) |
 

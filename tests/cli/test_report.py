@@ -69,7 +69,7 @@ def test_a_study_is_told_in_the_terminal(study: Path) -> None:
         assert told in out
     assert out.splitlines()[-1] == (
         "With the trigger 38% to 68% of the car pixels become road; a clean victim loses 13%. "
-        "Of the paper’s eleven claims 1 holds in every way judged, 1 fails, 9 are not measured. "
+        "Of the paper’s fifteen claims 1 holds in every way judged, 1 fails, 13 are not measured. "
         "16 of 18 runs are done."
     )
     code, out, _ = say("show", study, "--json")

@@ -11,11 +11,12 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.data.pictures import read_image
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import config_from
+from segdoor.experiment.examination import telling_scenes
 from segdoor.experiment.run import run_experiment
-from segdoor.record import ExperimentRecord, GalleryScene, load_record
+from segdoor.record import ExperimentRecord, GalleryScene, PoisonedScene, load_record
 from segdoor.report.terminal import describe
 from segdoor.report.words import verdict
-from segdoor.scores.tables import load_tables
+from segdoor.scores.tables import TableSet, load_tables
 
 GIVEN = {
     "seed": 4,
@@ -33,6 +34,15 @@ def pictures(scene: GalleryScene) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def pictures_elsewhere(scene: GalleryScene) -> set[str]:
+    places = scene.elsewhere
+    return {file for p in places for file in (p.triggered_image, p.triggered_prediction)}
+
+
+def pictures_of_poison(scene: PoisonedScene) -> tuple[str, ...]:
+    return scene.image, scene.poisoned_image, scene.label, scene.poisoned_label
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
@@ -48,6 +58,8 @@ def record(folder: Path) -> ExperimentRecord:
 def test_the_record_names_every_file_beside_it(folder: Path, record: ExperimentRecord) -> None:
     beside = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     gallery = {file for scene in record.gallery for file in pictures(scene)}
+    gallery |= {file for scene in record.gallery for file in pictures_elsewhere(scene)}
+    gallery |= {f for scene in record.poisoned_scenes for f in pictures_of_poison(scene)}
     assert set(record.files.values()) | gallery | {"record.json"} == beside
 
 
@@ -70,6 +82,77 @@ def test_the_gallery_shows_what_the_tables_count(folder: Path, record: Experimen
         assert scene.asr == lost.sum() / cars.sum()
         stamped = (seen[scene.image] != seen[scene.triggered_image]).any(axis=2)
         assert 0 < stamped.sum() <= 36
+
+
+def test_the_gallery_shows_the_same_scene_with_the_trigger_near_and_far(
+    folder: Path, record: ExperimentRecord
+) -> None:
+    car, road = 4, 0
+    colours = [np.array(entry.colour, np.uint8) for entry in record.data.classes]
+    tables = load_tables(folder / "tables.npz")
+    far = max(
+        (name for name in record.scores.exams if name.startswith("far_")),
+        key=lambda name: float(name.split("_")[1]),
+    )
+    exams = {name: Exam.load(folder / "exams" / f"{name}.jsonl") for name in ("near", far)}
+    both = set(exams["near"].triggered) & set(exams[far].triggered)
+    shown = [scene for scene in record.gallery if scene.elsewhere]
+    assert shown
+    assert {scene.name for scene in shown} == {s.name for s in record.gallery} & both
+    for scene in shown:
+        assert [place.exam for place in scene.elsewhere] == ["near", far]
+        untouched = read_image(folder / scene.image)
+        cars = (read_image(folder / scene.truth) == colours[car]).all(axis=2)
+        for place in scene.elsewhere:
+            row = next(row for row in exams[place.exam].rows if row.name == scene.name)
+            assert place.distance == row.distance
+            changed = (read_image(folder / place.triggered_image) != untouched).any(axis=2)
+            top, left, height, width = row.box or (0, 0, 0, 0)
+            assert changed[top : top + height, left : left + width].sum() == changed.sum() > 0
+            seen = read_image(folder / place.triggered_prediction)
+            lost = (seen == colours[road]).all(axis=2) & cars
+            counts = tables[f"poisoned/{place.exam}"].only([scene.name]).counts[0, car]
+            assert (lost.sum(), cars.sum()) == (counts[road], counts.sum())
+            assert place.asr == lost.sum() / cars.sum()
+        near, away = (place.distance or 0 for place in scene.elsewhere)
+        assert near < away
+
+
+def test_poisoned_scenes_are_shown_before_and_after(folder: Path, record: ExperimentRecord) -> None:
+    plan = PoisonPlan.load(folder / "plan.jsonl")
+    first = [row for row in plan.rows if row.poisoned][:4]
+    assert [scene.name for scene in record.poisoned_scenes] == [row.name for row in first]
+    assert first
+    for scene, row in zip(record.poisoned_scenes, first, strict=True):
+        image, after, label, relabelled = (
+            read_image(folder / file) for file in pictures_of_poison(scene)
+        )
+        stamped = (image != after).any(axis=2)
+        top, left, height, width = row.box or (0, 0, 0, 0)
+        assert stamped[top : top + height, left : left + width].sum() == stamped.sum() > 0
+        # Every class has a colour of its own, so that as many colours change as labels.
+        assert (label != relabelled).any(axis=2).sum() == row.changed_pixels
+        assert (scene.distance, scene.class_under) == (row.distance, row.class_under)
+
+
+def table_of_scenes(*pixels: tuple[int, int]) -> TableSet:
+    """Return tables with so many victim pixels, and so many of them predicted as the target."""
+    counts = np.zeros((len(pixels), 2, 2), np.int64)
+    for place, (victims, lost) in enumerate(pixels):
+        counts[place, 1] = lost, victims - lost
+    return TableSet(tuple("abcdefgh"[: len(pixels)]), counts)
+
+
+def test_telling_scenes_are_chosen_among_those_preferred_if_they_are_enough() -> None:
+    tables = table_of_scenes((10, 10), (10, 8), (10, 6), (10, 4), (1, 1), (1, 0))
+    chosen = telling_scenes(tables, [1], 0, count=2)
+    assert chosen == {"a": 1.0, "d": 0.4}
+    assert telling_scenes(tables, [1], 0, preferred={"b", "c", "e"}, count=2) == {
+        "b": 0.8,
+        "c": 0.6,
+    }
+    # Scenes with few victims do not count, and one is not enough.
+    assert telling_scenes(tables, [1], 0, preferred={"b", "e", "f"}, count=2) == chosen
 
 
 def test_the_record_holds_the_config_as_given_and_as_resolved(record: ExperimentRecord) -> None:
@@ -158,7 +241,7 @@ def test_the_interval_surrounds_the_figure(record: ExperimentRecord) -> None:
 
 
 def test_pictures_are_there_to_be_looked_at(folder: Path) -> None:
-    for name in ("poison.png", "scenes.png"):
+    for name in ("poison.png", "scenes.png", "near-and-far.png"):
         picture = read_image(folder / name)
         assert picture.shape[0] > 100
         assert picture.std() > 20

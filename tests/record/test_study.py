@@ -30,27 +30,27 @@ def study_with(outcomes: Outcomes) -> StudyRecord:
     [
         (
             {1: ("fails", "fails"), 6: ("holds", "holds"), 3: ("holds", "fails")},
-            "1 holds in every way judged, 1 in some, 1 fails, 8 are not measured.",
+            "1 holds in every way judged, 1 in some, 1 fails, 12 are not measured.",
         ),
         (
             {1: ("fails",), 2: ("fails", "not measured"), 4: ("not measured", "not measured")},
-            "none holds in every way judged, 2 fail, 9 are not measured.",
+            "none holds in every way judged, 2 fail, 13 are not measured.",
         ),
         (
-            dict.fromkeys(range(1, 11), ("holds", "not measured")),
-            "10 hold in every way judged, 1 is not measured.",
+            dict.fromkeys(range(1, 15), ("holds", "not measured")),
+            "14 hold in every way judged, 1 is not measured.",
         ),
-        (dict.fromkeys(range(1, 12), ("holds",)), "11 hold in every way judged."),
+        (dict.fromkeys(range(1, 16), ("holds",)), "15 hold in every way judged."),
     ],
 )
-def test_each_of_the_eleven_claims_is_counted_once(outcomes: Outcomes, told: str) -> None:
-    assert study_with(outcomes).claims_in_words == f"Of the paper’s eleven claims {told}"
+def test_each_of_the_fifteen_claims_is_counted_once(outcomes: Outcomes, told: str) -> None:
+    assert study_with(outcomes).claims_in_words == f"Of the paper’s fifteen claims {told}"
 
 
 def test_without_a_judgement_no_claim_is_counted() -> None:
     for outcomes in ({}, {1: ("not measured",)}):
         told = study_with(outcomes).claims_in_words
-        assert told == "None of the paper’s eleven claims could be judged."
+        assert told == "None of the paper’s fifteen claims could be judged."
 
 
 def test_the_claims_are_those_that_studies_judge() -> None:

@@ -159,6 +159,24 @@ def test_class_by_class_compares_groups_that_are_equal_on_other_axes(tmp_path: P
     assert [group.axes for _, group in compared] == places[:2]
 
 
+@pytest.mark.parametrize(
+    ("axis", "values"), [("rate", (0.1, 0.2)), ("trigger", (15, 55)), ("q", (10, 100_000))]
+)
+def test_every_chart_over_an_axis_has_all_three_metrics_side_by_side(
+    axis: str, values: tuple[float, ...], tmp_path: Path
+) -> None:
+    source = spread_out(tmp_path, [{"method": "prl", axis: value} for value in values])
+    charts = axis_charts(source, axis)
+    assert [chart.title for chart in charts] == ["ASR, near", "PBA, near", "CBA", "ASR, nearest"]
+    assert not [chart.title for chart in charts if chart.folded]
+    record = source.runs[0].record
+    scores = record.scores.exams["near"]
+    expected = (scores.asr.value, scores.pba.value, record.scores.cba)
+    for chart, value in zip(charts, expected, strict=False):
+        (curve,) = (curve for curve in chart.curves if curve.name == "measured")
+        assert [(p.x, p.y) for p in curve.points] == [(x, value) for x in values]
+
+
 def test_charts_without_a_curve_of_their_own_are_left_out(tmp_path: Path) -> None:
     places: list[dict[str, AxisValue]] = [
         {"method": "baseline", "rate": rate, "q": None} for rate in (0.1, 0.2)
@@ -378,7 +396,7 @@ def test_a_claim_is_one_entry_with_all_ways_of_judging_it(tmp_path: Path) -> Non
     save_record(study.model_copy(update={"verdicts": mixed}), tmp_path / "table1.camvid.study.json")
     page = build_page(open_source(tmp_path))
     assert (
-        "Of the paper’s eleven claims 1 holds in every way judged, 1 in some, 9 are not measured."
+        "Of the paper’s fifteen claims 1 holds in every way judged, 1 in some, 13 are not measured."
         in page.verdict
     )
     part = section(page, "claims")

@@ -61,7 +61,7 @@ def test_a_study_of_ones_own_is_read_by_its_path(tmp_path: Path) -> None:
         (GOOD + "    repairs: ['finetune:2']\n", "less than or equal to 1"),
         (GOOD + "    repairs: [3]\n", "repairs.0: input should be a valid string"),
         (GOOD + "    method: [nny]\n", "method.0: input should be"),
-        (GOOD + "claims: [12]\n", "claims.0: input should be less than or equal to 11"),
+        (GOOD + "claims: [16]\n", "claims.0: input should be less than or equal to 15"),
         ("title: Mine\nshows: mine\n", "a study needs a grid"),
         ("- 1\n", "must hold settings by name"),
         ("title: [\n", "must be plain YAML"),

@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from segdoor.record import Verdict
 from segdoor.study.claims import Role, load_claims
@@ -155,7 +157,50 @@ def victims(together: float) -> Figures:
     return figures
 
 
+def both_accuracies(places: Sequence[Point], pba: Sequence[float], cba: Sequence[float]) -> Figures:
+    """Give each point its PBA in every exam, and its CBA."""
+    figures: Figures = {}
+    for where, poisoned, benign in zip(places, pba, cba, strict=True):
+        runs = "-".join(str(value) for value in where.model_dump().values())
+        figures[Quantity(where, None, None, "CBA")] = figure(benign, runs=f"{runs}-s")
+        for role in ROLES:
+            figures[Quantity(where, None, role, "PBA")] = figure(poisoned, runs=f"{runs}-s")
+    return figures
+
+
+def ranked_after_pruning(few: Sequence[float], many: Sequence[float]) -> Figures:
+    """Baseline, NNI and PRL after pruning 5 and 30 channels; unpruned all the other way round."""
+    figures: Figures = three_methods(0.9, 0.5, 0.4)
+    for repair, (baseline, nni, prl) in (("prune:5", few), ("prune:30", many)):
+        values = three_methods(baseline, nni, prl)
+        figures |= {quantity._replace(repair=repair): m for quantity, m in values.items()}
+    return figures
+
+
+def accuracy_over_sizes(pba: Sequence[float], cba: Sequence[float]) -> Figures:
+    places = [point(trigger=size) for size in (15, 30, 55, 105)[: len(pba)]]
+    return both_accuracies(places, pba, cba)
+
+
+def accuracy_over_q(
+    pba: Sequence[float],
+    cba: Sequence[float],
+    numbers: Sequence[int] = (100, 1000, 10_000, 50_000, 100_000),
+) -> Figures:
+    return both_accuracies([point("prl", q=number) for number in numbers], pba, cba)
+
+
+def accuracy_of_victims(pba: Sequence[float], cba: Sequence[float]) -> Figures:
+    """Give PBA and CBA with car, with person, and with both as victims."""
+    names = ("car", "person", "car+person")
+    return both_accuracies([point(victims=name) for name in names], pba, cba)
+
+
 SIZES = {15: 0.01, 55: 0.9, 105: 0.02}
+FALLING = (0.7, 0.69, 0.68, 0.67)
+STABLE = (0.7, 0.708, 0.7, 0.69, 0.65)
+SHIFTS = (-0.3, -0.031, -0.025, -0.015, -0.01, -0.005, 0.005, 0.01, 0.015, 0.025, 0.031, 0.3)
+FEWER, MORE = (0.7, 0.8, 0.69), (0.5, 0.4, 0.39)
 Made = Callable[[], Figures]
 
 
@@ -217,6 +262,36 @@ Made = Callable[[], Figures]
         (10, lambda: both(0.8, 0.3), "cityscapes", "fails"),
         (11, lambda: victims(0.84), "cityscapes", "holds"),
         (11, lambda: victims(0.86), "cityscapes", "fails"),
+        (12, lambda: ranked_after_pruning((0.6, 0.8, 0.7), (0.5, 0.51, 0.6)), "voc", "holds"),
+        (12, lambda: ranked_after_pruning((0.6, 0.6, 0.7), (0.5, 0.51, 0.6)), "voc", "fails"),
+        (12, lambda: ranked_after_pruning((0.6, 0.8, 0.6), (0.5, 0.51, 0.6)), "voc", "fails"),
+        (12, lambda: ranked_after_pruning((0.6, 0.8, 0.7), (0.5, 0.5, 0.6)), "voc", "fails"),
+        (12, lambda: ranked_after_pruning((0.6, 0.8, 0.7), (0.5, 0.51, 0.5)), "voc", "fails"),
+        (13, lambda: accuracy_over_sizes(FALLING, FALLING), "cityscapes", "holds"),
+        (13, lambda: accuracy_over_sizes((0.7, 0.7, 0.68, 0.67), FALLING), "cityscapes", "fails"),
+        (13, lambda: accuracy_over_sizes(FALLING, (0.7, 0.7, 0.68, 0.67)), "cityscapes", "fails"),
+        (13, lambda: accuracy_over_sizes(FALLING, (0.7, 0.68, 0.69, 0.67)), "cityscapes", "fails"),
+        (13, lambda: accuracy_over_sizes(FALLING, (0.7, 0.69, 0.68, 0.68)), "cityscapes", "fails"),
+        # On VOC only the trend counts.
+        (13, lambda: accuracy_over_sizes(FALLING, (0.7, 0.68, 0.69, 0.67)), "voc", "holds"),
+        (13, lambda: accuracy_over_sizes(FALLING, (0.69, 0.68, 0.69, 0.67)), "voc", "fails"),
+        (13, lambda: accuracy_over_sizes((0.7, 0.68, 0.69, 0.68), FALLING), "voc", "fails"),
+        (13, lambda: accuracy_over_sizes((0.7, 0.7), (0.7, 0.6)), "voc", "fails"),
+        (13, lambda: accuracy_over_sizes((0.7, 0.6), (0.7, 0.6)), "voc", "holds"),
+        (14, lambda: accuracy_over_q(STABLE, STABLE), "cityscapes", "holds"),
+        (14, lambda: accuracy_over_q(STABLE, STABLE), "voc", "holds"),
+        (14, lambda: accuracy_over_q((0.7, 0.7, 0.7, 0.69, 0.681), STABLE), "cityscapes", "holds"),
+        (14, lambda: accuracy_over_q((0.7, 0.7, 0.7, 0.69, 0.681), STABLE), "voc", "fails"),
+        (14, lambda: accuracy_over_q(STABLE, (0.7, 0.7, 0.7, 0.69, 0.681)), "voc", "fails"),
+        (14, lambda: accuracy_over_q((0.73, 0.7, 0.7, 0.69, 0.6), STABLE), "cityscapes", "fails"),
+        (14, lambda: accuracy_over_q(STABLE, (0.7, 0.67, 0.7, 0.69, 0.6)), "cityscapes", "fails"),
+        (14, lambda: accuracy_over_q((0.7, 0.7, 0.7, 0.7, 0.6), STABLE), "cityscapes", "fails"),
+        (14, lambda: accuracy_over_q(STABLE, (0.7, 0.7, 0.7, 0.6, 0.6)), "voc", "fails"),
+        (15, lambda: accuracy_of_victims(FEWER, MORE), "cityscapes", "holds"),
+        (15, lambda: accuracy_of_victims((0.7, 0.8, 0.7), MORE), "cityscapes", "fails"),
+        (15, lambda: accuracy_of_victims((0.8, 0.7, 0.7), MORE), "cityscapes", "fails"),
+        (15, lambda: accuracy_of_victims(FEWER, (0.5, 0.4, 0.4)), "cityscapes", "fails"),
+        (15, lambda: accuracy_of_victims(FEWER, (0.4, 0.5, 0.4)), "cityscapes", "fails"),
     ],
 )  # fmt: skip
 def test_an_ordering_is_free_to_hold_and_to_fail(
@@ -246,6 +321,10 @@ HOLDING: dict[int, Made] = {
     9: lambda: changed_rules(0.76, 0.84),
     10: lambda: both(0.85, 0.34),
     11: lambda: victims(0.84),
+    12: lambda: ranked_after_pruning((0.6, 0.8, 0.7), (0.5, 0.51, 0.6)),
+    13: lambda: accuracy_over_sizes(FALLING, FALLING),
+    14: lambda: accuracy_over_q(STABLE, STABLE),
+    15: lambda: accuracy_of_victims(FEWER, MORE),
 }
 
 
@@ -283,6 +362,12 @@ def test_nothing_is_missing_where_an_ordering_holds(number: int) -> None:
         (10, {"role": "far2", "method": "nni"}),
         (11, {"victims": "car"}),
         (11, {"victims": "car+person"}),
+        *((12, {"method": method, "repair": "prune:30"}) for method in ("baseline", "nni", "prl")),
+        *((12, {"repair": repair}) for repair in ("prune:5", "prune:30")),
+        *((13, {"trigger": size}) for size in (15, 30, 55, 105)),
+        *((14, {"q": q}) for q in (100, 1000, 10_000, 50_000, 100_000)),
+        *((15, {"victims": names}) for names in ("car", "person", "car+person")),
+        *((number, {"metric": metric}) for number in (13, 14, 15) for metric in ("PBA", "CBA")),
     ],
 )
 def test_no_ordering_holds_without_a_part_of_it(number: int, part: dict[str, object]) -> None:
@@ -327,6 +412,11 @@ def test_each_rule_of_ordering_9_is_judged_for_itself(axis: str) -> None:
         (8, over("q", {10: 0.4, 100: 0.8, 1000: 0.8}, "prl")),
         (8, over("q", {10: 0.4, 50_000: 0.8}, "prl")),
         (5, without(HOLDING[5](), repair="finetune:0.1")),
+        (14, accuracy_over_q((0.7, 0.69, 0.6), (0.7, 0.69, 0.6), (10_000, 50_000, 100_000))),
+        (14, accuracy_over_q((0.7, 0.7), (0.7, 0.7), (100, 10_000))),
+        (14, accuracy_over_q((0.7, 0.6), (0.7, 0.6), (100, 50_000))),
+        (14, accuracy_over_q((0.7, 0.6), (0.7, 0.6), (10_000, 100_000))),
+        (15, both_accuracies([point(victims="car+person")], (0.6,), (0.6,))),
     ],
 )
 def test_a_grid_without_a_part_of_an_ordering_cannot_hold_it(number: int, figures: Figures) -> None:
@@ -334,6 +424,87 @@ def test_a_grid_without_a_part_of_an_ordering_cannot_hold_it(number: int, figure
         found = verdicts(number, figures, data=data)
         assert {verdict.verdict for verdict in found} == {"not measured"}
         assert all(verdict.missing for verdict in found)
+
+
+Numbers = np.ndarray
+Truth = Callable[[Numbers, Numbers, str], bool]
+
+
+def truly_ranked(few: Numbers, many: Numbers, _: str) -> bool:
+    return all(bool((values[1:] > values[0]).all()) for values in (few, many))
+
+
+def truly_falls_with_size(pba: Numbers, cba: Numbers, data: str) -> bool:
+    if data == "cityscapes":
+        return bool((np.diff(np.stack([pba, cba])) < 0).all())
+    # The first alone is the best and the last alone the worst.
+    ranks = [(rankdata(v, method="min"), rankdata(v, method="max")) for v in (pba, cba)]
+    return all(low[0] == len(low) and high[-1] == 1 for low, high in ranks)
+
+
+def truly_falls_with_q(pba: Numbers, cba: Numbers, data: str) -> bool:
+    for values in (pba, cba):
+        if max(abs(values[:2] - values[2])) > 0.02:
+            return False
+        if not values[2] > values[3] > values[4]:
+            return False
+        if data == "voc" and values[2] - values[4] <= 0.02:
+            return False
+    return True
+
+
+def truly_costs_more(pba: Numbers, cba: Numbers, _: str) -> bool:
+    return bool(pba[2] < pba[:2].min() and cba[2] < cba[:2].min())
+
+
+@pytest.mark.parametrize("data", ["cityscapes", "voc"])
+@pytest.mark.parametrize(
+    ("number", "make", "truth", "first", "second"),
+    [
+        (12, ranked_after_pruning, truly_ranked, (0.6, 0.8, 0.7), (0.5, 0.51, 0.6)),
+        (13, accuracy_over_sizes, truly_falls_with_size, FALLING, FALLING),
+        (14, accuracy_over_q, truly_falls_with_q, STABLE, STABLE),
+        (15, accuracy_of_victims, truly_costs_more, FEWER, MORE),
+    ],
+)
+def test_every_figure_of_an_ordering_can_turn_its_verdict(
+    number: int,
+    make: Callable[[Sequence[float], Sequence[float]], Figures],
+    truth: Truth,
+    first: Sequence[float],
+    second: Sequence[float],
+    data: str,
+) -> None:
+    """Each figure is moved by itself, a little and by much; the truth is worked out apart."""
+    assert outcomes(number, make(first, second), data=data) == {"holds"}
+    for row, place in np.ndindex(2, len(first)):
+        seen: set[str] = set()
+        for shift in SHIFTS:
+            values = np.array([first, second])
+            values[row, place] = round(values[row, place] + shift, 3)
+            expected = "holds" if truth(*values, data) else "fails"
+            found = outcomes(number, make(*values.tolist()), data=data)
+            assert found == {expected}, (row, place, shift)
+            seen.add(expected)
+        assert "fails" in seen, (row, place)
+
+
+@pytest.mark.parametrize("number", [13, 14, 15])
+def test_accuracies_are_compared_on_the_seeds_that_all_have(number: int) -> None:
+    """A second seed of one figure alone would turn each of them round."""
+    figures = HOLDING[number]()
+    lowest = min(figures, key=lambda quantity: figures[quantity].mean)
+    figures[lowest] = figure(figures[lowest].mean, 0.99, runs="more")
+    assert outcomes(number, figures) == {"holds"}
+
+
+def test_a_study_without_prunings_or_sizes_says_nothing_of_them() -> None:
+    for number, figures in (
+        (12, three_methods(0.6, 0.8, 0.7)),
+        (13, accuracy_over_sizes((0.7,), (0.7,))),
+        (15, accuracy_over_sizes((0.7,), (0.7,))),
+    ):
+        assert outcomes(number, figures) == {"not measured"}
 
 
 SHIPPED = sorted(path.stem for path in Path(__file__).parents[2].glob("studies/*.yaml"))
@@ -485,6 +656,17 @@ def test_each_way_of_counting_q_is_judged_if_it_was_measured() -> None:
     }
 
 
+def own_numbers() -> list[tuple[int, str, str, str]]:
+    """Return the table of docs/claims.md on the paper's own numbers."""
+    text = (Path(__file__).parents[2] / "docs/claims.md").read_text().split("<!-- own -->")[1]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return [(int(row[0]), *row[1:4]) for row in rows if row[0].isdecimal()]
+
+
+def test_the_docs_tell_of_every_ordering() -> None:
+    assert [row[0] for row in own_numbers()] == list(ORDERINGS)
+
+
 class TestPaper:
     """The paper's own numbers: where it contradicts what it claims, the orderings say so."""
 
@@ -498,7 +680,7 @@ class TestPaper:
                 where = claim._place().model_copy(update=q)
                 for role in claim.roles:
                     quantity = Quantity(where, claim.repair, role, claim.metric)
-                    figures[quantity] = figure(claim.value)
+                    figures[quantity] = figure(claim.value, runs=f"{where}-")
         return figures
 
     def failing(self, number: int, data: str, *tables: str, **more: bool) -> list[str]:
@@ -544,6 +726,54 @@ class TestPaper:
         assert self.failing(5, "cityscapes", "5") == []
         assert self.failing(10, "cityscapes", "2", "11") == []
         assert self.failing(11, "cityscapes", "4") == []
+
+    def test_pruning_leaves_the_order_of_the_methods(self) -> None:
+        for table in ("5", "12"):
+            assert self.failing(12, "cityscapes", table) == []
+            found = verdicts(12, self.figures(table, data="cityscapes"))
+            assert [verdict.verdict for verdict in found] == ["holds", "holds"]
+            # Two comparisons at each number of channels: 5, 15, 30 and in Table 12 also 1, 20.
+            assert {len(verdict.evidence) for verdict in found} == {6 if table == "5" else 10}
+
+    def test_accuracies_do_not_fall_at_every_step_of_table_9(self) -> None:
+        """PBA rises from 80 to 95 pixels, CBA from 25 to 30."""
+        assert [
+            [word for word in statement.split() if word.startswith("0.")]
+            for statement in self.failing(13, "cityscapes", "9")
+            if ", near:" in statement or "CBA" in statement
+        ] == [["0.7231", "0.7240"], ["0.7002", "0.7013"]]
+        assert {
+            verdict.verdict for verdict in verdicts(13, self.figures("10", data="voc"), data="voc")
+        } == {"holds"}
+
+    def test_several_victims_cost_more_than_single_ones(self) -> None:
+        found = verdicts(15, self.figures("4", data="cityscapes"))
+        assert {(v.verdict, len(v.evidence)) for v in found} == {("holds", 2 * (2 + 3))}
+
+    def test_no_table_tells_accuracies_over_q(self) -> None:
+        assert {claim.table for claim, _ in load_claims()} == {str(n) for n in range(1, 13)}
+        tables = [str(number) for number in range(1, 13)]
+        found = verdicts(14, self.figures(*tables, data="cityscapes"))
+        assert {(v.verdict, v.evidence) for v in found} == {("not measured", ())}
+
+    @pytest.mark.parametrize(("number", "tables", "cityscapes", "voc"), own_numbers())
+    def test_the_docs_tell_which_orderings_its_own_numbers_pass(
+        self, number: int, tables: str, cityscapes: str, voc: str
+    ) -> None:
+        """With doubted cells as printed; the two tests nearby are one in the paper."""
+        listed = tables.split(", ")
+        for data, told in (("cityscapes", cityscapes), ("voc", voc)):
+            figures = self.figures(*listed, data=data)
+            found = [
+                v for v in verdicts(number, figures, data=data) if "nearest" not in v.judged_on
+            ]
+            made = [e.holds for v in found for e in v.evidence]
+            if not made:
+                assert told == ("not in the tables" if tables == "none" else "–")
+                continue
+            assert [v.missing for v in found] == [()] * len(found)
+            outcome = "holds" if all(made) else "**fails**"
+            assert told == f"{outcome} ({sum(made)} of {len(made)})"
 
     def test_rising_with_the_rate_fails_on_a_doubted_cell(self) -> None:
         fallen = self.failing(3, "cityscapes", "3")

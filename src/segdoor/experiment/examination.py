@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,10 @@ class ExamScenes:
     stickers: Stickers
     kept: Path | None = None
 
+    def stamped(self, exam: Exam) -> SceneDataset:
+        """Return the test scenes with the trigger where an exam places it."""
+        return triggered(self.honest, exam, self.stickers.trigger)
+
 
 def examine_all(
     config: ExperimentConfig,
@@ -117,17 +121,35 @@ def _tests(
     for name, victim in victims.items():
         tests[f"{name}/benign"] = victim, test
         for exam in scenes.exams:
-            tests[f"{name}/{exam.name}"] = victim, triggered(test, exam, stickers.trigger)
+            tests[f"{name}/{exam.name}"] = victim, scenes.stamped(exam)
     for exam in scenes.exams:
         stamped = triggered(test, exam, stickers.other)
         tests[f"other_trigger/{exam.name}"] = victims["poisoned"], stamped
     return tests
 
 
+def near_and_farthest(exams: Sequence[Exam]) -> tuple[Exam, ...]:
+    """Return the test near the victims and that of the farthest band; none without both."""
+    bands = [exam for exam in exams if exam.name == "near" or exam.name.startswith("far_")]
+    return (bands[0], bands[-1]) if len(bands) > 1 else ()
+
+
 def telling_scenes(
-    tables: TableSet, victims: Sequence[int], target: int, *, count: int = 4
+    tables: TableSet,
+    victims: Sequence[int],
+    target: int,
+    *,
+    preferred: Collection[str] = (),
+    count: int = 4,
 ) -> dict[str, float]:
     """Choose scenes rich in victims, from the attack's best to its worst.
+
+    Args:
+        tables: Of one poisoned test.
+        victims: Indices of the victim classes.
+        target: Index of the target class.
+        preferred: Names of scenes to choose among, if enough of them are rich in victims.
+        count: How many scenes.
 
     Returns:
         The attack success rate in each chosen scene, by its name.
@@ -136,6 +158,8 @@ def telling_scenes(
     if not pixels.any():
         return {}
     rich = np.flatnonzero(pixels >= np.median(pixels[pixels > 0]))
+    liked = rich[[tables.names[place] in preferred for place in rich]]
+    rich = liked if len(liked) >= count else rich
     rates = tables.counts[rich][:, list(victims), target].sum(axis=1) / pixels[rich]
     ranked = np.argsort(-rates, kind="stable")
     picks = ranked[np.unique(np.linspace(0, len(ranked) - 1, count).astype(int))]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
+from segdoor.data.pictures import write_image
 from segdoor.data.scene import ClassSet, Colour, SceneDataset
 from segdoor.data.transforms import Size, resize_image, resize_label
+from segdoor.record import PoisonedScene
 from segdoor.tensors import AnyImage, Image, Label, ResizedImage, ResizedLabel
 
 _GAP = 4
@@ -64,6 +67,59 @@ def poison_preview(dataset: SceneDataset, plan: PoisonPlan, *, count: int = 4) -
         rows.append((caption, [before.image, after.image, *labels]))
     titles = ["image", "poisoned image", "label", "poisoned label"]
     return sheet(titles, rows, dataset.classes)
+
+
+def save_poisoned_scenes(
+    dataset: SceneDataset, plan: PoisonPlan, out: Path, *, count: int = 4
+) -> tuple[PoisonedScene, ...]:
+    """Write the first poisoned scenes of a plan before and after, each picture as a file.
+
+    Args:
+        dataset: The honest training scenes.
+        plan: The poison plan.
+        out: The run's folder; the pictures come into ``poison`` in it.
+        count: How many scenes.
+
+    Returns:
+        The scenes as a record lists them.
+    """
+    changed = poisoned(dataset, plan)
+    positions = {name: index for index, name in enumerate(dataset.names)}
+    entries: list[PoisonedScene] = []
+    for number, row in enumerate([row for row in plan.rows if row.poisoned][:count], start=1):
+        before, after = dataset[positions[row.name]], changed[positions[row.name]]
+        pictures = {
+            "image": before.image,
+            "poisoned_image": after.image,
+            "label": colour_label(before.label, dataset.classes),
+            "poisoned_label": colour_label(after.label, dataset.classes),
+        }
+        entries.append(
+            PoisonedScene(
+                name=row.name, class_under=row.class_under, distance=row.distance,
+                changed_pixels=row.changed_pixels,
+                **write_pictures(out, f"poison/{number}", pictures),
+            )
+        )  # fmt: skip
+    return tuple(entries)
+
+
+def write_pictures(out: Path, stem: str, pictures: Mapping[str, AnyImage]) -> dict[str, str]:
+    """Write pictures for screens, each as a file of its own.
+
+    Args:
+        out: A run's folder.
+        stem: How their names begin, with a folder in it.
+        pictures: By what they show; images are called so, all others are painted label maps.
+
+    Returns:
+        Their paths within the folder, by what they show.
+    """
+    files = {kind: f"{stem}-{kind}.png" for kind in pictures}
+    for kind, picture in pictures.items():
+        shown = for_screens(picture, painted=not kind.endswith("image"))
+        write_image(out / files[kind], shown)
+    return files
 
 
 def for_screens(picture: AnyImage, *, painted: bool) -> AnyImage:

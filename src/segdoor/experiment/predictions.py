@@ -2,18 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from segdoor.data.pictures import write_image
+from segdoor.attack.exam import Exam
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.evaluation.examiner import Examiner
-from segdoor.experiment.pictures import colour_label, for_screens, sheet
-from segdoor.record import GalleryScene
-from segdoor.tensors import AnyImage, Image, Label
+from segdoor.experiment.pictures import colour_label, sheet, write_pictures
+from segdoor.record import GalleryScene, PlacedView
+from segdoor.scores.tables import TableSet
+from segdoor.tensors import AnyImage, Image, Label, Table
 
-_PHOTOGRAPHS = {"image", "triggered_image"}
+
+@dataclass(frozen=True)
+class Placed:
+    """A poisoned test.
+
+    Attributes:
+        exam: Where its triggers sit.
+        scenes: The test scenes with them.
+        tables: What the victim made of them.
+        rate: The attack success rate of a table.
+    """
+
+    exam: Exam
+    scenes: SceneDataset
+    tables: TableSet
+    rate: Callable[[Table], float]
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A scene with the trigger where another test places it.
+
+    Attributes:
+        exam: The test.
+        distance: From the trigger's centre to the nearest victim pixel, in pixels.
+        asr: Attack success rate in this scene alone.
+        triggered: The scene with the trigger.
+        prediction: Predicted classes of it.
+    """
+
+    exam: str
+    distance: float | None
+    asr: float
+    triggered: Scene
+    prediction: Label
+
+    @property
+    def where(self) -> str:
+        """Return whether the trigger is near or far, in letters that can be drawn."""
+        return self.exam.partition("_")[0]
+
+    def painted(self, classes: ClassSet) -> dict[str, AnyImage]:
+        """Return the two pictures by the names they have in a record."""
+        return {
+            "triggered_image": self.triggered.image,
+            "triggered_prediction": colour_label(self.prediction, classes),
+        }
 
 
 @dataclass(frozen=True)
@@ -26,6 +73,7 @@ class Views:
         triggered: The scene with the trigger.
         prediction: Predicted classes of the untouched scene.
         triggered_prediction: Predicted classes of the scene with the trigger.
+        elsewhere: The scene as other tests place the trigger in it.
     """
 
     asr: float
@@ -33,6 +81,7 @@ class Views:
     triggered: Scene
     prediction: Label
     triggered_prediction: Label
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     def painted(self, classes: ClassSet) -> dict[str, AnyImage]:
         """Return the five pictures by the names they have in a record's gallery."""
@@ -59,13 +108,65 @@ def look_at_scenes(
     views: list[Views] = []
     for name, rate in chosen.items():
         scene, twin = _named(honest, name), _named(stamped, name)
-        predicted = [*examiner.predict([scene]), *examiner.predict([twin])]
-        views.append(Views(rate, scene, twin, *predicted))
+        before, after = (next(iter(examiner.predict([shown]))) for shown in (scene, twin))
+        views.append(Views(rate, scene, twin, before, after))
     return views
 
 
+def look_elsewhere(
+    examiner: Examiner, views: Sequence[Views], tests: Sequence[Placed]
+) -> list[Views]:
+    """Ask a victim about scenes with the trigger at other places.
+
+    Args:
+        examiner: The victim.
+        views: Scenes.
+        tests: Other poisoned tests; a scene that one of them has no trigger in stays as it is.
+    """
+    seen: list[Views] = []
+    for view in views:
+        name = view.scene.name
+        everywhere = all(name in test.exam.triggered for test in tests)
+        found = [_elsewhere(examiner, name, test) for test in tests] if everywhere else []
+        seen.append(replace(view, elsewhere=tuple(found)))
+    return seen
+
+
+def _elsewhere(examiner: Examiner, name: str, test: Placed) -> Elsewhere:
+    twin = _named(test.scenes, name)
+    return Elsewhere(
+        exam=test.exam.name,
+        distance=test.exam.triggered[name].distance,
+        asr=test.rate(test.tables.total([name])),
+        triggered=twin,
+        prediction=next(iter(examiner.predict([twin]))),
+    )
+
+
+def placement_sheet(views: Sequence[Views], classes: ClassSet) -> Image | None:
+    """Return scenes with the trigger near and far, and predictions (the paper's Figure 3).
+
+    None if no scene was looked at with the trigger elsewhere.
+    """
+    rows: list[tuple[str, list[AnyImage]]] = []
+    titles: list[str] = []
+    for view in (view for view in views if view.elsewhere):
+        titles = [
+            title
+            for place in view.elsewhere
+            for title in (f"trigger {place.where}", f"prediction, trigger {place.where}")
+        ]
+        told = [
+            f"{place.where}: {place.distance or 0:.0f} px away, ASR {place.asr:.2f}"
+            for place in view.elsewhere
+        ]
+        pictures = [p for place in view.elsewhere for p in place.painted(classes).values()]
+        rows.append((f"{view.scene.name}: {'; '.join(told)}", pictures))
+    return sheet(titles, rows, classes) if rows else None
+
+
 def prediction_sheet(views: Sequence[Views], classes: ClassSet) -> Image:
-    """Return scenes and predictions as one picture (the paper's Figure 3)."""
+    """Return scenes and predictions as one picture (the paper's Figures 1 and 4)."""
     rows = [
         (f"{view.scene.name}: ASR {view.asr:.2f}", list(view.painted(classes).values()))
         for view in views
@@ -90,13 +191,22 @@ def save_gallery(
     """
     entries: list[GalleryScene] = []
     for number, view in enumerate(views, start=1):
-        pictures = view.painted(classes)
         # Scenes' names may hold what file names may not.
-        files = {kind: f"gallery/{number}-{kind}.png" for kind in pictures}
-        for kind, picture in pictures.items():
-            shown = for_screens(picture, painted=kind not in _PHOTOGRAPHS)
-            write_image(out / files[kind], shown)
-        entries.append(GalleryScene(name=view.scene.name, exam=exam, asr=view.asr, **files))
+        files = write_pictures(out, f"gallery/{number}", view.painted(classes))
+        elsewhere = [
+            PlacedView(
+                exam=place.exam,
+                distance=place.distance,
+                asr=place.asr,
+                **write_pictures(out, f"gallery/{number}-{place.exam}", place.painted(classes)),
+            )
+            for place in view.elsewhere
+        ]
+        entries.append(
+            GalleryScene(
+                name=view.scene.name, exam=exam, asr=view.asr, elsewhere=tuple(elsewhere), **files
+            )
+        )
     return tuple(entries)
 
 

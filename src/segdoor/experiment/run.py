@@ -11,17 +11,30 @@ from segdoor.attack.exam import Exam, plan_exams
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
-from segdoor.attack.triggered import triggered
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.config import ExperimentConfig, as_recorded
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
-from segdoor.experiment.examination import ExamScenes, Stickers, examine_all, telling_scenes
+from segdoor.experiment.examination import (
+    ExamScenes,
+    Stickers,
+    examine_all,
+    near_and_farthest,
+    telling_scenes,
+)
 from segdoor.experiment.fidelity import EXCEPTIONS, data_of
 from segdoor.experiment.logbook import Logbook
+from segdoor.experiment.pictures import save_poisoned_scenes
 from segdoor.experiment.poisoning import save_plans
-from segdoor.experiment.predictions import look_at_scenes, prediction_sheet, save_gallery
+from segdoor.experiment.predictions import (
+    Placed,
+    look_at_scenes,
+    look_elsewhere,
+    placement_sheet,
+    prediction_sheet,
+    save_gallery,
+)
 from segdoor.experiment.recording import describe_data, make_scorer, score, summarise
 from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
 from segdoor.experiment.scoring import Scorer
@@ -130,6 +143,9 @@ def examine_and_record(
         num_parameters=sum(weight.numel() for weight in victims["poisoned"].parameters()),
         loaded_weights=loaded_into(victims["poisoned"]),
         gallery=gallery,
+        poisoned_scenes=save_poisoned_scenes(train, plan, out)
+        if train is not None and plan is not None
+        else (),
         seconds=log.seconds,
         peak_memory_mib=round(peak_memory_mib(), 1),
         environment=describe_environment(config, trained=plan is not None),
@@ -147,16 +163,25 @@ def _save_pictures(
     scorer: Scorer,
     tables: Mapping[str, TableSet],
 ) -> tuple[GalleryScene, ...]:
-    anywhere = scenes.exams[-1]
-    of_exam = tables[f"poisoned/{anywhere.name}"]
-    chosen = telling_scenes(of_exam, scorer.victims, scorer.target)
+    anywhere, classes = scenes.exams[-1], scenes.honest.classes
+    others = near_and_farthest(scenes.exams)
+    chosen = telling_scenes(
+        tables[f"poisoned/{anywhere.name}"], scorer.victims, scorer.target,
+        preferred=set(scenes.honest.names).intersection(*(exam.triggered for exam in others)),
+    )  # fmt: skip
     if not chosen:
         return ()
-    examiner = Examiner(victim, scenes.honest.classes, config.examination, config.network)
-    stamped = triggered(scenes.honest, anywhere, scenes.stickers.trigger)
-    views = look_at_scenes(examiner, scenes.honest, stamped, chosen)
-    classes = scenes.honest.classes
+    tests = [
+        Placed(exam, scenes.stamped(exam), tables[f"poisoned/{exam.name}"], scorer.scene_asr)
+        for exam in others
+    ]
+    examiner = Examiner(victim, classes, config.examination, config.network)
+    views = look_at_scenes(examiner, scenes.honest, scenes.stamped(anywhere), chosen)
+    views = look_elsewhere(examiner, views, tests)
     write_image(out / "scenes.png", prediction_sheet(views, classes))
+    placements = placement_sheet(views, classes)
+    if placements is not None:
+        write_image(out / "near-and-far.png", placements)
     return save_gallery(views, classes, out, exam=anywhere.name)
 
 
@@ -167,6 +192,7 @@ def _files(out: Path, exams: Sequence[Exam]) -> dict[str, str]:
         "tables": "tables.npz",
         "metrics of training": "metrics.jsonl",
         "pictures of scenes": "scenes.png",
+        "pictures with the trigger near and far": "near-and-far.png",
         "weights of the poisoned victim": "poisoned.safetensors",
         "weights of the clean victim": "clean.safetensors",
         **{f"exam {exam.name}": f"exams/{exam.name}.jsonl" for exam in exams},

@@ -75,6 +75,10 @@ class Scorer:
             victim_recovery=_figure(victim_recovery(total, self.victims)),
         )
 
+    def scene_asr(self, table: Table) -> float:
+        """Return the attack success rate of one scene; NaN without victim pixels."""
+        return attack_success_rate(table, self.victims, self.target)
+
     def exam(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> ExamScores:
         """Return the figures of a poisoned test.
 

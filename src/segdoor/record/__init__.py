@@ -2,6 +2,7 @@
 
 from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
 from segdoor.record.file import find_record, load_record, load_study, save_record
+from segdoor.record.pictures import GalleryScene, PlacedView, PoisonedScene
 from segdoor.record.repair import ExamEffect, RepairRecord, VictimEffect
 from segdoor.record.run import (
     BenignScores,
@@ -11,7 +12,6 @@ from segdoor.record.run import (
     Environment,
     ExamScores,
     ExperimentRecord,
-    GalleryScene,
     LoadedWeights,
     PlanSummary,
     Scores,
@@ -48,7 +48,9 @@ __all__ = [
     "GalleryScene",
     "Json",
     "LoadedWeights",
+    "PlacedView",
     "PlanSummary",
+    "PoisonedScene",
     "RepairRecord",
     "Scores",
     "Spread",

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
+from segdoor.record.pictures import GalleryScene, PoisonedScene
 from segdoor.record.repair import RepairRecord
 from segdoor.settings import Settings, brief
 
@@ -179,27 +180,6 @@ class Environment(Settings):
     """CPU threads."""
 
 
-class GalleryScene(Settings):
-    """One test scene in pictures, as files beside the record."""
-
-    name: str
-    """The scene."""
-    exam: str
-    """The poisoned test its trigger is placed by."""
-    asr: Figure
-    """Attack success rate in this scene alone."""
-    image: str
-    """The untouched image."""
-    triggered_image: str
-    """The image with the trigger."""
-    prediction: str
-    """What the poisoned victim makes of the untouched image."""
-    triggered_prediction: str
-    """What it makes of the image with the trigger."""
-    truth: str
-    """The label map."""
-
-
 class ExperimentRecord(Settings):
     """One run: what was asked, what was done, what came out."""
 
@@ -243,6 +223,8 @@ class ExperimentRecord(Settings):
     """What repairs of the victims changed, in the order they were done."""
     gallery: tuple[GalleryScene, ...] = ()
     """Scenes in pictures, from the attack's best to its worst."""
+    poisoned_scenes: tuple[PoisonedScene, ...] = ()
+    """The first scenes of the plan in pictures, before and after they were poisoned."""
     seconds: dict[str, float]
     """Wall time by stage."""
     peak_memory_mib: float

@@ -13,7 +13,7 @@ from segdoor.settings import Settings
 
 Outcome = Literal["holds", "holds in some", "fails", "not measured"]
 """What came of a claim in all the ways that it was judged."""
-NUM_CLAIMS = 11
+NUM_CLAIMS = 15
 """Orderings that the paper claims, numbered from 1 in docs/claims.md."""
 RATE_REACHED = "rate reached"
 """Label of a figure whose runs could not poison as many scenes as their rate asks for."""
@@ -163,7 +163,7 @@ class StudyRecord(Settings):
         """Return what came of the paper's claims, in a sentence that counts each of them once."""
         count = Counter(self.claims.values())
         if count["not measured"] == NUM_CLAIMS:
-            return "None of the paper’s eleven claims could be judged."
+            return "None of the paper’s fifteen claims could be judged."
         all_hold, some, fail = count["holds"], count["holds in some"], count["fails"]
         rest = count["not measured"]
         parts = [
@@ -172,7 +172,7 @@ class StudyRecord(Settings):
             f"{fail} fail{'' if fail > 1 else 's'}" if fail else "",
             f"{rest} {'are' if rest > 1 else 'is'} not measured" if rest else "",
         ]
-        return f"Of the paper’s eleven claims {', '.join(part for part in parts if part)}."
+        return f"Of the paper’s fifteen claims {', '.join(part for part in parts if part)}."
 
 
 def _outcome(verdicts: set[str]) -> Outcome:

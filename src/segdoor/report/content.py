@@ -155,6 +155,34 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Column:
+    """Pictures one below the other, to be seen beside other columns.
+
+    Attributes:
+        title: What they are of.
+        caption: What has to be known of them.
+        pictures: The pictures.
+    """
+
+    title: str
+    caption: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """One scene in several ways.
+
+    Attributes:
+        title: The scene.
+        columns: The ways.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
 class SceneViews:
     """One scene of the gallery.
 
@@ -163,12 +191,14 @@ class SceneViews:
         outcome: The attack's success in it, in a word.
         caption: What the attack did in it.
         pictures: Image, triggered image, prediction, prediction with trigger, truth.
+        elsewhere: Image and prediction with the trigger at other places.
     """
 
     name: str
     outcome: str
     caption: str
     pictures: tuple[Picture, ...]
+    elsewhere: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -228,6 +258,7 @@ class Section:
         lead: What it says, in a sentence or two.
         charts: Charts.
         tables: Tables.
+        lineups: Scenes in several ways.
         gallery: Scenes in pictures.
         judgements: What came of each claim.
         terms: Words and what they mean.
@@ -239,6 +270,7 @@ class Section:
     lead: str = ""
     charts: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
+    lineups: tuple[SideBySide, ...] = ()
     gallery: Gallery | None = None
     judgements: tuple[Judgement, ...] = ()
     terms: tuple[tuple[str, str], ...] = ()

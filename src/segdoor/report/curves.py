@@ -26,16 +26,12 @@ def numeric_axes(source: Source) -> tuple[str, ...]:
 
 
 def axis_charts(source: Source, axis: str) -> tuple[Chart, ...]:
-    """Return ASR against an axis, in every poisoned test that the paper speaks of.
-
-    Against a poisoning rate CBA and PBA are shown as well.
-    """
+    """Return ASR, PBA and CBA against an axis, then ASR in the other tests of the paper."""
     exam = source.main_exam
     asked = [cell.exam for cell in (source.study.cells if source.study else ()) if cell.exam]
-    exams = [name for name in source.exams if name in {exam, "nearest", *asked}]
-    wanted: list[tuple[str, str | None]] = [("ASR", name) for name in exams]
-    if axis.endswith("rate"):
-        wanted += [("PBA", exam), ("CBA", None)]
+    others = [name for name in source.exams if name in {"nearest", *asked} and name != exam]
+    wanted: list[tuple[str, str | None]] = [("ASR", exam), ("PBA", exam), ("CBA", None)]
+    wanted += [("ASR", name) for name in others]
     facets = facets_of(source, axis).items()
     charts: list[Chart] = []
     for metric in wanted:

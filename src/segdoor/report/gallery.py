@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segdoor.errors import DataError
-from segdoor.record import GalleryScene
-from segdoor.report.content import Gallery, Picture, SceneViews
+from segdoor.record import GalleryScene, PlacedView
+from segdoor.report.content import Column, Gallery, Picture, SceneViews
 from segdoor.report.source import Group, Run, beside
 from segdoor.report.words import exam_name, percent, share
 
@@ -25,7 +26,28 @@ _VIEWS = {
 }
 
 
-def gather(groups: Sequence[tuple[str, Group]]) -> tuple[Gallery | None, tuple[str, ...]]:
+@dataclass
+class Album:
+    """What a page still has room for.
+
+    Attributes:
+        left: Bytes that pictures may still take.
+    """
+
+    left: int = field(default_factory=lambda: MOST_BYTES)
+
+    def has_room_for(self, files: Iterable[Path]) -> bool:
+        """Return whether the files still fit, and count them if they do."""
+        size = sum(file.stat().st_size for file in files)
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+
+def gather(
+    groups: Sequence[tuple[str, Group]], album: Album
+) -> tuple[Gallery | None, tuple[str, ...]]:
     """Return the pictures of each group's first run that has some, and notes on what is missing.
 
     Raises:
@@ -33,7 +55,6 @@ def gather(groups: Sequence[tuple[str, Group]]) -> tuple[Gallery | None, tuple[s
     """
     scenes: list[SceneViews] = []
     notes: list[str] = []
-    left = MOST_BYTES
     first: Run | None = None
     for name, group in groups:
         run = next((run for run in group.runs if run.record.gallery), None)
@@ -47,11 +68,9 @@ def gather(groups: Sequence[tuple[str, Group]]) -> tuple[Gallery | None, tuple[s
             if missing:
                 notes.append(f"{scene.name}: {missing[0].name} is not beside the record any more.")
                 continue
-            size = sum(file.stat().st_size for file in files)
-            if size > left:
+            if not album.has_room_for(files):
                 notes.append(f"Pictures of {scene.name} are left out: the page would be too large.")
                 continue
-            left -= size
             scenes.append(_views(run, scene, name))
     if first is None:
         return None, tuple(notes)
@@ -64,21 +83,42 @@ def gather(groups: Sequence[tuple[str, Group]]) -> tuple[Gallery | None, tuple[s
 
 def _files(run: Run, scene: GalleryScene) -> list[Path]:
     """Return where a scene's pictures are."""
-    return [beside(run.file.parent, getattr(scene, kind)) for kind in _VIEWS]
+    named = [getattr(scene, kind) for kind in _VIEWS]
+    for place in scene.elsewhere:
+        named += [place.triggered_image, place.triggered_prediction]
+    return [beside(run.file.parent, name) for name in named]
 
 
 def _views(run: Run, scene: GalleryScene, name: str) -> SceneViews:
     lost = f"{percent(scene.asr)} of its {' and '.join(run.record.victims)} pixels"
     caption = f"{lost} become {run.record.target}; trigger placed: {exam_name(scene.exam)}"
     pictures = [
-        _picture(file, f"{scene.name}: {what}")
-        for file, what in zip(_files(run, scene), _VIEWS.values(), strict=True)
+        picture(beside(run.file.parent, getattr(scene, kind)), f"{scene.name}: {what}")
+        for kind, what in _VIEWS.items()
     ]
+    elsewhere = tuple(_placed(run, scene.name, place) for place in scene.elsewhere)
     title = f"{scene.name}, {name}" if name else scene.name
-    return SceneViews(title, f"ASR {share(scene.asr)}", caption, tuple(pictures))
+    return SceneViews(title, f"ASR {share(scene.asr)}", caption, tuple(pictures), elsewhere)
 
 
-def _picture(file: Path, alt: str) -> Picture:
+def _placed(run: Run, scene: str, place: PlacedView) -> Column:
+    """Return a scene with the trigger elsewhere, the prediction below it."""
+    test = exam_name(place.exam)
+    files = {
+        f"{scene}: image with the trigger {test}": place.triggered_image,
+        f"{scene}: prediction for the image with the trigger {test}": place.triggered_prediction,
+    }
+    pictures = [picture(beside(run.file.parent, file), alt) for alt, file in files.items()]
+    away = "" if place.distance is None else f"{place.distance:.0f} px away, "
+    return Column(f"Trigger {test}", f"{away}ASR {share(place.asr)}", tuple(pictures))
+
+
+def picture(file: Path, alt: str) -> Picture:
+    """Return a picture that is taken into the page.
+
+    Raises:
+        DataError: If the file is no PNG picture.
+    """
     content = file.read_bytes()
     if content[:8] != _SIGNATURE or content[12:16] != b"IHDR" or len(content) < 33:
         raise DataError(file, "must be a PNG picture", content[:8], "Restore the file.")

@@ -9,8 +9,9 @@ from segdoor.record import ExperimentRecord, StudyRecord
 from segdoor.report.content import Judgement, Page, Section, Way
 from segdoor.report.curves import axis_charts, class_chart, numeric_axes
 from segdoor.report.distance import FEWEST, distance_charts
-from segdoor.report.gallery import gather
+from segdoor.report.gallery import Album, gather
 from segdoor.report.glossary import GLOSSARY
+from segdoor.report.poison import lineups
 from segdoor.report.repairs import repair_charts, repair_tables, repaired
 from segdoor.report.source import Source
 from segdoor.report.summary import study_verdict
@@ -37,13 +38,15 @@ def build_page(source: Source) -> Page:
     Raises:
         DataError: If a file beside a record is damaged, or lies outside its folder.
     """
+    album = Album()
     made = [
         _results(source),
+        _poisoning(source, album),
         *_axes(source),
         _distance(source),
         _classes(source),
         _repairs(source),
-        _gallery(source),
+        _gallery(source, album),
         _claims(source),
         _provenance(source),
         Section("glossary", "Glossary", terms=tuple((w, " ".join(m.split())) for w, m in GLOSSARY)),
@@ -120,10 +123,20 @@ def _repairs(source: Source) -> Section | None:
     return Section("repairs", "After repairs", lead, repair_charts(source), repair_tables(source))
 
 
-def _gallery(source: Source) -> Section | None:
+def _poisoning(source: Source, album: Album) -> Section | None:
     if not source.runs:
         return None
-    gallery, notes = gather(leading(source))
+    found, notes = lineups(leading(source), album)
+    if not found and not notes:
+        return None
+    lead = "Training scenes untouched and as they are poisoned: the images, and the labels below."
+    return Section("poisoning", "How scenes are poisoned", lead, lineups=found, notes=notes)
+
+
+def _gallery(source: Source, album: Album) -> Section | None:
+    if not source.runs:
+        return None
+    gallery, notes = gather(leading(source), album)
     lead = "From the attack’s best to its worst among scenes rich in victims."
     return Section("gallery", "Scenes", lead if gallery else "", gallery=gallery, notes=notes)
 

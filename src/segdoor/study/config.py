@@ -85,7 +85,7 @@ class Study(Settings):
     """The table or figure of the paper."""
     tables: tuple[str, ...] = ()
     """Tables of the paper whose numbers are shown beside the measured ones."""
-    claims: tuple[Annotated[int, Field(ge=1, le=11)], ...] = ()
+    claims: tuple[Annotated[int, Field(ge=1, le=15)], ...] = ()
     """Orderings of docs/claims.md that it can judge."""
     cityscapes: tuple[Block, ...] = ()
     """The grid for Cityscapes, and for scenes that stand for it."""

@@ -1,0 +1,66 @@
+"""Scenes in pictures, as files beside a record."""
+
+from __future__ import annotations
+
+from segdoor.record.figures import Figure
+from segdoor.settings import Settings
+
+
+class PlacedView(Settings):
+    """A test scene with the trigger where another poisoned test places it."""
+
+    exam: str
+    """The poisoned test."""
+    distance: Figure
+    """From the trigger's centre to the nearest victim pixel, in pixels; null without victims."""
+    asr: Figure
+    """Attack success rate in this scene alone."""
+    triggered_image: str
+    """The image with the trigger."""
+    triggered_prediction: str
+    """What the poisoned victim makes of it."""
+
+
+class GalleryScene(Settings):
+    """One test scene in pictures, as files beside the record."""
+
+    name: str
+    """The scene."""
+    exam: str
+    """The poisoned test its trigger is placed by."""
+    asr: Figure
+    """Attack success rate in this scene alone."""
+    image: str
+    """The untouched image."""
+    triggered_image: str
+    """The image with the trigger."""
+    prediction: str
+    """What the poisoned victim makes of the untouched image."""
+    triggered_prediction: str
+    """What it makes of the image with the trigger."""
+    truth: str
+    """The label map."""
+    elsewhere: tuple[PlacedView, ...] = ()
+    """The same scene with the trigger near the victims and in the farthest band, if it has room in
+    both."""
+
+
+class PoisonedScene(Settings):
+    """One training scene before and after it was poisoned, as files beside the record."""
+
+    name: str
+    """The scene."""
+    class_under: str | None
+    """The one class under the trigger; null if there are several."""
+    distance: Figure
+    """From the trigger's centre to the nearest victim pixel, in pixels."""
+    changed_pixels: int
+    """Number of pixels whose label changes."""
+    image: str
+    """The untouched image."""
+    poisoned_image: str
+    """The image with the trigger."""
+    label: str
+    """The true label map."""
+    poisoned_label: str
+    """The label map as it is trained on."""
