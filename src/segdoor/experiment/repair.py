@@ -30,7 +30,7 @@ from segdoor.record.figures import Json
 from segdoor.scores.tables import TableSet, load_tables, save_tables
 from segdoor.settings import Settings, validated
 from segdoor.victim.checkpoint import save_weights
-from segdoor.victim.fingerprint import weights_digest
+from segdoor.victim.fingerprint import recipe_text, weights_digest
 
 _EXACT = 1e-9
 # What exams that are held again on another device may differ by.
@@ -233,7 +233,7 @@ class _Clinic:
             clean.digest,
             (repair.name, json.dumps(operation.settings), operation.seed),
             config.network.model_dump_json(include={"name", "mean", "std"}),
-            config.training.model_dump_json(exclude={"device"}),
+            recipe_text(config.training, exclude=("device",)),
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
