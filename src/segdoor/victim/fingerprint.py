@@ -11,6 +11,7 @@ from torch import nn
 from segdoor.data.scene import SceneDataset
 from segdoor.files import digest_of
 from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingConfig
+from segdoor.victim.members import state_of
 
 _LATER = ("scale_distribution", "blur")
 _START = ("weights", "backbone_weights", "folder")
@@ -56,7 +57,7 @@ def recipe_text(config: TrainingConfig, *, exclude: tuple[str, ...] = ()) -> str
 def weights_digest(model: nn.Module) -> str:
     """Return a hash of a network's weights and buffers, with their names, types and shapes."""
     digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
+    for name, tensor in state_of(model).items():
         digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
         # NumPy has no bfloat16; the bytes of any type can be looked at.
         content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
