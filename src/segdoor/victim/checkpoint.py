@@ -57,19 +57,6 @@ def read_remark(path: Path) -> str:
     return (header or {}).get("segdoor", "")
 
 
-def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
-    """Fill a network with the weights of a file.
-
-    Args:
-        network: The network, changed in place.
-        path: A .safetensors file, or a .pth/.pt file that holds tensors alone.
-
-    Raises:
-        DataError: If the file is missing, damaged, holds more than tensors, or does not fit.
-    """
-    return fill_from(network, path, read_tensors(path))
-
-
 def fill_from(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> LoadedWeights:
     """Fill a network with what `read_tensors` found in a file.
 
