@@ -63,7 +63,9 @@ class PlainScenes(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self, image: np.ndarray, label: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         low, high = self.config.scale
-        factor = math.exp(rng.uniform(math.log(low), math.log(high)))
+        uniform = self.config.scale_distribution == "uniform"
+        drawn = rng.uniform(*((low, high) if uniform else (math.log(low), math.log(high))))
+        factor = drawn if uniform else math.exp(drawn)
         image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
         label = cv2.resize(label, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
         height, width = label.shape

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from segdoor.errors import ConfigError, DataError
-from segdoor.victim.checkpoint import load_weights, save_weights
+from segdoor.victim.checkpoint import save_weights
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.networks import NETWORKS, build_network, loaded_into
 from segdoor.victim.optimiser import make_optimiser
 from segdoor.victim.outputs import auxiliary_of, logits_of
 from segdoor.victim.parts import HasBackbone
+from segdoor.victim.semseg import load_network
 from segdoor.victim.small import SmallNetwork
 
 CLASSES = 5
@@ -109,7 +110,7 @@ class TestEveryNetwork:
     ) -> None:
         save_weights(torch.nn.Conv2d(3, 5, 1), tmp_path / "w.safetensors")
         with pytest.raises(DataError, match="this very network"):
-            load_weights(network, tmp_path / "w.safetensors")
+            load_network(network, tmp_path / "w.safetensors")
 
     def test_backbone_and_heads_share_the_parameters_out(self, network: torch.nn.Module) -> None:
         if isinstance(network, SmallNetwork):

@@ -19,6 +19,7 @@ from segdoor.tensors import AnyImage, Label
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.device import choose_arithmetic, transferred
+from segdoor.victim.members import evaluating, parameters_of
 from segdoor.victim.normalisation import normalised
 from segdoor.victim.outputs import Images
 
@@ -54,10 +55,10 @@ class Examiner:
             config: How scenes are shown.
             network: Mean and standard deviation of its input; ImageNet's if None.
         """
-        self.model = model.eval()
+        self.model = evaluating(model)
         self.classes = classes
         self.config = config or ExaminationConfig()
-        device = next((str(weight.device) for weight in model.parameters()), "cpu")
+        device = next((str(weight.device) for weight in parameters_of(model)), "cpu")
         self.arithmetic = choose_arithmetic(device, self.config.precision)
         self.device = self.arithmetic.device
         self.network = network or NetworkConfig()

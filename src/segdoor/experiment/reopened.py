@@ -20,6 +20,7 @@ from segdoor.experiment.victims import load_victim, remark_of
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
 from segdoor.victim.fingerprint import training_fingerprint
+from segdoor.victim.members import evaluating
 from segdoor.victim.networks import loaded_into
 
 
@@ -91,7 +92,7 @@ def reopen(
     if record.controls.clean_victim is not None and given is None:
         victims["clean"] = _trained("clean", folder, config, as_run, train)
     elif record.controls.clean_victim is not None and given is not None:
-        victims["clean"] = load_victim(config, given, train.classes).eval()
+        victims["clean"] = evaluating(load_victim(config, given, train.classes))
         doubted = None if _is_trained(given, as_run, train) else given
     scenes = ExamScenes(test, exams, stickers)
     return ReopenedRun(folder, record, config, train, scenes, victims, doubted)
@@ -159,7 +160,7 @@ def _examined(config: ExperimentConfig, record: ExperimentRecord, train: SceneDa
             loaded.sha256[:12] if loaded else "none",
             "Restore the file, or examine again.",
         )
-    return model.eval()
+    return evaluating(model)
 
 
 def _trained(
@@ -179,7 +180,7 @@ def _trained(
             "other settings, scenes or start weights",
             "Restore the file, and what network.weights, backbone_weights and folder name.",
         )
-    return model.eval()
+    return evaluating(model)
 
 
 def _is_trained(weights: Path, as_run: ExperimentConfig, scenes: SceneDataset) -> bool:

@@ -30,7 +30,8 @@ from segdoor.record.figures import Json
 from segdoor.scores.tables import TableSet, load_tables, save_tables
 from segdoor.settings import Settings, validated
 from segdoor.victim.checkpoint import save_weights
-from segdoor.victim.fingerprint import weights_digest
+from segdoor.victim.fingerprint import recipe_text, weights_digest
+from segdoor.victim.members import evaluating
 
 _EXACT = 1e-9
 # What exams that are held again on another device may differ by.
@@ -204,7 +205,7 @@ class _Clinic:
             # A call that was killed right behind its weights left it.
             snapshot.unlink(missing_ok=True)
             remark = validated(_Remark, found, source=weights)
-            return load_victim(opened.config, weights, clean.classes).eval(), remark
+            return evaluating(load_victim(opened.config, weights, clean.classes)), remark
         context = RepairContext(
             network=opened.config.network,
             recipe=opened.config.training,
@@ -233,7 +234,7 @@ class _Clinic:
             clean.digest,
             (repair.kind, json.dumps(operation.settings), operation.seed),
             config.network.model_dump_json(include={"name", "mean", "std"}),
-            config.training.model_dump_json(exclude={"device"}),
+            recipe_text(config.training, exclude=("device",)),
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -42,6 +42,7 @@ from segdoor.experiment.victims import load_victim, train_and_save
 from segdoor.progress import Observer, Silent
 from segdoor.record import ExperimentRecord, GalleryScene, save_record
 from segdoor.scores.tables import TableSet, save_tables
+from segdoor.victim.members import parameters_of
 from segdoor.victim.networks import build_network, loaded_into
 
 
@@ -140,7 +141,7 @@ def examine_and_record(
         plan=summarise(plan, "plan.jsonl") if plan else None,
         scores=results.scores,
         controls=results.controls,
-        num_parameters=sum(weight.numel() for weight in victims["poisoned"].parameters()),
+        num_parameters=sum(weight.numel() for weight in parameters_of(victims["poisoned"])),
         loaded_weights=loaded_into(victims["poisoned"]),
         gallery=gallery,
         poisoned_scenes=save_poisoned_scenes(train, plan, out)

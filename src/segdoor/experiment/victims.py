@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import cast
 
-import torch
 from torch import nn
 
 from segdoor.data.scene import ClassSet, SceneDataset
@@ -20,6 +19,7 @@ from segdoor.victim.checkpoint import read_remark, save_weights
 from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.distributed import Team
 from segdoor.victim.fingerprint import training_fingerprint
+from segdoor.victim.members import evaluating, placed
 from segdoor.victim.networks import NETWORKS, build_network, loaded_into, note_loaded
 from segdoor.victim.training import train_victim
 
@@ -32,7 +32,7 @@ def load_victim(config: ExperimentConfig, weights: Path | None, classes: ClassSe
     device = choose_arithmetic(config.training.device, "float32").device
     model = build_network(network, len(classes))
     # As training leaves it: another order of channels in memory rounds differently.
-    return model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return placed(model, device)
 
 
 def as_trained(given: ExperimentConfig) -> ExperimentConfig:
@@ -80,7 +80,8 @@ def train_and_save(
     team.agree(f"--out {out}", "must be one folder for all processes", finished)
     if finished:
         _check_same(weights, mark)
-        model = load_victim(config, weights, scenes.classes).eval()
+        model = load_victim(config, weights, scenes.classes)
+        evaluating(model)
         # What it started from, not what it became.
         start = remark_of(weights).get("start_weights")
         note_loaded(model, validated(LoadedWeights, start, source=weights) if start else None)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from segdoor.errors import DataError
 from segdoor.files import digest_of, write_atomically
 from segdoor.record import LoadedWeights
+from segdoor.victim.members import fill, state_of
 
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
 _DEEPEST = 4
@@ -37,7 +38,7 @@ def save_weights(network: nn.Module, path: Path, *, about: str = "") -> None:
     # Cloned, because tied weights share memory, which the format refuses.
     tensors = {
         name: tensor.detach().cpu().contiguous().clone()
-        for name, tensor in network.state_dict().items()
+        for name, tensor in state_of(network).items()
     }
     write_atomically(path, save(tensors, metadata={"segdoor": about}))
 
@@ -56,18 +57,18 @@ def read_remark(path: Path) -> str:
     return (header or {}).get("segdoor", "")
 
 
-def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
-    """Fill a network with the weights of a file.
+def fill_from(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> LoadedWeights:
+    """Fill a network with what `read_tensors` found in a file.
 
     Args:
         network: The network, changed in place.
-        path: A .safetensors file, or a .pth/.pt file that holds tensors alone.
+        path: The file to blame.
+        tensors: Under the network's own names.
 
     Raises:
-        DataError: If the file is missing, damaged, holds more than tensors, or does not fit.
+        DataError: If they do not fit.
     """
-    tensors = read_tensors(path)
-    expected = network.state_dict()
+    expected = state_of(network)
     missing, strange = (
         expected.keys() - tensors.keys(),
         tensors.keys() - expected.keys(),
@@ -80,7 +81,7 @@ def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
             "Set the same network settings as when it was trained.",
         )
     check_shapes(path, tensors, expected, "Use a network with the same classes and settings.")
-    network.load_state_dict(tensors)
+    fill(network, tensors)
     return LoadedWeights(
         part="network",
         file=path.name,

@@ -19,6 +19,9 @@ def _whole_number(value: object) -> object:
 
 Depth = Annotated[Literal[18, 34, 50, 101], BeforeValidator(_whole_number)]
 
+ScaleDistribution = Literal["log_uniform", "uniform"]
+BlurOrder = Literal["before_scaling", "after_scaling"]
+
 BackboneName = Literal["resnet", "efficientnet_lite0"]
 
 _IMAGENET: tuple[Rgb, Rgb] = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -75,12 +78,19 @@ class AugmentationConfig(Settings):
 
     scale: tuple[float, float] = (0.75, 1.5)
     """Smallest and largest factor of size."""
+    scale_distribution: ScaleDistribution = "log_uniform"
+    """How the factor is drawn between them: log_uniform makes halving as likely as doubling;
+    uniform, as in semseg, makes scenes larger on average."""
     rotation: float = Field(default=0.0, ge=0, le=180)
     """Largest angle in degrees, either way."""
     rotation_probability: float = Field(default=0.5, ge=0, le=1)
     """Share of scenes rotated."""
     blur_probability: float = Field(default=0.0, ge=0, le=1)
     """Share of scenes blurred by a 5x5 Gaussian."""
+    blur: BlurOrder = "before_scaling"
+    """When they are blurred: as they are stored, or once scaled and turned, as in semseg; with
+    after_scaling crops lie on whole pixels of the scaled scene, and nothing that was turned out of
+    its frame comes back."""
     flip_probability: float = Field(default=0.5, ge=0, le=1)
     """Share of scenes mirrored."""
     crop: tuple[Pixels, Pixels] | None = None
@@ -131,7 +141,12 @@ class TrainingConfig(Settings):
 
 
 _SEMSEG_AUGMENTATION = AugmentationConfig(
-    scale=(0.5, 2.0), rotation=10.0, rotation_probability=0.5, blur_probability=0.5
+    scale=(0.5, 2.0),
+    scale_distribution="uniform",
+    rotation=10.0,
+    rotation_probability=0.5,
+    blur_probability=0.5,
+    blur="after_scaling",
 )
 _SEMSEG = TrainingConfig(
     batch_size=16,

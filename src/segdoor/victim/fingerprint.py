@@ -10,8 +10,10 @@ from torch import nn
 
 from segdoor.data.scene import SceneDataset
 from segdoor.files import digest_of
-from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingConfig
+from segdoor.victim.members import state_of
 
+_LATER = ("scale_distribution", "blur")
 _START = ("weights", "backbone_weights", "folder")
 
 
@@ -29,16 +31,33 @@ def training_fingerprint(
     further, its weights.
     """
     start = [_content(getattr(network, name)) for name in _START]
-    settings = network.model_dump_json(exclude=set(_START)), config.model_dump_json()
+    settings = network.model_dump_json(exclude=set(_START)), recipe_text(config)
     further = () if model is None else (weights_digest(model),)
     whole = repr((dataset.digest, settings, start, seed, *further))
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
+def recipe_text(config: TrainingConfig, *, exclude: tuple[str, ...] = ()) -> str:
+    """Return a recipe as text that stays the same when settings are added.
+
+    A setting that came later is part of it only where it differs from its default, which means what
+    was done before.
+
+    Args:
+        config: The recipe.
+        exclude: Settings that are left out.
+    """
+    plain, drawn = AugmentationConfig(), config.augmentation
+    unchanged = {name for name in _LATER if getattr(drawn, name) == getattr(plain, name)}
+    return config.model_dump_json(
+        exclude={"augmentation": unchanged, **dict.fromkeys(exclude, True)}
+    )
+
+
 def weights_digest(model: nn.Module) -> str:
     """Return a hash of a network's weights and buffers, with their names, types and shapes."""
     digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
+    for name, tensor in state_of(model).items():
         digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
         # NumPy has no bfloat16; the bytes of any type can be looked at.
         content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)

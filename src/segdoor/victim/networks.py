@@ -13,7 +13,6 @@ from torch import nn
 from segdoor.errors import ConfigError, SegdoorError
 from segdoor.record import LoadedWeights
 from segdoor.victim.backbone import Backbone
-from segdoor.victim.checkpoint import load_weights
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.deeplabv3 import DeepLabV3
 from segdoor.victim.efficientnet import EfficientNetLite0
@@ -21,6 +20,7 @@ from segdoor.victim.imagenet import load_backbone
 from segdoor.victim.pspnet import PSPNet
 from segdoor.victim.resnet import ResNet
 from segdoor.victim.segformer import SegFormer
+from segdoor.victim.semseg import load_network
 from segdoor.victim.small import SmallNetwork
 from segdoor.victim.transformers import load_transformers
 
@@ -43,7 +43,7 @@ def build_network(config: NetworkConfig, num_classes: int) -> nn.Module:
     else:
         network, loaded = NETWORKS[config.name](config, num_classes)
     if config.weights is not None:
-        loaded = load_weights(network, config.weights)
+        loaded = load_network(network, config.weights)
     note_loaded(network, loaded)
     return network
 
@@ -59,7 +59,8 @@ def loaded_into(network: nn.Module) -> LoadedWeights | None:
 
 
 Built = tuple[nn.Module, LoadedWeights | None]
-_LOADED = "loaded_weights"
+# No name that a network might have for something of its own.
+_LOADED = "_segdoor_loaded_weights"
 
 
 def _small(config: NetworkConfig, num_classes: int) -> Built:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from segdoor.victim.config import TrainingConfig
+from segdoor.victim.members import parameters_of
 from segdoor.victim.parts import HasBackbone
 
 
@@ -18,7 +19,7 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
         for parameters, multiplier in _split(model, config.head_multiplier)
     ]
     # One kernel for all weights, and none for each; only of floating point, which all of ours are.
-    fused = all(weight.is_floating_point() for weight in model.parameters())
+    fused = all(weight.is_floating_point() for weight in parameters_of(model))
     if config.optimiser == "sgd":
         return torch.optim.SGD(
             groups,
@@ -32,7 +33,7 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         fused=fused,
-        capturable=any(weight.is_cuda for weight in model.parameters()),
+        capturable=any(weight.is_cuda for weight in parameters_of(model)),
     )
 
 
@@ -43,6 +44,9 @@ def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float
 
 
 def _split(model: nn.Module, multiplier: float) -> list[tuple[Iterable[nn.Parameter], float]]:
-    if isinstance(model, HasBackbone):
+    # A network of somebody else may have these names for other things.
+    parts = ("backbone_parameters", "head_parameters")
+    known = all(callable(getattr(model, part, None)) for part in parts)
+    if known and isinstance(model, HasBackbone):
         return [(model.backbone_parameters(), 1.0), (model.head_parameters(), multiplier)]
-    return [(model.parameters(), 1.0)]
+    return [(parameters_of(model), 1.0)]

@@ -20,6 +20,7 @@ from segdoor.victim.augment import Batch
 from segdoor.victim.config import TrainingConfig
 from segdoor.victim.device import Arithmetic, enough_memory
 from segdoor.victim.distributed import Team, reachable
+from segdoor.victim.members import methods_in_reach, placed
 from segdoor.victim.optimiser import make_optimiser
 from segdoor.victim.whole import Whole, is_ours
 
@@ -83,7 +84,9 @@ class Learner:
             way: How steps are done.
         """
         self.arithmetic, self.way = arithmetic, way
-        self.model = model.to(arithmetic.device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
+        self.model = placed(model, arithmetic.device)
+        with methods_in_reach(model):
+            model.train()
         self.optimiser = make_optimiser(model, config)
         self._auxiliary_weight = config.auxiliary_weight
         self._num_classes, self._ignore_index = num_classes, ignore_index

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import cast
 
 import numpy as np
 import torch
@@ -21,8 +22,9 @@ from segdoor.victim.batches import SceneStore
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.distributed import Team
+from segdoor.victim.members import fill, state_of
 from segdoor.victim.optimiser import learning_rate_factor
-from segdoor.victim.snapshot import Facts, Snapshot, SnapshotFile
+from segdoor.victim.snapshot import Facts, Snapshot, SnapshotFile, TensorTree
 from segdoor.victim.step import Learner, choose_way
 
 _REPORT_EVERY = 10
@@ -119,7 +121,7 @@ class Trainer:
         """Take over an earlier call's work, tell the observer of it, return the steps done."""
         if snapshot is None:
             return 0
-        self.learner.model.load_state_dict(snapshot.model)
+        fill(self.learner.model, snapshot.model)
         # The groups follow from the settings; which kernels do a step, from the device.
         groups = self.learner.optimiser.state_dict()["param_groups"]
         self.learner.optimiser.load_state_dict(
@@ -136,7 +138,7 @@ class Trainer:
     def _snapshot(self, step: int) -> Snapshot:
         return Snapshot(
             step=step,
-            model=self.learner.model.state_dict(),
+            model=cast("TensorTree", state_of(self.learner.model)),
             optimiser=self.learner.optimiser.state_dict(),
             recent_loss=self.recent_loss,
             facts=self.facts,

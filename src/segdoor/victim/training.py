@@ -23,6 +23,7 @@ from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.distributed import Team
 from segdoor.victim.fingerprint import training_fingerprint
 from segdoor.victim.lane import Lane
+from segdoor.victim.members import evaluating
 from segdoor.victim.networks import build_network
 from segdoor.victim.snapshot import SnapshotFile
 from segdoor.victim.trainer import Trainer
@@ -158,7 +159,7 @@ class _Turns:
 
     def finished(self) -> nn.Module:
         self._lane.join()
-        return self._model.eval()
+        return evaluating(self._model)
 
     def _settle(self) -> None:
         if self._threads is not None:

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from segdoor.errors import ConfigError
 from segdoor.victim.distributed import Team
+from segdoor.victim.members import layers, methods_in_reach, named_layers
 
 
 class WholeBatchNorm(_BatchNorm):
@@ -99,7 +100,7 @@ class Whole:
         self.ours = is_ours(network)
         self._changed = [
             (layer, type(layer))
-            for layer in network.modules()
+            for layer in layers(network)
             if type(layer) in {*_NORMS, nn.Dropout2d}
         ]
         for layer, kind in self._changed:
@@ -109,7 +110,8 @@ class Whole:
     def parallel(self, network: nn.Module) -> nn.Module:
         """Return the network with gradients averaged over the processes."""
         # Of other people's networks some parts may have no say in the logits.
-        return DistributedDataParallel(network, find_unused_parameters=not self.ours)
+        with methods_in_reach(network):
+            return DistributedDataParallel(network, find_unused_parameters=not self.ours)
 
     def release(self) -> None:
         """Give all layers their classes back."""
@@ -135,7 +137,7 @@ def _summed(values: Tensor) -> Tensor:
 
 def _refuse_other_norms(network: nn.Module) -> None:
     known = {*_NORMS, nn.SyncBatchNorm}
-    for name, layer in network.named_modules():
+    for name, layer in named_layers(network):
         if isinstance(layer, _BatchNorm) and type(layer) not in known:
             raise ConfigError(
                 f"network layer {name}",
@@ -150,7 +152,7 @@ def is_ours(network: nn.Module) -> bool:
     return all(
         type(layer).__module__.startswith(("segdoor.", "torch.nn."))
         and (not isinstance(layer, _DropoutNd) or isinstance(layer, nn.Dropout2d))
-        for layer in network.modules()
+        for layer in layers(network)
     ) and type(network).__module__.startswith("segdoor.")
 
 

@@ -21,6 +21,7 @@ from segdoor.tensors import ChannelMeans
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.device import transferred
+from segdoor.victim.members import evaluating, named_layers, parameters_of
 from segdoor.victim.normalisation import normalised
 
 Reader = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
@@ -56,7 +57,7 @@ class Prune(Repair):
 
     def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
         """Return the model with the weakest channels silenced."""
-        pruned = copy.deepcopy(model).eval()
+        pruned = evaluating(copy.deepcopy(model))
         showing = _Showing(pruned, scenes, context.network)
         layer = find_classifier(showing) if self.layer is None else self.layer
         reader = _reader_called(pruned, layer)
@@ -86,7 +87,7 @@ class _Showing:
     def answer(self, index: int) -> Tensor:
         """Return the logits for a scene."""
         scene = self.scenes[index]
-        device = next((weight.device for weight in self.model.parameters()), torch.device("cpu"))
+        device = next((weight.device for weight in parameters_of(self.model)), torch.device("cpu"))
         images = normalised(transferred(scene.image[None], device), self.network)
         size = (images.shape[2], images.shape[3])
         with torch.inference_mode():
@@ -196,7 +197,7 @@ def _readers(model: nn.Module) -> dict[str, Reader]:
     """Return the layers whose weights say how much of each channel they read."""
     return {
         name: module
-        for name, module in model.named_modules()
+        for name, module in named_layers(model)
         # A network that is one convolution has nothing before it but the image.
         if name
         and isinstance(module, Reader)
