@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from segdoor.record import AxisValue
 from segdoor.study.claims import Metric, Role
 from segdoor.study.comparing import (
     Comparison,
@@ -31,6 +32,7 @@ ALIKE_ACCURACY = 0.02
 
 _FAR: tuple[Role, Role] = ("far1", "far2")
 _ALONE = ("baseline", "nni", "prl")
+_USUAL_RULES: dict[str, AxisValue] = {"single_class": True, "on_victim": "forbid"}
 Comparing = Callable[[Results, Role], Iterator[Comparison]]
 
 
@@ -152,12 +154,12 @@ def _number_has_a_best(results: Results, role: Role) -> Iterator[Comparison]:
         yield from _never_falls(figures[:usual:-1])
 
 
-def _rule_matters_little(axis: str, *, changed: bool) -> Comparing:
+def _rule_matters_little(axis: str, *, changed: AxisValue) -> Comparing:
     def compare(results: Results, role: Role) -> Iterator[Comparison]:
         for point in results.places():
-            if getattr(point, axis) is changed:
-                usual = point.model_copy(update={axis: not changed})
-                pair = (_named(results, place, role) for place in (point, usual))
+            if getattr(point, axis) == changed:
+                beside = point.model_copy(update={axis: _USUAL_RULES[axis]})
+                pair = (_named(results, place, role) for place in (point, beside))
                 yield similar(*pair, margin=ALIKE)
 
     return compare
@@ -235,7 +237,8 @@ def _named(
 ) -> Named:
     measured = results.get(point, role, metric, repair)
     words = [*_told(results, point), *([repair] if repair else [])]
-    if role is not None:
+    # Triggers that must lie on victims have one test alone, whatever it is compared with.
+    if role is not None and point.on_victim != "require":
         words.append(results.band(role) if role in _FAR else role)
     return Named(f"{metric} of {', '.join(words)}", measured, (metric, role, repair))
 
@@ -254,8 +257,8 @@ def _told(results: Results, point: Point) -> Iterator[str]:
         yield f"Q {results.told('q', point.q)}"
     if not point.single_class:
         yield "on several classes"
-    if point.on_victim:
-        yield "on victims"
+    if point.on_victim != "forbid":
+        yield "on victims" if point.on_victim == "require" else "victims allowed under the trigger"
 
 
 _TESTS: tuple[Role, ...] = ("near", "nearest")
@@ -283,7 +286,7 @@ ORDERINGS: dict[int, Ordering] = {
         _TESTS,
         {
             "trigger on several classes": _rule_matters_little("single_class", changed=False),
-            "trigger on victims": _rule_matters_little("on_victim", changed=True),
+            "trigger on victims": _rule_matters_little("on_victim", changed="require"),
         },
     ),
     10: Ordering(
