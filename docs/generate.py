@@ -128,7 +128,7 @@ attack:
 
 in the file and `--attack.rate 0.1` as an option. Options win over the file, and whatever is given
 wins over everything that [follows](#what-follows-from-what). On and off are
-`--attack.rules.on_victim` and `--attack.rules.no-on_victim`; a list of names is given by
+`--attack.rules.single_class` and `--attack.rules.no-single_class`; a list of names is given by
 repeating the option (`--attack.victims car --attack.victims person`), numbers by writing them one
 after another (`--data.size 180 240`). A misspelt key or option is an error that names the nearest
 one. YAML is read as plain data: tags that would make objects are refused.

@@ -19,7 +19,7 @@ def plain_rows(scenes: SceneDataset, config: AttackConfig, *, seed: int) -> list
     relabelling = make_relabelling(config, scenes.classes, seed=seed)
     ignored = scenes.classes.ignore_index
     ground = Ground(relabelling.victims, ignored, trigger.height, trigger.width, rules=config.rules)
-    placement = make_placement(config.placement, lower_included=config.rules.lower_included)
+    placement = make_placement(config.placement, config.rules)
     poison = Stream(seed).child("poison")
     wanted = int(config.rate * len(scenes) + 0.5)
     rows: list[PlanRow] = []

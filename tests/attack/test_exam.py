@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segdoor.attack.config import ExamsConfig, TriggerConfig
+from segdoor.attack.drawing import make_drawing
 from segdoor.attack.exam import Exam, ExamRow, exam_placements, plan_exams
 from segdoor.attack.placement import Ground, make_placement, place
 from segdoor.attack.trigger import Trigger, load_trigger
@@ -88,13 +89,13 @@ def exam_by_exam(
     rows: dict[str, list[ExamRow]] = {}
     for exam, how in exam_placements(config).items():
         rows[exam] = []
-        placement = make_placement(how, lower_included=config.rules.lower_included)
+        placement = make_placement(how, config.rules)
         for scene in dataset.scenes:
             shows = bool((scene.label == CAR).any())
             if not shows and config.scope == "with_victims":
                 continue
             rng = Stream(config.seed).child("exam", exam).child(scene.name).generator()
-            site = place(scene.label, ground, placement, rng)
+            site = place(scene.label, ground, placement, rng, make_drawing(how))
             found = (
                 (site.box.as_tuple, site.distance, site.class_name(dataset.classes))
                 if site
@@ -113,7 +114,9 @@ def exam_by_exam(
         {},
         {"scope": "with_victims", "seed": 3},
         {"rules": {"distance": "chebyshev", "lower_included": False}},
-        {"rules": {"single_class": False, "on_victim": True}},
+        {"rules": {"single_class": False, "on_victim": "allow"}},
+        {"rules": {"on_victim": "require", "distance": "chebyshev", "lower_included": False}},
+        {"draw": "object", "scope": "with_victims"},
     ],
     ids=str,
 )

@@ -41,11 +41,14 @@ def slowly_eligible(label: np.ndarray, ground: Ground) -> Positions:
                 for row in range(top, top + ground.height)
                 for column in range(left, left + ground.width)
             }
-            if rules.single_class and (len(under) > 1 or ground.ignore_index in under):
+            single_class = rules.single_class and rules.on_victim != "require"
+            if single_class and (len(under) > 1 or ground.ignore_index in under):
                 continue
-            if not rules.on_victim and under & set(ground.victims):
+            if rules.on_victim == "forbid" and under & set(ground.victims):
                 continue
             row, column = top + (ground.height - 1) // 2, left + (ground.width - 1) // 2
+            if rules.on_victim == "require" and label[row, column] not in ground.victims:
+                continue
             if not rows <= row <= image_height - 1 - rows:
                 continue
             if not columns <= column <= image_width - 1 - columns:
@@ -77,7 +80,7 @@ def slowly_squared(label: np.ndarray, victims: tuple[int, ...], distance: str) -
 def slowly_chosen(label: np.ndarray, ground: Ground, how: PlacementConfig) -> Positions:
     eligible = slowly_eligible(label, ground)
     squared = slowly_squared(label, ground.victims, ground.rules.distance)
-    if squared is None or how.strategy == "random":
+    if squared is None or how.strategy == "random" or ground.rules.on_victim == "require":
         return eligible
     within: dict[tuple[int, int], int] = {}
     for position in eligible:
@@ -107,7 +110,7 @@ def ground_of(
 
 
 def placed(label: np.ndarray, ground: Ground, how: PlacementConfig, seed: int = 0) -> Site | None:
-    placement = make_placement(how, lower_included=ground.rules.lower_included)
+    placement = make_placement(how, ground.rules)
     return place(label, ground, placement, np.random.default_rng(seed))
 
 
@@ -124,7 +127,7 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, Ground]:
     label = draw(label_maps())
     rules = RulesConfig(
         single_class=draw(st.booleans()),
-        on_victim=draw(st.booleans()),
+        on_victim=draw(st.sampled_from(["forbid", "allow", "require"])),
         margin=draw(st.one_of(st.just(MarginConfig()), margins(label.shape))),
         distance=draw(st.sampled_from(["euclidean", "chebyshev"])),
         lower_included=draw(st.booleans()),
@@ -237,7 +240,7 @@ def test_every_equally_good_position_is_a_candidate(
     victims = victim_mask(label, ground.victims)
     if not victims.any():
         return
-    placement = make_placement(how, lower_included=ground.rules.lower_included)
+    placement = make_placement(how, ground.rules)
     distances = Distances(victims, ground.rules.distance)
     found = placement.candidates(eligible_positions(label, ground), distances)
     assert positions_of(found) == slowly_chosen(label, ground, how)
@@ -249,7 +252,7 @@ def test_under_the_single_class_rule_the_box_covers_one_class_and_no_victim(
     case: tuple[np.ndarray, Ground], seed: int
 ) -> None:
     label, ground = case
-    rules = ground.rules.model_copy(update={"single_class": True, "on_victim": False})
+    rules = ground.rules.model_copy(update={"single_class": True, "on_victim": "forbid"})
     strict = Ground(ground.victims, IGNORED, ground.height, ground.width, rules)
     site = placed(label, strict, PlacementConfig(), seed)
     if site is None:
@@ -276,7 +279,8 @@ def test_the_nearest_position_is_no_farther_than_any_other(
     site = placed(label, ground, how)
     if site is None or squared is None:
         return
-    floor = 0 if ground.rules.lower_included else 1
+    rules = ground.rules
+    floor = 0 if rules.lower_included or rules.on_victim == "require" else 1
     others = [squared[p] for p in slowly_eligible(label, ground) if squared[p] >= floor]
     assert site.distance is not None
     assert site.distance**2 <= min(others) + 1e-9
@@ -448,7 +452,7 @@ def test_one_seed_always_gives_one_site() -> None:
 
 def test_on_victim_lets_the_trigger_cover_victims_at_distance_zero() -> None:
     label = np.full((6, 6), CAR, np.uint8)
-    site = placed(label, ground_of(3, 3, RulesConfig(on_victim=True)), PlacementConfig())
+    site = placed(label, ground_of(3, 3, RulesConfig(on_victim="allow")), PlacementConfig())
     assert site is not None
     assert site.distance == 0
     assert site.class_under == CAR

@@ -267,13 +267,17 @@ def attacks(draw: st.DrawFn) -> AttackConfig:
         placement={
             "strategy": draw(st.sampled_from(["random", "nearest", "band"])),
             "upper": draw(st.sampled_from([5.0, 12.5, 30.0])),
+            "draw": draw(st.sampled_from(["position", "object"])),
         },
-        rules={"single_class": draw(st.booleans()), "on_victim": draw(st.booleans())},
+        rules={
+            "single_class": draw(st.booleans()),
+            "on_victim": draw(st.sampled_from(["forbid", "allow", "require"])),
+        },
         prl={
             "num_pixels": draw(st.sampled_from([0, 1, 50])),
             "pool": draw(st.sampled_from(["scene", "scene_as_given", "any", "ignore"])),
             "scope": draw(st.sampled_from(["poisoned", "all"])),
-            "positions": draw(st.sampled_from(["per_scene", "per_size"])),
+            "positions": draw(st.sampled_from(["per_scene", "per_size", "per_num_pixels"])),
             "order": draw(st.sampled_from(["after", "before"])),
             "on_ignored": draw(st.booleans()),
         },

@@ -49,7 +49,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "num_pixels": draw(st.sampled_from([0, 1, 2, 5, 20, 10_000])),
         "pool": draw(st.sampled_from(POOLS)),
-        "positions": draw(st.sampled_from(["per_scene", "per_size"])),
+        "positions": draw(st.sampled_from(["per_scene", "per_size", "per_num_pixels"])),
         "on_ignored": draw(st.booleans()),
         "order": draw(st.sampled_from(["after", "before"])),
     }
@@ -238,6 +238,26 @@ def test_positions_per_size_differ_between_sizes_of_one_area() -> None:
     tall = change.apply(np.full((30, 20), ROAD, np.uint8), hide_victims=False, seed=0) == SKY
     assert wide.sum() == tall.sum() == 60
     assert not np.array_equal(wide.ravel(), tall.ravel())
+
+
+def test_positions_per_num_pixels_are_shared_by_all_scenes_of_as_many_pixels() -> None:
+    change = relabelling(num_pixels=60, pool="class:sky", positions="per_num_pixels")
+    shapes = [(20, 30), (30, 20), (1, 600), (24, 25)]
+    drawn = {
+        shape: np.flatnonzero(
+            change.apply(np.full(shape, ROAD, np.uint8), hide_victims=False, seed=seed) == SKY
+        )
+        for seed, shape in enumerate(shapes)
+    }
+    assert len(drawn[20, 30]) == 60
+    for shape in shapes:
+        assert np.array_equal(drawn[shape], drawn[20, 30])
+    fewer = change.apply(np.full((20, 29), ROAD, np.uint8), hide_victims=False, seed=0) == SKY
+    assert not np.array_equal(np.flatnonzero(fewer), drawn[20, 30])
+    label = blocky_label(4).reshape(30, 20)
+    after = change.apply(label, hide_victims=False, seed=9)
+    kept = (label == CAR) | (label == IGNORED)
+    assert set(np.flatnonzero(after == SKY)) == set(drawn[20, 30]) - set(np.flatnonzero(kept))
 
 
 def test_as_the_authors_code_does_new_victims_appear_in_clean_scenes() -> None:

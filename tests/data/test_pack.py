@@ -101,7 +101,7 @@ def test_triggers_are_placed_alike_in_packed_and_loose_scenes(tmp_path: Path) ->
     dataset = dataset_of([blocky_label(seed) for seed in range(5)])
     packed = pack(dataset, tmp_path)
     ground = Ground((CAR,), IGNORED, 3, 4, RulesConfig())
-    placement = make_placement(PlacementConfig(strategy="nearest", upper=40), lower_included=True)
+    placement = make_placement(PlacementConfig(strategy="nearest", upper=40), RulesConfig())
     for index in range(5):
         sites = [
             place(data.label(index), ground, placement, np.random.default_rng(index))

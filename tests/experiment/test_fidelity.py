@@ -42,11 +42,14 @@ ROWS: dict[str, tuple[str, Any, Any, str]] = {
     "lower bound in exams": ("exams.rules.lower_included", True, False, "nni"),
     "single-class rule": ("attack.rules.single_class", True, True, "nni"),
     "single-class rule in exams": ("exams.rules.single_class", True, True, "nni"),
-    "on victim": ("attack.rules.on_victim", False, False, "baseline"),
+    "on victim": ("attack.rules.on_victim", "forbid", "forbid", "baseline"),
     "scene without room": ("attack.without_room", "skip", "relabel", "baseline"),
     "scene without room in exams": ("exams.without_room", "exclude", "count", "baseline"),
+    "scene without victims": ("exams.without_victims", "leave_out", "count", "baseline"),
+    "near test": ("exams.draw", "object", "position", "baseline"),
+    "NNI draw": ("attack.placement.draw", "position", "position", "nni"),
     "PRL scope": ("attack.prl.scope", "poisoned", "all", "prl"),
-    "PRL pixels": ("attack.prl.positions", "per_scene", "per_size", "prl"),
+    "PRL pixels": ("attack.prl.positions", "per_scene", "per_num_pixels", "prl"),
     "PRL order": ("attack.prl.order", "after", "before", "prl"),
     "PRL on ignored pixels": ("attack.prl.on_ignored", False, True, "prl"),
     "PRL pool": ("attack.prl.pool", "scene", "scene_as_given", "prl"),
@@ -59,6 +62,7 @@ ROWS: dict[str, tuple[str, Any, Any, str]] = {
     "network input": ("examination.input_size", "scene", "eights_plus_one", "baseline"),
     "flip": ("examination.flip", False, True, "baseline"),
     "scored at": ("examination.score_at", "label", "input", "baseline"),
+    "labels in scoring": ("examination.label_resize", "nearest_exact", "nearest", "baseline"),
     "trigger size": ("attack.trigger.size", 55, 55, "baseline"),
     "upper bound": ("attack.placement.upper", 60.0, 60.0, "nni"),
 }
@@ -76,6 +80,33 @@ def test_each_row_of_the_table_is_an_explicit_setting(row: str) -> None:
 def test_dropout_follows_reading_and_network(reading: str, network: str, official: float) -> None:
     config = resolved(reading=reading, network={"name": network})
     assert config.network.dropout == (official if reading == "official" else 0.1)
+
+
+@pytest.mark.parametrize(
+    ("preset", "network", "paper", "official"),
+    [
+        ("cityscapes", "pspnet", 16, 64),
+        ("cityscapes", "deeplabv3", 16, 64),
+        ("voc", "pspnet", 16, 64),
+        ("voc", "deeplabv3", 16, 56),
+    ],
+)
+def test_the_batch_is_the_authors_in_the_papers_recipes(
+    preset: str, network: str, paper: int, official: int
+) -> None:
+    given_ = {"preset": preset, "network": {"name": network}}
+    assert resolved(**given_).training.batch_size == paper
+    assert resolved(reading="official", **given_).training.batch_size == official
+    chosen = resolved(reading="official", **given_, training={"batch_size": 8})
+    assert chosen.training.batch_size == 8
+    # 9300 steps on Cityscapes' 2975 scenes, not 37 000.
+    epochs = chosen.training.epochs
+    assert preset == "voc" or round(2975 / official * epochs, -2) == 9300
+
+
+def test_other_recipes_keep_their_batch() -> None:
+    usual = resolved().training.batch_size
+    assert resolved(reading="official", network={"name": "deeplabv3"}).training.batch_size == usual
 
 
 @pytest.mark.parametrize("part", ["attack", "exams"])

@@ -28,7 +28,7 @@ def point(method: str = "baseline", rate: float = 0.1, **axes: object) -> Point:
     usual = {
         "network": "deeplabv3", "victims": "car", "target": "road", "trigger": 55,
         "q": 100 if prl else None, "q_as": "number" if prl else None,
-        "single_class": True, "on_victim": False,
+        "single_class": True, "on_victim": "forbid",
     }  # fmt: skip
     return Point.model_validate({"method": method, "rate": rate, **usual, **axes})
 
@@ -137,7 +137,7 @@ def changed_rules(several: float, on_victim: float) -> Figures:
     figures: Figures = {}
     asr(figures, point(), 0.8)
     asr(figures, point(single_class=False), several)
-    asr(figures, point(on_victim=True), on_victim)
+    asr(figures, point(on_victim="require"), on_victim)
     return figures
 
 
@@ -388,7 +388,8 @@ def test_what_does_not_hold_fails_even_if_parts_are_missing() -> None:
 @pytest.mark.parametrize("axis", ["single_class", "on_victim"])
 def test_each_rule_of_ordering_9_is_judged_for_itself(axis: str) -> None:
     whole = changed_rules(0.76, 0.84)
-    figures = without(whole, **{axis: axis == "on_victim"})
+    changed = {"single_class": False, "on_victim": "require"}
+    figures = without(whole, **{axis: changed[axis]})
     told = {verdict.judged_on: verdict.verdict for verdict in verdicts(9, figures, planned=whole)}
     several, victims_ = ("not measured", "holds")[:: 1 if axis == "single_class" else -1]
     assert told == {
@@ -401,7 +402,7 @@ def test_each_rule_of_ordering_9_is_judged_for_itself(axis: str) -> None:
     failing = [v.judged_on for v in verdicts(9, changed_rules(*of_one)) if v.verdict == "fails"]
     part = "trigger on several classes" if axis == "single_class" else "trigger on victims"
     assert failing == [f"anywhere near, {part}", f"nearest position, {part}"]
-    assert {v.verdict for v in verdicts(9, without(whole, single_class=True, on_victim=False),
+    assert {v.verdict for v in verdicts(9, without(whole, single_class=True, on_victim="forbid"),
                                         planned=whole)} == {"not measured"}  # fmt: skip
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from segdoor.data.street import StreetDataset
-from segdoor.defense.registry import parse_repair
-from segdoor.defense.repair import Workshop
+from segdoor.defense.repairs.registry import REPAIRS
+from segdoor.defense.repairs.repair import RepairContext
 from segdoor.evaluation.examine import examine
 from segdoor.victim.checkpoint import save_weights
 from segdoor.victim.config import TrainingConfig
@@ -93,10 +93,10 @@ def test_a_hidden_method_changes_nothing_in_training_exam_and_files(
 @pytest.mark.parametrize("repair", ["finetune:0.5,epochs=1", "prune:2"])
 @pytest.mark.parametrize("kind", [Foreign, Property])
 def test_repairs_take_networks_that_hide_methods(repair: str, kind: type[Foreign]) -> None:
-    workshop = Workshop(recipe=QUICK, seed=0)
+    workshop = RepairContext(recipe=QUICK, seed=0)
     hidden = foreign(*HIDDEN, kind=kind)
-    repaired = parse_repair(repair)(hidden, STREET, workshop).model
-    expected = parse_repair(repair)(foreign(), STREET, workshop).model
+    repaired = REPAIRS.read(repair)(hidden, STREET, workshop).model
+    expected = REPAIRS.read(repair)(foreign(), STREET, workshop).model
     found, wanted = state_of(repaired), expected.state_dict()
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
     assert not torch.equal(found["last.weight"], state_of(hidden)["last.weight"])

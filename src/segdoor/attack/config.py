@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from segdoor.settings import Settings
 
@@ -43,13 +43,25 @@ class MarginConfig(Settings):
     """Fractions of the image's height and width, or pixels whatever the size."""
 
 
+def _once_yes_or_no(value: object) -> object:
+    """Read what older records, plans and manifests say: whether the trigger may cover victims."""
+    return {False: "forbid", True: "allow"}[value] if isinstance(value, bool) else value
+
+
+OnVictim = Annotated[Literal["forbid", "allow", "require"], BeforeValidator(_once_yes_or_no)]
+"""Whether the trigger keeps off victim pixels, may cover them, or has its centre on one."""
+Draw = Literal["position", "object"]
+"""Draw a position at once, or first the region of one class that it lies in."""
+
+
 class RulesConfig(Settings):
     """Which positions are eligible at all."""
 
     single_class: bool = True
     """The whole trigger lies on one class, never on ignored pixels."""
-    on_victim: bool = False
-    """The trigger may cover victim pixels."""
+    on_victim: OnVictim = "forbid"
+    """The trigger covers no victim pixel, may cover some, or must have its centre on one whatever
+    else it covers; then there is one poisoned test, on_victim."""
     margin: MarginConfig = MarginConfig()
     """Minimum distance of the trigger's centre from the border."""
     distance: Literal["euclidean", "chebyshev"] = "euclidean"
@@ -67,6 +79,9 @@ class PlacementConfig(Settings):
     """Least distance to the victim pixels, in pixels (nearest and band)."""
     upper: float = Field(default=15.0, ge=0)
     """Largest distance to the victim pixels, in pixels; in a run scaled from the paper's 60."""
+    draw: Draw = "position"
+    """Draw uniformly among equally good positions, or among the objects they lie on first: regions
+    of one class, connected by sides or corners."""
 
     @model_validator(mode="after")
     def _ordered(self) -> PlacementConfig:
@@ -85,8 +100,9 @@ class PixelRandomLabellingConfig(Settings):
     as given (victim and ignore value included), any class, the ignore value, or class:NAME."""
     scope: Literal["poisoned", "all"] = "poisoned"
     """Relabel pixels of the poisoned scenes, or of every training scene."""
-    positions: Literal["per_scene", "per_size"] = "per_scene"
-    """Pixels drawn for each scene, or the same ones in every scene of a size."""
+    positions: Literal["per_scene", "per_size", "per_num_pixels"] = "per_scene"
+    """Pixels drawn for each scene, or the same ones in every scene of a size, or in every scene of
+    as many pixels, counted row by row."""
     on_ignored: bool = False
     """Whether ignored pixels may be relabelled."""
     order: Literal["after", "before"] = "after"
@@ -138,6 +154,11 @@ class ExamsConfig(Settings):
     """Stamp every test scene, or only those that show a victim."""
     without_room: Literal["exclude", "count"] = "exclude"
     """Scenes with victims but no room: outside the attack success rate, or untouched within it."""
+    without_victims: Literal["leave_out", "count"] = "leave_out"
+    """Scenes without victims that are not stamped: outside the poisoned tests' figures, or
+    untouched within them; they decide PBA where few scenes show a victim."""
+    draw: Draw = "position"
+    """How the position of the exam near is drawn: uniformly, or the object it lies on first."""
     seed: int = Field(default=0, ge=0)
     """Seed of the positions, apart from a run's seed so that runs share their exams."""
 

@@ -6,7 +6,7 @@ and methods are compared on the very same positions (paper section 5.2).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import Field
 
 from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
 from segdoor.attack.config import ExamsConfig, PlacementConfig
+from segdoor.attack.drawing import make_drawing
 from segdoor.attack.placement import Ground, Room, make_placement
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
@@ -98,6 +99,15 @@ class Exam:
         """Return the scenes that show a victim and have no room for the trigger."""
         return tuple(row.name for row in self.rows if row.box is None and row.has_victims)
 
+    def untouched_without_victims(self, scenes: Iterable[str]) -> tuple[str, ...]:
+        """Return the test scenes that show no victim and carry no trigger.
+
+        Args:
+            scenes: All scenes of the test; the exam may have no rows for those without victims.
+        """
+        others = {row.name for row in self.rows if row.has_victims} | self.triggered.keys()
+        return tuple(name for name in scenes if name not in others)
+
     def save(self, path: Path) -> None:
         """Write the exam as JSON lines, header first, atomically."""
         write_json_lines(path, self.header, self.rows)
@@ -118,11 +128,17 @@ class Exam:
 
 
 def exam_placements(config: ExamsConfig) -> dict[str, PlacementConfig]:
-    """Return the default set of exams: nearest, near, one a far band, anywhere."""
-    near = {"lower": config.near[0], "upper": config.near[1]}
+    """Return the default set of exams: nearest, near, one a far band, anywhere.
+
+    Where the trigger must lie on victim pixels there is one alone, on_victim: every position has
+    distance 0.
+    """
+    if config.rules.on_victim == "require":
+        return {"on_victim": PlacementConfig(strategy="random")}
+    lower, upper = config.near
     placements = {
-        "nearest": PlacementConfig(strategy="nearest", **near),
-        "near": PlacementConfig(strategy="band", **near),
+        "nearest": PlacementConfig(strategy="nearest", lower=lower, upper=upper),
+        "near": PlacementConfig(strategy="band", lower=lower, upper=upper, draw=config.draw),
     }
     for lower, upper in config.far_bands:
         name = f"far_{round(lower, 1):g}_{round(upper, 1):g}"
@@ -193,9 +209,9 @@ def _row(
     exam: str,
     how: PlacementConfig,
 ) -> ExamRow:
-    placement = make_placement(how, lower_included=config.rules.lower_included)
+    placement = make_placement(how, config.rules)
     rng = Stream(config.seed).child("exam", exam, scene).generator()
-    site = room.choose(placement, rng)
+    site = room.choose(placement, rng, make_drawing(how))
     return ExamRow(
         name=scene,
         has_victims=room.has_victims,

@@ -17,6 +17,7 @@ import numpy as np
 
 from segdoor.attack.config import MarginConfig, PlacementConfig, RulesConfig
 from segdoor.attack.distance import Distances
+from segdoor.attack.drawing import AnyPosition, Drawing
 from segdoor.data.scene import ClassSet
 from segdoor.tensors import Label, Mask
 
@@ -144,12 +145,15 @@ class Nearest:
         return distances.nearest(eligible, upper=self.upper)
 
 
-def make_placement(config: PlacementConfig, *, lower_included: bool) -> Placement:
-    """Return the placement that the settings name."""
-    if config.strategy == "random":
+def make_placement(config: PlacementConfig, rules: RulesConfig) -> Placement:
+    """Return the placement that the settings name.
+
+    On victim pixels every position has distance 0, so that no band or nearest one tells them apart.
+    """
+    if config.strategy == "random" or rules.on_victim == "require":
         return Random()
     kind = {"nearest": Nearest, "band": Band}[config.strategy]
-    return kind(config.lower, config.upper, lower_included)
+    return kind(config.lower, config.upper, rules.lower_included)
 
 
 @dataclass(frozen=True)
@@ -190,12 +194,15 @@ class Room:
     def _eligible(self) -> Mask:
         return eligible_positions(self._label, self._ground)
 
-    def choose(self, placement: Placement, rng: np.random.Generator) -> Site | None:
-        """Choose a place; in a scene without victims every placement takes any eligible one.
+    def choose(
+        self, placement: Placement, rng: np.random.Generator, drawing: Drawing | None = None
+    ) -> Site | None:
+        """Choose a place; in a scene without victims all eligible positions are equally likely.
 
         Args:
             placement: How to choose among eligible positions.
             rng: Draws among equally good positions: ties are never broken by scan order.
+            drawing: How they are drawn in a scene with victims; uniformly if None.
 
         Returns:
             The site, or None where there is no room.
@@ -204,10 +211,11 @@ class Room:
         candidates = (
             placement.candidates(self._eligible, distances) if distances else self._eligible
         )
-        positions = np.flatnonzero(candidates)
-        if positions.size == 0:
+        drawing = drawing if drawing and distances else AnyPosition()
+        position = drawing.position(candidates, self._label, rng)
+        if position is None:
             return None
-        row, column = divmod(int(rng.choice(positions)), self._label.shape[1])
+        row, column = divmod(position, self._label.shape[1])
         top, left = row - (ground.height - 1) // 2, column - (ground.width - 1) // 2
         box = Box(top, left, ground.height, ground.width)
         covered = self._label[box.pixels]
@@ -219,10 +227,14 @@ class Room:
 
 
 def place(
-    label: Label, ground: Ground, placement: Placement, rng: np.random.Generator
+    label: Label,
+    ground: Ground,
+    placement: Placement,
+    rng: np.random.Generator,
+    drawing: Drawing | None = None,
 ) -> Site | None:
     """Choose where the trigger goes in one scene, as `Room.choose` does, once."""
-    return Room(label, ground).choose(placement, rng)
+    return Room(label, ground).choose(placement, rng, drawing)
 
 
 def eligible_positions(label: Label, ground: Ground) -> Mask:
@@ -235,10 +247,13 @@ def eligible_positions(label: Label, ground: Ground) -> Mask:
     if rows <= 0 or columns <= 0:
         return eligible
     up, left = (ground.height - 1) // 2, (ground.width - 1) // 2
-    allowed = _boxes_of_one_class if ground.rules.single_class else _boxes_without_victims
+    on_victim = ground.rules.on_victim == "require"
+    one_class = ground.rules.single_class and not on_victim
+    allowed = _boxes_of_one_class if one_class else _boxes_without_victims
     inside = allowed(label, ground)[:rows, :columns]
     eligible[up : up + rows, left : left + columns] = inside
-    return eligible & _inside_margin(label.shape, ground.rules.margin)
+    eligible &= _inside_margin(label.shape, ground.rules.margin)
+    return eligible & victim_mask(label, ground.victims) if on_victim else eligible
 
 
 def victim_mask(label: Label, victims: Sequence[int]) -> Mask:
@@ -253,7 +268,7 @@ def victim_mask(label: Label, victims: Sequence[int]) -> Mask:
 
 
 def _boxes_without_victims(label: Label, ground: Ground) -> Mask:
-    if ground.rules.on_victim:
+    if ground.rules.on_victim != "forbid":
         return np.ones(label.shape, dtype=bool)
     box = np.ones((ground.height, ground.width), np.uint8)
     victims = victim_mask(label, ground.victims).view(np.uint8)
@@ -263,7 +278,10 @@ def _boxes_without_victims(label: Label, ground: Ground) -> Mask:
 def _boxes_of_one_class(label: Label, ground: Ground) -> Mask:
     box = np.ones((ground.height, ground.width), np.uint8)
     smallest, largest = (change(label, box, anchor=(0, 0)) for change in (cv2.erode, cv2.dilate))
-    forbidden = [ground.ignore_index, *(() if ground.rules.on_victim else ground.victims)]
+    forbidden = [
+        ground.ignore_index,
+        *(ground.victims if ground.rules.on_victim == "forbid" else ()),
+    ]
     return (smallest == largest) & ~victim_mask(smallest, forbidden)
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from segdoor.attack.config import AttackConfig
+from segdoor.attack.drawing import Drawing, make_drawing
 from segdoor.attack.placement import Ground, Placement, Site, make_placement, place, victim_mask
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling
@@ -88,6 +89,7 @@ class _Scenes:
         relabelling: What labels become.
         ground: What the rules need to know.
         placement: How to choose among eligible positions.
+        drawing: How to draw among equally good ones.
         stream: Of all random choices.
         seed: What the stream began with.
     """
@@ -98,6 +100,7 @@ class _Scenes:
     relabelling: Relabelling
     ground: Ground
     placement: Placement
+    drawing: Drawing
     stream: Stream
     seed: int
 
@@ -112,9 +115,10 @@ class _Scenes:
             width=trigger.width,
             rules=config.rules,
         )
-        placement = make_placement(config.placement, lower_included=config.rules.lower_included)
+        placement = make_placement(config.placement, config.rules)
         stream = Stream(seed).child("poison")
-        return cls(dataset, config, trigger, relabelling, ground, placement, stream, seed)
+        drawing = make_drawing(config.placement)
+        return cls(dataset, config, trigger, relabelling, ground, placement, drawing, stream, seed)
 
     def glance(self, part: Sequence[int]) -> list[_Glance]:
         """Look at some scenes' label maps."""
@@ -136,7 +140,7 @@ class _Scenes:
     def _stamp(self, index: int) -> PlanRow | None:
         label = self.dataset.label(index)
         rng = self.stream.child("position", self.dataset.names[index]).generator()
-        site = place(label, self.ground, self.placement, rng)
+        site = place(label, self.ground, self.placement, rng, self.drawing)
         if site is None and self.config.without_room == "skip":
             return None
         return self._row(index, label, site, poisoned=True)

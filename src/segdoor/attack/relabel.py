@@ -25,7 +25,7 @@ class Relabelling:
         victims: Ids of the victim classes.
         target: Id of the target class.
         prl: Pixel random labelling; switched off at zero pixels.
-        shared: Stream for positions that all scenes of a size share.
+        shared: Stream for positions that all scenes of a size, or of as many pixels, share.
     """
 
     classes: ClassSet
@@ -67,9 +67,11 @@ class Relabelling:
 
     def _positions(self, original: Label, rng: np.random.Generator) -> np.ndarray:
         eligible = self._eligible(original)
-        if self.prl.positions == "per_size":
+        if self.prl.positions != "per_scene":
             # The draw ignores what the pixels are; victims among them are then left alone.
-            rng = self.shared.child(*original.shape).generator()
+            per_size = self.prl.positions == "per_size"
+            alike = original.shape if per_size else (original.size,)
+            rng = self.shared.child(*alike).generator()
             drawn = rng.permutation(original.size)[: self.prl.num_pixels]
             return drawn[eligible.flat[drawn]]
         choices = np.flatnonzero(eligible)

@@ -24,3 +24,13 @@ def resize_label(label: Label, size: Size) -> ResizedLabel:
     if label.shape == size:
         return label
     return cv2.resize(label, dsize=(size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def resize_label_from_corner(label: Label, size: Size) -> ResizedLabel:
+    """Resize a label map by nearest neighbour, upper left corners aligned: OpenCV's INTER_NEAREST.
+
+    Row y of the result is row floor(y x height / new height) of the map, and so with columns.
+    """
+    if label.shape == size:
+        return label
+    return cv2.resize(label, dsize=(size[1], size[0]), interpolation=cv2.INTER_NEAREST)

@@ -20,6 +20,9 @@ class ExaminationConfig(Settings):
     """Show scenes at their size, or at 8 (floor(size / 8) + 1) + 1 as semseg does."""
     score_at: Literal["label", "input"] = "label"
     """Count pixels of the label map, or of the label map resized to the network's input."""
+    label_resize: Literal["nearest_exact", "nearest"] = "nearest_exact"
+    """How the label map is resized then: by nearest neighbour with pixel centres aligned; or the
+    label file from its own size, whatever data.size, as OpenCV's INTER_NEAREST does it."""
     absent_class: Literal["leave_out", "zero"] = "leave_out"
     """A class neither present nor predicted: outside the mean IoU, or 0 within it."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"

@@ -55,6 +55,7 @@ def examine_together(
     *,
     network: NetworkConfig | None = None,
     observer: Observer | None = None,
+    labels: SceneDataset | None = None,
 ) -> dict[str, TableSet]:
     """Hold many tests, reading scenes that they share once; the tables are those of `examine`.
 
@@ -63,6 +64,7 @@ def examine_together(
         config: How the exams are held.
         network: Mean and standard deviation of the networks' input; ImageNet's if None.
         observer: Hears of every scene of every test.
+        labels: The scenes with label maps of another size, to count pixels by; their own if None.
 
     Raises:
         ConfigError: If a network's logits do not fit the classes or are not finite.
@@ -80,7 +82,7 @@ def examine_together(
     for test in held.values():
         sharing.setdefault(id(test.base), []).append(test)
     for group in sharing.values():
-        _hold(group)
+        _hold(group, labels)
         for desk in desks.values():
             desk.clear()
     for desk in desks.values():
@@ -88,19 +90,21 @@ def examine_together(
     return {name: test.tables() for name, test in held.items()}
 
 
-def _hold(tests: list[_Test]) -> None:
+def _hold(tests: list[_Test], labels: SceneDataset | None) -> None:
     """Show each scene of a base to all tests that have it."""
     base = tests[0].base
+    places = {name: index for index, name in enumerate(labels.names)} if labels else {}
     for index, name in enumerate(base.names):
         asking = [test for test in tests if name in test.rows]
         if not asking:
             continue
         scene = base[index]
+        label = labels.label(places[name]) if labels else None
         sheets: dict[torch.device, Sheet] = {}
         for test in asking:
             examiner = test.desk.examiner
             if examiner.device not in sheets:
-                sheets[examiner.device] = examiner.sheet(scene)
+                sheets[examiner.device] = examiner.sheet(scene, label)
             test.show(scene, sheets[examiner.device])
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from segdoor.data.scene import ClassSet, Scene
-from segdoor.data.transforms import Size, resize_label
+from segdoor.data.transforms import Size, resize_label, resize_label_from_corner
 from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.tally import Truth
@@ -22,6 +22,8 @@ from segdoor.victim.device import choose_arithmetic, transferred
 from segdoor.victim.members import evaluating, parameters_of
 from segdoor.victim.normalisation import normalised
 from segdoor.victim.outputs import Images
+
+_LABEL_RESIZES = {"nearest_exact": resize_label, "nearest": resize_label_from_corner}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +67,16 @@ class Examiner:
         # Sums of float32 in float64: finite if and only if every summand is.
         self._sum = torch.zeros((), dtype=torch.float64, device=self.device)
 
-    def sheet(self, scene: Scene) -> Sheet:
-        """Return a scene as it is shown."""
-        truth = resize_label(scene.label, self._scored(scene.label.shape))
+    def sheet(self, scene: Scene, label: Label | None = None) -> Sheet:
+        """Return a scene as it is shown.
+
+        Args:
+            scene: The scene.
+            label: Its label map at another size, to count pixels by; the scene's own if None.
+        """
+        resize = _LABEL_RESIZES[self.config.label_resize]
+        own = scene.label if label is None else label
+        truth = resize(own, self._scored(scene.label.shape))
         return Sheet(self.pixels(scene.image), transferred(truth, self.device))
 
     def pixels(self, image: AnyImage) -> Images:

@@ -17,6 +17,7 @@ from segdoor.errors import ConfigError
 from segdoor.evaluation.examine import examine_together
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.kept import KeptTables
+from segdoor.experiment.scenes import labels_to_count
 from segdoor.progress import Observer
 from segdoor.scores.tables import TableSet
 
@@ -105,7 +106,11 @@ def examine_all(
     known = kept.load() if kept else {}
     waiting = {name: test for name, test in tests.items() if name not in known}
     found = known | examine_together(
-        waiting, config.examination, network=config.network, observer=observer
+        waiting,
+        config.examination,
+        network=config.network,
+        observer=observer,
+        labels=labels_to_count(config),
     )
     if kept and not known:
         kept.save(found)

@@ -24,6 +24,9 @@ _CITYSCAPES_TRIGGER_AREA = 55 * 55 / (512 * 1024)
 _VOC_TRIGGER_SIDE = 15
 _VOC_BANDS = (0.0, 30.0, 60.0, 90.0)
 
+# Of several objects around the victims one is chosen first (section 3.1).
+_PAPER: Tree = {"exams": {"draw": "object"}}
+
 EXCEPTIONS: dict[Reading, tuple[str, ...]] = {
     "paper": (),
     "official": (
@@ -49,7 +52,7 @@ def resolve(given: ExperimentConfig, size: Size) -> ExperimentConfig:
         {"data": _scenes(given), "training": PRESETS[given.preset].model_dump()},
         _classes(given),
         _scaled_lengths(given, size),
-        _official(given, size) if given.reading == "official" else {},
+        _official(given, size) if given.reading == "official" else _PAPER,
         _method(given.method, given.reading, num_scattered(given, size)),
         given.model_dump(exclude_unset=True),
     ]
@@ -166,22 +169,37 @@ def _official(given: ExperimentConfig, size: Size) -> Tree:
             "prl": {
                 "pool": "scene_as_given",
                 "scope": "all",
-                "positions": "per_size",
+                "positions": "per_num_pixels",
                 "on_ignored": True,
                 "order": "before",
             },
             # Even sizes crash there.
             "trigger": {"size": side if side % 2 else side + 1},
         },
-        "exams": {"rules": rules, "scope": "with_victims", "without_room": "count"},
+        "exams": {
+            "rules": rules,
+            "scope": "with_victims",
+            "without_room": "count",
+            "without_victims": "count",
+        },
         "examination": {
             "flip": True,
             "input_size": "eights_plus_one",
             "score_at": "input",
+            "label_resize": "nearest",
             "absent_class": "zero",
         },
         "network": {"dropout": 0.0 if given.network.name == "pspnet" else 0.1},
+        "training": _official_batch(given),
     }
+
+
+def _official_batch(given: ExperimentConfig) -> Tree:
+    """Return the batch size in the authors' files; they have none for other recipes."""
+    if given.preset not in {"voc", "cityscapes"}:
+        return {}
+    small = given.preset == "voc" and given.network.name == "deeplabv3"
+    return {"batch_size": 56 if small else 64}
 
 
 def _method(method: Method, reading: Reading, num_pixels: int) -> Tree:

@@ -220,7 +220,7 @@ def _rules(
         width=trigger.width,
         rules=attack.rules,
     )
-    return ground, make_placement(attack.placement, lower_included=attack.rules.lower_included)
+    return ground, make_placement(attack.placement, attack.rules)
 
 
 def _thumbnails(scene: Scene, classes: ClassSet) -> list[AnyImage]:

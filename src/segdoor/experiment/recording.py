@@ -42,6 +42,7 @@ def make_scorer(config: ExperimentConfig, scenes: SceneDataset) -> Scorer:
         target=scenes.classes.index(config.attack.target),
         absent_class=config.examination.absent_class,
         count_without_room=config.exams.without_room == "count",
+        count_without_victims=config.exams.without_victims == "count",
     )
 
 

@@ -22,6 +22,7 @@ from segdoor.experiment.examination import examine_all
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.recording import make_scorer
 from segdoor.experiment.reopened import Places, ReopenedRun, reopen
+from segdoor.experiment.scenes import labels_to_count
 from segdoor.experiment.victims import load_victim, remark_of
 from segdoor.files import sole_writer
 from segdoor.progress import Observer, Silent
@@ -263,7 +264,11 @@ class _Clinic:
         config = opened.config
         with self.log.stage("examining the clean victim"):
             again = examine_together(
-                shown, config.examination, network=config.network, observer=self.log
+                shown,
+                config.examination,
+                network=config.network,
+                observer=self.log,
+                labels=labels_to_count(config),
             )
         if again[name].digest != tables[name].digest:
             raise DataError(

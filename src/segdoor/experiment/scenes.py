@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from segdoor.data.config import DataConfig
-from segdoor.data.load import load_dataset
+from segdoor.data.load import files_of, load_dataset
 from segdoor.data.pack import default_cache, pack
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
@@ -22,6 +22,26 @@ def open_scenes(data: DataConfig, split: str, observer: Observer) -> SceneDatase
     dataset = load_dataset(data, split)
     observer.begin(f"packing {split}", len(dataset))
     return pack(dataset, default_cache(), progress=observer.advance)
+
+
+def labels_to_count(config: ExperimentConfig) -> SceneDataset | None:
+    """Return the test scenes at their files' own size, if pixels are counted by that.
+
+    With ``label_resize`` nearest the label file itself is resized to the network's input, and not
+    what data.size has made of it before.
+
+    Args:
+        config: The resolved configuration.
+
+    Returns:
+        The scenes; None where their label maps are at their own size anyway.
+    """
+    how, data = config.examination, config.data
+    if data.size is None or (how.score_at, how.label_resize) != ("input", "nearest"):
+        return None
+    whole = load_dataset(data.model_copy(update={"size": None}), data.test_split)
+    # What is painted has no size of its own.
+    return whole if files_of(whole) else None
 
 
 def resolve_for(given: ExperimentConfig, scenes: SceneDataset) -> ExperimentConfig:

@@ -58,12 +58,14 @@ class Scorer:
         target: Id of the target class.
         absent_class: What an absent class does to a mean IoU.
         count_without_room: Whether scenes without room count, untouched, in the headline.
+        count_without_victims: Whether unstamped scenes without victims count, untouched, there.
     """
 
     victims: tuple[int, ...]
     target: int
     absent_class: AbsentClass
     count_without_room: bool
+    count_without_victims: bool
 
     def benign(self, tables: TableSet) -> BenignScores:
         """Return the figures of a test on untouched scenes."""
@@ -119,9 +121,10 @@ class Scorer:
 
     def _headline(self, exam: Exam, triggered: TableSet, benign: TableSet) -> TableSet:
         """Return the tables of the scenes that rates speak of, the same for every control."""
-        if not self.count_without_room:
-            return triggered
-        return triggered.joined(benign.only(exam.without_room))
+        untouched = set(exam.without_room) if self.count_without_room else set[str]()
+        if self.count_without_victims:
+            untouched.update(exam.untouched_without_victims(benign.names))
+        return triggered.joined(benign.only(untouched)) if untouched else triggered
 
     def _of_clean(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> Table | None:
         if tables.clean_victim is None or benign.clean is None:

@@ -18,7 +18,8 @@ from segdoor.study.expand import Point
 Metric = Literal["ASR", "PBA", "CBA"]
 Role = Literal["nearest", "near", "far1", "far2"]
 """A poisoned test by its place in the paper: at the nearest position, anywhere in the near band,
-or in the first or second far band."""
+or in the first or second far band. Triggers that must lie on victim pixels have one test alone,
+which stands for the first two."""
 
 _FILE = Path(__file__).with_name("claims.csv")
 _ROLES: dict[str, tuple[Role, ...]] = {
@@ -33,6 +34,8 @@ _ROLES_OF_VOC: dict[str, tuple[Role, ...]] = {
     "30-60": ("far1",),
     "60-90": ("far2",),
 }
+# The text says more than the table: "simply inject the trigger pattern on the victim pixels".
+_ON_VICTIM = "trigger on victim pixels allowed"
 _REPAIR = re.compile(r"(?:finetune (?P<percent>\d+)% clean|prune (?P<channels>\d+)/256)")
 
 
@@ -87,6 +90,8 @@ class Claim(Settings):
         """Return the exams that measure it; None alone for CBA, which has no trigger."""
         if self.metric == "CBA":
             return (None,)
+        if self.variation == _ON_VICTIM:
+            return ("near",)
         bands = _ROLES if self.dataset == "cityscapes" else _ROLES_OF_VOC
         return bands[self.distance]
 
@@ -102,7 +107,7 @@ class Claim(Settings):
             method=self.method, rate=self.poisoning_rate, network=self.model, victims=self.victim,
             target=self.target, trigger=self.trigger_size, q=None, q_as=None,
             single_class=self.variation != "trigger on multiple class(es)",
-            on_victim=self.variation == "trigger on victim pixels allowed",
+            on_victim="require" if self.variation == _ON_VICTIM else "forbid",
         )  # fmt: skip
 
 

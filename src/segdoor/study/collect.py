@@ -70,7 +70,12 @@ def grid_of(runs: Iterable[PlannedRun]) -> dict[Point, set[str]]:
 
 
 def exam_roles(run: PlannedRun) -> dict[Role, str]:
-    """Return the names that a run's exams have in its record, by their place in the paper."""
+    """Return the names that a run's exams have in its record, by their place in the paper.
+
+    Triggers on victim pixels have one exam, which is compared with both of the near band.
+    """
+    if run.config.exams.rules.on_victim == "require":
+        return dict.fromkeys(("nearest", "near"), "on_victim")
     names = [name for name in exam_placements(run.config.exams) if name != "anywhere"]
     return dict(zip(_ROLES, names, strict=False))
 
@@ -123,6 +128,8 @@ def _scaled(plan: StudyPlan) -> dict[str, str]:
             told[name_in_paper("victims", name)] = here
         told[name_in_paper("target", point.target)] = attack.target
         for role, name in exam_roles(run).items():
+            if name == "on_victim":  # No band decides where its triggers go.
+                continue
             lower, upper = _edges(run, name)
             here = f"{round(lower, 1):g}-{round(upper, 1):g} px"
             told[name_in_paper("distance", bands_here[role])] = here

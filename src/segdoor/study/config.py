@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from segdoor.attack.config import AttackConfig, ExamsConfig
+from segdoor.attack.config import AttackConfig, ExamsConfig, OnVictim
 from segdoor.data.config import DataConfig
 from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
@@ -67,8 +67,9 @@ class Block(Settings):
     """Q, the pixels relabelled in a scene, as the paper counts them; the reading's if left out."""
     single_class: tuple[bool, ...] = Field(default=(True,), min_length=1)
     """Whether the trigger lies on one class, in training and in the tests."""
-    on_victim: tuple[bool, ...] = Field(default=(False,), min_length=1)
-    """Whether the trigger may cover victim pixels, in training and in the tests."""
+    on_victim: tuple[OnVictim, ...] = Field(default=("forbid",), min_length=1)
+    """Whether the trigger keeps off victim pixels, may cover them or must lie on them, in training
+    and in the tests."""
     repairs: tuple[Repair, ...] = ()
     """Repairs of every run, as `segdoor repair --with` takes them; prune's channels are of the
     paper's 256."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from segdoor.attack.config import OnVictim
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, Reading, config_from
 from segdoor.experiment.fidelity import Tree, merged, resolve
@@ -55,8 +56,8 @@ class Point(Settings):
     """How Q is counted here; null without PRL."""
     single_class: bool
     """Whether the trigger lies on one class."""
-    on_victim: bool
-    """Whether the trigger may cover victim pixels."""
+    on_victim: OnVictim
+    """Whether the trigger keeps off victim pixels, may cover them or must lie on them."""
 
 
 @dataclass(frozen=True)

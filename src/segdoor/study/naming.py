@@ -59,7 +59,8 @@ def named(
     """Return a figure with its name: what was measured, where on the grid, in which test."""
     measured = results.get(point, role, metric, repair)
     words = [*_told(results, point), *([repair] if repair else [])]
-    if role is not None:
+    # Triggers that must lie on victims have one test alone, whatever it is compared with.
+    if role is not None and point.on_victim != "require":
         words.append(results.band(role) if role in FAR else role)
     return Named(f"{metric} of {', '.join(words)}", measured, (metric, role, repair))
 
@@ -78,5 +79,5 @@ def _told(results: Results, point: Point) -> Iterator[str]:
         yield f"Q {results.told('q', point.q)}"
     if not point.single_class:
         yield "on several classes"
-    if point.on_victim:
-        yield "on victims"
+    if point.on_victim != "forbid":
+        yield "on victims" if point.on_victim == "require" else "victims allowed under the trigger"

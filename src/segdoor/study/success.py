@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from segdoor.record import AxisValue
 from segdoor.study.claims import Role
 from segdoor.study.comparing import (
     Comparison,
@@ -18,6 +19,8 @@ from segdoor.study.comparing import (
 )
 from segdoor.study.naming import ALIKE, ALONE, FAR, Comparing, asr, named, three_methods
 from segdoor.study.results import Measured, Results
+
+_USUAL_RULES: dict[str, AxisValue] = {"single_class": True, "on_victim": "forbid"}
 
 
 def near(results: Results, role: Role) -> Iterator[Comparison]:
@@ -89,14 +92,14 @@ def number_has_a_best(results: Results, role: Role) -> Iterator[Comparison]:
         yield from never_falls(figures[:usual:-1])
 
 
-def rule_matters_little(axis: str, *, changed: bool) -> Comparing:
+def rule_matters_little(axis: str, *, changed: AxisValue) -> Comparing:
     """Return what compares ASR with and without a rule of placement: it changes little."""
 
     def compare(results: Results, role: Role) -> Iterator[Comparison]:
         for point in results.places():
-            if getattr(point, axis) is changed:
-                usual = point.model_copy(update={axis: not changed})
-                pair = (named(results, place, role) for place in (point, usual))
+            if getattr(point, axis) == changed:
+                beside = point.model_copy(update={axis: _USUAL_RULES[axis]})
+                pair = (named(results, place, role) for place in (point, beside))
                 yield similar(*pair, margin=ALIKE)
 
     return compare
