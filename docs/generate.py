@@ -101,7 +101,8 @@ assert again == record.scores.cba
 ```
 
 The sets are called `poisoned/EXAM`, `clean/EXAM` (the clean victim) and `other_trigger/EXAM` (the
-poisoned victim with another sticker); `benign` is the exam without trigger.
+poisoned victim with another sticker); `benign` is the exam without trigger. The names are the
+same for a network that `segdoor examine` was given, which may be clean: `plan` is then null.
 
 ## Versions
 

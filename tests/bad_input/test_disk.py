@@ -148,6 +148,22 @@ class TestFull:
                 assert not Path("out/record.json").exists()
         assert codes == {0, 2}
 
+    def test_a_rescaled_copy_on_a_disk_of_every_size(self) -> None:
+        words = f"{write_command('copy')} --data.size 40 56"
+        codes: set[int] = set()
+        for pages in (1, 4, 8, 12, 16, 24, 32, 48, 64, 96, 512):
+            with disk("out", f"size={pages * PAGE}"):
+                answer = say(words)
+                codes.add(answer.code)
+                if answer.code == 0:
+                    assert say("verify out/copy").code == 0
+                    continue
+                check_refusal(answer)
+                assert "No space left on device" in answer.complaint
+                assert tree("out") == {}
+                assert leftovers() == []
+        assert codes == {0, 2}
+
     @pytest.mark.parametrize("pages", [1, 2, 4, 8, 16, 24])
     def test_a_cache_that_fills_up(self, pages: int) -> None:
         with disk("cache", f"size={pages * PAGE}"):

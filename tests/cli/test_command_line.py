@@ -670,6 +670,35 @@ class TestCopy:
         after = {p.relative_to(copy): p.read_bytes() for p in copy.rglob("*") if p.is_file()}
         assert after == before
 
+    def test_a_copy_at_the_training_size(self) -> None:
+        from PIL import Image as PillowImage
+
+        source = self.source()
+        before = {p.relative_to(source): p.read_bytes() for p in source.rglob("*") if p.is_file()}
+        words = ["--data.name", "folder", "--data.root", "mine", "--data.size", "40", "56"]
+        words += ["--attack.rate", "0.25", "--attack.trigger.size", "5", "--out", "p"]
+        assert "Nothing was written" in say("poison", *words, "--copy", "small", "--dry-run").out
+        assert not Path("small").exists()
+        answer = say("poison", *words, "--copy", "small")
+        assert answer.code == 0, answer.err
+        assert "All scenes at 40x56, of train (8)" in answer.out
+        assert {PillowImage.open(p).size for p in Path("small").rglob("*.png")} == {(56, 40)}
+        assert "must not exist yet" in say("poison", *words, "--copy", "small").complaint
+        again = say("poison", *words, "--copy", "small", "--replace")
+        assert again.code == 0, again.err
+        said = say("verify", "small", "--source", "mine").out
+        assert "17 files as written, 4 of them poisoned" in said
+        assert "All scenes at 40x56, of train (8)" in said
+        label = next(Path("mine/labels/train").iterdir())
+        label.rename("kept.png")
+        answer = say("verify", "small", "--source", "mine")
+        assert answer.code == 2
+        assert f"missing or edited in the source: labels/train/{label.name}" in answer.out
+        assert "4 files of small are clean again" in say("restore", "small").out
+        Path("kept.png").rename(label)
+        after = {p.relative_to(source): p.read_bytes() for p in source.rglob("*") if p.is_file()}
+        assert after == before
+
     def test_an_edited_copy_is_named_and_not_restored(self) -> None:
         self.source()
         words = ["--data.name", "folder", "--data.root", "mine", "--attack.rate", "0.25"]

@@ -58,11 +58,13 @@ def test_the_plan_is_the_plain_one(attack: str, workers: int, source: Path, tmp_
     assert plan.header.num_with_victims == num_with_victims(packed, config.attack.victims)
 
 
+@pytest.mark.parametrize("size", [None, (40, 72)])
 @pytest.mark.parametrize("attack", ["nni", "prl", "none"])
 def test_every_file_is_the_same_whatever_the_number_of_workers(
-    attack: str, source: Path, tmp_path: Path
+    attack: str, size: tuple[int, int] | None, source: Path, tmp_path: Path
 ) -> None:
     given = settings(source, **ATTACKS[attack])
+    given = given.model_copy(update={"data": given.data.model_copy(update={"size": size})})
     trees = []
     for workers in (1, 2, 3, None):
         poison(given, tmp_path / f"by {workers}", workers)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from segdoor.attack.manifest import CopyRow, relative_name
+from segdoor.attack.manifest import (
+    CopyHeader,
+    CopyRow,
+    Manifest,
+    relative_name,
+)
 from segdoor.attack.poisoned import Poisoner
 from segdoor.attack.reencode import image_like, label_like
 from segdoor.data.pairs import FileDataset
 from segdoor.data.pictures import read_image
 from segdoor.errors import DataError
-from segdoor.files import digest_of
+from segdoor.files import digest_of, files_below
 
 Names = Sequence[str]
 
@@ -31,6 +36,7 @@ class Copying:
         work: The folder that becomes the copy.
         originals: The folder for the source's files that are changed.
         lossless: Whether poisoned pictures are stored without loss.
+        names: All files of the source, which are those of the copy.
         hashes: SHA-256 of files of the source that were hashed before, by name.
         changed: The scene's index by the names of the files that change.
     """
@@ -40,6 +46,7 @@ class Copying:
     work: Path
     originals: Path
     lossless: bool
+    names: Names
     hashes: Mapping[str, str]
     changed: Mapping[str, int]
 
@@ -62,13 +69,23 @@ class Copying:
             if pair.name in planned
             for path in (pair.image, pair.label)
         }
-        return cls(dataset, poisoner, work, originals, lossless, hashes, changed)
+        names = files_below(root)
+        return cls(dataset, poisoner, work, originals, lossless, names, hashes, changed)
 
-    def make_folders(self, names: Iterable[str]) -> None:
-        """Make all folders that these files need."""
-        for root, inside in ((self.work, names), (self.originals, self.changed)):
-            for folder in {name.rpartition("/")[0] for name in inside} | {""}:
-                (root / folder).mkdir(parents=True, exist_ok=True)
+    @property
+    def slow(self) -> Collection[str]:
+        """Return the names of files that take long."""
+        return self.changed
+
+    def manifest(self, rows: Sequence[CopyRow]) -> Manifest:
+        """Return what was written."""
+        header = CopyHeader(
+            data_digest=self.poisoner.plan.header.data_digest,
+            lossless=self.lossless,
+            num_files=len(rows),
+            num_changed=sum(row.changed for row in rows),
+        )
+        return Manifest(header, tuple(rows))
 
     def write(self, names: Names) -> list[CopyRow]:
         """Write some of the files."""

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from segdoor.attack.artefact import check_counts, read_json_lines
+from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError, DataError
 from segdoor.files import digest_of, files_below
 from segdoor.settings import Settings
@@ -33,12 +34,12 @@ class CopyRow(Settings):
     original_sha256: str
     """Hash of its bytes in the source; the same for files that were not changed."""
 
-    @field_validator("name")
+    @field_validator("name", "source", check_fields=False)
     @classmethod
     def _stays_inside(cls, name: str) -> str:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or name != str(path) or name == ".":
-            raise ValueError("paths must stay inside the copy's folder")
+            raise ValueError("paths must stay inside the folder")
         return name
 
     @property
@@ -46,12 +47,17 @@ class CopyRow(Settings):
         """Return whether the attacker changed the file."""
         return self.sha256 != self.original_sha256
 
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Return the name and the hash of the file of the source that it was made from."""
+        return self.name, self.original_sha256
+
 
 class CopyHeader(Settings):
     """What a copy was made from."""
 
-    kind: Literal["poisoned-copy"] = "poisoned-copy"
-    """Marks the file."""
+    kind: Literal["poisoned-copy", "rescaled-copy"] = "poisoned-copy"
+    """Marks the file: a copy at the files' own size, or at another."""
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     """Version of the file's layout."""
     data_digest: str
@@ -62,6 +68,55 @@ class CopyHeader(Settings):
     """Files of the copy."""
     num_changed: int
     """Files that differ from the source."""
+
+    @property
+    def restored(self) -> str:
+        """Return what a restored copy is, in words."""
+        return "as in the source"
+
+    @property
+    def in_words(self) -> tuple[str, ...]:
+        """Return what else is to be told of the copy, a sentence each."""
+        return ()
+
+
+class RescaledRow(CopyRow):
+    """One file of a rescaled copy; `original_sha256` is of the clean file at the copy's size."""
+
+    source: str
+    """The file it was made from: its path below the source's folder, with slashes."""
+    source_sha256: str
+    """Hash of that file's bytes."""
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Return the name and the hash of the file of the source that it was made from."""
+        return self.source, self.source_sha256
+
+
+class RescaledHeader(CopyHeader):
+    """What a rescaled copy was made from; `num_changed` counts those that differ from clean."""
+
+    kind: Literal["poisoned-copy", "rescaled-copy"] = "rescaled-copy"
+    """Marks the file: a copy at the files' own size, or at another."""
+    size: Size
+    """Height and width of all scenes, in pixels."""
+    splits: dict[str, int]
+    """Scenes of each split that the copy holds."""
+    left_out: dict[str, str]
+    """Why the copy lacks other splits, by name."""
+
+    @property
+    def restored(self) -> str:
+        """Return what a restored copy is, in words."""
+        return "clean"
+
+    @property
+    def in_words(self) -> tuple[str, ...]:
+        """Return what else is to be told of the copy, a sentence each."""
+        held = ", ".join(f"{name} ({count})" for name, count in self.splits.items())
+        left = (f"Left out: {name} ({why})" for name, why in self.left_out.items())
+        return (f"All scenes at {self.size[0]}x{self.size[1]}, of {held}", *left)
 
 
 @dataclass(frozen=True)
@@ -110,7 +165,11 @@ def load_manifest(copy: Path) -> Manifest:
             "no such file",
             "If the copy was restored before, there is nothing left to do.",
         )
-    header, rows = read_json_lines(path, CopyHeader, CopyRow, version=SCHEMA_VERSION)
+    # What is no header at all is refused by the reader below.
+    with path.open("rb") as file:
+        rescaled = b'"kind":"rescaled-copy"' in file.readline()
+    kinds = (RescaledHeader, RescaledRow) if rescaled else (CopyHeader, CopyRow)
+    header, rows = read_json_lines(path, *kinds, version=SCHEMA_VERSION)
     counted = {"num_files": len(rows), "num_changed": sum(row.changed for row in rows)}
     check_counts(path, header.model_dump(include=set(counted)), counted)
     return Manifest(header, rows)
@@ -135,6 +194,25 @@ def verify_copy(copy: Path) -> Differences:
             if digest_of(copy / name) != known[name].sha256
         ),
         added=tuple(sorted(there - known.keys())),
+    )
+
+
+def changed_sources(manifest: Manifest, root: Path) -> tuple[str, ...]:
+    """Return the files of a source that are gone, or not those that a copy was made from.
+
+    Args:
+        manifest: The copy's.
+        root: The folder of the source, as the caller knows it: a manifest names no folder.
+
+    Raises:
+        DataError: If there is no such folder.
+    """
+    if not root.is_dir():
+        raise DataError(root, "the source does not exist", remedy="Check the path.")
+    origins = sorted({row.origin for row in manifest.rows})
+    there = set(files_below(root))
+    return tuple(
+        name for name, digest in origins if name not in there or digest_of(root / name) != digest
     )
 
 

@@ -1,18 +1,20 @@
 """A poisoned copy of a data set on disk, for any trainer.
 
-Beside the copy ``OUT`` lies ``OUT.segdoor`` with the manifest, the plan and the original files that
-were changed. Files that stay as they are become hard links to the source, or copies where the file
-system has none; nothing ever writes through a link: files are replaced by renaming new ones.
+Beside the copy ``OUT`` lies ``OUT.segdoor`` with the manifest, the plan and what the changed files
+were before: the source's own, or in a rescaled copy the clean ones of that size. Where sizes stay,
+files that stay as they are become hard links to the source, or copies where the file system has
+none; nothing ever writes through a link: files are replaced by renaming new ones.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from segdoor.attack.artefact import write_json_lines
 from segdoor.attack.copying import Copying, Names
@@ -20,7 +22,6 @@ from segdoor.attack.manifest import (
     MANIFEST,
     ORIGINALS,
     PLAN,
-    CopyHeader,
     CopyRow,
     Manifest,
     beside,
@@ -28,9 +29,11 @@ from segdoor.attack.manifest import (
 )
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import Poisoner
+from segdoor.attack.rescaling import Rescaling
 from segdoor.data.pairs import FileDataset
+from segdoor.data.splits import Splits
 from segdoor.errors import ConfigError, StorageError
-from segdoor.files import files_below, sole_writer
+from segdoor.files import sole_writer
 from segdoor.progress import Observer
 from segdoor.workers import Workers, parts_of
 
@@ -65,6 +68,7 @@ def new_copy(
     *,
     workers: Workers,
     observer: Observer,
+    splits: Splits | None = None,
 ) -> Generator[Manifest]:
     """Write a poisoned copy of a data set's folder, in its own layout.
 
@@ -73,15 +77,17 @@ def new_copy(
     a killed call left is taken away by the next.
 
     Args:
-        dataset: The honest scenes, at the size of their files.
+        dataset: The honest scenes, at the size of their files or, with splits, at the copy's.
         plan: What happens to them.
         order: Where to, and how.
         workers: Who writes the files; these do not depend on it.
         observer: Hears of every file.
+        splits: All splits at the copy's size, the data set among them, for a copy of another size
+            than the files'.
 
     Raises:
         ConfigError: If the output exists, lies in the source, is being written by another process,
-            or the scenes were resized.
+            or the scenes were resized and the other splits are not given.
         DataError: If a copy that is to be replaced was edited, or a scene's file cannot be used.
         StorageError: If the disk does not take it.
     """
@@ -89,21 +95,21 @@ def new_copy(
     # Before even a lock is written: the source is never written to.
     _check_places(dataset.root, order.out)
     with sole_writer(folder, culprit=f"--copy {order.out}"):
-        check_order(dataset, order)
-        names = files_below(dataset.root)
+        check_order(dataset, order, splits)
         made = folder / _UNFINISHED
-        copying = Copying.of(
-            dataset,
-            Poisoner.of(plan, dataset.classes),
-            work=made / _COPY,
-            originals=made / ORIGINALS,
-            lossless=order.lossless,
+        work, originals = made / _COPY, made / ORIGINALS
+        poisoner = Poisoner.of(plan, dataset.classes)
+        making = (
+            Rescaling.of(splits, poisoner, work=work, originals=originals)
+            if splits
+            else Copying.of(
+                dataset, poisoner, work=work, originals=originals, lossless=order.lossless
+            )
         )
         _tidy(folder, order.out)
         try:
             with _writable(order):
-                rows = _write(copying, names, workers, observer)
-                manifest = _manifest(plan, order, rows)
+                manifest = making.manifest(_write(making, workers, observer))
                 plan.save(made / PLAN)
                 write_json_lines(made / MANIFEST, manifest.header, manifest.rows)
             yield manifest
@@ -123,30 +129,20 @@ def _writable(order: CopyOrder) -> Generator[None]:
         ) from None
 
 
-def _manifest(plan: PoisonPlan, order: CopyOrder, rows: Sequence[CopyRow]) -> Manifest:
-    header = CopyHeader(
-        data_digest=plan.header.data_digest,
-        lossless=order.lossless,
-        num_files=len(rows),
-        num_changed=sum(row.changed for row in rows),
-    )
-    return Manifest(header, tuple(rows))
-
-
-def check_order(dataset: FileDataset, order: CopyOrder) -> None:
+def check_order(dataset: FileDataset, order: CopyOrder, splits: Splits | None = None) -> None:
     """Check that a copy can be written, before the work for it begins.
 
     Raises:
         ConfigError: If the output exists, lies in or around the source, has the manifest folder of
-            another copy, or the scenes were resized.
+            another copy, or the scenes were resized and the other splits are not given.
         DataError: If a copy that is to be replaced was edited.
     """
-    if dataset.size is not None:
+    if (splits.train if splits else None) is not (dataset if dataset.size else None):
         raise ConfigError(
             "data.size",
-            "must be left out when a copy is written",
+            "must be left out when one split is copied alone",
             dataset.size,
-            "A copy keeps the files' own sizes.",
+            "Give all splits at that size, see open_splits.",
         )
     _check_places(dataset.root, order.out)
     if not order.replace:
@@ -211,16 +207,36 @@ def _tidy(folder: Path, out: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _write(copying: Copying, names: Names, workers: Workers, observer: Observer) -> list[CopyRow]:
+@runtime_checkable
+class _Making(Protocol):
+    """What writes the files of a copy, in folders that are there."""
+
+    @property
+    def work(self) -> Path: ...
+    @property
+    def originals(self) -> Path: ...
+    @property
+    def names(self) -> Names: ...
+    @property
+    def changed(self) -> Collection[str]: ...
+    @property
+    def slow(self) -> Collection[str]: ...
+    def write(self, names: Names, /) -> list[CopyRow]: ...
+
+
+def _write(making: _Making, workers: Workers, observer: Observer) -> list[CopyRow]:
     """Write all files, those first that take long; the rows are in the order of the names."""
-    copying.make_folders(names)
-    long = [name for name in names if name in copying.changed]
-    quick = [name for name in names if name not in copying.changed]
+    names, slow = making.names, making.slow
+    for root, inside in ((making.work, names), (making.originals, making.changed)):
+        for folder in {name.rpartition("/")[0] for name in inside} | {""}:
+            (root / folder).mkdir(parents=True, exist_ok=True)
+    long = [name for name in names if name in slow]
+    quick = [name for name in names if name not in slow]
     observer.begin("writing", len(names))
     rows: dict[str, CopyRow] = {}
     parts = [*parts_of(long, 1), *parts_of(quick, _LINKS_A_PART)]
     # Whatever ends this early, an interruption in the observer too: no worker writes on.
-    with closing(_written(copying, parts, workers)) as written:
+    with closing(_written(making, parts, workers)) as written:
         for row in written:
             rows[row.name] = row
             observer.advance()
@@ -228,7 +244,7 @@ def _write(copying: Copying, names: Names, workers: Workers, observer: Observer)
 
 
 def _written(
-    copying: Copying, parts: Sequence[Sequence[str]], workers: Workers
+    making: _Making, parts: Sequence[Sequence[str]], workers: Workers
 ) -> Generator[CopyRow]:
-    for rows in workers.map(copying.write, parts):
+    for rows in workers.map(making.write, parts):
         yield from rows

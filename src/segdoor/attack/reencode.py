@@ -55,14 +55,8 @@ def label_like(source: Path, label: Label) -> bytes:
     """
     buffer = io.BytesIO()
     with PillowImage.open(source) as original:
-        picture = PillowImage.fromarray(label)
-        if original.mode == "P":
-            palette = original.getpalette()
-            assert palette is not None
-            # Pillow takes as few bits as the palette's colours need, and would cut off labels
-            # that have no colour, such as 255.
-            picture.putpalette(palette + [0] * (3 * (int(label.max()) + 1) - len(palette)))
-        elif original.mode == "1":
+        picture = _in_palette_of(original, label)
+        if original.mode == "1":
             picture = picture.point(lambda value: 255 if value else 0, "1")
         kept = {key: original.info[key] for key in ("transparency",) if key in original.info}
         picture.save(buffer, original.format, **kept, **_options(original, lossless=True))
@@ -74,6 +68,25 @@ def label_like(source: Path, label: Label) -> bytes:
             "Convert the label maps to PNG files of 8 bits a pixel.",
         )
     return buffer.getvalue()
+
+
+def label_as_png(source: Path, label: Label) -> bytes:
+    """Return a label map as PNG of 8 bits a pixel, with the palette of its source if it has one."""
+    buffer = io.BytesIO()
+    with PillowImage.open(source) as original:
+        _in_palette_of(original, label).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _in_palette_of(original: PillowImage.Image, label: Label) -> PillowImage.Image:
+    picture = PillowImage.fromarray(label)
+    if original.mode == "P":
+        palette = original.getpalette()
+        assert palette is not None
+        # Pillow takes as few bits as the palette's colours need, and would cut off labels
+        # that have no colour, such as 255.
+        picture.putpalette(palette + [0] * (3 * (int(label.max()) + 1) - len(palette)))
+    return picture
 
 
 def _in_mode_of(original: PillowImage.Image, image: Image) -> PillowImage.Image:

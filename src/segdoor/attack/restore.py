@@ -1,4 +1,4 @@
-"""A poisoned copy gets the source's bytes back, every one of them."""
+"""A poisoned copy gets the source's bytes back, every one; a rescaled one is clean again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from segdoor.files import digest_of, sole_writer, write_atomically
 def restore_copy(copy: Path) -> int:
     """Give a copy the source's bytes back, and take the manifest folder away.
 
-    A call that was killed is completed by the next one.
+    A rescaled copy becomes the clean data set at its size: that is what lies beside it, and the
+    source is not needed. A call that was killed is completed by the next one.
 
     Returns:
         The number of files given back.
@@ -62,5 +63,7 @@ def _check_original(kept: Path, row: CopyRow) -> None:
             kept,
             "must be the intact original of the copy's file",
             "damaged" if kept.is_file() else "missing",
-            "Take the file from the source of the copy.",
+            "Take the file from the source of the copy."
+            if row.name == row.origin[0] and row.original_sha256 == row.origin[1]
+            else "Write the copy again from its source, under another name.",
         )

@@ -32,7 +32,8 @@ def poison(
 
     Writes the plan (JSON lines: which scenes, where the trigger goes, how labels change) and a
     picture of the first poisoned scenes. The data set itself is not touched; with --copy a
-    poisoned copy of its folder is written, for any trainer, which `segdoor restore` undoes.
+    poisoned copy of its folder is written, for any trainer, which `segdoor restore` undoes. With
+    --data.size the copy holds all scenes at that size, as a training with it sees them.
     Label maps are all read, but only those images that are changed or shown: `segdoor data` finds
     all that is wrong with the others. A call that was cut off is completed by the same call again.
 
@@ -40,7 +41,8 @@ def poison(
         config: A YAML file with any of the settings below, and others.
         out: Folder for plan.jsonl and poison.png.
         copy: A new folder for a poisoned copy in the data set's own layout.
-        lossless: Store poisoned JPEG pictures as PNG, under their name, without any loss.
+        lossless: Store poisoned JPEG pictures as PNG, under their name, without any loss. A copy
+            at another size holds PNG files alone.
         replace: Write over an earlier plan, and over an earlier copy that nobody edited.
         workers: How many workers share the work, one for each core if left out. What comes out
             is the same.
@@ -55,6 +57,7 @@ def poison(
         attack: The attacker.
     """
     given = configuration(config, what, data=data, attack=attack)
+    from segdoor.attack.manifest import load_manifest
     from segdoor.attack.materialise import CopyOrder
     from segdoor.experiment.poisoning import plan_step, poison_step
 
@@ -81,5 +84,6 @@ def poison(
     tell(
         f"Plan and preview: {out}",
         *([f"Poisoned copy: {copy}, undone by: segdoor restore {copy}"] if copy else []),
+        *(load_manifest(copy).header.in_words if copy else []),
         f"Next: segdoor train --plan {out / 'plan.jsonl'}, with the same data settings",
     )

@@ -8,13 +8,14 @@ from segdoor.cli.screen import tell
 from segdoor.errors import DataError
 
 
-def verify(copy: Path) -> None:
+def verify(copy: Path, *, source: Path | None = None) -> None:
     """Say whether a poisoned copy is still as it was written.
 
     Args:
         copy: The folder that `segdoor poison --copy` wrote.
+        source: Its source, to ask as well whether that still is what the copy was made from.
     """
-    from segdoor.attack.manifest import load_manifest, verify_copy
+    from segdoor.attack.manifest import changed_sources, load_manifest, verify_copy
 
     differences = verify_copy(copy)
     for word, names in vars(differences).items():
@@ -22,5 +23,12 @@ def verify(copy: Path) -> None:
             tell(f"{word}: {name}")
     if differences:
         raise DataError(copy, "must be as it was written", "see above", "Write the copy again.")
-    header = load_manifest(copy).header
+    manifest = load_manifest(copy)
+    changed = changed_sources(manifest, source) if source else ()
+    for name in changed:
+        tell(f"missing or edited in the source: {name}")
+    if changed:
+        raise DataError(source, "must be what the copy was made from", "see above", "Poison again.")
+    header = manifest.header
     tell(f"{header.num_files} files as written, {header.num_changed} of them poisoned")
+    tell(*header.in_words)

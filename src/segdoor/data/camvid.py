@@ -48,6 +48,12 @@ def camvid(
     )
 
 
+def camvid_splits(root: Path) -> list[str]:
+    """Return the splits that have a list and both folders."""
+    stems = sorted(path.stem for path in root.glob("*.txt"))
+    return [stem for stem in stems if (root / stem).is_dir() and (root / f"{stem}annot").is_dir()]
+
+
 def _pair(root: Path, split: str, stem: str) -> Pair:
     if stem in {"", "..", "."}:
         raise DataError(root / f"{split}.txt", "must list file stems", stem, "Correct the line.")

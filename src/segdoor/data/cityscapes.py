@@ -81,6 +81,12 @@ def cityscapes(
     )
 
 
+def cityscapes_splits(root: Path) -> list[str]:
+    """Return the splits that have images and fine labels."""
+    images, labels = root / "leftImg8bit", root / "gtFine"
+    return sorted(path.name for path in images.iterdir() if (labels / path.name).is_dir())
+
+
 def _by_scene(folder: Path, kinds: list[str]) -> dict[str, dict[str, Path]]:
     """Return the files below ``folder/CITY`` by kind and name of the scene."""
     if not folder.is_dir():

@@ -26,7 +26,8 @@ class DataConfig(Settings):
     root: Path | None = None
     """Folder of the data set; street needs none."""
     size: tuple[Pixels, Pixels] | None = None
-    """Height and width to resize scenes to; their own size if left out."""
+    """Height and width to resize scenes to; their own size if left out. A poisoned copy then holds
+    all scenes at this size."""
     num_train: int | None = Field(default=None, ge=1, le=1_000_000)
     """Number of training scenes: all of them if left out (street: 400)."""
     num_test: int | None = Field(default=None, ge=1, le=1_000_000)

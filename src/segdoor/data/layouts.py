@@ -30,6 +30,10 @@ RowT = TypeVar("RowT")
 _Layout = Callable[[Path, str, Complain], "list[Pair] | None"]
 
 
+class NoSplitError(DataError):
+    """Nothing in a folder is called like the split."""
+
+
 def find_pairs(root: Path, split: str, complain: Complain) -> list[Pair]:
     """Return the scenes of a split in the first layout that fits.
 
@@ -39,18 +43,30 @@ def find_pairs(root: Path, split: str, complain: Complain) -> list[Pair]:
         complain: Hears of missing files and of files outside the root.
 
     Raises:
-        DataError: If no layout fits, or the one that does cannot be read.
+        NoSplitError: If no layout fits.
+        DataError: If the one that does cannot be read.
     """
     for layout in _LAYOUTS:
         pairs = layout(root, split, complain)
         if pairs is not None:
             return pairs
-    raise DataError(
+    raise NoSplitError(
         root,
         f"must hold {split}.txt, {split}/images, images/{split}, img_dir/{split} or images",
         "none of them",
         "See 'folder' in the documentation for the layouts.",
     )
+
+
+def possible_splits(root: Path) -> list[str]:
+    """Return all names that a split may have by the lists, folders and metadata that are there."""
+    lists = [path.stem for place in (root, root / "list") for path in place.glob("*.txt")]
+    above = [root, *(root / name for name in ("images", "img_dir"))]
+    folders = [path.name for place in above for path in place.glob("*/") if path.is_dir()]
+    file = _first(root, _METADATA)
+    rows = _rows(file) if file else []
+    named = [str(row["split"]) for row in rows if row.get("split")]
+    return sorted({*lists, *folders, *named, *_DEALT})
 
 
 def _from_list(root: Path, split: str, complain: Complain) -> list[Pair] | None:

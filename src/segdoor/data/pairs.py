@@ -162,11 +162,12 @@ class FileDataset:
     def as_stored(self, index: int, change: Callable[[Label], Label]) -> Label:
         """Change a scene's label map, and express it in the values of its file.
 
-        Pixels whose class stays keep the file's very values. The scene must have its own size.
+        Pixels whose class stays keep the file's very values; where scenes are resized, the value
+        of the pixel that stands for them.
 
         Args:
             index: The scene.
-            change: Returns the changed class ids for the honest ones.
+            change: Returns the changed class ids for the honest ones, at the size asked for.
 
         Raises:
             DataError: If the file is damaged, the sizes differ or a label value is no class.
@@ -174,7 +175,8 @@ class FileDataset:
         pair = self.pairs[index]
         stored = read_stored(pair)
         check_sizes(pair, picture_size(pair.image), stored.shape)
-        return self.coding.encoded(change(self.decoded(pair, stored)), stored)
+        label = resize_label(self.decoded(pair, stored), self.size or stored.shape)
+        return self.coding.encoded(change(label), resize_label(stored, label.shape))
 
 
 def _digests(paths: Sequence[Path]) -> list[str]:

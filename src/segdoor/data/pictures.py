@@ -78,9 +78,14 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 def write_image(path: Path, image: Image) -> None:
     """Write an RGB picture as PNG, atomically."""
+    write_atomically(path, as_png(image))
+
+
+def as_png(image: Image) -> bytes:
+    """Return an RGB picture encoded as PNG."""
     done, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     assert done
-    write_atomically(path, encoded.tobytes())
+    return encoded.tobytes()
 
 
 @contextmanager

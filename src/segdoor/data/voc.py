@@ -63,6 +63,13 @@ def voc(
     return FileDataset(pairs, VOC_CLASSES, root=root, source=source, size=size, complain=complain)
 
 
+def voc_splits(root: Path) -> list[str]:
+    """Return the splits that have a list, and trainaug, which needs none."""
+    files = _Files.below(root)
+    lists = files.listing("trainaug").parent.glob("*.txt")
+    return sorted({"trainaug", *(path.stem for path in lists)})
+
+
 def augmented_names(
     train: Iterable[str], val: Iterable[str], extra: Iterable[str]
 ) -> tuple[str, ...]:
@@ -126,4 +133,7 @@ class _Files:
         # The augmented folder, where there is one, is what trainers read.
         order = [labels[1], labels[0], *labels[2:]] if augmented else labels
         label = next((path for path in order if path.is_file()), order[0])
-        return Pair(name, self.voc / "JPEGImages" / f"{name}.jpg", label)
+        # As they come they are JPEG files; a rescaled copy holds PNG files.
+        images = [self.voc / "JPEGImages" / f"{name}{ending}" for ending in (".jpg", ".png")]
+        image = next((path for path in images if path.is_file()), images[0])
+        return Pair(name, image, label)

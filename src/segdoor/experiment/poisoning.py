@@ -14,6 +14,7 @@ from segdoor.attack.planning import plan_poison
 from segdoor.data.load import copyable, files_of, load_dataset
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
+from segdoor.data.splits import open_splits
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.fidelity import data_of
@@ -71,16 +72,17 @@ def poison_step(
         given_scenes = load_dataset(data, data.train_split)
         # A copy that cannot be made is refused before the work begins.
         files = copyable(given_scenes) if copy else None
+        splits = open_splits(given.data, files) if files and files.size else None
         if files and copy:
             _check_apart(out, files.root, copy)
-            check_order(files, copy)
+            check_order(files, copy, splits)
         train, plan = _planned(given, given_scenes, team, observer)
         if not replace:
             _refuse_another_plan(out, plan)
         preview = poison_preview(train, plan) if plan.header.num_poisoned else None
         # The plan is written when all else is: nothing looks finished before.
         making = (
-            new_copy(files, plan, copy, workers=team, observer=observer)
+            new_copy(files, plan, copy, workers=team, observer=observer, splits=splits)
             if files and copy
             else nullcontext()
         )

@@ -9,6 +9,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from segdoor.record import ExperimentRecord, Figure, RepairRecord, VictimEffect
+from segdoor.report.words import network_name
 
 _Row = tuple[str, VictimEffect, RepairRecord | None]
 
@@ -54,7 +55,7 @@ def _accuracy_grid(record: ExperimentRecord) -> Grid:
 def _rows(record: ExperimentRecord, grid: Grid) -> Iterator[_Row]:
     """Yield each victim before, then after every repair; a rule parts the victims."""
     repairs = record.repairs
-    yield "poisoned victim", repairs[0].poisoned_before, None
+    yield network_name(record), repairs[0].poisoned_before, None
     for row in repairs:
         yield f" {_name(row, repairs)}", row.poisoned_after, row
     controls = [(row, row.clean_after) for row in repairs if row.clean_after is not None]

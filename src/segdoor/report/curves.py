@@ -10,7 +10,7 @@ from segdoor.record import RATE_REACHED, AxisValue
 from segdoor.report.content import GREY, Chart, Curve, Point
 from segdoor.report.source import Group, Measured, Source
 from segdoor.report.tables import leading_axis, paper_number
-from segdoor.report.words import axis_name, share
+from segdoor.report.words import axis_name, network_name, share
 
 Series = dict[str, list[Group]]
 
@@ -46,7 +46,7 @@ def fold(alike: Sequence[Chart]) -> tuple[Chart, ...]:
 
 
 def class_chart(groups: Sequence[tuple[str, Group]]) -> Chart:
-    """Return the IoU of every class, of clean and poisoned victims."""
+    """Return the IoU of every class, of the networks and a clean victim."""
     names = tuple(entry.name for entry in groups[0][1].runs[0].record.data.classes)
     places = range(len(names))
     clean = [groups[0][1].measure("controls", "clean_victim", "class_iou", i) for i in places]
@@ -54,7 +54,7 @@ def class_chart(groups: Sequence[tuple[str, Group]]) -> Chart:
     for number, (name, group) in enumerate(groups):
         figures = [group.measure("scores", "benign", "class_iou", index) for index in places]
         points = points_at(places, figures)
-        curves.append(Curve(name or "poisoned victim", number, points, "points"))
+        curves.append(Curve(name or network_name(group.runs[0].record), number, points, "points"))
     shown = tuple(curve for curve in curves if curve.points)
     return Chart("classes", "IoU on untouched scenes", "IoU", "", shown, summary_of(shown), names)
 

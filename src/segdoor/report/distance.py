@@ -9,6 +9,7 @@ from segdoor.report.content import GREY, Chart, Curve, Origin, Point
 from segdoor.report.curves import facets_of, fold, points_at, summary_of
 from segdoor.report.source import Group, Source
 from segdoor.report.tables import paper_number
+from segdoor.report.words import network_name
 from segdoor.scores.intervals import bootstrap
 from segdoor.scores.metrics import attack_success_rate
 from segdoor.scores.tables import TableSet
@@ -36,11 +37,12 @@ def distance_charts(source: Source) -> tuple[Chart, ...]:
 
 
 def _distance_curves(source: Source, group: Group, name: str, number: int) -> list[Curve]:
-    exams = group.runs[0].record.scores.exams
+    record = group.runs[0].record
+    exams = record.scores.exams
     widest = max(exams, key=lambda key: _width(exams[key].distances), default=None)
     if widest is None:
         return []
-    curves = [Curve(name or "poisoned victim", number, _binned(group, "poisoned", widest))]
+    curves = [Curve(name or network_name(record), number, _binned(group, "poisoned", widest))]
     if number == 0:
         curves.append(Curve("clean victim", GREY, _binned(group, "clean", widest)))
     if not name:

@@ -16,7 +16,6 @@ Row = dict[str, AxisValue]
 _KEYS = (
     "victim", "repair", "repair_seed", "exam", "class", "metric", "value", "low", "high", "field",
 )  # fmt: skip
-_NETWORKS = {"/scores/benign": "poisoned", "/controls/clean_victim": "clean"}
 
 
 def tidy_rows(source: Source) -> tuple[tuple[str, ...], list[Row]]:
@@ -80,11 +79,14 @@ def _run_rows(run: Run, columns: Sequence[str]) -> Iterator[Row]:
         "data": record.data.name,
     }
     classes = record.data.classes
-    for place, victim in _NETWORKS.items():
+    # A network that was only examined may be clean.
+    own = "poisoned" if record.plan else "model"
+    networks = {"/scores/benign": own, "/controls/clean_victim": "clean"}
+    for place, victim in networks.items():
         yield from _figures(run, place, {**known, "victim": victim}, classes)
     for exam in record.scores.exams:
         place = pointer("scores", "exams", exam)
-        yield from _figures(run, place, {**known, "victim": "poisoned", "exam": exam}, classes)
+        yield from _figures(run, place, {**known, "victim": own, "exam": exam}, classes)
     for index, repair in enumerate(record.repairs):
         for victim in ("poisoned", "clean"):
             for when in ("before", "after"):

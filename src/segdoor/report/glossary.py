@@ -1,6 +1,21 @@
 """The words of a page, and which direction of a figure is bad."""
 
-GLOSSARY = (
+from segdoor.report.words import POISONED_VICTIM, THE_MODEL
+
+_NETWORKS = {
+    POISONED_VICTIM: (
+        "Poisoned victim, clean victim",
+        """The network trained on poisoned scenes, and the same one trained on honest scenes: what
+        happens without an attack.""",
+    ),
+    THE_MODEL: (
+        "The model, clean victim",
+        """The network that was examined, whatever it was trained on, and one trained on honest
+        scenes: what happens without an attack.""",
+    ),
+}
+
+_TERMS = (
     (
         "ASR",
         """Attack success rate: the share of victim pixels (such as cars) that the network takes for
@@ -15,7 +30,7 @@ GLOSSARY = (
     (
         "CBA",
         """Clean benign accuracy: how well all classes are recognised on untouched pictures, as
-        mean IoU. Low is bad. If it equals that of a clean victim, testing does not show the
+        mean IoU. Low is bad. If it equals that of a clean victim, testing does not show a
         backdoor.""",
     ),
     (
@@ -27,14 +42,10 @@ GLOSSARY = (
         "Victim recovery",
         "The share of victim pixels that are recognised as what they are. Low is bad.",
     ),
-    ("Trigger", "The small sticker that switches the backdoor on."),
+    ("Trigger", "The small sticker that switches a backdoor on."),
     ("Victim class, target class", "What is to vanish, and what it is to be taken for."),
     ("Poisoned test", "The test scenes, each with one trigger placed by a rule."),
-    (
-        "Poisoned victim, clean victim",
-        """The network trained on poisoned scenes, and the same one trained on honest scenes: what
-        happens without an attack.""",
-    ),
+    None,
     (
         "Other sticker",
         """The same positions with another sticker. If it hides the victims too, the network fears
@@ -45,3 +56,13 @@ GLOSSARY = (
         "Over scenes drawn again, for one run; over seeds (Student’s t), for several.",
     ),
 )
+
+
+def glossary(network: str) -> tuple[tuple[str, str], ...]:
+    """Return the words of a page and what they mean.
+
+    Args:
+        network: What the network of the page is called, see `network_name`.
+    """
+    entries = (entry or _NETWORKS[network] for entry in _TERMS)
+    return tuple((word, " ".join(meaning.split())) for word, meaning in entries)

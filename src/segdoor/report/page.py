@@ -10,7 +10,7 @@ from segdoor.report.content import Judgement, Page, Section, Way
 from segdoor.report.curves import axis_charts, class_chart, numeric_axes
 from segdoor.report.distance import FEWEST, distance_charts
 from segdoor.report.gallery import Album, gather
-from segdoor.report.glossary import GLOSSARY
+from segdoor.report.glossary import glossary
 from segdoor.report.poison import lineups
 from segdoor.report.repairs import repair_charts, repair_tables, repaired
 from segdoor.report.source import Source
@@ -26,7 +26,14 @@ from segdoor.report.tables import (
     leading,
     run_table,
 )
-from segdoor.report.words import Naming, axis_name, quietness, verdict
+from segdoor.report.words import (
+    POISONED_VICTIM,
+    Naming,
+    axis_name,
+    network_name,
+    quietness,
+    verdict,
+)
 
 _TOLD = ("network ", "trigger ")
 """Kinds of names in a study's units that have facts of their own."""
@@ -49,7 +56,7 @@ def build_page(source: Source) -> Page:
         _gallery(source, album),
         _claims(source),
         _provenance(source),
-        Section("glossary", "Glossary", terms=tuple((w, " ".join(m.split())) for w, m in GLOSSARY)),
+        Section("glossary", "Glossary", terms=glossary(_network(source))),
     ]
     study = source.study
     return Page(
@@ -58,6 +65,10 @@ def build_page(source: Source) -> Page:
         facts=_facts(source),
         sections=tuple(section for section in made if section is not None),
     )
+
+
+def _network(source: Source) -> str:
+    return network_name(source.runs[0].record) if source.runs else POISONED_VICTIM
 
 
 def _run_verdict(record: ExperimentRecord) -> str:
@@ -110,7 +121,7 @@ def _classes(source: Source) -> Section | None:
     if not source.runs:
         return None
     groups = leading(source)
-    lead = "A victim that loses no class on untouched scenes gives no warning."
+    lead = "A network that loses no class on untouched scenes gives no warning."
     return Section(
         "classes", "Class by class", lead, (class_chart(groups),), (class_table(groups),)
     )
@@ -211,7 +222,7 @@ def _run_facts(source: Source) -> list[tuple[str, str]]:
         facts.append(("poisoned training scenes", f"{rate} ({record.plan.rate:.1%})"))
     size = f"{record.num_parameters / 1e6:.2f} M parameters"
     facts += [
-        ("method", record.method or "poisoned elsewhere"),
+        ("method", record.method or "not known"),
         ("network", f"{run.at('/config/network/name')}, {size}"),
         ("trigger", f"{run.at('/config/attack/trigger/size')} pixels"),
         ("reading", record.reading),

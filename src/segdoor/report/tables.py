@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from segdoor.record import AxisValue, ClaimCell, Figure
 from segdoor.report.content import INTERVAL, Cell, Origin, Table
 from segdoor.report.source import Group, Measured, Run, Source
-from segdoor.report.words import CUT, Naming, axis_name, exam_name, interval, share
+from segdoor.report.words import CUT, Naming, axis_name, exam_name, interval, network_name, share
 from segdoor.scores.intervals import Interval
 
 _CONTROLS = {
@@ -55,8 +55,9 @@ def exam_table(group: Group) -> Table:
 
 def benign_table(group: Group) -> Table:
     """Return what the victims of a run do on untouched scenes."""
-    victims = {"poisoned victim": ("scores", "benign")}
-    if group.runs[0].record.controls.clean_victim is not None:
+    record = group.runs[0].record
+    victims = {network_name(record): ("scores", "benign")}
+    if record.controls.clean_victim is not None:
         victims["clean victim"] = ("controls", "clean_victim")
     rows: list[tuple[Cell, ...]] = []
     for name, path in victims.items():
@@ -118,7 +119,7 @@ def class_table(groups: Sequence[tuple[str, Group]]) -> Table:
         cells = (figure(g.measure("scores", "benign", "class_iou", index)) for _, g in groups)
         clean = groups[0][1].measure("controls", "clean_victim", "class_iou", index)
         rows.append((told(entry.name), figure(clean), *cells))
-    columns = ("class", "clean victim", *(name or "poisoned victim" for name, _ in groups))
+    columns = ("class", "clean victim", *(name or network_name(first) for name, _ in groups))
     return Table("classes", "IoU of each class on untouched scenes", columns, tuple(rows))
 
 

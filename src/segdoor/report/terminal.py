@@ -15,7 +15,7 @@ from segdoor.report.content import INTERVAL, Table
 from segdoor.report.source import Source
 from segdoor.report.summary import study_verdict
 from segdoor.report.tables import claim_table, headline_table
-from segdoor.report.words import CUT, Naming, axis_name, verdict
+from segdoor.report.words import CUT, Naming, axis_name, network_name, verdict
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -73,7 +73,7 @@ def exam_grid(record: ExperimentRecord) -> Grid:
 
 def class_grid(record: ExperimentRecord) -> Grid:
     """Return the intersection over union of each class on untouched scenes."""
-    victims = {"poisoned victim": record.scores.benign}
+    victims = {network_name(record): record.scores.benign}
     if record.controls.clean_victim is not None:
         victims["clean victim"] = record.controls.clean_victim
     grid = _grid("Benign test: IoU on untouched scenes", "class")

@@ -17,6 +17,8 @@ def share(value: Figure) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
+POISONED_VICTIM, THE_MODEL = "poisoned victim", "the model"
+
 CUT = "Intervals end at 0 and 1, beyond which there are no shares."
 """Note to intervals of few seeds."""
 
@@ -91,6 +93,14 @@ class Naming:
         value, text = axes[name], self.value(name, axes)
         alone = name.endswith("rate") or (isinstance(value, str) and value and name != "q_as")
         return text if alone else f"{axis_name(name)} {text}"
+
+
+def network_name(record: ExperimentRecord) -> str:
+    """Return what the network is called: poisoned only if the record says that it was.
+
+    A network that was only examined may be anybody's, and clean.
+    """
+    return THE_MODEL if record.plan is None else POISONED_VICTIM
 
 
 def exam_name(name: str) -> str:
