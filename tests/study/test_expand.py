@@ -123,7 +123,7 @@ def test_start_weights_count_by_content_and_not_by_place(
 
 def test_keys_of_networks_that_start_from_no_file_stay_what_they_were() -> None:
     """Records of such runs lie in folders of these names."""
-    run = expand(load_study("overview"), load_preset("camvid"))[0]
+    run = expand(load_study("overview"), load_preset("camvid"), version=1)[0]
     assert run.key == "camvid-baseline-0.05-small-car-road-t19-s0-1680d11a67"
     assert victim_key(run) == "victims/camvid-small-s0-ddfd7c3194"
 

@@ -29,10 +29,11 @@ from segdoor.study import estimate
 from segdoor.study.collect import collect
 from segdoor.study.execution import LocalExecutor, Outcome, Task, attempt
 from segdoor.study.expand import PlannedRun
-from segdoor.study.plan import StudyPlan, digests_of, make_plan, selected, state_of
+from segdoor.study.plan import StudyPlan, make_plan, selected
 from segdoor.study.repairs import missing_repairs
 from segdoor.study.running import finish, work_of
 from segdoor.study.sharing import tasks_for
+from segdoor.study.state import digests_of, state_of
 from shell import say
 
 TINY = [

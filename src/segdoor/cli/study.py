@@ -22,9 +22,10 @@ from segdoor.study.estimate import cost_of, pace_of
 from segdoor.study.expand import PlannedRun, distinct, left_out
 from segdoor.study.library import load_preset, load_study, preset_names, study_names
 from segdoor.study.machines import Machines, check_machines
-from segdoor.study.plan import StudyPlan, make_plan, part_of, selected, state_of
+from segdoor.study.plan import StudyPlan, make_plan, part_of, selected
 from segdoor.study.remote import executor_on, fetch_finished
 from segdoor.study.running import Work, check_possible, finish, work_of
+from segdoor.study.state import state_of
 
 study = App(
     name="study",

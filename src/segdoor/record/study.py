@@ -135,6 +135,8 @@ class StudyRecord(Settings):
     and labels are named in the paper's units."""
     changes: tuple[str, ...] = ()
     """What differs from the preset's file, as given: training.epochs=2."""
+    settings_version: int = Field(default=1, ge=1)
+    """Version of what readings and recipes say that its runs keep to (docs/studies.md)."""
     runs: tuple[StudyRun, ...]
     """All runs, done or not."""
     cells: tuple[ClaimCell, ...]

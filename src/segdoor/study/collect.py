@@ -20,9 +20,10 @@ from segdoor.record import (
 from segdoor.study.claims import Claim, Role, bands, load_claims
 from segdoor.study.expand import PlannedRun, Point, distinct, usual_q
 from segdoor.study.judging import judge
-from segdoor.study.plan import Digests, RunState, StudyPlan, state_of
+from segdoor.study.plan import StudyPlan
 from segdoor.study.repairs import study_row
 from segdoor.study.results import Measured, Quantity, Results, clean_of
+from segdoor.study.state import Digests, RunState, state_of
 
 _Figures = Iterator[tuple[Quantity, Figure]]
 _ALWAYS_TOLD = ("network", "method", "rate", "victims", "target", "trigger", "q_as")
@@ -53,6 +54,7 @@ def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
         seeds=plan.seeds,
         scaled=scaled,
         changes=plan.changes,
+        settings_version=plan.version,
         runs=tuple(_run(run, states[run.key]) for run in plan.runs),
         cells=tuple(_cells(plan, figures, _reached(plan, states))),
         verdicts=judge(

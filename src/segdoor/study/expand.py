@@ -18,6 +18,7 @@ from segdoor.experiment.fidelity import Tree, merged, resolve
 from segdoor.record import Json
 from segdoor.settings import Settings
 from segdoor.study.config import Block, Counting, PaperData, Preset, Study
+from segdoor.study.earlier import NEWEST, settings_before
 from segdoor.study.start import attack_tree, network_tree
 
 _HEIGHT, _AREA = 512, 512 * 1024
@@ -96,7 +97,12 @@ def usual_q(reading: Reading, data: PaperData) -> int:
 
 
 def expand(
-    study: Study, preset: Preset, *, reading: Reading = "paper", seeds: tuple[int, ...] = ()
+    study: Study,
+    preset: Preset,
+    *,
+    reading: Reading = "paper",
+    seeds: tuple[int, ...] = (),
+    version: int = NEWEST,
 ) -> tuple[PlannedRun, ...]:
     """Return all runs of a study, point by point, seed by seed.
 
@@ -105,6 +111,7 @@ def expand(
         preset: What it is run on; points that it has no network or classes for are left out.
         reading: Which reading of the paper.
         seeds: Seeds; the preset's if left out.
+        version: Of what readings and recipes say, see `study.earlier`.
 
     Raises:
         ConfigError: If the study has no grid for these scenes, or the preset lacks a network.
@@ -119,7 +126,7 @@ def expand(
             f"Take a preset that stands for {other}.",
         )
     runs = [
-        _planned(study, block, point, preset, reading=reading, seed=seed)
+        _planned(study, block, point, preset, reading=reading, seed=seed, version=version)
         for block in blocks
         for point in points(block, preset, reading)
         if _possible(point, preset)
@@ -219,7 +226,14 @@ def _possible(point: Point, preset: Preset) -> bool:
 
 
 def _planned(
-    study: Study, block: Block, point: Point, preset: Preset, *, reading: Reading, seed: int
+    study: Study,
+    block: Block,
+    point: Point,
+    preset: Preset,
+    *,
+    reading: Reading,
+    seed: int,
+    version: int,
 ) -> PlannedRun:
     rules = {"single_class": point.single_class, "on_victim": point.on_victim}
     network = preset.networks[point.network]
@@ -244,6 +258,7 @@ def _planned(
         "exams": {"rules": rules},
         "network": network.model_dump(exclude_unset=True),
     }
+    of_point = merged(of_point, settings_before(version, reading, preset.recipe))
     given = config_from(merged(of_point, preset.model_dump(include=_OF_RUNS, exclude_unset=True)))
     # The paper's lengths on VOC do not depend on the size of its pictures.
     config = resolve(given, preset.data.size or (500, 500))

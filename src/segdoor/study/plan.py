@@ -1,31 +1,23 @@
-"""A study with all its choices made: its runs, where they go, and how far they are."""
+"""A study with all its choices made: its runs, and where they go."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-from segdoor.attack.config import AttackConfig
-from segdoor.attack.plan import PoisonPlan
-from segdoor.attack.trigger import load_trigger
-from segdoor.data.load import load_dataset
-from segdoor.errors import ConfigError, DataError, SegdoorError
-from segdoor.experiment.config import Reading, check_seed, config_from
-from segdoor.record import ExperimentRecord, load_record
+from segdoor.errors import ConfigError, SegdoorError
+from segdoor.experiment.config import Reading, check_seed
+from segdoor.record import load_study as load_study_record
 from segdoor.study.checking import check_settings
 from segdoor.study.config import Preset, Study
-from segdoor.study.execution import read_error
-from segdoor.study.expand import PlannedRun, deciding, expand, fingerprint
+from segdoor.study.earlier import NEWEST
+from segdoor.study.expand import PlannedRun, expand, fingerprint
 from segdoor.study.library import label_of, load_preset, load_study, preset_names, study_names
-from segdoor.study.repairs import study_row
-from segdoor.study.start import START, attack_tree, digest_of_start, network_tree
-
-Digests = tuple[str, str]
-"""Of the training scenes, and of the test scenes."""
+from segdoor.study.start import attack_tree, network_tree
 
 
 @dataclass(frozen=True)
@@ -42,6 +34,7 @@ class StudyPlan:
         changes: What differs from the preset's file, as given.
         out: The folder of studies.
         runs: Every run of the grid.
+        version: Of what readings and recipes say, see `study.earlier`.
     """
 
     name: str
@@ -53,6 +46,7 @@ class StudyPlan:
     changes: tuple[str, ...]
     out: Path
     runs: tuple[PlannedRun, ...]
+    version: int = NEWEST
 
     @cached_property
     def file(self) -> Path:
@@ -72,21 +66,6 @@ class StudyPlan:
     def folder(self, run: PlannedRun) -> Path:
         """Return where a run's record goes."""
         return self.out / "runs" / run.key
-
-
-@dataclass(frozen=True)
-class RunState:
-    """How far a run is.
-
-    Attributes:
-        state: Done with all its repairs, failed at the last attempt, or neither.
-        error: Why it failed.
-        record: Its record, if there is a valid one; repairs may be missing in it.
-    """
-
-    state: Literal["done", "failed", "waiting"]
-    error: str | None = None
-    record: ExperimentRecord | None = None
 
 
 def make_plan(
@@ -127,27 +106,52 @@ def make_plan(
             for name, network in found.networks.items()
         }
         found = found.model_copy(update={"networks": networks})
-    loaded, every = load_study(study), {*found.seeds, *seeds}
-    # Runs on seeds that an earlier call asked for stay part of the study.
-    told = tuple(sorted(every | _seeds_in(out / "runs")))
-    runs = tuple(
-        run
-        for run in expand(loaded, found, reading=reading, seeds=told)
-        if run.seed in every or (out / "runs" / run.key / "record.json").exists()
-    )
     plan = StudyPlan(
         name=label_of(study),
         preset_name=label_of(preset),
-        study=loaded,
+        study=load_study(study),
         preset=found,
         reading=reading,
-        seeds=tuple(sorted({run.seed for run in runs})),
+        seeds=(),
         changes=tuple(changes),
         out=out,
-        runs=runs,
+        runs=(),
     )
+    plan = _with_runs(plan, {*found.seeds, *seeds})
     check_settings(plan.study, plan.preset, plan.runs)
     return plan
+
+
+def _with_runs(plan: StudyPlan, seeds: set[int]) -> StudyPlan:
+    """Return a plan with its runs, those on seeds that an earlier call asked for among them."""
+    told = tuple(sorted(seeds | _seeds_in(plan.out / "runs")))
+    version = _version_of(plan, told)
+    runs = tuple(
+        run
+        for run in expand(
+            plan.study, plan.preset, reading=plan.reading, seeds=told, version=version
+        )
+        if run.seed in seeds or _is_there(plan, run)
+    )
+    return replace(
+        plan, runs=runs, seeds=tuple(sorted({run.seed for run in runs})), version=version
+    )
+
+
+def _version_of(plan: StudyPlan, seeds: tuple[int, ...]) -> int:
+    """Return the version that a study was begun with: its record says it, or its runs do."""
+    if plan.file.exists():
+        with suppress(SegdoorError):
+            return load_study_record(plan.file).settings_version
+    for version in range(NEWEST, 0, -1):
+        runs = expand(plan.study, plan.preset, reading=plan.reading, seeds=seeds, version=version)
+        if any(_is_there(plan, run) for run in runs):
+            return version
+    return NEWEST
+
+
+def _is_there(plan: StudyPlan, run: PlannedRun) -> bool:
+    return (plan.folder(run) / "record.json").exists()
 
 
 def _mark(study: Study, preset: Preset) -> str:
@@ -206,82 +210,6 @@ def part_of(plan: StudyPlan, runs: Sequence[PlannedRun]) -> StudyPlan:
     """Return the study as if some of its runs were all of them."""
     seeds = tuple(sorted({run.seed for run in runs}))
     return replace(plan, runs=tuple(runs), seeds=seeds)
-
-
-def state_of(plan: StudyPlan, run: PlannedRun, digests: Digests | None = None) -> RunState:
-    """Return how far a run is, by what lies in its folder.
-
-    Args:
-        plan: The study.
-        run: One of its runs.
-        digests: Of the scenes as they are now; not compared if None.
-    """
-    folder = plan.folder(run)
-    error = read_error(folder)
-    if not (folder / "record.json").exists():
-        return RunState("failed" if error else "waiting", error)
-    try:
-        record = load_record(folder)
-        check_same(folder, run, record, digests)
-    except SegdoorError as why:
-        return RunState("failed", str(why))
-    if all(study_row(record, repair) for repair in run.repairs.values()):
-        return RunState("done", None, record)
-    return RunState("failed" if error else "waiting", error, record)
-
-
-def check_same(
-    folder: Path, run: PlannedRun, record: ExperimentRecord, digests: Digests | None
-) -> None:
-    """Refuse a record of other settings or scenes.
-
-    Raises:
-        DataError: If it is one.
-    """
-    remedy = "Name another --out, or delete that folder."
-    network, loaded = run.config.network, record.loaded_weights
-    there = config_from(record.config, source=folder / "record.json")
-    # Start weights may have moved since: they are compared by content.
-    here = {name: place for name in START if isinstance(place := getattr(network, name), Path)}
-    moved = there.network.model_copy(
-        update={name: here[name] for name in here if isinstance(getattr(there.network, name), Path)}
-    )
-    attack = _with_picture_of(run, folder, there.attack)
-    there = there.model_copy(update={"network": moved, "attack": attack})
-    if deciding(there) != deciding(run.config):
-        raise DataError(folder, "must hold a record of this run", "other settings", remedy)
-    known = {digest_of_start(file) for file in here.values() if file.is_file()}
-    if loaded is not None and known and loaded.sha256 not in known:
-        raise DataError(folder, "must hold a record of this run", "other start weights", remedy)
-    found = record.data.train_digest, record.data.test_digest
-    if digests is not None and found != digests:
-        raise DataError(folder, "must hold a record of these scenes", "other scenes", remedy)
-
-
-def _with_picture_of(run: PlannedRun, folder: Path, attack: AttackConfig) -> AttackConfig:
-    """Return an attack with the trigger's picture where it is now, if the pixels are the same."""
-    file = run.config.attack.trigger.file
-    if file is None or attack.trigger.file is None:
-        return attack
-    stamped = PoisonPlan.load(folder / "plan.jsonl").header.trigger_digest
-    if load_trigger(run.config.attack.trigger).digest != stamped:
-        return attack
-    return attack.model_copy(update={"trigger": attack.trigger.model_copy(update={"file": file})})
-
-
-def digests_of(preset: Preset) -> Digests | None:
-    """Return the digests of a preset's scenes; None if nobody said where they lie.
-
-    Raises:
-        SegdoorError: If the scenes cannot be used.
-    """
-    data = preset.data
-    if data.name != "street" and data.root is None:
-        return None
-    return (
-        load_dataset(data, data.train_split).digest,
-        load_dataset(data, data.test_split).digest,
-    )
 
 
 def _text(value: object) -> str:

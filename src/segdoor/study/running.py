@@ -12,8 +12,9 @@ from segdoor.record import StudyRecord, save_record
 from segdoor.study.collect import collect
 from segdoor.study.execution import Task
 from segdoor.study.expand import PlannedRun, distinct
-from segdoor.study.plan import Digests, StudyPlan, digests_of, state_of
+from segdoor.study.plan import StudyPlan
 from segdoor.study.sharing import tasks_for
+from segdoor.study.state import Digests, digests_of, state_of
 
 _PAUSE = 0.1
 

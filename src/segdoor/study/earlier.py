@@ -1,0 +1,39 @@
+"""What readings and recipes said before, so that studies that were begun then go on alike.
+
+Version 1: the exam near drew positions, not objects; the reading official left scenes without
+victims out, resized the labels as the network's input, shared the pixels of PRL among scenes of a
+size and kept the recipe's batch; the recipes of the paper drew factors of size log-uniformly and
+blurred before scaling. Version 2 is what `experiment.fidelity` and `victim.config` say.
+"""
+
+from __future__ import annotations
+
+from segdoor.experiment.config import Preset, Reading
+from segdoor.experiment.fidelity import Tree, merged
+from segdoor.victim.config import PRESETS
+
+NEWEST = 2
+"""The version that new studies have."""
+
+
+def settings_before(version: int, reading: Reading, recipe: Preset) -> Tree:
+    """Return the settings of an earlier version where today's differ; none for the newest.
+
+    Args:
+        version: From 1 on.
+        reading: Which reading of the paper.
+        recipe: The recipe that a preset starts from.
+    """
+    if version == NEWEST:
+        return {}
+    of_all: Tree = {
+        "exams": {"draw": "position", "without_victims": "leave_out"},
+        "examination": {"label_resize": "nearest_exact"},
+        "training": {
+            "augmentation": {"scale_distribution": "log_uniform", "blur": "before_scaling"}
+        },
+    }
+    if reading == "paper":
+        return of_all
+    batch = {"training": {"batch_size": PRESETS[recipe].batch_size}}
+    return merged(merged(of_all, batch), {"attack": {"prl": {"positions": "per_size"}}})

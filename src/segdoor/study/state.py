@@ -1,0 +1,115 @@
+"""How far a run of a study is, by what lies in its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from segdoor.attack.config import AttackConfig
+from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.trigger import load_trigger
+from segdoor.data.load import load_dataset
+from segdoor.errors import DataError, SegdoorError
+from segdoor.experiment.config import config_from
+from segdoor.record import ExperimentRecord, load_record
+from segdoor.study.config import Preset
+from segdoor.study.execution import read_error
+from segdoor.study.expand import PlannedRun, deciding
+from segdoor.study.plan import StudyPlan
+from segdoor.study.repairs import study_row
+from segdoor.study.start import START, digest_of_start
+
+Digests = tuple[str, str]
+"""Of the training scenes, and of the test scenes."""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a run is.
+
+    Attributes:
+        state: Done with all its repairs, failed at the last attempt, or neither.
+        error: Why it failed.
+        record: Its record, if there is a valid one; repairs may be missing in it.
+    """
+
+    state: Literal["done", "failed", "waiting"]
+    error: str | None = None
+    record: ExperimentRecord | None = None
+
+
+def state_of(plan: StudyPlan, run: PlannedRun, digests: Digests | None = None) -> RunState:
+    """Return how far a run is, by what lies in its folder.
+
+    Args:
+        plan: The study.
+        run: One of its runs.
+        digests: Of the scenes as they are now; not compared if None.
+    """
+    folder = plan.folder(run)
+    error = read_error(folder)
+    if not (folder / "record.json").exists():
+        return RunState("failed" if error else "waiting", error)
+    try:
+        record = load_record(folder)
+        check_same(folder, run, record, digests)
+    except SegdoorError as why:
+        return RunState("failed", str(why))
+    if all(study_row(record, repair) for repair in run.repairs.values()):
+        return RunState("done", None, record)
+    return RunState("failed" if error else "waiting", error, record)
+
+
+def check_same(
+    folder: Path, run: PlannedRun, record: ExperimentRecord, digests: Digests | None
+) -> None:
+    """Refuse a record of other settings or scenes.
+
+    Raises:
+        DataError: If it is one.
+    """
+    remedy = "Name another --out, or delete that folder."
+    network, loaded = run.config.network, record.loaded_weights
+    there = config_from(record.config, source=folder / "record.json")
+    # Start weights may have moved since: they are compared by content.
+    here = {name: place for name in START if isinstance(place := getattr(network, name), Path)}
+    moved = there.network.model_copy(
+        update={name: here[name] for name in here if isinstance(getattr(there.network, name), Path)}
+    )
+    attack = _with_picture_of(run, folder, there.attack)
+    there = there.model_copy(update={"network": moved, "attack": attack})
+    if deciding(there) != deciding(run.config):
+        raise DataError(folder, "must hold a record of this run", "other settings", remedy)
+    known = {digest_of_start(file) for file in here.values() if file.is_file()}
+    if loaded is not None and known and loaded.sha256 not in known:
+        raise DataError(folder, "must hold a record of this run", "other start weights", remedy)
+    found = record.data.train_digest, record.data.test_digest
+    if digests is not None and found != digests:
+        raise DataError(folder, "must hold a record of these scenes", "other scenes", remedy)
+
+
+def _with_picture_of(run: PlannedRun, folder: Path, attack: AttackConfig) -> AttackConfig:
+    """Return an attack with the trigger's picture where it is now, if the pixels are the same."""
+    file = run.config.attack.trigger.file
+    if file is None or attack.trigger.file is None:
+        return attack
+    stamped = PoisonPlan.load(folder / "plan.jsonl").header.trigger_digest
+    if load_trigger(run.config.attack.trigger).digest != stamped:
+        return attack
+    return attack.model_copy(update={"trigger": attack.trigger.model_copy(update={"file": file})})
+
+
+def digests_of(preset: Preset) -> Digests | None:
+    """Return the digests of a preset's scenes; None if nobody said where they lie.
+
+    Raises:
+        SegdoorError: If the scenes cannot be used.
+    """
+    data = preset.data
+    if data.name != "street" and data.root is None:
+        return None
+    return (
+        load_dataset(data, data.train_split).digest,
+        load_dataset(data, data.test_split).digest,
+    )
