@@ -94,7 +94,7 @@ def test_ordering_9_compares_the_exam_on_victims_with_both_near_ones(
     assert not [v for v in record.verdicts if v.missing and "on victims" in " ".join(v.missing)]
 
 
-@pytest.mark.usefixtures("record")
+@pytest.mark.usefixtures("record", "own_folder")
 def test_it_is_shown_reported_and_exported(plan: StudyPlan, tmp_path: Path) -> None:
     assert plan.file.is_file()
     (on_victims,) = (run for run in plan.runs if run.point.on_victim == "require")

@@ -72,10 +72,14 @@ def _objects_at(positions: Indices, label: Label) -> Indices:
     """
     classes = label.ravel()[positions]
     found = np.zeros(positions.size, np.int64)
-    for value in np.unique(classes):
+    num_regions = 0
+    for value in np.flatnonzero(np.bincount(classes)):
         there = classes == value
-        region = np.where(label == value, np.uint8(1), np.uint8(0))
-        _, numbers = cv2.connectedComponents(region, connectivity=8)
-        found[there] = int(value) * label.size + numbers.ravel()[positions[there]]
-    _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]
+        region = (label == value).view(np.uint8)
+        count, numbers = cv2.connectedComponents(region, connectivity=8)
+        found[there] = numbers.ravel()[positions[there]] + num_regions
+        num_regions += count
+    # Backwards, so that of several positions of a region the first is written last.
+    first = np.full(num_regions, positions.size)
+    first[found[::-1]] = np.arange(positions.size)[::-1]
+    return np.argsort(np.argsort(first, kind="stable"))[found]
