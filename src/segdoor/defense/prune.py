@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from segdoor.data.checked import checked
 from segdoor.data.scene import SceneDataset
 from segdoor.defense.repair import Introduction, Repair, Repaired, Workshop
 from segdoor.errors import ConfigError
@@ -54,7 +55,7 @@ class Prune(Repair):
     def __call__(self, model: nn.Module, scenes: SceneDataset, workshop: Workshop) -> Repaired:
         """Return the model with the weakest channels silenced."""
         pruned = copy.deepcopy(model).eval()
-        showing = _Showing(pruned, scenes, workshop.network)
+        showing = _Showing(pruned, checked(scenes), workshop.network)
         layer = find_classifier(showing) if self.layer is None else self.layer
         reader = _reader_called(pruned, layer)
         num_channels = _num_read(reader)
