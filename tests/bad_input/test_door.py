@@ -37,7 +37,7 @@ SETS = {
     "numbers as names": "Use str(number).",
     "a name too few": "Name every scene once.",
     "list of classes": "segdoor.ClassSet(names, colours)",
-    "a list": "docs/data.md",
+    "a list": "docs/python.md",
 }
 READERS = [
     "train_victim", "poisoned", "triggered", "examine", "examine triggered", "examine_together",

@@ -153,7 +153,7 @@ def _check_members(dataset: object) -> None:
             f"data set {type(dataset).__name__}",
             "must be a segdoor.SceneDataset",
             f"it has no {', '.join(missing)}",
-            "See docs/data.md, data sets of your own in Python.",
+            "See docs/python.md, which has one to copy.",
         )
 
 
