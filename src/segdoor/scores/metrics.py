@@ -118,10 +118,10 @@ def _check_table(table: object) -> None:
         remedy = "Give true classes a row each and predicted ones a column each."
         if table.ndim == 3:
             remedy = "Take the sum over scenes: tables.total()."
-    elif not np.issubdtype(table.dtype, np.integer):
+    elif table.dtype.kind not in "iu":
         found = f"numbers of {table.dtype}"
         remedy = "Count pixels: shares cannot be added over scenes."
-    elif (table < 0).any():
+    elif table.min() < 0:
         found, remedy = f"{table.min()}", "Count pixels from 0."
     if remedy:
         raise ConfigError("table", "must hold whole pixel counts, K x K", found, remedy)
