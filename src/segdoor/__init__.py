@@ -5,7 +5,7 @@ poisons a few of them (`plan_poison`, `poisoned`), a victim who trains on them (
 examiner who shows the victim scenes with and without the trigger (`plan_exams`, `triggered`,
 `examine`), the figures (`attack_success_rate`, `poisoned_benign_accuracy`,
 `clean_benign_accuracy`), and a defender who repairs the victim (`parse_repair`). `run_experiment`
-tells it all at once and leaves an `ExperimentRecord`; `run_study` tells it many times.
+tells it all at once and leaves an `ExperimentRecord`.
 """
 
 from importlib import import_module
