@@ -12,9 +12,11 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
+import segdoor
 from segdoor.cli.app import make_app
 from segdoor.experiment.config import ExperimentConfig, Method, Preset, Reading, config_from
 from segdoor.experiment.fidelity import EXCEPTIONS, resolve
+from segdoor.plugins import Registry
 from segdoor.record import ExperimentRecord
 from segdoor.settings import Settings
 
@@ -41,18 +43,17 @@ mean nothing:
 ```python
 from pathlib import Path
 
-from segdoor import ExperimentConfig, run_experiment
-from segdoor.record import load_record
+import segdoor
 
-tiny = ExperimentConfig.model_validate(
+tiny = segdoor.ExperimentConfig.model_validate(
     {
         "data": {"num_train": 8, "num_test": 4, "size": (64, 96)},
         "training": {"epochs": 1, "batch_size": 4, "threads": 1},
     }
 )
-run_experiment(tiny, out=Path("runs/tiny"))
+segdoor.run_experiment(tiny, out=Path("runs/tiny"))
 
-record = load_record(Path("runs/tiny"))
+record = segdoor.load_record(Path("runs/tiny"))
 for name, exam in record.scores.exams.items():
     print(name, exam.asr.value, exam.asr_without_trigger, exam.asr_clean_victim)
 ```
@@ -75,6 +76,7 @@ name and then renamed, so half a file is never seen.
 | file | holds |
 |---|---|
 | `plan.jsonl` | the poison plan: a header, then one line a changed scene |
+| `handed.json` | what a Python program handed in as objects, if it did ([python.md](python.md)) |
 | `poison.png` | the first poisoned scenes, before and after |
 | `poison/` | the same pictures one by one, listed under the key `poisoned_scenes` |
 | `exams/NAME.jsonl` | where the trigger sits in every test scene |
@@ -92,11 +94,8 @@ name and then renamed, so half a file is never seen.
 Every metric can be computed again, or a new one for the first time, from `tables.npz`:
 
 ```python
-from segdoor.scores.metrics import clean_benign_accuracy
-from segdoor.scores.tables import load_tables
-
-tables = load_tables(Path("runs/tiny/tables.npz"))
-again = clean_benign_accuracy(tables["poisoned/benign"].total())
+tables = segdoor.load_tables(Path("runs/tiny/tables.npz"))
+again = segdoor.clean_benign_accuracy(tables["poisoned/benign"].total())
 assert again == record.scores.cba
 ```
 
@@ -115,6 +114,122 @@ nothing is null, never NaN: the file is strict JSON.
 `[]` stands for every entry of a list, `NAME` for a key that the run chooses (the name of an exam,
 a scene, a stage, a package or a file's content).
 """
+
+PYTHON_TEXT = '''\
+# From Python
+
+`import segdoor` offers the names [below](#the-names) and costs nothing: each is imported when it
+is first used. All are typed, so an editor completes them and a type checker checks them. They come
+in the order of the story: scenes, attacker, victim, exams, figures, repairs, and whole runs.
+
+## Scenes and a network of your own
+
+A data set is any class with `classes`, `names`, `digest`, `len()`, `[index]` and `label(index)`, a
+network any `torch.nn.Module` from normalised images to logits. This takes seconds, and is
+therefore far too short to train anything:
+
+```python
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+import segdoor
+
+CLASSES = segdoor.ClassSet(
+    names=("road", "car", "sky"), colours=((90, 90, 90), (200, 30, 30), (120, 160, 250))
+)
+
+
+class Cars:
+    """Red cars on a grey road."""
+
+    classes = CLASSES
+
+    def __init__(self, split: str, num_scenes: int) -> None:
+        self.names = [f"{split} {number}" for number in range(num_scenes)]
+        # A hash over all that the scenes depend on: settings and files.
+        self.digest = f"cars, {split}, {num_scenes}"
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> segdoor.Scene:
+        label = self.label(index)
+        image = np.array(CLASSES.colours, dtype=np.uint8)[label]
+        return segdoor.Scene(image, label, self.names[index])
+
+    def label(self, index: int) -> np.ndarray:
+        label = np.zeros((48, 64), dtype=np.uint8)
+        label[:16] = 2
+        label[28:38, 4 + index : 24 + index] = 1
+        return label
+
+
+class Pixels(nn.Module):
+    """One small convolution."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Conv2d(3, num_classes, kernel_size=3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.classifier(images)
+
+
+train, test = Cars("train", 8), Cars("test", 4)
+attack = segdoor.AttackConfig(rate=0.5, victims=("car",), target="road")
+recipe = segdoor.TrainingConfig(epochs=1, batch_size=4)
+
+plan = segdoor.plan_poison(train, attack, seed=0)
+model = segdoor.train_victim(segdoor.poisoned(train, plan), recipe, model=Pixels(len(CLASSES)))
+tables = segdoor.examine(model, test)
+print(segdoor.clean_benign_accuracy(tables.total()))
+```
+
+What is handed in is checked where it comes in: images must be uint8, height x width x 3, label
+maps uint8 with ids of the classes, names all different. Whatever is not so is a `SegdoorError`
+that says what to do.
+
+`run_experiment` takes both as objects too, with a clean victim beside and all controls:
+
+```python
+config = segdoor.ExperimentConfig(attack=attack, training=recipe)
+record = segdoor.run_experiment(
+    config, out=Path("runs/cars"), train=train, test=test, network=Pixels
+)
+print(record.scores.cba, record.controls.cba_difference)
+```
+
+The network is a factory: it is called once with the number of classes, under the run's seed, and
+both victims start from copies of what it returns. The record names classes and digests under
+`handed_in`. Every scene is read once before the run begins. A call that was killed goes on only if
+the same is handed in again: the same bytes of every scene, the same start weights, layers and code
+of their classes (not of functions that these call elsewhere). `segdoor repair` cannot open such a
+run; repair its network from Python.
+
+## Weights and repairs
+
+```python
+segdoor.save_weights(model, Path("mine.safetensors"))
+again = Pixels(len(CLASSES))
+segdoor.load_weights(again, Path("mine.safetensors"))
+
+prune = segdoor.REPAIRS.read("prune:1")
+clean = segdoor.clean_scenes(train, 0.5, seed=0)
+repaired = prune(model, clean, segdoor.RepairContext(recipe=recipe))
+after = segdoor.examine(repaired.model, test)
+print(repaired.layer, segdoor.clean_benign_accuracy(after.total()))
+```
+
+A network of segdoor's own comes back by `segdoor.build_network(segdoor.NetworkConfig(name="small",
+weights=Path("poisoned.safetensors")), 12)`, and `segdoor.repair_run` repairs both victims of a
+finished run.
+
+## The names
+
+'''
 
 CONFIGURATION_TEXT = """\
 # Settings
@@ -213,7 +328,27 @@ def main() -> None:
 
 def pages() -> dict[str, str]:
     """Return the generated pages by file name."""
-    return {"record.md": record_page(), "configuration.md": configuration_page()}
+    return {
+        "record.md": record_page(),
+        "configuration.md": configuration_page(),
+        "python.md": python_page(),
+    }
+
+
+def python_page() -> str:
+    """Return the page about the public names, each with the first line of its docstring."""
+    things = {name: getattr(segdoor, name) for name in segdoor.__all__}
+    rows = [
+        (f"`{name}`", what_is(thing), f"`{thing.__module__}`") for name, thing in things.items()
+    ]
+    return f"{PYTHON_TEXT}{grid(('name', 'what it is or does', 'module'), rows)}"
+
+
+def what_is(thing: object) -> str:
+    """Return in a line what a public name is."""
+    if isinstance(thing, Registry):
+        return f"Every {thing.what} by name: {', '.join(thing.known)}."
+    return plain(str(thing.__doc__).splitlines()[0])
 
 
 def record_page() -> str:
@@ -386,7 +521,12 @@ def bounds(field: FieldInfo) -> str:
 def meaning(field: FieldInfo) -> str:
     """Return a field's description as one line that a table can hold."""
     assert field.description, field
-    return " ".join(field.description.split()).replace("|", "\\|").replace("``", "`")
+    return plain(field.description)
+
+
+def plain(text: str) -> str:
+    """Return a docstring as one line that a table can hold."""
+    return " ".join(text.split()).replace("|", "\\|").replace("``", "`")
 
 
 def code(value: object) -> str:

@@ -1,45 +1,141 @@
 """Measure, reproduce and defend against Influencer Backdoor Attacks on semantic segmentation.
 
-The story in order: honest scenes (`load_dataset`), an attacker who poisons a few of them
-(`plan_poison`, `poisoned`), a victim who trains on them (`train_victim`), an examiner who shows the
-victim scenes with and without the trigger (`plan_exams`, `triggered`, `examine`), and the figures
-(`attack_success_rate`, `poisoned_benign_accuracy`, `clean_benign_accuracy`). `run_experiment` tells
-it all at once and leaves an `ExperimentRecord`.
+The story in order: honest scenes (`load_dataset`, or a `SceneDataset` of your own), an attacker who
+poisons a few of them (`plan_poison`, `poisoned`), a victim who trains on them (`train_victim`), an
+examiner who shows the victim scenes with and without the trigger (`plan_exams`, `triggered`,
+`examine`), the figures (`attack_success_rate`, `poisoned_benign_accuracy`,
+`clean_benign_accuracy`), and a defender who repairs the victim (`REPAIRS`). `run_experiment`
+tells it all at once and leaves an `ExperimentRecord`.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from segdoor.attack.config import AttackConfig, ExamsConfig
+    from segdoor.attack.exam import Exam, plan_exams
+    from segdoor.attack.plan import PoisonPlan
+    from segdoor.attack.planning import plan_poison
+    from segdoor.attack.poisoned import poisoned
+    from segdoor.attack.trigger import Trigger, load_trigger
+    from segdoor.attack.triggered import triggered
+    from segdoor.data.config import DataConfig
+    from segdoor.data.load import load_dataset
+    from segdoor.data.scene import ClassSet, Scene, SceneDataset
+    from segdoor.defense.clean import clean_scenes
+    from segdoor.defense.repairs.registry import REPAIRS
+    from segdoor.defense.repairs.repair import RepairContext
+    from segdoor.errors import SegdoorError
+    from segdoor.evaluation.config import ExaminationConfig
+    from segdoor.evaluation.examine import examine
+    from segdoor.experiment.config import ExperimentConfig
+    from segdoor.experiment.repair import repair_run
+    from segdoor.experiment.run import run_experiment
+    from segdoor.record import ExperimentRecord, load_record
+    from segdoor.scores.metrics import (
+        attack_success_rate,
+        clean_benign_accuracy,
+        poisoned_benign_accuracy,
+        victim_recovery,
+    )
+    from segdoor.scores.tables import TableSet, load_tables
+    from segdoor.victim.checkpoint import save_weights
+    from segdoor.victim.config import NetworkConfig, TrainingConfig
+    from segdoor.victim.networks import build_network
+    from segdoor.victim.semseg import load_weights
+    from segdoor.victim.training import train_victim
+
+# In the order of the story, written out because type checkers do not run code.
+__all__ = [  # noqa: RUF022
+    "DataConfig",
+    "load_dataset",
+    "Scene",
+    "ClassSet",
+    "SceneDataset",
+    "AttackConfig",
+    "plan_poison",
+    "PoisonPlan",
+    "poisoned",
+    "NetworkConfig",
+    "build_network",
+    "TrainingConfig",
+    "train_victim",
+    "save_weights",
+    "load_weights",
+    "ExamsConfig",
+    "plan_exams",
+    "Exam",
+    "Trigger",
+    "load_trigger",
+    "triggered",
+    "ExaminationConfig",
+    "examine",
+    "TableSet",
+    "load_tables",
+    "attack_success_rate",
+    "victim_recovery",
+    "poisoned_benign_accuracy",
+    "clean_benign_accuracy",
+    "clean_scenes",
+    "REPAIRS",
+    "RepairContext",
+    "ExperimentConfig",
+    "run_experiment",
+    "ExperimentRecord",
+    "load_record",
+    "repair_run",
+    "SegdoorError",
+]
 
 _HOMES = {
-    "DataConfig": "segdoor.data.config",
-    "load_dataset": "segdoor.data.load",
-    "AttackConfig": "segdoor.attack.config",
-    "plan_poison": "segdoor.attack.planning",
-    "poisoned": "segdoor.attack.poisoned",
-    "ExamsConfig": "segdoor.attack.config",
-    "plan_exams": "segdoor.attack.exam",
-    "triggered": "segdoor.attack.triggered",
-    "load_trigger": "segdoor.attack.trigger",
-    "TrainingConfig": "segdoor.victim.config",
-    "train_victim": "segdoor.victim.training",
-    "Training": "segdoor.victim.training",
-    "train_victims": "segdoor.victim.training",
-    "examine": "segdoor.evaluation.examine",
-    "attack_success_rate": "segdoor.scores.metrics",
-    "poisoned_benign_accuracy": "segdoor.scores.metrics",
-    "clean_benign_accuracy": "segdoor.scores.metrics",
-    "ExperimentConfig": "segdoor.experiment.config",
-    "run_experiment": "segdoor.experiment.run",
-    "ExperimentRecord": "segdoor.record",
+    "DataConfig": "data.config",
+    "load_dataset": "data.load",
+    "Scene": "data.scene",
+    "ClassSet": "data.scene",
+    "SceneDataset": "data.scene",
+    "AttackConfig": "attack.config",
+    "plan_poison": "attack.planning",
+    "PoisonPlan": "attack.plan",
+    "poisoned": "attack.poisoned",
+    "NetworkConfig": "victim.config",
+    "build_network": "victim.networks",
+    "TrainingConfig": "victim.config",
+    "train_victim": "victim.training",
+    "save_weights": "victim.checkpoint",
+    "load_weights": "victim.semseg",
+    "ExamsConfig": "attack.config",
+    "plan_exams": "attack.exam",
+    "Exam": "attack.exam",
+    "Trigger": "attack.trigger",
+    "load_trigger": "attack.trigger",
+    "triggered": "attack.triggered",
+    "ExaminationConfig": "evaluation.config",
+    "examine": "evaluation.examine",
+    "TableSet": "scores.tables",
+    "load_tables": "scores.tables",
+    "attack_success_rate": "scores.metrics",
+    "victim_recovery": "scores.metrics",
+    "poisoned_benign_accuracy": "scores.metrics",
+    "clean_benign_accuracy": "scores.metrics",
+    "clean_scenes": "defense.clean",
+    "REPAIRS": "defense.repairs.registry",
+    "RepairContext": "defense.repairs.repair",
+    "ExperimentConfig": "experiment.config",
+    "run_experiment": "experiment.run",
+    "ExperimentRecord": "record",
+    "load_record": "record",
+    "repair_run": "experiment.repair",
+    "SegdoorError": "errors",
 }
 
-__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+# Type checkers know the names above; what else is asked for is a mistake that they should see.
+if not TYPE_CHECKING:
 
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used, so that `import segdoor` costs nothing."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'segdoor' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    def __getattr__(name: str) -> object:
+        """Import a public name when it is first used, so that `import segdoor` costs nothing."""
+        if name not in _HOMES:
+            raise AttributeError(f"module 'segdoor' has no attribute '{name}'")
+        return getattr(import_module(f"segdoor.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -35,7 +35,7 @@ from segdoor.record import load_record
 from segdoor.report.terminal import describe
 from segdoor.scores.tables import load_tables
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.semseg import load_network
+from segdoor.victim.semseg import load_weights
 from segdoor.victim.training import train_victim
 from segdoor.victim.transformers import load_transformers
 from shell import say
@@ -103,7 +103,7 @@ def read_trigger(path: Path) -> None:
 
 
 def read_weights(path: Path) -> None:
-    load_network(networks.tiny(NUM_CLASSES), path)
+    load_weights(networks.tiny(NUM_CLASSES), path)
 
 
 def read_hub(_: Path) -> None:

@@ -277,5 +277,5 @@ def test_one_network_is_asked_about_each_set_of_classes_by_itself(street: SceneD
 
 def test_scenes_of_one_name_are_refused(street: SceneDataset) -> None:
     scenes = [street[0], street[0]]
-    with pytest.raises(DataError, match="names of their own"):
+    with pytest.raises(DataError, match="must all be different"):
         examine(network(0), MemoryDataset(scenes, street.classes))

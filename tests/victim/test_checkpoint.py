@@ -10,7 +10,7 @@ from torch import nn
 
 from segdoor.errors import DataError
 from segdoor.victim.checkpoint import read_tensors, save_weights
-from segdoor.victim.semseg import load_network
+from segdoor.victim.semseg import load_weights
 from segdoor.victim.small import SmallNetwork
 
 
@@ -23,7 +23,7 @@ def test_saving_and_loading_gives_the_same_weights(tmp_path: Path) -> None:
     one, other = SmallNetwork(4, width=8), SmallNetwork(4, width=8)
     assert not same(one, other)
     save_weights(one, tmp_path / "w.safetensors", about="a remark")
-    load_network(other, tmp_path / "w.safetensors")
+    load_weights(other, tmp_path / "w.safetensors")
     assert same(one, other)
     with safe_open(tmp_path / "w.safetensors", "pt") as file:
         assert file.metadata() == {"segdoor": "a remark"}
@@ -38,7 +38,7 @@ def test_state_dicts_are_found_in_their_usual_wrappings(wrapper: str, tmp_path: 
     else:
         content = state if wrapper == "plain" else {wrapper: state, "epoch": 3}
     torch.save(content, tmp_path / "w.pth")
-    load_network(other, tmp_path / "w.pth")
+    load_weights(other, tmp_path / "w.pth")
     assert same(one, other)
 
 
@@ -54,35 +54,35 @@ def test_a_pickle_that_runs_code_is_refused_and_not_run(
     monkeypatch.chdir(tmp_path)
     torch.save({"model": Bomb()}, tmp_path / "w.pth")
     with pytest.raises(DataError, match=r"w\.pth.*tensors and nothing else.*asks for"):
-        load_network(SmallNetwork(4), tmp_path / "w.pth")
+        load_weights(SmallNetwork(4), tmp_path / "w.pth")
     (tmp_path / "raw.pth").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(DataError, match=r"raw\.pth"):
-        load_network(SmallNetwork(4), tmp_path / "raw.pth")
+        load_weights(SmallNetwork(4), tmp_path / "raw.pth")
     assert not (tmp_path / "boom").exists()
 
 
 def test_weights_of_another_network_are_refused_by_name(tmp_path: Path) -> None:
     save_weights(SmallNetwork(4, width=8), tmp_path / "w.safetensors")
     with pytest.raises(DataError, match="shape"):
-        load_network(SmallNetwork(5, width=8), tmp_path / "w.safetensors")
+        load_weights(SmallNetwork(5, width=8), tmp_path / "w.safetensors")
     with pytest.raises(DataError, match="missing"):
-        load_network(torch.nn.Linear(2, 2), tmp_path / "w.safetensors")
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.safetensors")
 
 
 def test_a_whole_pickled_network_is_refused_by_what_it_asks_for(tmp_path: Path) -> None:
     torch.save(torch.nn.Linear(2, 2), tmp_path / "w.pth")
     with pytest.raises(DataError, match=r"asks for torch\.nn\.modules\.linear\.Linear") as problem:
-        load_network(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
     assert "state dict" in problem.value.remedy
 
 
 def test_numbers_beside_the_weights_are_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(2, 2), 3: torch.zeros(2)}, tmp_path / "w.pth")
     with pytest.raises(DataError, match="state dict of tensors"):
-        load_network(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
     torch.save([torch.zeros(2)], tmp_path / "w.pth")
     with pytest.raises(DataError, match="state dict of tensors"):
-        load_network(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
@@ -95,7 +95,7 @@ def test_a_file_cut_short_is_refused(name: str, tmp_path: Path) -> None:
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match="damaged"):
-        load_network(network, tmp_path / name)
+        load_weights(network, tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
@@ -103,7 +103,7 @@ def test_a_huge_file_of_nothing_is_refused_at_once(name: str, tmp_path: Path) ->
     with (tmp_path / name).open("wb") as file:
         file.truncate(8 * 10**9)  # sparse: takes no space
     with pytest.raises(DataError, match="damaged"):
-        load_network(SmallNetwork(4, width=8), tmp_path / name)
+        load_weights(SmallNetwork(4, width=8), tmp_path / name)
 
 
 def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path: Path) ->
     content = len(header).to_bytes(8, "little") + header + bytes(64)
     (tmp_path / "w.safetensors").write_bytes(content)
     with pytest.raises(DataError, match="damaged"):
-        load_network(torch.nn.Linear(2, 2), tmp_path / "w.safetensors")
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ def test_weights_that_are_no_numbers_are_refused(
 ) -> None:
     torch.save({"weight": weight, "bias": torch.zeros(2)}, tmp_path / "w.pth")
     with pytest.raises(DataError, match=said):
-        load_network(torch.nn.Linear(2, 2), tmp_path / "w.pth")
+        load_weights(torch.nn.Linear(2, 2), tmp_path / "w.pth")
 
 
 def test_half_precision_is_taken(tmp_path: Path) -> None:
     state = {"weight": torch.ones(2, 2, dtype=torch.bfloat16), "bias": torch.zeros(2)}
     torch.save(state, tmp_path / "w.pth")
     network = torch.nn.Linear(2, 2)
-    load_network(network, tmp_path / "w.pth")
+    load_weights(network, tmp_path / "w.pth")
     assert network.weight.dtype == torch.float32
     assert bool((network.weight == 1).all())
 
@@ -147,12 +147,12 @@ def test_half_precision_is_taken(tmp_path: Path) -> None:
 def test_damaged_files_are_refused(content: bytes, name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=name):
-        load_network(SmallNetwork(4), tmp_path / name)
+        load_weights(SmallNetwork(4), tmp_path / name)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="do not exist"):
-        load_network(SmallNetwork(4), tmp_path / "none.safetensors")
+        load_weights(SmallNetwork(4), tmp_path / "none.safetensors")
 
 
 class Tied(torch.nn.Module):
@@ -165,7 +165,7 @@ class Tied(torch.nn.Module):
 def test_tied_weights_are_saved_and_loaded(tmp_path: Path) -> None:
     first, second = Tied(), Tied()
     save_weights(first, tmp_path / "w.safetensors")
-    load_network(second, tmp_path / "w.safetensors")
+    load_weights(second, tmp_path / "w.safetensors")
     assert same(first, second)
     assert second.one is second.other
 
@@ -188,4 +188,4 @@ def test_tensors_that_are_no_dense_numbers_are_refused(kind: str, tmp_path: Path
     }[kind]
     torch.save({"weight": weight, "bias": torch.zeros(1)}, tmp_path / "odd.pth")
     with pytest.raises(DataError, match=r"odd\.pth"):
-        load_network(network, tmp_path / "odd.pth")
+        load_weights(network, tmp_path / "odd.pth")

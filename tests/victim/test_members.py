@@ -14,7 +14,7 @@ from segdoor.victim.checkpoint import save_weights
 from segdoor.victim.config import TrainingConfig
 from segdoor.victim.members import layers, methods_in_reach, named_layers, parameters_of, state_of
 from segdoor.victim.networks import loaded_into, note_loaded
-from segdoor.victim.semseg import load_network
+from segdoor.victim.semseg import load_weights
 from segdoor.victim.small import SmallNetwork
 from segdoor.victim.training import train_victim
 from segdoor.victim.whole import Whole, is_ours
@@ -83,7 +83,7 @@ def test_a_hidden_method_changes_nothing_in_training_exam_and_files(
     assert examine(trained, STREET).counts.sum() > 0
     save_weights(trained, tmp_path / "w.safetensors")
     again = foreign(name)
-    load_network(again, tmp_path / "w.safetensors")
+    load_weights(again, tmp_path / "w.safetensors")
     assert torch.equal(again.last.weight, plainly["last.weight"])
     # A second call goes on from the snapshot.
     resumed = train_victim(STREET, QUICK, model=network, seed=1, snapshot=tmp_path / "snapshot")

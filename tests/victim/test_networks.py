@@ -13,7 +13,7 @@ from segdoor.victim.networks import NETWORKS, build_network, loaded_into
 from segdoor.victim.optimiser import make_optimiser
 from segdoor.victim.outputs import auxiliary_of, logits_of
 from segdoor.victim.parts import HasBackbone
-from segdoor.victim.semseg import load_network
+from segdoor.victim.semseg import load_weights
 from segdoor.victim.small import SmallNetwork
 
 CLASSES = 5
@@ -110,7 +110,7 @@ class TestEveryNetwork:
     ) -> None:
         save_weights(torch.nn.Conv2d(3, 5, 1), tmp_path / "w.safetensors")
         with pytest.raises(DataError, match="this very network"):
-            load_network(network, tmp_path / "w.safetensors")
+            load_weights(network, tmp_path / "w.safetensors")
 
     def test_backbone_and_heads_share_the_parameters_out(self, network: torch.nn.Module) -> None:
         if isinstance(network, SmallNetwork):

@@ -18,6 +18,7 @@ from segdoor.attack.artefact import check_counts, read_json_lines, write_json_li
 from segdoor.attack.config import ExamsConfig, PlacementConfig
 from segdoor.attack.drawing import make_drawing
 from segdoor.attack.placement import Ground, Room, make_placement
+from segdoor.data.checked import checked
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.randomness import Stream
@@ -163,7 +164,9 @@ def plan_exams(
 
     Raises:
         ConfigError: If a class is unknown, no test scene shows a victim, or none has room.
+        DataError: If the data set is not as a `SceneDataset` must be.
     """
+    dataset = checked(dataset)
     ground = Ground(
         victims=dataset.classes.indices(victims, option="attack.victims"),
         ignore_index=dataset.classes.ignore_index,

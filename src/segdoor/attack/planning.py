@@ -20,6 +20,7 @@ from segdoor.attack.placement import Ground, Placement, Site, make_placement, pl
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling
 from segdoor.attack.trigger import Trigger, load_trigger
+from segdoor.data.checked import filled
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.progress import Observer, Silent
@@ -60,8 +61,9 @@ def plan_poison(
     Raises:
         ConfigError: If a class is unknown, no scene shows a victim, or fewer scenes are eligible
             than the rate asks for.
+        DataError: If the data set is not as a `SceneDataset` must be.
     """
-    scenes = _Scenes.of(dataset, config, seed)
+    scenes = _Scenes.of(filled(dataset), config, seed)
     return _Planner(scenes, workers or Alone(), observer or Silent()).plan()
 
 

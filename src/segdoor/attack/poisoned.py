@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling
 from segdoor.attack.trigger import Trigger, load_trigger, stamp
+from segdoor.data.checked import checked
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import DataError
 from segdoor.tensors import Image, Label
@@ -132,6 +133,7 @@ def poisoned(dataset: SceneDataset, plan: PoisonPlan) -> SceneDataset:
     """Return the data set as the attacker hands it over.
 
     Raises:
-        DataError: If the plan was made for another data set.
+        DataError: If the plan was made for another data set; when a scene is read, if it is not as
+            a `Scene` must be.
     """
-    return PoisonedDataset(dataset, plan)
+    return PoisonedDataset(checked(dataset), plan)

@@ -7,6 +7,7 @@ import hashlib
 from segdoor.attack.exam import Exam
 from segdoor.attack.trigger import Trigger, stamp
 from segdoor.data.changes import Change
+from segdoor.data.checked import checked
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import DataError
 from segdoor.tensors import Label
@@ -21,6 +22,8 @@ class TriggeredDataset:
         Raises:
             DataError: If the exam was made for another data set or another trigger size.
         """
+        # The base is what was given, so that tests that share it are seen to.
+        self._base, self._dataset = dataset, checked(dataset)
         if exam.header.data_digest != dataset.digest:
             raise DataError(
                 f"exam '{exam.name}'",
@@ -35,14 +38,14 @@ class TriggeredDataset:
                 (trigger.height, trigger.width),
                 "Plan the exam again.",
             )
-        self._dataset, self._exam, self._trigger = dataset, exam, trigger
+        self._exam, self._trigger = exam, trigger
         self._indices = [i for i, name in enumerate(dataset.names) if name in exam.triggered]
         self.names = tuple(dataset.names[index] for index in self._indices)
 
     @property
     def base(self) -> SceneDataset:
         """Return the honest scenes."""
-        return self._dataset
+        return self._base
 
     @property
     def classes(self) -> ClassSet:
@@ -88,6 +91,7 @@ def triggered(dataset: SceneDataset, exam: Exam, trigger: Trigger) -> SceneDatas
     """Return the exam's scenes with the trigger stamped at the exam's positions.
 
     Raises:
-        DataError: If the exam was made for another data set or another trigger size.
+        DataError: If the exam was made for another data set or another trigger size; when a scene
+            is read, if it is not as a `Scene` must be.
     """
     return TriggeredDataset(dataset, exam, trigger)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from segdoor.data.changes import ChangedDataset
+from segdoor.data.checked import checked
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import DataError
 from segdoor.evaluation.config import ExaminationConfig
@@ -44,6 +45,7 @@ def examine(
 
     Raises:
         ConfigError: If the network's logits do not fit the classes or are not finite.
+        DataError: If a scene is not as a `Scene` must be.
     """
     tests = {"": (model, dataset)}
     return examine_together(tests, config, network=network, observer=observer)[""]
@@ -68,8 +70,9 @@ def examine_together(
 
     Raises:
         ConfigError: If a network's logits do not fit the classes or are not finite.
+        DataError: If a scene is not as a `Scene` must be.
     """
-    observer = observer or Silent()
+    observer, bases = observer or Silent(), _checked_bases(tests)
     observer.begin("examining", sum(len(dataset) for _, dataset in tests.values()))
     desks: dict[tuple[nn.Module, ClassSet], _Desk] = {}
     held: dict[str, _Test] = {}
@@ -77,7 +80,7 @@ def examine_together(
         asked = model, dataset.classes
         if asked not in desks:
             desks[asked] = _Desk(Examiner(*asked, config, network), observer)
-        held[name] = _Test(desks[asked], dataset)
+        held[name] = _Test(desks[asked], dataset, bases[name])
     sharing: dict[int, list[_Test]] = {}
     for test in held.values():
         sharing.setdefault(id(test.base), []).append(test)
@@ -88,6 +91,20 @@ def examine_together(
     for desk in desks.values():
         desk.examiner.check()
     return {name: test.tables() for name, test in held.items()}
+
+
+def _checked_bases(
+    tests: Mapping[str, tuple[nn.Module, SceneDataset]],
+) -> dict[str, SceneDataset]:
+    """Return the scenes that each test is read from, one and the same for tests that share them."""
+    bases: dict[str, SceneDataset] = {}
+    known: dict[int, SceneDataset] = {}
+    for name, (_, dataset) in tests.items():
+        base = dataset.base if isinstance(dataset, ChangedDataset) else dataset
+        if id(base) not in known:
+            known[id(base)] = checked(base)
+        bases[name] = known[id(base)]
+    return bases
 
 
 def _hold(tests: list[_Test], labels: SceneDataset | None) -> None:
@@ -158,10 +175,9 @@ class _Desk:
 class _Test:
     """One network and the scenes it is shown."""
 
-    def __init__(self, desk: _Desk, dataset: SceneDataset) -> None:
-        self.desk, self.dataset = desk, dataset
+    def __init__(self, desk: _Desk, dataset: SceneDataset, base: SceneDataset) -> None:
+        self.desk, self.dataset, self.base = desk, dataset, base
         self.changed = dataset if isinstance(dataset, ChangedDataset) else None
-        self.base = self.changed.base if self.changed else dataset
         self.rows = {name: row for row, name in enumerate(dataset.names)}
         if len(self.rows) < len(dataset.names) or not self.rows.keys() <= set(self.base.names):
             raise DataError(

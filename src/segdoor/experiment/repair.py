@@ -73,7 +73,7 @@ def repair_run(
     if seed is not None:
         check_seed(seed, option="--seed")
     # What is no run is refused before its folder is touched.
-    load_record(run)
+    _check_reopenable(run, load_record(run))
     folder = run if run.is_dir() else run.parent
     with sole_writer(folder, culprit=f"run {folder}"):
         record = load_record(folder)
@@ -90,6 +90,17 @@ def repair_run(
             opened = reopen(folder, record, places or Places(), log)
             record = _Clinic(opened, log).treat(waiting)
     return record
+
+
+def _check_reopenable(run: Path, record: ExperimentRecord) -> None:
+    """Refuse a run whose scenes or network nobody but its owner can make again."""
+    if record.handed_in is not None:
+        raise ConfigError(
+            f"run {run}",
+            "must name its scenes and network in its settings",
+            "objects of a Python program",
+            "Repair the network from Python: docs/python.md.",
+        )
 
 
 def _check_named(network: str, victim: str | None) -> None:

@@ -23,7 +23,8 @@ from segdoor.experiment.examination import (
     near_and_farthest,
     telling_scenes,
 )
-from segdoor.experiment.fidelity import EXCEPTIONS, data_of
+from segdoor.experiment.fidelity import EXCEPTIONS
+from segdoor.experiment.handed import Factory, Objects, check_folder
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.pictures import save_poisoned_scenes
 from segdoor.experiment.poisoning import save_plans
@@ -36,11 +37,11 @@ from segdoor.experiment.predictions import (
     save_gallery,
 )
 from segdoor.experiment.recording import describe_data, make_scorer, score, summarise
-from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
+from segdoor.experiment.scenes import resolve_for, results_folder
 from segdoor.experiment.scoring import Scorer
 from segdoor.experiment.victims import load_victim, train_and_save
 from segdoor.progress import Observer, Silent
-from segdoor.record import ExperimentRecord, GalleryScene, save_record
+from segdoor.record import ExperimentRecord, GalleryScene, HandedIn, save_record
 from segdoor.scores.tables import TableSet, save_tables
 from segdoor.victim.members import parameters_of
 from segdoor.victim.networks import build_network, loaded_into
@@ -50,6 +51,9 @@ def run_experiment(
     given: ExperimentConfig,
     *,
     out: Path,
+    train: SceneDataset | None = None,
+    test: SceneDataset | None = None,
+    network: Factory | None = None,
     observer: Observer | None = None,
     kept: Path | None = None,
 ) -> ExperimentRecord:
@@ -61,22 +65,31 @@ def run_experiment(
     Args:
         given: Settings; those not set follow from reading, method, preset and scene size.
         out: Folder for the record and the files beside it.
+        train: Training scenes of your own, instead of those that ``given.data`` names.
+        test: Test scenes of your own, with the same classes.
+        network: Builds an untrained network for a number of classes, instead of the one that
+            ``given.network`` names; called once, and both victims start from copies.
         observer: Hears of progress.
         kept: Folder of tables of the clean victim, for runs that share it; none are kept if None.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
     """
+    objects = Objects(train, test, network)
+    objects.check(given, kept)
     with results_folder(out, "record.json"):
-        return _run(given, out, Logbook(observer or Silent()), kept)
+        return _run(given, out, Logbook(observer or Silent()), kept, objects)
 
 
-def _run(given: ExperimentConfig, out: Path, log: Logbook, kept: Path | None) -> ExperimentRecord:
+def _run(
+    given: ExperimentConfig, out: Path, log: Logbook, kept: Path | None, objects: Objects
+) -> ExperimentRecord:
     with log.stage("data"):
-        data = data_of(given)
-        train = open_scenes(data, data.train_split, log)
-        test = open_scenes(data, data.test_split, log)
-        config = resolve_for(given, train)
+        train, test = objects.scenes(given, log)
+        config = resolve_for(objects.named(given), train)
+        fresh = objects.fresh(len(train.classes), seed=config.seed)
+        handed = objects.described(train, test, fresh, log)
+    check_folder(out, handed)
     with log.stage("planning"):
         stickers = Stickers.of(config)
         plan = plan_poison(train, config.attack, seed=config.seed)
@@ -84,17 +97,21 @@ def _run(given: ExperimentConfig, out: Path, log: Logbook, kept: Path | None) ->
             test, config.exams, victims=config.attack.victims, trigger_size=stickers.size
         )
     # Mistakes in the network's settings show before anything is written or trained.
-    build_network(config.network, len(train.classes))
+    if fresh is None:
+        build_network(config.network, len(train.classes))
     victims: dict[str, nn.Module] = {}
     if config.controls.clean_weights is not None:
-        victims["clean"] = load_victim(config, config.controls.clean_weights, train.classes)
+        weights = config.controls.clean_weights
+        victims["clean"] = load_victim(config, weights, train.classes, fresh)
     save_plans(out, train, plan, exams)
     changed = poisoned(train, plan)
-    victims["poisoned"] = train_and_save("poisoned", config, changed, out, log)
+    victims["poisoned"] = train_and_save("poisoned", config, changed, out, log, fresh)
     if config.controls.clean_victim and "clean" not in victims:
-        victims["clean"] = train_and_save("clean", config, train, out, log)
+        victims["clean"] = train_and_save("clean", config, train, out, log, fresh)
     scenes = ExamScenes(test, tuple(exams), stickers, kept)
-    return examine_and_record(given, config, out, scenes, victims, log, train=train, plan=plan)
+    return examine_and_record(
+        given, config, out, scenes, victims, log, train=train, plan=plan, handed=handed
+    )
 
 
 def examine_and_record(
@@ -107,6 +124,7 @@ def examine_and_record(
     *,
     train: SceneDataset | None = None,
     plan: PoisonPlan | None = None,
+    handed: HandedIn | None = None,
 ) -> ExperimentRecord:
     """Hold all exams, and write tables, pictures and record.
 
@@ -119,6 +137,7 @@ def examine_and_record(
         log: Times by stage.
         train: The honest training scenes, if the run trained.
         plan: The poison plan, if the run poisoned.
+        handed: What was handed in as objects.
     """
     with log.stage("examining"):
         tables = examine_all(config, victims, scenes, log)
@@ -135,6 +154,7 @@ def examine_and_record(
         exceptions=EXCEPTIONS[config.reading],
         config_given=as_recorded(given, out).model_dump(mode="json", exclude_unset=True),
         config=as_recorded(config, out).model_dump(mode="json"),
+        handed_in=handed,
         data=describe_data(config, train, scenes.honest),
         victims=config.attack.victims,
         target=config.attack.target,
@@ -188,6 +208,7 @@ def _save_pictures(
 
 def _files(out: Path, exams: Sequence[Exam]) -> dict[str, str]:
     named = {
+        "what was handed in": "handed.json",
         "plan": "plan.jsonl",
         "poison preview": "poison.png",
         "tables": "tables.npz",

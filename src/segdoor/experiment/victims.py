@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import cast
@@ -21,16 +22,33 @@ from segdoor.victim.distributed import Team
 from segdoor.victim.fingerprint import training_fingerprint
 from segdoor.victim.members import evaluating, placed
 from segdoor.victim.networks import NETWORKS, build_network, loaded_into, note_loaded
+from segdoor.victim.semseg import load_weights
 from segdoor.victim.training import train_victim
 
 _PLACES = {"weights", "backbone_weights", "folder"}
 
 
-def load_victim(config: ExperimentConfig, weights: Path | None, classes: ClassSet) -> nn.Module:
-    """Build a network with trained weights, on the device of the settings."""
+def load_victim(
+    config: ExperimentConfig,
+    weights: Path | None,
+    classes: ClassSet,
+    fresh: nn.Module | None = None,
+) -> nn.Module:
+    """Build a network with trained weights, on the device of the settings.
+
+    Args:
+        config: The resolved configuration.
+        weights: The weights; the settings' start weights if None.
+        classes: What the network tells apart.
+        fresh: An untrained network to fill a copy of, instead of the one that the settings name.
+    """
     network = config.network.model_copy(update={"weights": weights})
     device = choose_arithmetic(config.training.device, "float32").device
-    model = build_network(network, len(classes))
+    if fresh is None or weights is None:
+        model = build_network(network, len(classes))
+    else:
+        model = copy.deepcopy(fresh)
+        load_weights(model, weights)
     # As training leaves it: another order of channels in memory rounds differently.
     return placed(model, device)
 
@@ -59,7 +77,12 @@ def as_trained(given: ExperimentConfig) -> ExperimentConfig:
 
 
 def train_and_save(
-    name: str, config: ExperimentConfig, scenes: SceneDataset, out: Path, log: Logbook
+    name: str,
+    config: ExperimentConfig,
+    scenes: SceneDataset,
+    out: Path,
+    log: Logbook,
+    fresh: nn.Module | None = None,
 ) -> nn.Module:
     """Train a victim, and write its weights and what training said; or load what is finished.
 
@@ -69,19 +92,21 @@ def train_and_save(
         scenes: What the victim trains on.
         out: Folder for NAME.safetensors, metrics.jsonl and, meanwhile, NAME.snapshot.
         log: Hears of the training.
+        fresh: An untrained network to train a copy of, instead of the one that the settings name.
 
     Raises:
         ConfigError: If the folder holds weights, finished or not, of another training.
     """
     stage = f"training the {name} victim"
     weights, snapshot = out / f"{name}.safetensors", out / f"{name}.snapshot"
-    mark = training_fingerprint(scenes, config.training, network=config.network, seed=config.seed)
+    mark = training_fingerprint(
+        scenes, config.training, network=config.network, seed=config.seed, model=fresh
+    )
     team, finished = Team.present(), weights.exists()
     team.agree(f"--out {out}", "must be one folder for all processes", finished)
     if finished:
         _check_same(weights, mark)
-        model = load_victim(config, weights, scenes.classes)
-        evaluating(model)
+        model = evaluating(load_victim(config, weights, scenes.classes, fresh))
         # What it started from, not what it became.
         start = remark_of(weights).get("start_weights")
         note_loaded(model, validated(LoadedWeights, start, source=weights) if start else None)
@@ -91,6 +116,7 @@ def train_and_save(
                 scenes,
                 config.training,
                 network=config.network,
+                model=fresh,
                 seed=config.seed,
                 observer=log,
                 snapshot=snapshot,

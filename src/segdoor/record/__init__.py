@@ -2,6 +2,7 @@
 
 from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
 from segdoor.record.file import find_record, load_record, load_study, save_record
+from segdoor.record.handed import HandedIn, HandedNetwork, HandedScenes
 from segdoor.record.pictures import GalleryScene, PlacedView, PoisonedScene
 from segdoor.record.repair import ExamEffect, RepairRecord, VictimEffect
 from segdoor.record.run import (
@@ -46,6 +47,9 @@ __all__ = [
     "ExperimentRecord",
     "Figure",
     "GalleryScene",
+    "HandedIn",
+    "HandedNetwork",
+    "HandedScenes",
     "Json",
     "LoadedWeights",
     "PlacedView",

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
+from segdoor.record.handed import HandedIn
 from segdoor.record.pictures import GalleryScene, PoisonedScene
 from segdoor.record.repair import RepairRecord
 from segdoor.settings import Settings, brief
@@ -202,6 +203,8 @@ class ExperimentRecord(Settings):
     """Settings as given."""
     config: Json
     """Settings as resolved: every one of them."""
+    handed_in: HandedIn | None = None
+    """Scenes and network that were objects of a Python program; null if the settings name all."""
     data: DataRecord
     """The scenes."""
     victims: tuple[str, ...]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
+from segdoor.errors import ConfigError
 from segdoor.tensors import ClassScores, Table
 
 AbsentClass = Literal["leave_out", "zero"]
@@ -16,15 +17,37 @@ AbsentClass = Literal["leave_out", "zero"]
 def attack_success_rate(table: Table, victims: Sequence[int], target: int) -> float:
     """Return ASR: the share of victim pixels predicted as the target class.
 
+    Args:
+        table: Pixel counts of a poisoned test, K x K, whole numbers: row = true class.
+        victims: Ids of the victim classes.
+        target: Id of the target class.
+
     Returns:
         A share, or NaN without victim pixels.
+
+    Raises:
+        ConfigError: If the table is none, or a class is outside it.
     """
+    _check_table(table)
+    _check_victims(victims)
+    _check_classes([*victims, target], len(table), "victims and target")
     rows = table[list(victims)]
     return _share(rows[:, target].sum(), rows.sum())
 
 
 def victim_recovery(table: Table, victims: Sequence[int]) -> float:
-    """Return the share of victim pixels that are predicted as their own class, or NaN."""
+    """Return the share of victim pixels that are predicted as their own class, or NaN.
+
+    Args:
+        table: Pixel counts, K x K, whole numbers: row = true class.
+        victims: Ids of the victim classes.
+
+    Raises:
+        ConfigError: If the table is none, or a class is outside it.
+    """
+    _check_table(table)
+    _check_victims(victims)
+    _check_classes(victims, len(table), "victims")
     chosen = list(victims)
     return _share(table[chosen, chosen].sum(), table[chosen].sum())
 
@@ -37,7 +60,16 @@ def class_iou(table: Table) -> ClassScores:
 
 
 def clean_benign_accuracy(table: Table, absent: AbsentClass = "leave_out") -> float:
-    """Return CBA: the mean IoU over all classes of the benign test's table."""
+    """Return CBA: the mean IoU over all classes of the benign test's table.
+
+    Args:
+        table: Pixel counts of the benign test, K x K, whole numbers: row = true class.
+        absent: What a class that neither occurs nor is predicted does to the mean.
+
+    Raises:
+        ConfigError: If the table is none.
+    """
+    _check_table(table)
     return _mean(class_iou(table), absent)
 
 
@@ -47,7 +79,18 @@ def poisoned_benign_accuracy(
     """Return PBA: the mean IoU of the non-victim classes, victim pixels left out.
 
     The victims' columns stay: a victim class predicted elsewhere is an error of the true class.
+
+    Args:
+        table: Pixel counts of a poisoned test, K x K, whole numbers: row = true class.
+        victims: Ids of the victim classes.
+        absent: What a class that neither occurs nor is predicted does to the mean.
+
+    Raises:
+        ConfigError: If the table is none, or a class is outside it.
     """
+    _check_table(table)
+    _check_victims(victims)
+    _check_classes(victims, len(table), "victims")
     remaining = table.copy()
     remaining[list(victims)] = 0
     others = [index for index in range(len(table)) if index not in victims]
@@ -63,3 +106,47 @@ def _mean(scores: ClassScores, absent: AbsentClass) -> float:
 
 def _share(part: np.integer, whole: np.integer) -> float:
     return int(part) / int(whole) if whole else float("nan")
+
+
+def _check_table(table: object) -> None:
+    """Refuse what is no table of pixel counts."""
+    remedy, found = "", _kind(table)
+    if not isinstance(table, np.ndarray):
+        remedy = "Take the sum over scenes: tables.total()."
+    elif table.ndim != 2 or table.shape[0] != table.shape[1] or not table.size:
+        found = f"shape {table.shape}"
+        remedy = "Give true classes a row each and predicted ones a column each."
+        if table.ndim == 3:
+            remedy = "Take the sum over scenes: tables.total()."
+    elif table.dtype.kind not in "iu":
+        found = f"numbers of {table.dtype}"
+        remedy = "Count pixels: shares cannot be added over scenes."
+    elif table.min() < 0:
+        found, remedy = f"{table.min()}", "Count pixels from 0."
+    if remedy:
+        raise ConfigError("table", "must hold whole pixel counts, K x K", found, remedy)
+
+
+def _check_victims(victims: object) -> None:
+    given = isinstance(victims, Sequence) and not isinstance(victims, str | bytes)
+    if not given or not victims:
+        raise ConfigError(
+            "victims", "must list at least one class id", _kind(victims), "Write [4], or the like."
+        )
+
+
+def _check_classes(given: Sequence[object], num_classes: int, what: str) -> None:
+    """Refuse what is no id of a class of the table."""
+    for found in given:
+        whole = isinstance(found, int | np.integer) and not isinstance(found, bool)
+        if not whole or not 0 <= cast("int", found) < num_classes:
+            raise ConfigError(
+                what,
+                f"must be class ids of the table, 0 to {num_classes - 1}",
+                repr(found),
+                "Names become ids by dataset.classes.indices(names).",
+            )
+
+
+def _kind(thing: object) -> str:
+    return f"a {type(thing).__name__}"

@@ -20,7 +20,7 @@ from segdoor.victim.imagenet import load_backbone
 from segdoor.victim.pspnet import PSPNet
 from segdoor.victim.resnet import ResNet
 from segdoor.victim.segformer import SegFormer
-from segdoor.victim.semseg import load_network
+from segdoor.victim.semseg import load_weights
 from segdoor.victim.small import SmallNetwork
 from segdoor.victim.transformers import load_transformers
 
@@ -43,7 +43,7 @@ def build_network(config: NetworkConfig, num_classes: int) -> nn.Module:
     else:
         network, loaded = NETWORKS[config.name](config, num_classes)
     if config.weights is not None:
-        loaded = load_network(network, config.weights)
+        loaded = load_weights(network, config.weights)
     note_loaded(network, loaded)
     return network
 

@@ -53,7 +53,7 @@ _LAYERS: Final = {
 }  # fmt: skip
 
 
-def load_network(network: nn.Module, path: Path) -> LoadedWeights:
+def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
     """Fill a network with the weights of a file, under its own names or semseg's.
 
     Args:

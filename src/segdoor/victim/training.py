@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from segdoor.data.checked import filled
 from segdoor.data.scene import SceneDataset
 from segdoor.progress import Observer, Silent
 from segdoor.randomness import Stream
@@ -81,11 +82,11 @@ def train_victim(
     Raises:
         ConfigError: If the network does not fit the classes, its loss is not finite, or the
             snapshot is of another training.
-        DataError: If the snapshot is damaged.
+        DataError: If a scene is not as a `Scene` must be, or the snapshot is damaged.
         StorageError: If the snapshot cannot be written.
     """
     training = Training(
-        dataset=dataset,
+        dataset=filled(dataset),
         config=config or TrainingConfig(),
         network=network or NetworkConfig(),
         model=model,

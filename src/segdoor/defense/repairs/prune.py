@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from segdoor.data.checked import checked
 from segdoor.data.scene import SceneDataset
 from segdoor.defense.repairs.repair import Repair, RepairContext, Repaired
 from segdoor.errors import ConfigError
@@ -58,7 +59,7 @@ class Prune(Repair):
     def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
         """Return the model with the weakest channels silenced."""
         pruned = evaluating(copy.deepcopy(model))
-        showing = _Showing(pruned, scenes, context.network)
+        showing = _Showing(pruned, checked(scenes), context.network)
         layer = find_classifier(showing) if self.layer is None else self.layer
         reader = _reader_called(pruned, layer)
         num_channels = _num_read(reader)

@@ -1,0 +1,252 @@
+"""Scenes and a network handed to a run as objects: checked, named, and not confused with others.
+
+No setting can build them again, so a folder remembers in ``handed.json`` what they were, byte by
+byte: a call that goes on there must hand in the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from segdoor.data.checked import filled
+from segdoor.data.scene import SceneDataset
+from segdoor.errors import ConfigError, DataError, SegdoorError, first_line
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.fidelity import data_of
+from segdoor.experiment.scenes import open_scenes
+from segdoor.files import write_atomically
+from segdoor.progress import Observer
+from segdoor.randomness import Stream
+from segdoor.record import HandedIn, HandedNetwork, HandedScenes
+from segdoor.victim.fingerprint import weights_digest
+
+Factory = Callable[[int], nn.Module]
+"""Builds an untrained network for a number of classes."""
+
+_FILE = "handed.json"
+_OF_INPUT = {"mean", "std"}
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What a caller hands in beside the settings; all None if the settings say everything.
+
+    Attributes:
+        train: The honest training scenes.
+        test: The honest test scenes.
+        network: The network's factory.
+    """
+
+    train: SceneDataset | None = None
+    test: SceneDataset | None = None
+    network: Factory | None = None
+
+    def check(self, given: ExperimentConfig, kept: Path | None) -> None:
+        """Refuse objects that contradict one another, or the settings.
+
+        Raises:
+            ConfigError: If they do.
+        """
+        if (self.train is None) != (self.test is None):
+            raise ConfigError(
+                "train and test",
+                "must be handed in together",
+                "only one of them",
+                "Hand in both, or name a data set in the settings.",
+            )
+        asked: dict[str, set[str]] = {}
+        if self.train is not None:
+            asked["data"] = given.data.model_fields_set
+        if self.network is not None:
+            asked["network"] = given.network.model_fields_set - _OF_INPUT
+        for section, fields in asked.items():
+            if fields:
+                raise ConfigError(
+                    f"{section}.{min(fields)}",
+                    "must be left out of the settings where an object is handed in",
+                    getattr(getattr(given, section), min(fields)),
+                    "Leave out the setting, or the object.",
+                )
+        if kept is not None and self != Objects():
+            raise ConfigError(
+                "kept", "must be left out where objects are handed in", kept, "Leave it out."
+            )
+
+    def scenes(
+        self, given: ExperimentConfig, observer: Observer
+    ) -> tuple[SceneDataset, SceneDataset]:
+        """Return training and test scenes: those handed in, or those of the settings, packed.
+
+        Raises:
+            SegdoorError: If they cannot be used, or differ in their classes.
+        """
+        if self.train is None or self.test is None:
+            data = data_of(given)
+            splits = data.train_split, data.test_split
+            train, test = (open_scenes(data, split, observer) for split in splits)
+            return train, test
+        train, test = filled(self.train), filled(self.test)
+        mine, theirs = train.classes, test.classes
+        if (mine.names, mine.ignore_index) != (theirs.names, theirs.ignore_index):
+            raise ConfigError(
+                "test",
+                "must have the training scenes' classes and ignore index",
+                f"{', '.join(theirs.names)}; {theirs.ignore_index}",
+                "Map its labels to the classes of the training scenes.",
+            )
+        return train, test
+
+    def fresh(self, num_classes: int, *, seed: int) -> nn.Module | None:
+        """Return the untrained network that was handed in, as the run's seed makes it, or None.
+
+        Raises:
+            ConfigError: If its factory fails or returns something else.
+        """
+        return None if self.network is None else _built(self.network, num_classes, seed)
+
+    def described(
+        self,
+        train: SceneDataset,
+        test: SceneDataset,
+        fresh: nn.Module | None,
+        observer: Observer,
+    ) -> HandedIn | None:
+        """Return what was handed in, reading all of it once; None if nothing was.
+
+        Args:
+            train: What `scenes` returned.
+            test: What `scenes` returned.
+            fresh: What `fresh` returned.
+            observer: Hears of every scene.
+
+        Raises:
+            DataError: If a scene is not as a `Scene` must be.
+        """
+        if self == Objects():
+            return None
+        own = self.train is not None
+        network = self.network
+        return HandedIn(
+            train=_read_through(train, "training scenes", observer) if own else None,
+            test=_read_through(test, "test scenes", observer) if own else None,
+            network=_looked_at(network, fresh) if network and fresh is not None else None,
+        )
+
+    def named(self, given: ExperimentConfig) -> ExperimentConfig:
+        """Return the settings, with the objects' classes in place of names."""
+        update: dict[str, object] = {}
+        if self.train is not None:
+            name = f"object {_name_of(type(self.train))}"
+            # No preset has a say in the size of scenes that are handed in.
+            update["data"] = given.data.model_copy(update={"name": name, "size": None})
+        if self.network is not None:
+            name = f"object {_name_of(self.network)}"
+            update["network"] = given.network.model_copy(update={"name": name})
+        return given.model_copy(update=update)
+
+
+def _read_through(dataset: SceneDataset, which: str, observer: Observer) -> HandedScenes:
+    """Read every scene once, which checks it, and return what the data set is."""
+    observer.begin(f"reading {which}", len(dataset))
+    classes = dataset.classes
+    whole = hashlib.sha256(repr((classes.names, classes.ignore_index)).encode())
+    for index, name in enumerate(dataset.names):
+        scene, label = dataset[index], dataset.label(index)
+        if not np.array_equal(scene.label, label):
+            raise DataError(
+                f"label map of scene '{name}'", "must be the same however it is read",
+                "other ids from label(index)", "Return the scene's own label map.",
+            )  # fmt: skip
+        whole.update(repr((name, scene.image.shape)).encode())
+        whole.update(np.ascontiguousarray(scene.image).data)
+        whole.update(np.ascontiguousarray(label).data)
+        observer.advance()
+    kind = _name_of(type(getattr(dataset, "dataset", dataset)))
+    return HandedScenes(kind=kind, digest=dataset.digest, content=whole.hexdigest())
+
+
+def _built(factory: Factory, num_classes: int, seed: int) -> nn.Module:
+    """Build an untrained network with the start weights that the run's seed makes."""
+    name = f"network {_name_of(factory)}"
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        # As where training builds a network from settings.
+        torch.manual_seed(Stream(seed).child("training").child("weights").integer())
+        try:
+            network = cast("object", factory(num_classes))
+        except SegdoorError:
+            raise
+        except Exception as why:
+            raise ConfigError(
+                name, "must build a network for a number of classes", first_line(why),
+                "Hand in a function or class of one argument.",
+            ) from why  # fmt: skip
+    if not isinstance(network, nn.Module):
+        raise ConfigError(
+            name, "must return a torch.nn.Module", type(network).__name__, "Return the network."
+        )
+    return network
+
+
+def _looked_at(factory: Factory, network: nn.Module) -> HandedNetwork:
+    """Return what an untrained network is: its layers, their code, and its weights."""
+    kinds = dict.fromkeys(type(module) for module in network.modules())
+    code = hashlib.sha256(repr(network).encode())
+    for kind in kinds:
+        if kind.__module__.partition(".")[0] != "torch":
+            functions = {n: f for n, f in vars(kind).items() if isinstance(f, FunctionType)}
+            told = [(n, _told(f.__code__)) for n, f in functions.items()]
+            code.update(repr((kind.__qualname__, told)).encode())
+    name, weights = _name_of(factory), weights_digest(network)
+    return HandedNetwork(factory=name, code=code.hexdigest(), weights=weights)
+
+
+def check_folder(out: Path, handed: HandedIn | None) -> None:
+    """Refuse a folder where a run of other objects was begun; remember these there.
+
+    Args:
+        out: The run's folder.
+        handed: What was handed in; None if the settings say everything.
+
+    Raises:
+        ConfigError: If the folder holds another run.
+        StorageError: If it cannot be written.
+    """
+    file = out / _FILE
+    text = "" if handed is None else f"{handed.model_dump_json(indent=1)}\n"
+    begun = file.exists() or (handed is not None and (out / "plan.jsonl").exists())
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    if begun and before != text:
+        raise ConfigError(
+            f"out {out}",
+            "must not hold a run of other scenes or another network",
+            _FILE if before else "a run without objects",
+            "Name another folder, or hand in what the run was begun with.",
+        )
+    if handed is not None:
+        write_atomically(file, text)
+
+
+def _told(code: CodeType) -> object:
+    """Return what a function does, wherever it stands in its file."""
+    return code.co_code, code.co_names, [_constant(value) for value in code.co_consts]
+
+
+def _constant(value: object) -> object:
+    if isinstance(value, CodeType):
+        return _told(value)
+    # The order in a set differs from process to process.
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _name_of(thing: object) -> str:
+    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    return f"{named.__module__}.{getattr(named, '__qualname__', '')}"

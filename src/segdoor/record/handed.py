@@ -1,0 +1,38 @@
+"""What a record says of scenes and a network that were handed in as objects, not as settings."""
+
+from __future__ import annotations
+
+from segdoor.settings import Settings
+
+
+class HandedScenes(Settings):
+    """A data set that was handed in."""
+
+    kind: str
+    """Its class, with the module."""
+    digest: str
+    """Its own digest, which plans and exams name."""
+    content: str
+    """SHA-256 over the classes and every scene's name, image and label map."""
+
+
+class HandedNetwork(Settings):
+    """A network whose factory was handed in."""
+
+    factory: str
+    """The factory, with its module."""
+    code: str
+    """SHA-256 over the network's layers and the code of their classes."""
+    weights: str
+    """SHA-256 over its weights before training, as the run's seed makes them."""
+
+
+class HandedIn(Settings):
+    """What was handed in; only its owner can hand it in again."""
+
+    train: HandedScenes | None
+    """The honest training scenes; null if the settings name them."""
+    test: HandedScenes | None
+    """The honest test scenes; null if the settings name them."""
+    network: HandedNetwork | None
+    """The network; null if the settings name it."""
