@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from processes import kill, started
 from segdoor.attack.manifest import verify_copy
 from segdoor.experiment import run as run_module
-from segdoor.files import sole_writer
+from segdoor.locks import sole_writer
 from segdoor.record import load_record
 from shell import say
 from written import tree, write_source

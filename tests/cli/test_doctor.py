@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from segdoor.data.load import DATASETS
-from segdoor.experiment import diagnosis
-from segdoor.experiment.diagnosis import Finding, diagnose
-from segdoor.experiment.discovery import MARKS, data_sets, weights_files
+from segdoor.inspection import diagnosis
+from segdoor.inspection.diagnosis import Finding, diagnose
+from segdoor.inspection.discovery import MARKS, data_sets, weights_files
 from shell import say
 
 

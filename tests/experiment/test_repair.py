@@ -19,7 +19,7 @@ from segdoor.experiment import repair as repair_module
 from segdoor.experiment.config import config_from
 from segdoor.experiment.repair import repair_run
 from segdoor.experiment.run import run_experiment
-from segdoor.files import sole_writer
+from segdoor.locks import sole_writer
 from segdoor.record import ExperimentRecord, RepairRecord, load_record, save_record
 from segdoor.report.before_after import repair_grids
 from segdoor.report.terminal import describe

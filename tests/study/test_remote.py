@@ -22,7 +22,7 @@ from safetensors.numpy import load_file
 from clusters import growing_cluster, ray, writer_of
 from processes import kill, started
 from segdoor.cli.app import run_command_line
-from segdoor.files import sole_writer
+from segdoor.locks import sole_writer
 from segdoor.study.execution import Task, attempt
 from segdoor.study.machines import Machines
 from segdoor.study.plan import StudyPlan, make_plan

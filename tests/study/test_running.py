@@ -22,7 +22,7 @@ from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.errors import DataError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.repair import repair_run
-from segdoor.files import sole_writer
+from segdoor.locks import sole_writer
 from segdoor.record import ExperimentRecord, StudyRecord, load_record, save_record
 from segdoor.settings import validated
 from segdoor.study import estimate

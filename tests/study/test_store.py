@@ -12,7 +12,7 @@ import pytest
 
 from recorded import write_run
 from segdoor.errors import BusyError, StorageError
-from segdoor.files import sole_writer
+from segdoor.locks import sole_writer
 from segdoor.record import load_record
 from segdoor.study import remote
 from segdoor.study.execution import Outcome, Task

@@ -33,7 +33,7 @@ from segdoor.attack.rescaling import Rescaling
 from segdoor.data.pairs import FileDataset
 from segdoor.data.splits import Splits
 from segdoor.errors import ConfigError, StorageError
-from segdoor.files import sole_writer
+from segdoor.locks import sole_writer
 from segdoor.progress import Observer
 from segdoor.workers import Workers, parts_of
 

@@ -15,7 +15,8 @@ from segdoor.attack.manifest import (
     refuse_edited,
 )
 from segdoor.errors import DataError
-from segdoor.files import digest_of, sole_writer, write_atomically
+from segdoor.files import digest_of, write_atomically
+from segdoor.locks import sole_writer
 
 
 def restore_copy(copy: Path) -> int:

@@ -14,9 +14,9 @@ from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.data.pictures import write_image
 from segdoor.errors import DataError
 from segdoor.experiment.fidelity import data_of
-from segdoor.experiment.overview import Overview, survey
 from segdoor.experiment.scenes import results_folder
 from segdoor.files import write_atomically
+from segdoor.inspection.survey import Overview, survey
 
 _LISTED = 20
 _LISTED_SIZES = 5

@@ -18,7 +18,7 @@ def doctor(*folders: Path, json: bool = False) -> None:
         folders: Where to look for data sets and weights; the current folder if left out.
         json: Print the findings as JSON instead of text.
     """
-    from segdoor.experiment.diagnosis import diagnose
+    from segdoor.inspection.diagnosis import diagnose
 
     diagnosis = diagnose(folders or (Path(),))
     if json:

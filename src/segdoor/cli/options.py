@@ -10,7 +10,7 @@ from typing import Annotated, cast
 from cyclopts import Parameter
 from pydantic import BaseModel
 
-from segdoor import files
+from segdoor import plain_yaml
 from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.cli.screen import remark
 from segdoor.data.config import DataConfig
@@ -112,7 +112,7 @@ def read_yaml(path: Path) -> Mapping[str, object]:
     Raises:
         DataError: If it is missing, no YAML, or not a mapping.
     """
-    content = files.read_yaml(path, remedy="Check the path.")
+    content = plain_yaml.read_yaml(path, remedy="Check the path.")
     if content is None:
         return {}
     named = isinstance(content, dict) and all(isinstance(key, str) for key in content)

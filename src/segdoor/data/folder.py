@@ -26,7 +26,7 @@ from segdoor.data.pairs import Complain, FileDataset, refuse
 from segdoor.data.scene import ClassSet, Colour
 from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError
-from segdoor.files import read_yaml
+from segdoor.plain_yaml import read_yaml
 from segdoor.settings import Settings, validated
 
 _CLASS_FILE_REMEDY = (

@@ -24,7 +24,7 @@ from segdoor.experiment.recording import make_scorer
 from segdoor.experiment.reopened import Places, ReopenedRun, reopen
 from segdoor.experiment.scenes import labels_to_count
 from segdoor.experiment.victims import load_victim, remark_of
-from segdoor.files import sole_writer
+from segdoor.locks import sole_writer
 from segdoor.progress import Observer, Silent
 from segdoor.record import ExperimentRecord, RepairRecord, VictimEffect, load_record, save_record
 from segdoor.record.figures import Json

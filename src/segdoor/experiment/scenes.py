@@ -13,7 +13,7 @@ from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.fidelity import resolve
-from segdoor.files import sole_writer
+from segdoor.locks import sole_writer
 from segdoor.progress import Observer
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import yaml
 
-from segdoor import files
+from segdoor import plain_yaml
 from segdoor.errors import ConfigError
 from segdoor.experiment.fidelity import Tree, merged
 from segdoor.settings import SettingsT, brief, validated
@@ -78,7 +78,7 @@ def _find(name: str, folder: Path, kind: str, known: Sequence[str]) -> Path:
 
 
 def _tree(path: Path) -> Tree:
-    content = files.read_yaml(path, remedy="See docs/studies.md.")
+    content = plain_yaml.read_yaml(path, remedy="See docs/studies.md.")
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ConfigError(path, "must hold settings by name", brief(content), "Write 'title: ...'.")
     return cast("Tree", content)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from segdoor.errors import BusyError, ConfigError
-from segdoor.files import sole_writer
+from segdoor.locks import sole_writer
 from segdoor.record import StudyRecord, save_record
 from segdoor.study.collect import collect
 from segdoor.study.execution import Task

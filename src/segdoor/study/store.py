@@ -12,7 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 from segdoor.errors import ConfigError, SegdoorError, StorageError, first_line
-from segdoor.files import files_below, sole_writer
+from segdoor.files import files_below
+from segdoor.locks import sole_writer
 from segdoor.record import ExperimentRecord, load_record, save_record
 
 _RECORD = "record.json"

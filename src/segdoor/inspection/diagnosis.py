@@ -14,7 +14,7 @@ from typing import Literal
 
 from segdoor.data.pack import default_cache
 from segdoor.errors import SegdoorError, first_line
-from segdoor.experiment.discovery import data_sets, packaged_weights, weights_files
+from segdoor.inspection.discovery import data_sets, packaged_weights, weights_files
 from segdoor.settings import Settings
 
 _LITTLE_DISK = 2 * 1024**3

@@ -12,8 +12,8 @@ from segdoor.data.scene import ClassSet
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, config_from
 from segdoor.experiment.fidelity import resolve
-from segdoor.experiment.overview import survey
 from segdoor.experiment.pictures import sheet
+from segdoor.inspection.survey import survey
 from segdoor.progress import Silent
 from trees import NAMES, painted, write_cityscapes, write_mmseg, write_voc
 

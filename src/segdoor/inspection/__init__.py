@@ -1,0 +1,1 @@
+"""Looking before anything is done: at a data set, at the machine, at what lies around."""
