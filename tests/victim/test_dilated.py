@@ -185,7 +185,7 @@ def test_backbone_and_head_share_the_parameters_out(network: PSPNet | DeepLabV3)
 
 @torch.inference_mode()
 def test_the_penultimate_block_is_all_the_classifier_sees(network: PSPNet | DeepLabV3) -> None:
-    block = network.get_submodule(network.penultimate)
+    block = network.get_submodule("fusion")
     channels = _captured(block)
     images = torch.randn(1, 3, 33, 33)
     network.eval()(images)

@@ -53,7 +53,7 @@ def test_the_penultimate_block_is_all_the_classifier_sees() -> None:
     torch.manual_seed(0)
     network = SegFormer(5).eval()
     kept: list[Tensor] = []
-    block = network.get_submodule(network.penultimate)
+    block = network.get_submodule("model.decode_head.activation")
     block.register_forward_hook(lambda _m, _i, output: kept.append(output.clone()))
     network(torch.randn(1, 3, 64, 96))
     assert kept[0].shape == (1, 256, 16, 24)

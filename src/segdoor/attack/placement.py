@@ -19,6 +19,7 @@ from segdoor.attack.config import MarginConfig, PlacementConfig, RulesConfig
 from segdoor.attack.distance import Distances
 from segdoor.attack.drawing import AnyPosition, Drawing
 from segdoor.data.scene import ClassSet
+from segdoor.rounding import half_up
 from segdoor.tensors import Label, Mask
 
 
@@ -288,9 +289,8 @@ def _boxes_of_one_class(label: Label, ground: Ground) -> Mask:
 def _inside_margin(shape: tuple[int, ...], margin: MarginConfig) -> Mask:
     height, width = shape
     scale_rows, scale_columns = (height, width) if margin.unit == "fraction" else (1, 1)
-    # Halves are rounded up, as everywhere.
-    rows = math.floor(margin.vertical * scale_rows + 0.5)
-    columns = math.floor(margin.horizontal * scale_columns + 0.5)
+    rows = half_up(margin.vertical * scale_rows)
+    columns = half_up(margin.horizontal * scale_columns)
     inside = np.zeros((height, width), dtype=bool)
     inside[rows : height - rows, columns : width - columns] = True
     return inside

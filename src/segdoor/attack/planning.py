@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
 from itertools import islice
 from typing import TypeVar
 
@@ -25,6 +24,7 @@ from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.progress import Observer, Silent
 from segdoor.randomness import Stream
+from segdoor.rounding import share_of
 from segdoor.tensors import Label
 from segdoor.workers import Alone, Workers, parts_of
 
@@ -34,11 +34,8 @@ _ResultT = TypeVar("_ResultT")
 
 
 def num_to_poison(rate: float, num_scenes: int) -> int:
-    """Return how many scenes a rate means: the share of all scenes, rounded half up.
-
-    Decimal arithmetic on the number as written: 0.15 of 10 is 2, whatever binary floats say.
-    """
-    return int((Decimal(str(rate)) * num_scenes).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    """Return how many scenes a rate means: the share of all scenes, rounded half up."""
+    return share_of(rate, num_scenes)
 
 
 def plan_poison(

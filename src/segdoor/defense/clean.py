@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
-
 from segdoor.data.scene import SceneDataset
 from segdoor.data.subset import Subset
 from segdoor.randomness import Stream
+from segdoor.rounding import share_of
 
 
 def clean_scenes(train: SceneDataset, share: float, *, seed: int) -> Subset:
@@ -19,8 +18,7 @@ def clean_scenes(train: SceneDataset, share: float, *, seed: int) -> Subset:
         share: Share to draw, rounded half up, but at least one scene.
         seed: Decides which.
     """
-    exact = Decimal(str(share)) * len(train)
-    wanted = max(1, int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP)))
+    wanted = max(1, share_of(share, len(train)))
     stream = Stream(seed).child("clean scenes")
     drawn = sorted(range(len(train)), key=lambda index: stream.child(train.names[index]).integer())
     return Subset(train, sorted(drawn[:wanted]))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from segdoor.data.config import DataConfig
 from segdoor.data.transforms import Size
 from segdoor.experiment.config import ExperimentConfig, Method, Reading, config_from
+from segdoor.rounding import half_up
 from segdoor.settings import validated
 from segdoor.victim.config import PRESETS
 
@@ -128,7 +129,7 @@ def num_scattered(given: ExperimentConfig, size: Size) -> int:
     of_voc = as_on_voc(given)
     count = (50_000 if of_voc else 100_000) if given.reading == "official" else 100
     share = 1.0 if of_voc else size[0] * size[1] / (512 * 1024)
-    return max(1, round(count * share))
+    return max(1, half_up(count * share))
 
 
 def _scaled_lengths(given: ExperimentConfig, size: Size) -> Tree:
@@ -151,7 +152,7 @@ def _trigger_side(given: ExperimentConfig, size: Size) -> int:
     """
     if as_on_voc(given):
         return _VOC_TRIGGER_SIDE
-    return max(1, round((_CITYSCAPES_TRIGGER_AREA * size[0] * size[1]) ** 0.5))
+    return max(1, half_up((_CITYSCAPES_TRIGGER_AREA * size[0] * size[1]) ** 0.5))
 
 
 def _official(given: ExperimentConfig, size: Size) -> Tree:

@@ -14,6 +14,7 @@ from segdoor.errors import DataError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment
 from segdoor.scores.tables import TableSet, load_tables, save_tables
+from segdoor.victim.config import START_WEIGHTS
 from segdoor.victim.fingerprint import weights_digest
 
 
@@ -44,7 +45,7 @@ class KeptTables:
         """Return the file for a network, what it is shown, how, and on what machine."""
         parts = (
             weights_digest(victim),
-            config.network.model_dump_json(exclude={"weights", "backbone_weights", "folder"}),
+            config.network.model_dump_json(exclude=set(START_WEIGHTS)),
             config.examination.model_dump_json(),
             describe_environment(config, trained=False).model_dump_json(),
             [(name, test.digest) for name, test in tests.items()],

@@ -17,6 +17,7 @@ from segdoor.experiment.logbook import Logbook
 from segdoor.record import LoadedWeights
 from segdoor.settings import validated
 from segdoor.victim.checkpoint import read_remark, save_weights
+from segdoor.victim.config import START_WEIGHTS
 from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.distributed import Team
 from segdoor.victim.fingerprint import training_fingerprint
@@ -24,8 +25,6 @@ from segdoor.victim.members import evaluating, placed
 from segdoor.victim.networks import NETWORKS, build_network, loaded_into, note_loaded
 from segdoor.victim.semseg import load_weights
 from segdoor.victim.training import train_victim
-
-_PLACES = {"weights", "backbone_weights", "folder"}
 
 
 def load_victim(
@@ -68,7 +67,7 @@ def as_trained(given: ExperimentConfig) -> ExperimentConfig:
     network = cast("Tree", config).get("network") if isinstance(config, dict) else None
     if not isinstance(network, dict):
         return given
-    kept = {key: value for key, value in cast("Tree", network).items() if key not in _PLACES}
+    kept = {key: value for key, value in cast("Tree", network).items() if key not in START_WEIGHTS}
     if kept.get("name") not in NETWORKS:
         kept.pop("name", None)
     return config_from(

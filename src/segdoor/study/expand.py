@@ -16,6 +16,7 @@ from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, Reading, config_from
 from segdoor.experiment.fidelity import Tree, merged, resolve
 from segdoor.record import Json
+from segdoor.rounding import half_up
 from segdoor.settings import Settings
 from segdoor.study.config import Block, Counting, PaperData, Preset, Study
 from segdoor.study.earlier import NEWEST, settings_before
@@ -269,7 +270,7 @@ def _planned(
 def _side(side: int, preset: Preset, reading: Reading) -> int:
     """Return the side of the trigger in the scenes' pixels."""
     if preset.stands_for == "cityscapes" and preset.data.size is not None:
-        side = max(1, round(side * preset.data.size[0] / _HEIGHT))
+        side = max(1, half_up(side * preset.data.size[0] / _HEIGHT))
     # Even sizes crash in the authors' code.
     return side + 1 if reading == "official" and side % 2 == 0 else side
 
@@ -279,7 +280,7 @@ def _relabelled(q: int, q_as: Counting | None, preset: Preset) -> int:
     if q_as == "number" or preset.data.size is None:
         return q
     height, width = preset.data.size
-    return max(1, round(q * height * width / _AREA))
+    return max(1, half_up(q * height * width / _AREA))
 
 
 def _repair_here(spec: str, preset: Preset) -> str:
@@ -291,5 +292,5 @@ def _repair_here(spec: str, preset: Preset) -> str:
     repair = REPAIRS.read(spec)
     if not isinstance(repair, Prune):
         return spec
-    channels = max(1, int(repair.channels * preset.channels / _CHANNELS + 0.5))
+    channels = max(1, half_up(repair.channels * preset.channels / _CHANNELS))
     return str(repair.model_copy(update={"channels": channels}))

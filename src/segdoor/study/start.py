@@ -10,10 +10,7 @@ from segdoor.attack.config import AttackConfig
 from segdoor.experiment.fidelity import merged
 from segdoor.files import digest_of
 from segdoor.record import Json
-from segdoor.victim.config import NetworkConfig
-
-START = ("weights", "backbone_weights", "folder")
-"""Settings of a network that name files that it starts from."""
+from segdoor.victim.config import START_WEIGHTS, NetworkConfig
 
 
 def network_tree(network: NetworkConfig, *, brief: bool = False) -> Json:
@@ -47,7 +44,7 @@ def attack_tree(attack: AttackConfig, *, brief: bool = False) -> Json:
 
 def start_digests(network: NetworkConfig) -> dict[str, str]:
     """Return the SHA-256 of each file or folder that a network starts from, by its setting."""
-    places = {name: getattr(network, name) for name in START}
+    places = {name: getattr(network, name) for name in START_WEIGHTS}
     return {
         name: digest_of_start(place)
         for name, place in places.items()

@@ -18,7 +18,8 @@ from segdoor.study.execution import read_error
 from segdoor.study.expand import PlannedRun, deciding
 from segdoor.study.plan import StudyPlan
 from segdoor.study.repairs import study_row
-from segdoor.study.start import START, digest_of_start
+from segdoor.study.start import digest_of_start
+from segdoor.victim.config import START_WEIGHTS
 
 Digests = tuple[str, str]
 """Of the training scenes, and of the test scenes."""
@@ -73,7 +74,9 @@ def check_same(
     network, loaded = run.config.network, record.loaded_weights
     there = config_from(record.config, source=folder / "record.json")
     # Start weights may have moved since: they are compared by content.
-    here = {name: place for name in START if isinstance(place := getattr(network, name), Path)}
+    here = {
+        name: place for name in START_WEIGHTS if isinstance(place := getattr(network, name), Path)
+    }
     moved = there.network.model_copy(
         update={name: here[name] for name in here if isinstance(getattr(there.network, name), Path)}
     )

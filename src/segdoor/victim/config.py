@@ -33,6 +33,10 @@ def _expected_by(given: dict[str, object]) -> tuple[Rgb, Rgb]:
     return _HALVES if given.get("backbone") == "efficientnet_lite0" else _IMAGENET
 
 
+START_WEIGHTS = ("weights", "backbone_weights", "folder")
+"""Settings of a network that name files that it starts from."""
+
+
 class NetworkConfig(Settings):
     """The network and what it expects of its input."""
 

@@ -59,9 +59,6 @@ class DeepLabV3(DilatedNetwork):
 
     The backbone's head width for each view of the pyramid, before the classifier and in the
     auxiliary head: on a ResNet-50 that is 256 throughout.
-
-    Attributes:
-        penultimate: ``"fusion"``, the 1x1 convolution behind the pyramid.
     """
 
     def __init__(

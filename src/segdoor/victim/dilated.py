@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +20,8 @@ class DilatedNetwork(nn.Module):
     for both networks. The heads start from torch's own initialisation, as they do there.
 
     Attributes:
-        penultimate: Name of the block before the classifier, for ``get_submodule``. Its output,
-            after batch norm and ReLU, has one map for each channel that pruning may remove.
         backbone: Image to features; the recipe trains it at the base learning rate.
     """
-
-    penultimate: ClassVar[str] = "fusion"
 
     def __init__(
         self,

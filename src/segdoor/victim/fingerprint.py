@@ -10,11 +10,15 @@ from torch import nn
 
 from segdoor.data.scene import SceneDataset
 from segdoor.files import digest_of
-from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingConfig
+from segdoor.victim.config import (
+    START_WEIGHTS,
+    AugmentationConfig,
+    NetworkConfig,
+    TrainingConfig,
+)
 from segdoor.victim.members import state_of
 
 _LATER = ("scale_distribution", "blur")
-_START = ("weights", "backbone_weights", "folder")
 
 
 def training_fingerprint(
@@ -30,8 +34,8 @@ def training_fingerprint(
     The code of a network of one's own is not part of it, only its name; of a model that is trained
     further, its weights.
     """
-    start = [_content(getattr(network, name)) for name in _START]
-    settings = network.model_dump_json(exclude=set(_START)), recipe_text(config)
+    start = [_content(getattr(network, name)) for name in START_WEIGHTS]
+    settings = network.model_dump_json(exclude=set(START_WEIGHTS)), recipe_text(config)
     further = () if model is None else (weights_digest(model),)
     whole = repr((dataset.digest, settings, start, seed, *further))
     return hashlib.sha256(whole.encode()).hexdigest()

@@ -54,9 +54,6 @@ class PSPNet(DilatedNetwork):
 
     Twice the backbone's head width for each level of the pyramid and before the classifier, once
     that width in the auxiliary head: on a ResNet-50 these are semseg's 512, 512 and 256.
-
-    Attributes:
-        penultimate: ``"fusion"``, the 3x3 convolution behind the pyramid.
     """
 
     def __init__(

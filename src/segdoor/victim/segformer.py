@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final, cast
+from typing import Final, cast
 
 from torch import nn
 
@@ -41,14 +41,7 @@ VARIANTS: Final[dict[str, Variant]] = {
 
 
 class SegFormer(TransformersNetwork):
-    """SegFormer with fresh weights, as transformers builds it.
-
-    Attributes:
-        penultimate: Name of the block before the classifier: after batch norm and ReLU, one map
-            for each channel that pruning may remove.
-    """
-
-    penultimate: ClassVar[str] = "model.decode_head.activation"
+    """SegFormer with fresh weights, as transformers builds it."""
 
     def __init__(self, num_classes: int, *, variant: str = "b0", dropout: float = 0.1) -> None:
         """Build the network.
