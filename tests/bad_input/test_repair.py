@@ -60,7 +60,12 @@ CASES = {
         Complaint("--with", "must name a repair", "", "--with prune:30"), "repair run"
     ),
     "the repair is unknown": Case(
-        Complaint("--with", "must name a known repair", "forget:3", "Known: finetune, prune."),
+        Complaint(
+            "--with",
+            "must name a known repair",
+            "forget",
+            "Known: finetune, prune; one of your own is package.module:Class.",
+        ),
         "repair run --with forget:3",
     ),
     "a number is none": Case(

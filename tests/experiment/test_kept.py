@@ -105,8 +105,10 @@ def test_other_poison_shares_what_the_clean_victim_did(
     assert [found[name].digest for name in clean] == [expected[name].digest for name in clean]
     assert list(found) == list(expected)
     poisoned = sum(len(table.names) for name, table in found.items() if name not in clean)
-    # The pictures of the gallery are asked for apart.
-    assert poisoned <= len(shown) <= poisoned + 8
+    # The pictures of the gallery are asked for apart: four scenes without trigger, with it, near and
+    # far. What the clean victim is shown would be more.
+    assert sum(len(expected[name].names) for name in clean) > 16
+    assert poisoned <= len(shown) <= poisoned + 16
     assert len(list(Path("victim/tables").iterdir())) == 1
 
 
