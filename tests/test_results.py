@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from recorded import RESULTS
+from segdoor.papers.iba.paper import IBA
 from segdoor.record import load_record, load_study
 from segdoor.scores.seeds import mean_interval
 from segdoor.study.collect import collect
@@ -31,7 +32,7 @@ def test_the_record_of_a_study_follows_from_the_runs_beside_it(file: Path) -> No
     for run in done:
         load_record(file.parent / str(run.record))
     plan = make_plan(
-        told.name, told.preset, out=file.parent, reading=told.reading, changes=told.changes
+        IBA, told.name, told.preset, out=file.parent, reading=told.reading, changes=told.changes
     )
     assert collect(plan) == told
 

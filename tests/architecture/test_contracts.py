@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,17 @@ def test_every_room_that_needs_no_torch_is_listed() -> None:
     }
 
 
+@pytest.mark.parametrize("room", ["study", "report"])
+def test_what_is_of_every_paper_names_nothing_of_one(room: str) -> None:
+    of_one = re.compile(r"cityscapes|\bvoc\b|\biba\b|claims\.csv|fifteen|\b15\b", re.IGNORECASE)
+    found = {
+        path.name: told
+        for path in (SOURCE / room).rglob("*.py")
+        if (told := of_one.findall(path.read_text()))
+    }
+    assert found == {}
+
+
 @pytest.mark.parametrize(
     ("where", "planted"),
     [
@@ -59,6 +71,11 @@ def test_every_room_that_needs_no_torch_is_listed() -> None:
         ("evaluation/examine.py", "import segdoor.attack.exam"),
         ("data/scene.py", "import torch"),
         ("report/terminal.py", "import segdoor.data.scene"),
+        ("study/judging.py", "import segdoor.papers.iba.orderings"),
+        ("study/plan.py", "import segdoor.report.page"),
+        ("report/summary.py", "import segdoor.papers.registry"),
+        ("report/source.py", "import segdoor.study.figures"),
+        ("experiment/run.py", "import segdoor.study.plan"),
         ("attack/placement.py", "import segdoor.attack.trigger"),
         ("data/camvid.py", "import segdoor.data.folder"),
         ("defense/repairs/prune.py", "import segdoor.defense.repairs.finetune"),

@@ -9,6 +9,7 @@ from segdoor.cli.app import run_command_line
 from segdoor.cli.list import Sort
 from segdoor.data.load import DATASETS
 from segdoor.defense.repairs.registry import REPAIRS
+from segdoor.papers.iba.paper import IBA
 from segdoor.study.library import preset_names, study_names
 from segdoor.victim.networks import NETWORKS
 
@@ -16,8 +17,8 @@ NAMES = {
     "repairs": list(REPAIRS.known),
     "networks": list(NETWORKS),
     "data": list(DATASETS),
-    "studies": study_names(),
-    "presets": preset_names(),
+    "studies": study_names(IBA),
+    "presets": preset_names(IBA),
 }
 
 

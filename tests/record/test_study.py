@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from segdoor.record import NUM_CLAIMS, StudyRecord, Verdict
-from segdoor.study.orderings import ORDERINGS
+from segdoor.papers.iba.orderings import ORDERINGS
+from segdoor.record import StudyRecord, Verdict
 
 Outcomes = dict[int, tuple[str, ...]]
 
@@ -53,8 +53,31 @@ def test_without_a_judgement_no_claim_is_counted() -> None:
         assert told == "None of the paper’s fifteen claims could be judged."
 
 
+@pytest.mark.parametrize(
+    ("num_claims", "told"),
+    [
+        (
+            2,
+            "Of the paper’s two claims none holds in every way judged, 1 fails, 1 is not measured.",
+        ),
+        (1, "Of the paper’s one claim none holds in every way judged, 1 fails."),
+        (
+            31,
+            "Of the paper’s 31 claims none holds in every way judged, 1 fails, 30 are not measured.",
+        ),
+    ],
+)
+def test_another_paper_has_as_many_claims_as_its_record_says(num_claims: int, told: str) -> None:
+    study = study_with({1: ("fails",)}).model_copy(update={"num_claims": num_claims})
+    assert study.claims_in_words == told
+
+
+def test_of_a_paper_without_claims_nothing_is_said() -> None:
+    assert not study_with({}).model_copy(update={"num_claims": 0}).claims_in_words
+
+
 def test_the_claims_are_those_that_studies_judge() -> None:
-    assert list(ORDERINGS) == list(range(1, NUM_CLAIMS + 1))
+    assert list(ORDERINGS) == list(range(1, study_with({}).num_claims + 1))
 
 
 @pytest.mark.parametrize(

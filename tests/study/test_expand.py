@@ -6,20 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from planned import planned
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import config_from
-from segdoor.study.expand import PlannedRun, deciding, expand, left_out
+from segdoor.papers.iba.paper import IBA
+from segdoor.study.expand import PlannedRun, deciding
 from segdoor.study.library import load_preset, load_study, study_names
+from segdoor.study.plan import left_out, make_plan
 from segdoor.study.sharing import victim_key
 
-OF_PAPER = [name for name in study_names() if name.startswith(("table", "figure"))]
+OF_PAPER = [name for name in study_names(IBA) if name.startswith(("table", "figure"))]
 
 
 def runs_of(names: list[str], preset_name: str) -> list[PlannedRun]:
-    preset = load_preset(preset_name)
-    studies = [load_study(name) for name in names]
+    preset = load_preset(IBA, preset_name)
+    studies = [load_study(IBA, name) for name in names]
     return [
-        run for study in studies if study.grid(preset.stands_for) for run in expand(study, preset)
+        run for study in studies if study.grid(preset.stands_for) for run in planned(study, preset)
     ]
 
 
@@ -81,18 +84,19 @@ def test_two_studies_that_need_the_same_run_give_it_the_same_key() -> None:
 
 def test_keys_are_the_same_in_every_process() -> None:
     code = (
-        "from segdoor.study.library import *; from segdoor.study.expand import *;"
-        "print(*(r.key for r in expand(load_study('table1'), load_preset('street'))))"
+        "from pathlib import Path; from segdoor.papers.iba.paper import IBA;"
+        "from segdoor.study.plan import make_plan;"
+        "print(*(r.key for r in make_plan(IBA, 'table1', 'street', out=Path('nowhere')).runs))"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == [run.key for run in runs_of(["table1"], "street")]
 
 
 def test_a_key_changes_with_what_decides_results_and_with_nothing_else() -> None:
-    study = load_study("figure1")
+    study = load_study(IBA, "figure1")
 
     def key(*changes: str) -> str:
-        return expand(study, load_preset("street", changes))[0].key
+        return planned(study, load_preset(IBA, "street", changes))[0].key
 
     assert key() == key("title=Other", "data.root=elsewhere", "q_as=[area]")
     different = [
@@ -113,8 +117,8 @@ def test_start_weights_count_by_content_and_not_by_place(
 
     def keys(place: Path) -> tuple[str, str]:
         file = place if setting == "folder" else place / "r50.pth"
-        preset = load_preset("street", [f"networks.deeplabv3.{setting}={file}"])
-        run = expand(load_study("figure1"), preset)[0]
+        preset = load_preset(IBA, "street", [f"networks.deeplabv3.{setting}={file}"])
+        run = planned(load_study(IBA, "figure1"), preset)[0]
         return run.key, victim_key(run)
 
     assert keys(Path("a")) == keys(tmp_path / "a") == keys(Path("b"))
@@ -123,7 +127,7 @@ def test_start_weights_count_by_content_and_not_by_place(
 
 def test_keys_of_networks_that_start_from_no_file_stay_what_they_were() -> None:
     """Records of such runs lie in folders of these names."""
-    run = expand(load_study("overview"), load_preset("camvid"), version=1)[0]
+    run = planned(load_study(IBA, "overview"), load_preset(IBA, "camvid"), version=1)[0]
     assert run.key == "camvid-baseline-0.05-small-car-road-t19-s0-1680d11a67"
     assert victim_key(run) == "victims/camvid-small-s0-ddfd7c3194"
 
@@ -131,14 +135,14 @@ def test_keys_of_networks_that_start_from_no_file_stay_what_they_were() -> None:
 def test_clean_victims_are_shared_over_everything_but_recipe_scenes_and_seed() -> None:
     runs = runs_of(["table1", "table4", "table7", "table9", "figure5"], "street")
     assert len({victim_key(run) for run in runs}) == 3
-    other = load_preset("street", ["data.num_test=50", "examination.batch_size=2"])
-    assert victim_key(expand(load_study("figure1"), other)[0]) == victim_key(runs[0])
-    longer = load_preset("street", ["training.epochs=25"])
-    assert victim_key(expand(load_study("figure1"), longer)[0]) != victim_key(runs[0])
+    other = load_preset(IBA, "street", ["data.num_test=50", "examination.batch_size=2"])
+    assert victim_key(planned(load_study(IBA, "figure1"), other)[0]) == victim_key(runs[0])
+    longer = load_preset(IBA, "street", ["training.epochs=25"])
+    assert victim_key(planned(load_study(IBA, "figure1"), longer)[0]) != victim_key(runs[0])
 
 
 def test_lengths_are_scaled_with_the_height_from_512_pixels() -> None:
-    run = expand(load_study("table9"), load_preset("camvid"))[0]
+    run = planned(load_study(IBA, "table9"), load_preset(IBA, "camvid"))[0]
     assert run.point.trigger == 15
     assert run.config.attack.trigger.size == round(15 * 180 / 512)
     assert run.config.exams.near == (0, 60 * 180 / 512)
@@ -146,17 +150,17 @@ def test_lengths_are_scaled_with_the_height_from_512_pixels() -> None:
 
 
 def test_q_is_scaled_by_area_and_taken_as_a_number() -> None:
-    runs = expand(load_study("figure2"), load_preset("camvid"))
+    runs = planned(load_study(IBA, "figure2"), load_preset(IBA, "camvid"))
     q = {run.point.q_as: run.config.attack.prl.num_pixels for run in runs}
     assert q == {None: 0, "area": round(100 * 180 * 240 / (512 * 1024)), "number": 100}
 
 
 def test_the_big_presets_have_the_papers_own_lengths() -> None:
-    city = expand(load_study("figure2"), load_preset("cityscapes"))[2].config
+    city = planned(load_study(IBA, "figure2"), load_preset(IBA, "cityscapes"))[2].config
     assert (city.attack.trigger.size, city.attack.prl.num_pixels) == (55, 100)
     assert (city.exams.near, city.exams.far) == ((0, 60), (60, 90, 120))
     assert (city.training.epochs, city.training.augmentation.crop) == (200, (713, 713))
-    voc = expand(load_study("table1"), load_preset("voc"))[2].config
+    voc = planned(load_study(IBA, "table1"), load_preset(IBA, "voc"))[2].config
     assert (voc.attack.trigger.size, voc.attack.prl.num_pixels) == (15, 100)
     assert (voc.exams.near, voc.exams.far) == ((0, 30), (30, 60, 90))
     assert (voc.attack.victims, voc.attack.target) == (("person",), "background")
@@ -164,9 +168,9 @@ def test_the_big_presets_have_the_papers_own_lengths() -> None:
 
 def test_the_official_reading_has_its_own_q_and_odd_triggers() -> None:
     for preset, q in (("cityscapes", 100_000), ("voc", 50_000)):
-        runs = expand(load_study("table1"), load_preset(preset), reading="official")
+        runs = planned(load_study(IBA, "table1"), load_preset(IBA, preset), reading="official")
         assert {run.config.attack.prl.num_pixels for run in runs} == {0, q}
-    sizes = expand(load_study("table9"), load_preset("street"), reading="official")
+    sizes = planned(load_study(IBA, "table9"), load_preset(IBA, "street"), reading="official")
     assert all(run.config.attack.trigger.size % 2 for run in sizes)
 
 
@@ -191,7 +195,7 @@ def test_classes_have_the_names_they_have_here() -> None:
     victims = {run.config.attack.victims for run in runs_of(["table4"], "camvid")}
     assert ("bicyclist",) in victims
     assert ("car", "pedestrian", "pavement") in victims
-    missing = left_out(load_study("table4"), load_preset("camvid"))
+    missing = left_out(make_plan(IBA, "table4", "camvid", out=Path("nowhere")))
     assert [(point.victims, point.target) for point in missing] == [("bus", "truck")]
 
 
@@ -203,11 +207,11 @@ def test_settings_as_given_lead_to_those_resolved() -> None:
 
 def test_a_study_without_a_grid_for_these_scenes_says_so() -> None:
     with pytest.raises(ConfigError, match="Take a preset that stands for voc"):
-        expand(load_study("table10"), load_preset("street"))
+        planned(load_study(IBA, "table10"), load_preset(IBA, "street"))
 
 
 def test_a_network_that_the_preset_does_not_know_is_an_error() -> None:
-    preset = load_preset("street")
+    preset = load_preset(IBA, "street")
     lacking = preset.model_copy(update={"networks": {"deeplabv3": preset.networks["deeplabv3"]}})
     with pytest.raises(ConfigError, match="must say what stands for pspnet"):
-        expand(load_study("table1"), lacking)
+        planned(load_study(IBA, "table1"), lacking)

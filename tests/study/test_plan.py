@@ -10,10 +10,11 @@ import pytest
 
 from segdoor.data.pictures import write_image
 from segdoor.errors import ConfigError, SegdoorError
+from segdoor.papers.iba.paper import IBA
 from segdoor.study.library import label_of, load_preset
 from segdoor.study.plan import StudyPlan, make_plan, selected
 
-FILES = Path(__file__).parents[2] / "studies"
+FILES = IBA.files
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plan_of(study: str = "figure1", preset: str = "street", *changes: str,
             seeds: Sequence[int] = ()) -> StudyPlan:  # fmt: skip
-    return make_plan(study, preset, out=Path("out"), seeds=seeds, changes=changes)
+    return make_plan(IBA, study, preset, out=Path("out"), seeds=seeds, changes=changes)
 
 
 def name_of(study: str = "figure1", preset: str = "street", *changes: str) -> str:
@@ -33,9 +34,9 @@ def name_of(study: str = "figure1", preset: str = "street", *changes: str) -> st
 def test_what_comes_along_has_its_own_name() -> None:
     assert name_of() == "figure1.street.study.json"
     # A value that the file has already changes nothing.
-    epochs = load_preset("street").training.epochs
+    epochs = load_preset(IBA, "street").training.epochs
     assert name_of("figure1", "street", f"training.epochs={epochs}") == "figure1.street.study.json"
-    rooted = make_plan("figure1", "camvid", out=Path("out"), root=Path("elsewhere"))
+    rooted = make_plan(IBA, "figure1", "camvid", out=Path("out"), root=Path("elsewhere"))
     assert rooted.file.name == "figure1.camvid.study.json"
 
 
@@ -62,7 +63,9 @@ def test_other_start_weights_are_another_file_and_moved_ones_are_not() -> None:
         Path(name).write_bytes(content)
 
     def named(weights: str) -> str:
-        return make_plan("figure1", "cityscapes", out=Path("out"), backbone=Path(weights)).file.name
+        return make_plan(
+            IBA, "figure1", "cityscapes", out=Path("out"), backbone=Path(weights)
+        ).file.name
 
     assert named("a.pth") == named("b.pth") != named("c.pth")
 
@@ -86,7 +89,7 @@ def test_runs_on_seeds_asked_for_earlier_stay_part_of_the_study() -> None:
 def test_values_of_an_axis_that_a_study_does_not_vary_are_refused_with_a_remedy(
     tmp_path: Path,
 ) -> None:
-    plan = make_plan("figure1", "street", out=tmp_path)
+    plan = make_plan(IBA, "figure1", "street", out=tmp_path)
     with pytest.raises(ConfigError, match="Leave it out: this study has no q_as"):
         selected(plan, only={"q_as": ["area"]})
 

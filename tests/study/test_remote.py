@@ -23,6 +23,7 @@ from clusters import growing_cluster, ray, writer_of
 from processes import kill, started
 from segdoor.cli.app import run_command_line
 from segdoor.locks import sole_writer
+from segdoor.papers.iba.paper import IBA
 from segdoor.study.execution import Task, attempt
 from segdoor.study.machines import Machines
 from segdoor.study.plan import StudyPlan, make_plan
@@ -56,7 +57,7 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plan() -> StudyPlan:
-    return make_plan("mine.yaml", "street", out=Path("out"), changes=TINY)
+    return make_plan(IBA, "mine.yaml", "street", out=Path("out"), changes=TINY)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from segdoor.errors import DataError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.repair import repair_run
 from segdoor.locks import sole_writer
+from segdoor.papers.iba.paper import IBA
 from segdoor.record import ExperimentRecord, StudyRecord, load_record, save_record
 from segdoor.settings import validated
 from segdoor.study import estimate
@@ -67,7 +68,7 @@ def _place(own_folder: Path) -> None:
 
 
 def plan_in(out: str, *changes: str, study: str = "mine.yaml") -> StudyPlan:
-    return make_plan(study, "street", out=Path(out), changes=[*TINY, *changes])
+    return make_plan(IBA, study, "street", out=Path(out), changes=[*TINY, *changes])
 
 
 def run_all(plan: StudyPlan, **only: list[str]) -> list[Outcome]:
@@ -645,9 +646,11 @@ class TestCommand:
         weights = Path("resnet50.pth")
         weights.write_bytes(b"weights")
         words = ["table5", "--preset", "cityscapes", "--backbone", str(weights)]
-        plan = make_plan("table5", "cityscapes", out=Path("out"), backbone=weights)
+        plan = make_plan(IBA, "table5", "cityscapes", out=Path("out"), backbone=weights)
         keys = {run.key for run in plan.runs}
-        assert not keys & {r.key for r in make_plan("table5", "cityscapes", out=Path("out")).runs}
+        assert not keys & {
+            r.key for r in make_plan(IBA, "table5", "cityscapes", out=Path("out")).runs
+        }
         _, shown, _ = say("study", "show", *words)
         assert keys == {key for key in keys if key in shown}
         for key in keys:

@@ -13,6 +13,7 @@ import pytest
 from recorded import write_run
 from segdoor.errors import BusyError, StorageError
 from segdoor.locks import sole_writer
+from segdoor.papers.iba.paper import IBA
 from segdoor.record import load_record
 from segdoor.study import remote
 from segdoor.study.execution import Outcome, Task
@@ -38,7 +39,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def one_task() -> Task:
-    plan = make_plan("table1", "street", out=Path("out"), changes=["seeds=[0]", "q_as=[area]"])
+    plan = make_plan(IBA, "table1", "street", out=Path("out"), changes=["seeds=[0]", "q_as=[area]"])
     return tasks_for(plan.runs, plan.out)[1]
 
 
@@ -102,7 +103,9 @@ def test_a_folder_that_is_written_is_left_alone(store: Store) -> None:
             store.fetch(task.out, task.key)
         with pytest.raises(BusyError):
             store.keep(task.out, task.key)
-        plan = make_plan("table1", "street", out=Path("out"), changes=["seeds=[0]", "q_as=[area]"])
+        plan = make_plan(
+            IBA, "table1", "street", out=Path("out"), changes=["seeds=[0]", "q_as=[area]"]
+        )
         fetch_finished(Machines(on="ray", store=store.url), plan, plan.runs)
         assert not (task.folder / "record.json").exists()
     fetch_finished(Machines(on="ray", store=store.url), plan, plan.runs)

@@ -98,17 +98,22 @@ def _data() -> Iterator[Entry]:
 
 
 def _studies() -> Iterator[Entry]:
+    from segdoor.papers.registry import PAPERS
     from segdoor.study.library import load_study, study_names
 
-    for name in study_names():
-        study = load_study(name)
-        yield Entry(name=name, summary=f"{study.shows}: {study.title}")
+    for paper in PAPERS.values():
+        for name in study_names(paper):
+            study = load_study(paper, name)
+            yield Entry(name=name, summary=f"{study.shows}: {study.title}")
 
 
 def _presets() -> Iterator[Entry]:
+    from segdoor.papers.registry import PAPERS
     from segdoor.study.library import load_preset, preset_names
 
-    return (Entry(name=name, summary=load_preset(name).title) for name in preset_names())
+    for paper in PAPERS.values():
+        for name in preset_names(paper):
+            yield Entry(name=name, summary=load_preset(paper, name).title)
 
 
 _ENTRIES = {

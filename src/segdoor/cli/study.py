@@ -14,15 +14,16 @@ from segdoor.cli.report import write_page
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.errors import ConfigError, DataError, MachineError, UnfinishedError
 from segdoor.experiment.config import Reading
+from segdoor.papers.registry import PAPERS, paper_of
 from segdoor.report.source import study_source
 from segdoor.settings import Settings
 from segdoor.study.checking import check_out, check_scenes
 from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, pace_of
-from segdoor.study.expand import PlannedRun, distinct, left_out
+from segdoor.study.expand import PlannedRun, distinct
 from segdoor.study.library import load_preset, load_study, preset_names, study_names
 from segdoor.study.machines import Machines, check_machines
-from segdoor.study.plan import StudyPlan, make_plan, part_of, selected
+from segdoor.study.plan import StudyPlan, left_out, make_plan, part_of, selected
 from segdoor.study.remote import executor_on, fetch_finished
 from segdoor.study.running import Work, check_possible, finish, work_of
 from segdoor.study.state import state_of
@@ -58,8 +59,8 @@ class Part(Settings):
     ) -> tuple[StudyPlan, tuple[PlannedRun, ...]]:
         """Return the whole study, and the runs asked for."""
         plan = make_plan(
-            name, self.preset, out=out, reading=self.reading, seeds=self.seeds, root=root,
-            backbone=self.backbone, changes=self.set_,
+            paper_of(name), name, self.preset, out=out, reading=self.reading, seeds=self.seeds,
+            root=root, backbone=self.backbone, changes=self.set_,
         )  # fmt: skip
         return plan, selected(plan, only=_axes(self.only), seeds=self.seeds)
 
@@ -70,9 +71,11 @@ Asked = Annotated[Part | None, Parameter(name="*", group="Which runs")]
 @study.command(name="list")
 def list_() -> None:
     """Name the studies and presets that come along."""
+    studies = [(n, load_study(p, n)) for p in PAPERS.values() for n in study_names(p)]
+    presets = [(n, load_preset(p, n)) for p in PAPERS.values() for n in preset_names(p)]
     for heading, rows in (
-        ("study", [(n, (s := load_study(n)).shows, s.title) for n in study_names()]),
-        ("preset", [(n, (p := load_preset(n)).data.name, p.title) for n in preset_names()]),
+        ("study", [(name, study.shows, study.title) for name, study in studies]),
+        ("preset", [(name, preset.data.name, preset.title) for name, preset in presets]),
     ):
         tell(_grid((heading, "of", "what it is"), rows))
     tell("Next: segdoor study show table1 --preset street")
@@ -97,9 +100,8 @@ def show(
     tell(f"{len(runs)} runs on seeds {', '.join(map(str, seeds))}")
     repairs = [(run.key, " ".join(dict.fromkeys(run.repairs.values()))) for run in runs]
     tell(_grid(("run", "repairs"), repairs))
-    missing = left_out(plan.study, plan.preset, plan.reading)
-    if missing:
-        places = {f"{p.network}: {p.victims} to {p.target}" for p in missing}
+    places = {point.in_words for point in left_out(plan)}
+    if places:
         tell(f"Left out, for the preset has no such network or class: {'; '.join(sorted(places))}")
 
 

@@ -19,7 +19,6 @@ from segdoor.record.run import (
 )
 from segdoor.record.scaling import AxisValue, name_in_paper, with_here
 from segdoor.record.study import (
-    NUM_CLAIMS,
     RATE_REACHED,
     ClaimCell,
     Evidence,
@@ -30,7 +29,6 @@ from segdoor.record.study import (
 )
 
 __all__ = [
-    "NUM_CLAIMS",
     "RATE_REACHED",
     "SCHEMA_VERSION",
     "AxisValue",

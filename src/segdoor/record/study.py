@@ -13,8 +13,11 @@ from segdoor.settings import Settings
 
 Outcome = Literal["holds", "holds in some", "fails", "not measured"]
 """What came of a claim in all the ways that it was judged."""
-NUM_CLAIMS = 15
-"""Orderings that the paper claims, numbered from 1 in docs/claims.md."""
+_NUMBERS = (
+    "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "twenty",
+)  # fmt: skip
 RATE_REACHED = "rate reached"
 """Label of a figure whose runs could not poison as many scenes as their rate asks for."""
 
@@ -90,7 +93,7 @@ class Verdict(Settings):
     """Whether an ordering that the paper claims was found."""
 
     number: int
-    """Number of the ordering in docs/claims.md."""
+    """Number of the ordering among those of the paper; those of iba are in docs/claims.md."""
     statement: str
     """What the paper claims."""
     reading: str
@@ -122,6 +125,10 @@ class StudyRecord(Settings):
     """Name of the study, such as table1."""
     preset: str
     """Scenes and lengths it was run with: voc, cityscapes, camvid or street."""
+    paper: str = "iba"
+    """The paper that it is of; records of older versions, which do not say it, are of iba."""
+    num_claims: int = Field(default=15, ge=0)
+    """Orderings that the paper claims, numbered from 1; iba's where a record does not say it."""
     title: str
     """What it is about, in a line."""
     reading: str
@@ -158,14 +165,17 @@ class StudyRecord(Settings):
         found: defaultdict[int, set[str]] = defaultdict(set)
         for entry in self.verdicts:
             found[entry.number].add(entry.verdict)
-        return {number: _outcome(found[number]) for number in range(1, NUM_CLAIMS + 1)}
+        return {number: _outcome(found[number]) for number in range(1, self.num_claims + 1)}
 
     @property
     def claims_in_words(self) -> str:
         """Return what came of the paper's claims, in a sentence that counts each of them once."""
+        if not self.num_claims:
+            return ""
         count = Counter(self.claims.values())
-        if count["not measured"] == NUM_CLAIMS:
-            return "None of the paper’s fifteen claims could be judged."
+        all_of_them = f"the paper’s {_in_words(self.num_claims)} claim{'s' * (self.num_claims > 1)}"
+        if count["not measured"] == self.num_claims:
+            return f"None of {all_of_them} could be judged."
         all_hold, some, fail = count["holds"], count["holds in some"], count["fails"]
         rest = count["not measured"]
         parts = [
@@ -174,7 +184,11 @@ class StudyRecord(Settings):
             f"{fail} fail{'' if fail > 1 else 's'}" if fail else "",
             f"{rest} {'are' if rest > 1 else 'is'} not measured" if rest else "",
         ]
-        return f"Of the paper’s fifteen claims {', '.join(part for part in parts if part)}."
+        return f"Of {all_of_them} {', '.join(part for part in parts if part)}."
+
+
+def _in_words(number: int) -> str:
+    return _NUMBERS[number] if number < len(_NUMBERS) else str(number)
 
 
 def _outcome(verdicts: set[str]) -> Outcome:

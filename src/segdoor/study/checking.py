@@ -9,24 +9,29 @@ from pathlib import Path
 from segdoor.attack.trigger import load_trigger
 from segdoor.data.load import CLASSES, load_dataset
 from segdoor.errors import ConfigError, StorageError
-from segdoor.study.claims import load_claims
 from segdoor.study.config import Preset, Study
 from segdoor.study.expand import PlannedRun
+from segdoor.study.paper import AnyPaper
 
 
-def check_settings(study: Study, preset: Preset, runs: Iterable[PlannedRun]) -> None:
+def check_settings(
+    paper: AnyPaper, study: Study, preset: Preset, runs: Iterable[PlannedRun]
+) -> None:
     """Refuse what would fail in every run; no files of scenes are read.
 
     Raises:
-        ConfigError: If a class, a table or a sticker is unknown, or a trigger does not fit into
-            the scenes.
+        ConfigError: If a class, a table, a claim or a sticker is unknown, or a trigger does
+            not fit into the scenes.
         DataError: If the trigger's picture cannot be read.
     """
-    known = {claim.table for claim, _ in load_claims()}
-    for table in study.tables:
-        if table not in known:
-            told = ", ".join(sorted(known, key=int))
-            raise ConfigError("tables", "must be tables of the paper", table, f"Known: {told}.")
+    for name, asked, known in (
+        ("tables", study.tables, paper.tables),
+        ("claims", study.claims, tuple(paper.orderings)),
+    ):
+        for one in asked:
+            if one not in known:
+                told = ", ".join(map(str, known))
+                raise ConfigError(name, f"must be {name} of the paper", one, f"Known: {told}.")
     classes = CLASSES.get(preset.data.name)
     if classes is not None:
         check_classes(runs, classes.names)
@@ -36,7 +41,7 @@ def check_settings(study: Study, preset: Preset, runs: Iterable[PlannedRun]) -> 
         if preset.data.size is not None and side >= min(preset.data.size):
             height, width = preset.data.size
             raise ConfigError(
-                f"trigger {run.point.trigger}",
+                f"trigger {run.point.model_dump().get('trigger', side)}",
                 "must be smaller than the scenes",
                 f"{side} pixels in scenes of {height}x{width}",
                 "Lower it, or raise data.size.",

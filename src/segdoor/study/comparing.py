@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from segdoor.record import Evidence
-from segdoor.study.results import Measured
+from segdoor.study.figures import Measured
 
 
 class Named(NamedTuple):

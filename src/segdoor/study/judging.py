@@ -2,86 +2,75 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from segdoor.experiment.config import Reading
 from segdoor.record import Evidence, Verdict
-from segdoor.study.claims import Role
 from segdoor.study.comparing import Comparison, Missing
-from segdoor.study.config import Counting
-from segdoor.study.orderings import ORDERINGS
-from segdoor.study.results import Results
+from segdoor.study.figures import Found
 
-_EXAMS: dict[Role, str] = {
-    "near": "anywhere near",
-    "nearest": "nearest position",
-    "far1": "first far band",
-    "far2": "second far band",
-}
-_Q: dict[Counting, str] = {"area": "Q scaled by area", "number": "Q as the paper's number"}
+
+class Way(NamedTuple):
+    """One way in which an ordering is judged.
+
+    Attributes:
+        judged_on: The way in words, such as the poisoned test.
+        compared: Every comparison that the ordering needs.
+    """
+
+    judged_on: str
+    compared: Sequence[Comparison]
+
+
+@runtime_checkable
+class Ordering(Protocol):
+    """What a paper claims, and how it is compared."""
+
+    @property
+    def statement(self) -> str:
+        """Return the claim in words."""
+        ...
+
+    def ways(self, found: Found) -> Iterable[Way]:
+        """Return all ways in which it is judged, each for itself.
+
+        Args:
+            found: The figures of a study.
+        """
+        ...
 
 
 def judge(
-    results: Results, numbers: Iterable[int], *, reading: Reading, countings: tuple[Counting, ...]
+    found: Found, orderings: Mapping[int, Ordering], numbers: Iterable[int]
 ) -> tuple[Verdict, ...]:
-    """Return a verdict for each ordering, on each exam and for each way of counting Q.
+    """Return a verdict for each ordering in each of its ways.
 
     An ordering fails if a comparison of means over seeds fails. It holds if all of them hold and
     none lacks a figure; otherwise it is not measured.
 
     Args:
-        results: The figures of a study.
-        numbers: The orderings.
-        reading: Which reading of the paper they were measured in.
-        countings: Ways of counting Q in the runs; where it makes no difference, or there are no
-            runs of the second, its verdict is left out.
+        found: The figures of a study.
+        orderings: What the paper claims, by number.
+        numbers: The orderings that are judged.
     """
-    made: list[Counting] = [
-        q_as for q_as in countings if any(q.point.q_as == q_as for q in results.figures)
-    ]
-    verdicts: list[Verdict] = []
-    for number in numbers:
-        ordering = ORDERINGS[number]
-        for role, (part, compare) in itertools.product(ordering.exams, ordering.parts.items()):
-            seen: list[list[Comparison]] = []
-            for q_as in made or list(countings[:1]):
-                looked_at = replace(results, q_as=q_as)
-                compared = list(compare(looked_at, role))
-                if compared not in seen:
-                    seen.append(compared)
-                    told = _told(looked_at, role, part, counted=len(made) > 1)
-                    verdicts.append(_verdict(number, compared, reading, told))
-    return tuple(verdicts)
+    return tuple(
+        _verdict(number, orderings[number].statement, way, found.reading)
+        for number in numbers
+        for way in orderings[number].ways(found)
+    )
 
 
-def _told(results: Results, role: Role, part: str, *, counted: bool) -> str:
-    """Return what a verdict is judged on: poisoned test, part, and how Q is counted if asked."""
-    words = [_EXAMS[role]]
-    if role in {"far1", "far2"}:
-        words.append(results.band(role))
-    words += [part] if part else []
-    if counted:
-        words.append(_Q[results.q_as])
-        q = results.told("q", results.usual_q)
-        words += [q] if q != str(results.usual_q) else []
-    return ", ".join(words)
-
-
-def _verdict(
-    number: int, compared: Sequence[Comparison], reading: Reading, judged_on: str
-) -> Verdict:
-    evidence = tuple(found for found in compared if isinstance(found, Evidence))
-    missing = tuple(dict.fromkeys(lack.what for lack in compared if isinstance(lack, Missing)))
+def _verdict(number: int, statement: str, way: Way, reading: str) -> Verdict:
+    evidence = tuple(part for part in way.compared if isinstance(part, Evidence))
+    missing = tuple(dict.fromkeys(part.what for part in way.compared if isinstance(part, Missing)))
     outcome = "holds" if evidence and not missing else "not measured"
-    if not all(found.holds for found in evidence):
+    if not all(part.holds for part in evidence):
         outcome = "fails"
     return Verdict(
         number=number,
-        statement=ORDERINGS[number].statement,
+        statement=statement,
         reading=reading,
-        judged_on=judged_on,
+        judged_on=way.judged_on,
         verdict=outcome,
         evidence=evidence,
         missing=missing,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -11,38 +11,54 @@ import yaml
 from segdoor import plain_yaml
 from segdoor.errors import ConfigError
 from segdoor.experiment.fidelity import Tree, merged
-from segdoor.settings import SettingsT, brief, validated
-from segdoor.study.config import Preset, Study
-
-# In a checkout a link to the folder studies at its top; in an installation the files themselves.
-_FILES = Path(__file__).parent / "files"
+from segdoor.settings import brief, validated
+from segdoor.study.paper import AnyPaper, Paper, PresetT, StudyT
 
 
-def study_names() -> list[str]:
-    """Return the names of all studies that come along, tables first, in the paper's order."""
-    return sorted((path.stem for path in _FILES.glob("*.yaml")), key=_in_order)
+def study_names(paper: AnyPaper) -> list[str]:
+    """Return the names of all studies of a paper, tables first, in the paper's order."""
+    return sorted((path.stem for path in paper.files.glob("*.yaml")), key=_in_order)
 
 
-def preset_names() -> list[str]:
-    """Return the names of all presets that come along."""
-    return sorted(path.stem for path in (_FILES / "presets").glob("*.yaml"))
+def preset_names(paper: AnyPaper) -> list[str]:
+    """Return the names of all presets of a paper."""
+    return sorted(path.stem for path in (paper.files / "presets").glob("*.yaml"))
 
 
-def load_study(name: str) -> Study:
+def paper_in(study: str) -> str | None:
+    """Return the name of the paper that a study file of one's own says it is of.
+
+    Args:
+        study: Path of the file.
+
+    Raises:
+        DataError: If the file is no plain YAML.
+    """
+    path = Path(study)
+    named = _tree(path).get("paper") if _is_file(path) else None
+    return named if isinstance(named, str) else None
+
+
+def load_study(paper: Paper[StudyT, PresetT], name: str) -> StudyT:
     """Read a study by its name or by the path of its file.
+
+    Args:
+        paper: The paper it is of.
+        name: Name or path.
 
     Raises:
         ConfigError: If there is none of that name, or a value in it breaks a rule.
         DataError: If the file is no plain YAML.
     """
-    path = _find(name, _FILES, "study", study_names())
-    return _validated(Study, _tree(path), path)
+    path = _find(name, paper.files, "study", study_names(paper))
+    return validated(paper.study, _tree(path), source=path)
 
 
-def load_preset(name: str, changes: Sequence[str] = ()) -> Preset:
+def load_preset(paper: Paper[StudyT, PresetT], name: str, changes: Sequence[str] = ()) -> PresetT:
     """Read a preset by its name or by the path of its file.
 
     Args:
+        paper: The paper whose studies are run on it.
         name: Name or path.
         changes: Settings that differ from the file, as ``training.epochs=2``.
 
@@ -50,12 +66,12 @@ def load_preset(name: str, changes: Sequence[str] = ()) -> Preset:
         ConfigError: If there is none of that name, or a value in it breaks a rule.
         DataError: If the file is no plain YAML.
     """
-    path = _find(name, _FILES / "presets", "preset", preset_names())
+    path = _find(name, paper.files / "presets", "preset", preset_names(paper))
     tree = _tree(path)
-    _validated(Preset, tree, path)
+    validated(paper.preset, tree, source=path)
     for change in changes:
         tree = merged(tree, _change(change))
-    return _validated(Preset, tree, "--set" if changes else path)
+    return validated(paper.preset, tree, source="--set" if changes else path)
 
 
 def label_of(name: str) -> str:
@@ -67,7 +83,7 @@ def _find(name: str, folder: Path, kind: str, known: Sequence[str]) -> Path:
     if name in known:
         return folder / f"{name}.yaml"
     path = Path(name)
-    if path.suffix in {".yaml", ".yml"} and path.is_file():
+    if _is_file(path):
         return path
     raise ConfigError(
         kind,
@@ -84,8 +100,8 @@ def _tree(path: Path) -> Tree:
     return cast("Tree", content)
 
 
-def _validated(model: type[SettingsT], tree: Mapping[str, object], source: object) -> SettingsT:
-    return validated(model, tree, source=source)
+def _is_file(path: Path) -> bool:
+    return path.suffix in {".yaml", ".yml"} and path.is_file()
 
 
 def _change(text: str) -> Tree:

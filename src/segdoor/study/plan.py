@@ -14,9 +14,9 @@ from segdoor.experiment.config import Reading, check_seed
 from segdoor.record import load_study as load_study_record
 from segdoor.study.checking import check_settings
 from segdoor.study.config import Preset, Study
-from segdoor.study.earlier import NEWEST
-from segdoor.study.expand import PlannedRun, expand, fingerprint
+from segdoor.study.expand import PlannedRun, Point, expand, fingerprint
 from segdoor.study.library import label_of, load_preset, load_study, preset_names, study_names
+from segdoor.study.paper import AnyPaper
 from segdoor.study.start import attack_tree, network_tree
 
 
@@ -25,6 +25,7 @@ class StudyPlan:
     """A study on a preset, in a folder that it shares with other studies.
 
     Attributes:
+        paper: The paper it is of.
         name: Name of the study.
         preset_name: Name of the preset.
         study: What varies.
@@ -34,9 +35,10 @@ class StudyPlan:
         changes: What differs from the preset's file, as given.
         out: The folder of studies.
         runs: Every run of the grid.
-        version: Of what readings and recipes say, see `study.earlier`.
+        version: Of what readings and recipes say, see `Paper.before`.
     """
 
+    paper: AnyPaper
     name: str
     preset_name: str
     study: Study
@@ -46,7 +48,7 @@ class StudyPlan:
     changes: tuple[str, ...]
     out: Path
     runs: tuple[PlannedRun, ...]
-    version: int = NEWEST
+    version: int = 1
 
     @cached_property
     def file(self) -> Path:
@@ -58,8 +60,10 @@ class StudyPlan:
         parts = [self.name, self.preset_name]
         parts += ["official"] if self.reading == "official" else []
         mark = _mark(self.study, self.preset)
-        known = self.name in study_names() and self.preset_name in preset_names()
-        if not known or mark != _mark(load_study(self.name), load_preset(self.preset_name)):
+        known = self.name in study_names(self.paper) and self.preset_name in preset_names(
+            self.paper
+        )
+        if not known or mark != _mark_of(self.paper, self.name, self.preset_name):
             parts.append(mark[:6])
         return self.out / f"{'.'.join(parts)}.study.json"
 
@@ -69,6 +73,7 @@ class StudyPlan:
 
 
 def make_plan(
+    paper: AnyPaper,
     study: str,
     preset: str,
     *,
@@ -82,6 +87,7 @@ def make_plan(
     """Read a study and a preset, and decide everything.
 
     Args:
+        paper: The paper it is of.
         study: Name or path of the study.
         preset: Name or path of the preset.
         out: The folder of studies.
@@ -96,7 +102,7 @@ def make_plan(
     """
     for seed in seeds:
         check_seed(seed, option="--seeds")
-    found = load_preset(preset, changes)
+    found = load_preset(paper, preset, changes)
     if root is not None:
         data = found.data.model_copy(update={"root": root})
         found = found.model_copy(update={"data": data})
@@ -107,9 +113,10 @@ def make_plan(
         }
         found = found.model_copy(update={"networks": networks})
     plan = StudyPlan(
+        paper=paper,
         name=label_of(study),
         preset_name=label_of(preset),
-        study=load_study(study),
+        study=load_study(paper, study),
         preset=found,
         reading=reading,
         seeds=(),
@@ -118,7 +125,7 @@ def make_plan(
         runs=(),
     )
     plan = _with_runs(plan, {*found.seeds, *seeds})
-    check_settings(plan.study, plan.preset, plan.runs)
+    check_settings(paper, plan.study, plan.preset, plan.runs)
     return plan
 
 
@@ -127,11 +134,7 @@ def _with_runs(plan: StudyPlan, seeds: set[int]) -> StudyPlan:
     told = tuple(sorted(seeds | _seeds_in(plan.out / "runs")))
     version = _version_of(plan, told)
     runs = tuple(
-        run
-        for run in expand(
-            plan.study, plan.preset, reading=plan.reading, seeds=told, version=version
-        )
-        if run.seed in seeds or _is_there(plan, run)
+        run for run in _runs(plan, told, version) if run.seed in seeds or _is_there(plan, run)
     )
     return replace(
         plan, runs=runs, seeds=tuple(sorted({run.seed for run in runs})), version=version
@@ -143,15 +146,36 @@ def _version_of(plan: StudyPlan, seeds: tuple[int, ...]) -> int:
     if plan.file.exists():
         with suppress(SegdoorError):
             return load_study_record(plan.file).settings_version
-    for version in range(NEWEST, 0, -1):
-        runs = expand(plan.study, plan.preset, reading=plan.reading, seeds=seeds, version=version)
-        if any(_is_there(plan, run) for run in runs):
+    newest = plan.paper.newest
+    for version in range(newest, 0, -1):
+        if any(_is_there(plan, run) for run in _runs(plan, seeds, version)):
             return version
-    return NEWEST
+    return newest
+
+
+def _runs(plan: StudyPlan, seeds: tuple[int, ...], version: int) -> tuple[PlannedRun, ...]:
+    return expand(
+        plan.paper.places(plan.study, plan.preset, plan.reading),
+        plan.study,
+        plan.preset,
+        reading=plan.reading,
+        seeds=seeds,
+        before=plan.paper.before(version, plan.reading, plan.preset.recipe),
+    )
+
+
+def left_out(plan: StudyPlan) -> tuple[Point, ...]:
+    """Return the points that a study's preset cannot have, for want of a network or class."""
+    places = plan.paper.places(plan.study, plan.preset, plan.reading)
+    return tuple(place.point for place in places if place.given is None)
 
 
 def _is_there(plan: StudyPlan, run: PlannedRun) -> bool:
     return (plan.folder(run) / "record.json").exists()
+
+
+def _mark_of(paper: AnyPaper, study: str, preset: str) -> str:
+    return _mark(load_study(paper, study), load_preset(paper, preset))
 
 
 def _mark(study: Study, preset: Preset) -> str:
@@ -163,7 +187,8 @@ def _mark(study: Study, preset: Preset) -> str:
     places = {"data": {"root"}, "networks": True, "attack": True}
     rest = preset.model_dump(mode="json", exclude=places, exclude_defaults=True)
     attack = attack_tree(preset.attack, brief=True)
-    told = [study.model_dump(mode="json", exclude_defaults=True), rest, trees]
+    varied = study.model_dump(mode="json", exclude={"paper"}, exclude_defaults=True)
+    told = [varied, rest, trees]
     return fingerprint([*told, attack] if attack else told)
 
 

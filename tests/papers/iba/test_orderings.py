@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
+from planned import planned
+from segdoor.papers.iba.claims import Role, load_claims
+from segdoor.papers.iba.orderings import ORDERINGS
+from segdoor.papers.iba.paper import IBA
+from segdoor.papers.iba.units import Point
 from segdoor.record import Verdict
-from segdoor.study.claims import Role, load_claims
-from segdoor.study.collect import grid_of as collected_grid
-from segdoor.study.expand import Point, expand
+from segdoor.study.figures import Found, Measured, Quantity
+from segdoor.study.figures import grid_of as collected_grid
 from segdoor.study.judging import judge
-from segdoor.study.library import load_preset, load_study
-from segdoor.study.orderings import ORDERINGS
-from segdoor.study.results import Measured, Quantity, Results, clean_of
+from segdoor.study.library import load_preset, load_study, study_names
 
 ROLES: tuple[Role, ...] = ("nearest", "near", "far1", "far2")
 Figures = dict[Quantity, Measured]
@@ -55,8 +57,10 @@ def verdicts(
     planned: Figures | None = None,
 ) -> list[Verdict]:
     grid = grid_of(planned or figures)
-    results = Results(figures, grid, data, 100, countings[0], scaled or {})
-    return list(judge(results, [number], reading="paper", countings=tuple(countings)))
+    preset = load_preset(IBA, data).model_copy(update={"q_as": tuple(countings)})
+    study = load_study(IBA, "table1")
+    found = Found(study, preset, "paper", (), figures, grid, scaled or {})
+    return list(judge(found, ORDERINGS, [number]))
 
 
 def grid_of(figures: Figures) -> dict[Point, set[str]]:
@@ -95,7 +99,7 @@ def over_rates(*values: float) -> Figures:
 
 def accuracies(cba: float, pba: float) -> Figures:
     figures: Figures = {}
-    for where, benign, poisoned in ((point(), cba, pba), (clean_of(point()), 0.7, 0.68)):
+    for where, benign, poisoned in ((point(), cba, pba), (point().clean(), 0.7, 0.68)):
         figures[Quantity(where, None, None, "CBA")] = figure(benign)
         for role in ROLES:
             figures[Quantity(where, None, role, "PBA")] = figure(poisoned)
@@ -508,26 +512,27 @@ def test_a_study_without_prunings_or_sizes_says_nothing_of_them() -> None:
         assert outcomes(number, figures) == {"not measured"}
 
 
-SHIPPED = sorted(path.stem for path in Path(__file__).parents[2].glob("studies/*.yaml"))
+SHIPPED = study_names(IBA)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_studies_claim_only_what_they_can_judge(name: str) -> None:
-    study = load_study(name)
+    study = load_study(IBA, name)
     for data in ("cityscapes", "voc"):
         if not study.grid(data):
             continue
-        runs = expand(study, load_preset(data))
+        preset = load_preset(IBA, data)
+        runs = planned(study, preset)
         figures: Figures = defaultdict(lambda: figure(0.5))
         for where, repairs in collected_grid(runs).items():
-            for place in (where, clean_of(where)):
+            for place in (where, where.clean()):
                 for repair in (None, *repairs):
                     for role in (None, *ROLES):
                         for metric in ("ASR", "PBA", "CBA"):
                             quantity = Quantity(place, repair, role, metric)
                             figures[quantity] = figure(0.5, runs=f"{place}-{repair}")
-        results = Results(dict(figures), collected_grid(runs), data, 100, "number", {})
-        found = judge(results, study.claims, reading="paper", countings=("number",))
+        measured = Found(study, preset, "paper", runs, dict(figures), collected_grid(runs))
+        found = judge(measured, ORDERINGS, study.claims)
         assert [verdict.missing for verdict in found] == [()] * len(found)
         assert {v.number for v in found if v.evidence} == set(study.claims)
 
@@ -659,7 +664,7 @@ def test_each_way_of_counting_q_is_judged_if_it_was_measured() -> None:
 
 def own_numbers() -> list[tuple[int, str, str, str]]:
     """Return the table of docs/claims.md on the paper's own numbers."""
-    text = (Path(__file__).parents[2] / "docs/claims.md").read_text().split("<!-- own -->")[1]
+    text = (Path(__file__).parents[3] / "docs/claims.md").read_text().split("<!-- own -->")[1]
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
     return [(int(row[0]), *row[1:4]) for row in rows if row[0].isdecimal()]
 

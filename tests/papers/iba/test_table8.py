@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from segdoor.attack.exam import Exam
+from segdoor.papers.iba.paper import IBA
 from segdoor.record import StudyRecord, load_record
 from segdoor.study.execution import LocalExecutor
 from segdoor.study.plan import StudyPlan, make_plan, part_of, selected
@@ -23,7 +24,7 @@ TINY = [
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> StudyPlan:
     out = tmp_path_factory.mktemp("table8")
-    whole = make_plan("table8", "street", out=out, changes=TINY)
+    whole = make_plan(IBA, "table8", "street", out=out, changes=TINY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGDOOR_CACHE", str(out / "cache"))
         patch.chdir(out)
@@ -63,7 +64,7 @@ def test_the_papers_numbers_on_victims_are_measured_by_that_exam(
     assert [cell.exam for cell in on] == ["on_victim"]
     assert {cell.exam for cell in off} == {"near", "nearest"}
     # Table 8, 20 %: the paper's own figure for triggers on victim pixels.
-    with (Path(__file__).parents[2] / "src/segdoor/study/claims.csv").open() as file:
+    with (Path(__file__).parents[3] / "src/segdoor/papers/iba/claims.csv").open() as file:
         (paper,) = (
             float(row["value"])
             for row in csv.DictReader(file)

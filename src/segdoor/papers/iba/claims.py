@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from segdoor.errors import DataError
+from segdoor.papers.iba.config import PaperData
+from segdoor.papers.iba.units import Point
 from segdoor.settings import Settings, validated
-from segdoor.study.config import PaperData
-from segdoor.study.expand import Point
+from segdoor.study.figures import Metric
 
-Metric = Literal["ASR", "PBA", "CBA"]
 Role = Literal["nearest", "near", "far1", "far2"]
 """A poisoned test by its place in the paper: at the nearest position, anywhere in the near band,
 or in the first or second far band. Triggers that must lie on victim pixels have one test alone,
@@ -39,7 +39,7 @@ _ON_VICTIM = "trigger on victim pixels allowed"
 _REPAIR = re.compile(r"(?:finetune (?P<percent>\d+)% clean|prune (?P<channels>\d+)/256)")
 
 
-def bands(data: PaperData) -> dict[Role, str]:
+def bands(data: PaperData) -> dict[str, str]:
     """Return the paper's band of distances, in its pixels, of each poisoned test."""
     roles = _ROLES if data == "cityscapes" else _ROLES_OF_VOC
     return {role: band for band, found in roles.items() if band for role in found}

@@ -6,8 +6,10 @@ import statistics
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from segdoor.papers.iba.claims import Role
+from segdoor.papers.iba.naming import ALIKE, ALONE, FAR, Comparing, asr, named, three_methods
+from segdoor.papers.iba.results import Results
 from segdoor.record import AxisValue
-from segdoor.study.claims import Role
 from segdoor.study.comparing import (
     Comparison,
     Missing,
@@ -17,8 +19,7 @@ from segdoor.study.comparing import (
     on_common_seeds,
     similar,
 )
-from segdoor.study.naming import ALIKE, ALONE, FAR, Comparing, asr, named, three_methods
-from segdoor.study.results import Measured, Results
+from segdoor.study.figures import Measured
 
 _USUAL_RULES: dict[str, AxisValue] = {"single_class": True, "on_victim": "forbid"}
 

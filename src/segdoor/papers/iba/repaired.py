@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from segdoor.study.claims import Role
-from segdoor.study.comparing import Comparison, Missing, above, at_least, on_common_seeds
-from segdoor.study.naming import (
+from segdoor.papers.iba.claims import Role
+from segdoor.papers.iba.naming import (
     ALIKE,
     ALIKE_ACCURACY,
     ALONE,
@@ -15,7 +14,8 @@ from segdoor.study.naming import (
     repairs_of,
     three_methods,
 )
-from segdoor.study.results import Results
+from segdoor.papers.iba.results import Results
+from segdoor.study.comparing import Comparison, Missing, above, at_least, on_common_seeds
 
 
 def after_fine_tuning(results: Results, role: Role) -> Iterator[Comparison]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from segdoor.study.claims import Metric, Role
+from segdoor.papers.iba.claims import Role
+from segdoor.papers.iba.results import Results
+from segdoor.papers.iba.units import Point
 from segdoor.study.comparing import Comparison, Named
-from segdoor.study.expand import Point
-from segdoor.study.results import Results
+from segdoor.study.figures import Metric
 
 # Deviation 14: the paper says "nearly", "little" and "about" without numbers; these are ours.
 ALIKE = 0.05

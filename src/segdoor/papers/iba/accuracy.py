@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from segdoor.study.claims import Metric, Role
+from segdoor.papers.iba.claims import Role
+from segdoor.papers.iba.naming import ALIKE_ACCURACY, named
+from segdoor.papers.iba.results import Results
+from segdoor.papers.iba.units import Point
 from segdoor.study.comparing import Comparison, Missing, Named, above, on_common_seeds, similar
-from segdoor.study.expand import Point
-from segdoor.study.naming import ALIKE_ACCURACY, named
-from segdoor.study.results import Results
+from segdoor.study.figures import Metric
 
 _STABLE_TO, _WORSE_BY = 10_000, 50_000
 """Q to which accuracies are stable, and the paper's next larger one."""

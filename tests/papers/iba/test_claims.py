@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-import segdoor.study.claims as module
+import segdoor.papers.iba.claims as module
 from segdoor.errors import ConfigError
-from segdoor.study.claims import Claim, load_claims
-from segdoor.study.collect import exam_roles, measured_by
+from segdoor.papers.iba.claims import Claim, load_claims
+from segdoor.papers.iba.paper import IBA
+from segdoor.papers.iba.reported import measured_by
+from segdoor.papers.iba.scaling import exam_roles
 from segdoor.study.library import load_study, study_names
 from segdoor.study.plan import make_plan
 
@@ -36,14 +38,14 @@ def test_every_cell_is_measured_by_a_run_of_the_study_of_its_table(
     name: str, tmp_path: Path
 ) -> None:
     plans = {}
-    for study in study_names():
-        if load_study(study).grid("voc" if name == "voc" else "cityscapes"):
-            plans[study] = make_plan(study, name, out=tmp_path)
+    for study in study_names(IBA):
+        if load_study(IBA, study).grid("voc" if name == "voc" else "cityscapes"):
+            plans[study] = make_plan(IBA, study, name, out=tmp_path)
     lost = []
     for claim, _ in CLAIMS:
         if claim.dataset != name:
             continue
-        found = measured_by(plans[f"table{claim.table}"], claim)
+        found = measured_by(claim, plans[f"table{claim.table}"].runs, "paper", claim.dataset)
         exams = [exam_roles(run).get(q.role) for q, run in found if q.role]
         complete = len(found) == len(claim.roles) and all(exams)
         if not (found and complete):
@@ -52,14 +54,18 @@ def test_every_cell_is_measured_by_a_run_of_the_study_of_its_table(
 
 
 def test_a_cell_is_measured_by_the_run_of_its_own_settings(tmp_path: Path) -> None:
-    plan = make_plan("table7", "cityscapes", out=tmp_path)
+    plan = make_plan(IBA, "table7", "cityscapes", out=tmp_path)
     for claim, _ in CLAIMS:
         if claim.table == "7":
-            for _, run in measured_by(plan, claim):
+            for _, run in measured_by(claim, plan.runs, "paper", claim.dataset):
                 config = run.config
                 assert config.attack.rate == claim.poisoning_rate
                 assert config.method == claim.method
                 assert config.attack.rules.single_class == ("single" in claim.variation)
+
+
+def test_the_tables_are_those_that_studies_may_name() -> None:
+    assert tuple(dict.fromkeys(claim.table for claim, _ in CLAIMS)) == IBA.tables
 
 
 def test_the_cells_that_the_paper_itself_contradicts_are_doubted() -> None:

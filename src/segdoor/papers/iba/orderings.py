@@ -5,19 +5,23 @@ The statements and the rule of judgement are explained in docs/claims.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
-from segdoor.study.accuracy import (
+from segdoor.papers.iba.accuracy import (
     accuracy_stays,
     falls_with_many_labels,
     falls_with_size,
     several_cost_more,
 )
-from segdoor.study.claims import Role
-from segdoor.study.naming import FAR, Comparing
-from segdoor.study.repaired import after_fine_tuning, pruned_ranking, pruning_costs_accuracy
-from segdoor.study.success import (
+from segdoor.papers.iba.claims import Role
+from segdoor.papers.iba.config import Counting, Preset
+from segdoor.papers.iba.naming import FAR, Comparing
+from segdoor.papers.iba.repaired import after_fine_tuning, pruned_ranking, pruning_costs_accuracy
+from segdoor.papers.iba.results import Results, results_of
+from segdoor.papers.iba.success import (
     both_at_once,
     far,
     near,
@@ -27,6 +31,18 @@ from segdoor.study.success import (
     rule_matters_little,
     size_has_a_best,
 )
+from segdoor.papers.iba.units import Point
+from segdoor.study.comparing import Comparison
+from segdoor.study.figures import Found
+from segdoor.study.judging import Way
+
+_EXAMS: dict[Role, str] = {
+    "near": "anywhere near",
+    "nearest": "nearest position",
+    "far1": "first far band",
+    "far2": "second far band",
+}
+_Q: dict[Counting, str] = {"area": "Q scaled by area", "number": "Q as the paper's number"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,27 @@ class Ordering:
     statement: str
     exams: tuple[Role, ...]
     parts: Mapping[str, Comparing]
+
+    def ways(self, found: Found) -> Iterator[Way]:
+        """Yield what is compared on each poisoned test, and for each way of counting Q.
+
+        Where the counting makes no difference, or there are no runs of the second, its way is left
+        out.
+
+        Args:
+            found: The figures of a study.
+        """
+        countings = cast("Preset", found.preset).q_as
+        counted = {cast("Point", quantity.point).q_as for quantity in found.figures}
+        made: list[Counting] = [q_as for q_as in countings if q_as in counted]
+        for role, (part, compare) in itertools.product(self.exams, self.parts.items()):
+            seen: list[list[Comparison]] = []
+            for q_as in made or list(countings[:1]):
+                results = results_of(found, q_as)
+                compared = list(compare(results, role))
+                if compared not in seen:
+                    seen.append(compared)
+                    yield Way(_told(results, role, part, counted=len(made) > 1), compared)
 
 
 _TESTS: tuple[Role, ...] = ("near", "nearest")
@@ -93,3 +130,16 @@ ORDERINGS: dict[int, Ordering] = {
     ),
 }
 """The orderings by their number in docs/claims.md."""
+
+
+def _told(results: Results, role: Role, part: str, *, counted: bool) -> str:
+    """Return what a verdict is judged on: poisoned test, part, and how Q is counted if asked."""
+    words = [_EXAMS[role]]
+    if role in {"far1", "far2"}:
+        words.append(results.band(role))
+    words += [part] if part else []
+    if counted:
+        words.append(_Q[results.q_as])
+        q = results.told("q", results.usual_q)
+        words += [q] if q != str(results.usual_q) else []
+    return ", ".join(words)

@@ -1,88 +1,17 @@
-"""What a study measured: figures over seeds, by where they lie on the grid."""
+"""The figures of a study as the orderings look them up: on one way of counting Q."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import cast
 
-from segdoor.record import AxisValue, Spread, name_in_paper, with_here
-from segdoor.scores.intervals import Interval
-from segdoor.scores.seeds import mean_interval
-from segdoor.study.claims import Metric, Role, bands
-from segdoor.study.config import Counting, PaperData
-from segdoor.study.expand import Point
-
-
-class Quantity(NamedTuple):
-    """What a figure is of.
-
-    Attributes:
-        point: The run's place on the grid.
-        repair: The repair of its victim, as studies write it; None for none.
-        role: The exam; None for CBA.
-        metric: ASR, PBA or CBA.
-    """
-
-    point: Point
-    repair: str | None
-    role: Role | None
-    metric: Metric
-
-
-@dataclass
-class Measured:
-    """A figure over seeds.
-
-    Attributes:
-        values: The figure by seed.
-        keys: The run behind it by seed.
-    """
-
-    values: dict[int, float] = field(default_factory=dict)
-    keys: dict[int, str] = field(default_factory=dict)
-
-    @property
-    def runs(self) -> tuple[str, ...]:
-        """Return the keys of all runs behind it."""
-        return tuple(self.keys.values())
-
-    def on(self, seeds: Iterable[int]) -> Measured:
-        """Return the figure on some of its seeds."""
-        kept = sorted(seeds)
-        return Measured(
-            {seed: self.values[seed] for seed in kept},
-            {seed: self.keys[seed] for seed in kept if seed in self.keys},
-        )
-
-    @property
-    def mean(self) -> float:
-        """Return the mean over seeds."""
-        return statistics.fmean(self.values.values())
-
-    @property
-    def interval(self) -> Interval | None:
-        """Return the 95 % interval over seeds; None with one seed."""
-        return mean_interval(list(self.values.values()))
-
-    @property
-    def spread(self) -> Spread:
-        """Return mean and interval as records hold them."""
-        ends = self.interval
-        return Spread(
-            mean=self.mean,
-            low=ends.low if ends else None,
-            high=ends.high if ends else None,
-            num_seeds=len(self.values),
-        )
-
-    @property
-    def half_width(self) -> float | None:
-        """Return half the width of the interval; None with one seed."""
-        ends = self.interval
-        return (ends.high - ends.low) / 2 if ends else None
+from segdoor.papers.iba.claims import Role, bands
+from segdoor.papers.iba.config import Counting, PaperData, Preset
+from segdoor.papers.iba.units import Point, usual_q
+from segdoor.record import AxisValue, name_in_paper, with_here
+from segdoor.study.figures import Found, Measured, Metric, Quantity
 
 
 @dataclass(frozen=True)
@@ -172,10 +101,17 @@ class Results:
 
     def clean(self, point: Point, role: Role | None, metric: Metric) -> Measured:
         """Return a figure of the clean victim on the exams of a point."""
-        return self.get(clean_of(point), role, metric)
+        return self.get(point.clean(), role, metric)
 
 
-def clean_of(point: Point) -> Point:
-    """Return the place of the clean victim that was examined as a point's was."""
-    update = {"method": "clean", "rate": 0.0, "q": None, "q_as": None}
-    return point.model_copy(update=update)
+def results_of(found: Found, q_as: Counting) -> Results:
+    """Return the figures of a study.
+
+    Args:
+        found: What its runs measured.
+        q_as: How Q is counted in the runs that are looked at.
+    """
+    stands_for = cast("Preset", found.preset).stands_for
+    grid = cast("Mapping[Point, Collection[str]]", found.grid)
+    usual = usual_q(found.reading, stands_for)
+    return Results(found.figures, grid, stands_for, usual, q_as, found.scaled)

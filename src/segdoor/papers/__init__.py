@@ -1,0 +1,1 @@
+"""Papers: what each reports, and how its studies become runs."""

@@ -1,0 +1,1 @@
+"""Influencer Backdoor Attack on Semantic Segmentation, ICLR 2024: its units, numbers, claims."""

@@ -1,0 +1,33 @@
+"""The papers that come along."""
+
+from __future__ import annotations
+
+from segdoor.errors import ConfigError
+from segdoor.papers.iba.paper import IBA
+from segdoor.study.library import paper_in, study_names
+from segdoor.study.paper import AnyPaper
+
+PAPERS: dict[str, AnyPaper] = {"iba": IBA}
+"""Papers by name; a study file that names none is of the first."""
+
+
+def paper_of(study: str) -> AnyPaper:
+    """Return the paper that a study is of.
+
+    Args:
+        study: Name or path of the study.
+
+    Raises:
+        ConfigError: If a file names a paper that there is none of.
+        DataError: If a file is no plain YAML.
+    """
+    for paper in PAPERS.values():
+        if study in study_names(paper):
+            return paper
+    asked = paper_in(study)
+    if asked is None:
+        return next(iter(PAPERS.values()))
+    if asked not in PAPERS:
+        known = ", ".join(PAPERS)
+        raise ConfigError(f"{study}: paper", "must be a known paper", asked, f"Known: {known}.")
+    return PAPERS[asked]

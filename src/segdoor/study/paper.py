@@ -1,0 +1,97 @@
+"""What a paper gives to a study, in one object that is handed in: no study knows a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+from segdoor.attack.exam import exam_placements
+from segdoor.experiment.config import Preset as Recipe
+from segdoor.experiment.config import Reading
+from segdoor.experiment.fidelity import Tree
+from segdoor.record import AxisValue, Figure
+from segdoor.study.config import Preset, Study
+from segdoor.study.expand import Place, PlannedRun
+from segdoor.study.figures import Found, Quantity
+from segdoor.study.judging import Ordering
+
+StudyT = TypeVar("StudyT", bound=Study)
+PresetT = TypeVar("PresetT", bound=Preset)
+
+
+class Reported(NamedTuple):
+    """A number that a paper reports, and the figure of a study that measures it.
+
+    Attributes:
+        table: The paper's table.
+        labels: What the number is of, in the paper's units.
+        value: The number; None where the paper prints none.
+        doubted: Why it is never counted; None if it is.
+        quantity: The figure that measures it.
+        run: A run that gives the figure.
+    """
+
+    table: str
+    labels: Mapping[str, AxisValue]
+    value: Figure
+    doubted: str | None
+    quantity: Quantity
+    run: PlannedRun
+
+
+def every_test(run: PlannedRun) -> dict[str, str]:
+    """Return the poisoned tests of a run, each in the place of its own name."""
+    return {name: name for name in exam_placements(run.config.exams)}
+
+
+def nothing_scaled(runs: Sequence[PlannedRun], preset: Preset) -> dict[str, str]:
+    """Return what stands for what where all is as in the paper: nothing."""
+    del runs, preset
+    return {}
+
+
+def nothing_before(version: int, reading: Reading, recipe: Recipe) -> Tree:
+    """Return what earlier versions of readings and recipes said where there were none: nothing."""
+    del version, reading, recipe
+    return {}
+
+
+@dataclass(frozen=True)
+class Paper(Generic[StudyT, PresetT]):
+    """A paper whose tables and figures are studies.
+
+    Attributes:
+        name: Its name, as records and study files have it.
+        files: Its folder of study files, with its presets in the folder presets there.
+        study: What its study files hold.
+        preset: What its presets hold.
+        places: Yields every point of a study's grid with the settings of its runs on a preset.
+        reported: Yields the numbers that it reports, with the figures that measure them.
+        orderings: What it claims, by number.
+        tables: Its tables that hold numbers.
+        tests: Returns the names of a run's poisoned tests in records by their places in the paper.
+        scaled: Returns what was run for what the paper has, by the paper's name, where they differ.
+        newest: The version of what readings and recipes say that new studies have.
+        before: Returns the settings of an earlier version where the newest differ.
+    """
+
+    name: str
+    files: Path
+    study: type[StudyT]
+    preset: type[PresetT]
+    places: Callable[[StudyT, PresetT, Reading], Iterable[Place]]
+    reported: Callable[[Found], Iterable[Reported]]
+    orderings: Mapping[int, Ordering]
+    tables: tuple[str, ...] = ()
+    tests: Callable[[PlannedRun], Mapping[str, str]] = field(default=every_test)
+    scaled: Callable[[Sequence[PlannedRun], PresetT], dict[str, str]] = field(
+        default=nothing_scaled
+    )
+    newest: int = 1
+    before: Callable[[int, Reading, Recipe], Tree] = field(default=nothing_before)
+
+
+AnyPaper: TypeAlias = Paper[Any, Any]
+"""A paper, whatever its files hold beside what all have: only its own functions look at that."""
