@@ -215,3 +215,12 @@ def test_a_network_that_the_preset_does_not_know_is_an_error() -> None:
     lacking = preset.model_copy(update={"networks": {"deeplabv3": preset.networks["deeplabv3"]}})
     with pytest.raises(ConfigError, match="must say what stands for pspnet"):
         planned(load_study(IBA, "table1"), lacking)
+
+
+def test_numbers_of_pixels_beyond_the_scenes_are_one_run() -> None:
+    preset = load_preset(IBA, "street", ["q_as=[number]", "seeds=[0]"])
+    runs = planned(load_study(IBA, "figure5"), preset)
+    relabelled = {run.point.q: run.config.attack.prl.num_pixels for run in runs}
+    assert relabelled[10_000] == 10_000
+    assert relabelled[50_000] == relabelled[100_000] == 128 * 256
+    assert len({run.key for run in runs}) == len(runs) - 1

@@ -136,9 +136,12 @@ def test_settings_of_runs_reach_every_run_of_a_study() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("attack.rate=0.3", "attack.rate is the axis rate of the study's grid"),
-        ("attack.trigger.size=9", "attack.trigger.size is the axis trigger"),
-        ("exams.rules.on_victim=true", "exams.rules.on_victim is the axis on_victim"),
+        (
+            "attack.rate=0.3",
+            "attack.rate: is the axis rate of the study's grid and no setting of its preset (found: 0.3). Choose among its values by --only rate=...",
+        ),
+        ("attack.trigger.size=9", "attack.trigger.size: is the axis trigger"),
+        ("exams.rules.on_victim=true", "exams.rules.on_victim: is the axis on_victim"),
         ("attack.trigger=unheard-of", "Known: windmill"),
         ("attack.trigger=missing.png", "missing.png"),
         ("attack.trigger.colour=red", "not a known setting"),

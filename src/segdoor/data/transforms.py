@@ -14,6 +14,7 @@ def resize_image(image: Image, size: Size) -> ResizedImage:
     """Resize a picture: by area when it shrinks, bilinearly when it grows."""
     if image.shape[:2] == size:
         return image
+    # Deviation 19: whole grey levels, as in files; the authors resize to floats when they score.
     shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, dsize=(size[1], size[0]), interpolation=method)

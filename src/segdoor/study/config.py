@@ -87,5 +87,10 @@ class Preset(Settings):
             for key in setting.split("."):
                 tree = tree.get(key) if isinstance(tree, dict) else None
             if tree is not None:
-                raise ValueError(f"{setting} is the axis {axis} of the study's grid, in its file")
+                raise ConfigError(
+                    setting,
+                    f"is the axis {axis} of the study's grid and no setting of its preset",
+                    tree,
+                    f"Choose among its values by --only {axis}=..., or write a study file.",
+                )
         return self

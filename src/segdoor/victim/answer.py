@@ -60,4 +60,6 @@ def _fitted(logits: Tensor, wanted: tuple[int, int], size: tuple[int, int]) -> T
     logits = logits.float()
     if logits.shape[2:] == size:
         return logits
+    # Deviation 18: the authors enlarge with corners aligned; networks of others, which alone answer
+    # at another size, are enlarged as their makers do.
     return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)

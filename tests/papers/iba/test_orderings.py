@@ -797,3 +797,29 @@ def test_runs_are_not_compared_with_themselves() -> None:
     for role in ROLES:
         figures[Quantity(point("prl", q=10), None, role, "ASR")].keys[0] = "another"
     assert outcomes(8, figures) == {"fails"}
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"), [(0.0, "not measured"), (0.05, "not measured"), (0.06, "holds")]
+)
+def test_figures_are_not_alike_for_the_reason_that_no_attack_worked(
+    level: float, expected: str
+) -> None:
+    rules: Figures = {}
+    for where in (point(), point(single_class=False), point(on_victim="require")):
+        asr(rules, where, level)
+    several: Figures = {}
+    for names in ("car", "person", "car+person"):
+        asr(several, point(victims=names), level)
+    for number, figures in ((9, rules), (11, several)):
+        assert outcomes(number, figures) == {expected}
+        if expected == "not measured":
+            lacking = {words for verdict in verdicts(number, figures) for words in verdict.missing}
+            assert all("no attack worked" in words for words in lacking)
+
+
+def test_one_attack_that_worked_is_compared_with_one_that_did_not() -> None:
+    figures: Figures = {}
+    asr(figures, point(), 0.8)
+    asr(figures, point(single_class=False), 0.01)
+    assert outcomes(9, figures) == {"fails", "not measured"}

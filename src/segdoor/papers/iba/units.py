@@ -148,11 +148,12 @@ def _side(side: int, preset: Preset, reading: Reading) -> int:
 
 
 def _relabelled(q: int, q_as: Counting | None, preset: Preset) -> int:
-    """Return Q in the scenes' pixels."""
-    if q_as == "number" or preset.data.size is None:
+    """Return Q in the scenes' pixels, all of them at most."""
+    if preset.data.size is None:
         return q
-    height, width = preset.data.size
-    return max(1, half_up(q * height * width / _AREA))
+    pixels = preset.data.size[0] * preset.data.size[1]
+    # So that numbers which mean every pixel are one run, and not compared with themselves.
+    return min(q, pixels) if q_as == "number" else max(1, half_up(q * pixels / _AREA))
 
 
 def _repair_here(spec: str, preset: Preset) -> str:
