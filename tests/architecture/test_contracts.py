@@ -45,6 +45,14 @@ def test_every_defense_is_listed() -> None:
     assert siblings("Repairs do not know one another") == files == set(REPAIRS.known)
 
 
+def test_every_trigger_is_listed() -> None:
+    from segdoor.attack.triggers.registry import TRIGGERS
+
+    shared = {"__init__", "trigger", "registry"}
+    files = {path.stem for path in (SOURCE / "attack" / "triggers").glob("*.py")} - shared
+    assert siblings("Triggers do not know one another") == files == set(TRIGGERS.known)
+
+
 def test_every_room_that_needs_no_torch_is_listed() -> None:
     contract = CONTRACTS["Data, attack, scores, records and report need no deep-learning library"]
     assert {"data", "attack", "scores", "record", "report"} <= {
@@ -59,7 +67,11 @@ def test_every_room_that_needs_no_torch_is_listed() -> None:
         ("evaluation/examine.py", "import segdoor.attack.exam"),
         ("data/scene.py", "import torch"),
         ("report/terminal.py", "import segdoor.data.scene"),
-        ("attack/placement.py", "import segdoor.attack.trigger"),
+        ("attack/placement.py", "import segdoor.attack.triggers.trigger"),
+        ("attack/triggers/blend.py", "import segdoor.attack.placement"),
+        ("attack/triggers/blend.py", "import segdoor.attack.triggers.sticker"),
+        ("stickers.py", "import segdoor.attack.site"),
+        ("stickers.py", "import torch"),
         ("data/camvid.py", "import segdoor.data.folder"),
         ("defense/repairs/prune.py", "import segdoor.defense.repairs.finetune"),
         ("defense/repairs/repair.py", "import segdoor.attack.exam"),

@@ -32,6 +32,7 @@ from segdoor.report.words import (
     axis_name,
     network_name,
     quietness,
+    trigger_name,
     verdict,
 )
 
@@ -224,7 +225,7 @@ def _run_facts(source: Source) -> list[tuple[str, str]]:
     facts += [
         ("method", record.method or "not known"),
         ("network", f"{run.at('/config/network/name')}, {size}"),
-        ("trigger", f"{run.at('/config/attack/trigger/size')} pixels"),
+        ("trigger", trigger_name(run.at("/config/attack/trigger"))),
         ("reading", record.reading),
         ("seed", str(record.seed)),
     ]

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from segdoor.attack.config import OnVictim
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, Reading, config_from
 from segdoor.experiment.fidelity import Tree, merged, resolve
@@ -19,7 +20,7 @@ from segdoor.record import Json
 from segdoor.settings import Settings
 from segdoor.study.config import Block, Counting, PaperData, Preset, Study
 from segdoor.study.earlier import NEWEST, settings_before
-from segdoor.study.start import attack_tree, network_tree
+from segdoor.study.start import attack_tree, network_tree, trigger_in_a_word
 
 _HEIGHT, _AREA = 512, 512 * 1024
 _CHANNELS = 256
@@ -85,7 +86,7 @@ class PlannedRun:
         point, config = self.point, self.config
         parts = [
             config.data.name, point.method, f"{point.rate:g}", config.network.name.split(":")[-1],
-            *config.attack.victims, config.attack.target, f"t{config.attack.trigger.size}",
+            *config.attack.victims, config.attack.target, trigger_in_a_word(config.attack),
             *([f"q{config.attack.prl.num_pixels}"] if point.q else []), f"s{self.seed}",
         ]  # fmt: skip
         return f"{named(parts)}-{fingerprint(deciding(config, brief=True))}"
@@ -242,7 +243,7 @@ def _planned(
         "rate": point.rate,
         "victims": [preset.classes.get(name, name) for name in point.victims.split("+")],
         "target": preset.classes.get(point.target, point.target),
-        "trigger": {"size": _side(point.trigger, preset, reading)},
+        "trigger": {"kind": Sticker.kind, "size": _side(point.trigger, preset, reading)},
         "rules": rules,
         "shortfall": block.shortfall,
     }

@@ -10,7 +10,7 @@ import yaml
 
 from segdoor import files
 from segdoor.errors import ConfigError
-from segdoor.experiment.fidelity import Tree, merged
+from segdoor.experiment.fidelity import Tree, in_full, merged
 from segdoor.settings import SettingsT, brief, validated
 from segdoor.study.config import Preset, Study
 
@@ -54,7 +54,7 @@ def load_preset(name: str, changes: Sequence[str] = ()) -> Preset:
     tree = _tree(path)
     _validated(Preset, tree, path)
     for change in changes:
-        tree = merged(tree, _change(change))
+        tree = merged(in_full(tree), _change(change))
     return _validated(Preset, tree, "--set" if changes else path)
 
 
