@@ -52,8 +52,9 @@ class Triggers:
         if other is None and name == _USUAL and trigger.title != name:
             other = next(iter(siblings.values()), None)
         if other is None or other.digest == trigger.digest:
-            rule = f"must be another {trigger.kind}, and differ from the trigger"
-            raise ConfigError("controls.other_trigger", rule, name, f"Name one of {known}.")
+            same = other is not None or name == trigger.title
+            rule = "must differ from the trigger" if same else f"must be another {trigger.kind}"
+            raise ConfigError("controls.other_trigger", rule, name, f"Known: {known}.")
         if other.extent != trigger.extent:
             raise ConfigError(
                 "attack.trigger", "must have siblings of its own extent",

@@ -182,3 +182,29 @@ def test_a_file_s_word_imports_no_code_unless_the_caller_did(tmp_path: Path) -> 
     told = {"trigger": {"kind": "foreign_trigger:Corner", "grey": 3}}
     known = validated(AttackConfig, told, source="a record", recorded=True)
     assert known.trigger == KINDS["foreign_trigger:Corner"](grey=3)
+
+
+def test_settings_of_one_kind_do_not_reach_another_when_layers_are_merged() -> None:
+    from segdoor.experiment.config import config_from
+    from segdoor.experiment.fidelity import merged, resolve
+
+    below = {"trigger": {"kind": "sticker", "size": 9}}
+    assert merged(below, {"trigger": {"kind": "blend"}}) == {"trigger": {"kind": "blend"}}
+    faint = {"trigger": {"opacity": 0.5}}
+    assert merged(below, faint) == {"trigger": {"kind": "sticker", "size": 9, "opacity": 0.5}}
+    for written in ("blend:noise,opacity=0.3", {"kind": "blend", "opacity": 0.3}):
+        config = resolve(config_from({"attack": {"trigger": written}}), (64, 128))
+        assert config.attack.trigger == TRIGGERS.read("blend:noise,opacity=0.3")
+    with pytest.raises(ConfigError, match="covers the whole image") as why:
+        resolve(config_from({"method": "nni", "attack": {"trigger": "sinusoid"}}), (64, 128))
+    assert why.value.culprit == "method"
+
+
+def test_a_study_takes_the_one_exam_for_both_of_the_near_band() -> None:
+    from segdoor.study.collect import exam_roles
+    from segdoor.study.plan import make_plan
+
+    plan = make_plan("table8", "street", out=Path("nowhere"), changes=("attack.trigger=blend",))
+    roles = {tuple(exam_roles(run).items()) for run in plan.runs}
+    assert roles == {(("nearest", "everywhere"), ("near", "everywhere"))}
+    assert all("-blend-" in run.key for run in plan.runs)
