@@ -26,7 +26,7 @@ from segdoor.data.scene import SceneDataset
 from segdoor.data.subset import Subset
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.demo import demo_config
-from segdoor.experiment.examination import Stickers
+from segdoor.experiment.examination import Triggers
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.poisoning import save_plans
 from segdoor.experiment.run import ExamScenes, examine_and_record
@@ -59,7 +59,7 @@ class Demonstration:
 
     def plan(self) -> None:
         """Plan poison and exams, and write them with their preview."""
-        self.stickers = Stickers.of(self.config)
+        self.stickers = Triggers.of(self.config)
         self.poison = plan_poison(self.train, self.config.attack, seed=self.config.seed)
         self.exams: list[Exam] = plan_exams(
             self.test,

@@ -14,7 +14,7 @@ from segdoor.data.street import StreetDataset
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.examination import Stickers, examine_all
+from segdoor.experiment.examination import Triggers, examine_all
 from segdoor.experiment.fidelity import resolve
 from segdoor.progress import Silent
 from segdoor.victim.answer import ask
@@ -42,7 +42,7 @@ def rows() -> Iterator[Row]:
         repetitions=31,
     )
     config = resolve(ExperimentConfig(), _SIZE)
-    stickers = Stickers.of(config)
+    stickers = Triggers.of(config)
     exams = plan_exams(
         scenes, config.exams, victims=config.attack.victims, trigger_size=stickers.size
     )

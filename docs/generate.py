@@ -13,16 +13,19 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 import segdoor
+from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import make_app
+from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.experiment.config import ExperimentConfig, Method, Preset, Reading, config_from
 from segdoor.experiment.fidelity import EXCEPTIONS, resolve
-from segdoor.plugins import Registry
+from segdoor.plugins import Plugin, Registry
 from segdoor.record import ExperimentRecord
 from segdoor.settings import Settings
 
 HERE = Path(__file__).parent
 PAPER_SIZE = (512, 1024)
 SIZES = ((128, 256), (180, 240), (360, 480), PAPER_SIZE)
+REGISTRIES: tuple[Registry[Plugin], ...] = (TRIGGERS, REPAIRS)
 VERBS = ("data", "poison", "train", "examine", "run")
 Flat = dict[str, object]
 Row = tuple[str, FieldInfo]
@@ -231,6 +234,66 @@ finished run.
 
 '''
 
+PLUGINS_TEXT = '''\
+# Kinds of every choice
+
+A choice is written `kind:main,setting=value`, or as the mapping `{kind: ..., setting: ...}` in a
+file. The first colon ends the kind, and what follows it is the kind's main setting, the first in
+its table. A value with a comma, a colon or an equals sign goes in quotes, or in a mapping. Dotted
+options such as `--attack.trigger.opacity` are settings of the kind in force. `segdoor list
+triggers` prints what follows, and with `--json` for programs.
+
+A class of your own stands wherever a name does, as `package.module:Class`; its settings follow
+behind commas. Its code runs because you name it. A record, a plan or a manifest that names one runs
+nothing: the class must be named in the settings that you give, or imported by your program before.
+`verify`, `restore`, `show` and `report` need no trigger and run none.
+
+```python
+import numpy as np
+
+import segdoor
+from segdoor.attack.site import Box
+from segdoor.attack.triggers.trigger import Trigger
+from segdoor.plugins import Introduction
+
+
+class Darker(Trigger):
+    """Every second row a little darker."""
+
+    introduction = Introduction(
+        source="this page", does="Darkens every second row.", needs="Nothing.", fails="At night."
+    )
+    levels: int = 30
+    """Grey levels."""
+
+    @property
+    def extent(self) -> None:
+        """Return that it covers the whole image."""
+
+    @property
+    def title(self) -> str:
+        """Return its strength."""
+        return f"{self.levels} levels"
+
+    def apply(self, scene: segdoor.Scene, box: Box) -> np.ndarray:
+        """Return the image with darker rows."""
+        image = scene.image.copy()
+        rows = image[box.pixels][::2]
+        rows[:] = rows - np.minimum(rows, self.levels)
+        return image
+
+    def siblings(self) -> tuple[Trigger, ...]:
+        """Return one of half the strength."""
+        return (self.model_copy(update={"levels": self.levels // 2}),)
+
+
+attack = segdoor.AttackConfig(rate=0.5, trigger=Darker(levels=60))
+street = segdoor.DataConfig(name="street", size=(64, 96), num_train=4, num_test=2)
+plan = segdoor.plan_poison(segdoor.load_dataset(street, "train"), attack)
+assert plan.rows[0].box == (0, 0, 64, 96)
+```
+'''
+
 CONFIGURATION_TEXT = """\
 # Settings
 
@@ -332,6 +395,7 @@ def pages() -> dict[str, str]:
         "record.md": record_page(),
         "configuration.md": configuration_page(),
         "python.md": python_page(),
+        "plugins.md": plugins_page(),
     }
 
 
@@ -349,6 +413,49 @@ def what_is(thing: object) -> str:
     if isinstance(thing, Registry):
         return f"Every {thing.what} by name: {', '.join(thing.known)}."
     return plain(str(thing.__doc__).splitlines()[0])
+
+
+def plugins_page() -> str:
+    """Return the page about the kinds of every choice, from their introductions."""
+    return f"{PLUGINS_TEXT}{''.join(kinds_of(registry) for registry in REGISTRIES)}"
+
+
+def kinds_of(registry: Registry[Plugin]) -> str:
+    """Return a chapter about the kinds of a choice."""
+    parts = [f"\n## {registry.what.capitalize()}s\n\nNamed by `{registry.option}`.\n"]
+    for name, plugin in registry.known.items():
+        told = plugin.introduction
+        rows = [(f"`{key}`", *others) for key, *others in settings_of(plugin)]
+        parts.append(
+            f"\n### `{name}`\n\n{told.does}\n\n- From: {told.source}.\n- Needs: {told.needs}\n"
+            f"- Fails: {told.fails}\n\n{grid(('setting', 'values', 'default', 'meaning'), rows)}"
+        )
+    return "".join(parts)
+
+
+def settings_of(plugin: type[Plugin]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the settings of a kind, the main one first."""
+    for name, field in sorted(plugin.model_fields.items(), key=lambda it: it[0] != plugin.main):
+        default = "must be given" if field.is_required() else code(plain_default(field))
+        yield name, kind(field.annotation) + bounds(field), default, meaning(field)
+
+
+def plain_default(field: FieldInfo) -> object:
+    """Return a default as plain data."""
+    value = field.get_default(call_default_factory=True)
+    return str(value) if isinstance(value, Path) else value
+
+
+def trigger_rows() -> list[tuple[str, str, str, str]]:
+    """Return the settings of triggers, each with the kinds that have it."""
+    told = "`sticker`, `blend`, `sinusoid` or `package.module:Class`, see [plugins.md](plugins.md)"
+    rows = [("`attack.trigger.kind`", told, "`sticker`", "The kind of trigger.")]
+    for name, plugin in TRIGGERS.known.items():
+        rows += [
+            (f"`attack.trigger.{key}`", values, default, f"[{name}] {told}")
+            for key, values, default, told in settings_of(plugin)
+        ]
+    return rows
 
 
 def record_page() -> str:
@@ -398,6 +505,8 @@ def sections() -> Iterator[str]:
             for key, field in fields_of(ExperimentConfig, "")
             if key.split(".")[0] in members
         ]
+        if "attack" in members:
+            rows[3:3] = trigger_rows()
         title = f"### `{group}`" if group else "### At the top"
         verbs = ", ".join(f"`{verb}`" for verb in VERBS if takes(verb, rows[0][0]))
         yield f"{title}\n\nOptions of {verbs}.\n"

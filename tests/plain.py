@@ -8,17 +8,16 @@ from segdoor.attack.config import AttackConfig
 from segdoor.attack.placement import Ground, make_placement, place
 from segdoor.attack.plan import PlanRow
 from segdoor.attack.relabel import make_relabelling
-from segdoor.attack.trigger import load_trigger
 from segdoor.data.scene import SceneDataset
 from segdoor.randomness import Stream
 
 
 def plain_rows(scenes: SceneDataset, config: AttackConfig, *, seed: int) -> list[PlanRow]:
     """Return the rows of a plan; the rate is taken of all scenes and scenes may run short."""
-    trigger = load_trigger(config.trigger)
+    trigger = config.trigger
     relabelling = make_relabelling(config, scenes.classes, seed=seed)
     ignored = scenes.classes.ignore_index
-    ground = Ground(relabelling.victims, ignored, trigger.height, trigger.width, rules=config.rules)
+    ground = Ground(relabelling.victims, ignored, trigger.extent, rules=config.rules)
     placement = make_placement(config.placement, config.rules)
     poison = Stream(seed).child("poison")
     wanted = int(config.rate * len(scenes) + 0.5)

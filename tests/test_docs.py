@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from commands import commands, options_of
-from segdoor.attack.trigger import DRAWINGS
 from segdoor.cli.app import make_app
 from segdoor.data.load import DATASETS
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.experiment.config import config_from
+from segdoor.stickers import DRAWINGS
 from segdoor.victim.networks import NETWORKS
 
 ROOT = Path(__file__).parents[1]

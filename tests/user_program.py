@@ -62,12 +62,12 @@ def step_by_step(train: segdoor.SceneDataset, test: segdoor.SceneDataset) -> flo
     plan: segdoor.PoisonPlan = segdoor.plan_poison(train, attack, seed=1)
     recipe = segdoor.TrainingConfig(epochs=2, batch_size=4, threads=1)
     model = segdoor.train_victim(segdoor.poisoned(train, plan), recipe, model=Pixels(3))
-    trigger: segdoor.Trigger = segdoor.load_trigger(attack.trigger)
+    trigger: segdoor.Trigger = attack.trigger
     exam: segdoor.Exam = segdoor.plan_exams(
         test,
         segdoor.ExamsConfig(),
         victims=attack.victims,
-        trigger_size=(trigger.height, trigger.width),
+        trigger_size=trigger.extent,
     )[-1]
     clean = segdoor.clean_scenes(train, 0.5, seed=1)
     repaired = segdoor.REPAIRS.read("prune:1")(model, clean, segdoor.RepairContext(recipe=recipe))

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from segdoor.attack.plan import PoisonPlan
     from segdoor.attack.planning import plan_poison
     from segdoor.attack.poisoned import poisoned
-    from segdoor.attack.trigger import Trigger, load_trigger
     from segdoor.attack.triggered import triggered
+    from segdoor.attack.triggers.registry import TRIGGERS
+    from segdoor.attack.triggers.trigger import Trigger
     from segdoor.data.config import DataConfig
     from segdoor.data.load import load_dataset
     from segdoor.data.scene import ClassSet, Scene, SceneDataset
@@ -66,7 +67,7 @@ __all__ = [  # noqa: RUF022
     "plan_exams",
     "Exam",
     "Trigger",
-    "load_trigger",
+    "TRIGGERS",
     "triggered",
     "ExaminationConfig",
     "examine",
@@ -106,8 +107,8 @@ _HOMES = {
     "ExamsConfig": "attack.config",
     "plan_exams": "attack.exam",
     "Exam": "attack.exam",
-    "Trigger": "attack.trigger",
-    "load_trigger": "attack.trigger",
+    "Trigger": "attack.triggers.trigger",
+    "TRIGGERS": "attack.triggers.registry",
     "triggered": "attack.triggered",
     "ExaminationConfig": "evaluation.config",
     "examine": "evaluation.examine",

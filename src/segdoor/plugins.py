@@ -7,6 +7,7 @@ stand, as ``package.module:Class``; its code runs because the caller names it.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
@@ -14,7 +15,7 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import ValidationError
 
 from segdoor.errors import ConfigError, first_line
-from segdoor.settings import Settings, explained
+from segdoor.settings import Settings, Telling, explained
 from segdoor.written import Written, in_writing, read_written
 
 
@@ -98,49 +99,92 @@ class Registry(Generic[PluginT_co]):
         """
         if isinstance(given, self.base):
             return given
-        written = read_written(given, self.known, option=self.option)
-        plugin = self.named(written.kind)
-        given_settings = _settings(plugin, written, self.option)
-        if plugin.main is not None and plugin.main not in given_settings:
-            _check_may_lack(plugin, plugin.main, self.option)
+        plugin, given_settings = self.understood(given)
         try:
             return plugin.model_validate(given_settings)
         except ValidationError as problem:
             source = f"{self.option} {given}" if isinstance(given, str) else self.option
             raise explained(problem, source, model=plugin) from None
 
-    def named(self, kind: str) -> type[PluginT_co]:
+    def understood(
+        self, given: object, telling: Telling | None = None
+    ) -> tuple[type[PluginT_co], Mapping[str, object]]:
+        """Return the class that a text or mapping names, and its settings, not yet validated.
+
+        Args:
+            given: ``kind:main,setting=value``, or a mapping of ``kind`` and settings.
+            telling: Who says so; the caller if None.
+
+        Raises:
+            ConfigError: If the kind is unknown, or the main setting is missing or there twice.
+        """
+        telling = telling or Telling()
+        option = telling.culprit(self.option)
+        written = read_written(given, self.known, option=option)
+        plugin = self.named(written.kind, telling)
+        given_settings = _settings(plugin, written, option)
+        if plugin.main is not None and plugin.main not in given_settings:
+            _check_may_lack(plugin, plugin.main, option)
+        return plugin, given_settings
+
+    def named(self, kind: str, telling: Telling | None = None) -> type[PluginT_co]:
         """Return the class of a kind, or one's own class by ``package.module:Class``.
+
+        Args:
+            kind: The name.
+            telling: Who names it; the caller if None. On a record's word nothing is imported.
 
         Raises:
             ConfigError: If there is none.
         """
         if kind in self.known:
             return self.known[kind]
+        telling = telling or Telling()
+        option = telling.culprit(self.option)
         if ":" in kind:
-            return self._of_yours(kind)
+            find = self._imported if telling.recorded else self._of_yours
+            return find(kind, option)
         raise ConfigError(
-            self.option,
+            option,
             f"must name a known {self.what}",
             kind or "nothing",
             f"Known: {', '.join(self.known)}; one of your own is package.module:Class.",
         )
 
-    def _of_yours(self, kind: str) -> type[PluginT_co]:
+    def _imported(self, kind: str, option: str) -> type[PluginT_co]:
+        """Return one's own class if the caller has imported it: a file's word runs no code."""
+        module, _, name = kind.partition(":")
+        # Looked up without getattr: a module may import more when it is asked for a name.
+        found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+        if found is None:
+            raise ConfigError(
+                option,
+                f"must be a known {self.what}, or a class that you name yourself: no code is run "
+                "on a file's word",
+                kind,
+                f"If you trust that code, import {module} before, or name {kind} in the settings "
+                "that you give.",
+            )
+        return self._derived(found, kind, option)
+
+    def _of_yours(self, kind: str, option: str) -> type[PluginT_co]:
         module, _, name = kind.partition(":")
         try:
             found: object = getattr(importlib.import_module(module), name)
         # Somebody else's module may raise anything.
         except Exception as why:
             raise ConfigError(
-                self.option,
+                option,
                 f"must name a known {self.what}, or a class as package.module:Class",
                 f"{kind}: {first_line(why)}",
                 f"Known: {', '.join(self.known)}.",
             ) from why
+        return self._derived(found, kind, option)
+
+    def _derived(self, found: object, kind: str, option: str) -> type[PluginT_co]:
         if not (isinstance(found, type) and issubclass(found, self.base)):
             raise ConfigError(
-                self.option, f"must name a class derived from {self.base.__name__}", kind,
+                option, f"must name a class derived from {self.base.__name__}", kind,
                 f"Derive it from {self.base.__module__}.{self.base.__name__}.",
             )  # fmt: skip
         return found

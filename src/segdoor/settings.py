@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
+from dataclasses import dataclass
 from typing import Annotated, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -31,19 +32,47 @@ class Settings(BaseModel):
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 
-def validated(model: type[SettingsT], given: object, *, source: object) -> SettingsT:
+@dataclass(frozen=True)
+class Telling:
+    """Who tells settings: what validators see of it as their context.
+
+    Attributes:
+        source: What to blame in messages: a file name or an option group.
+        recorded: Whether it is a record, plan or another file that anybody may have written, on
+            whose word no code is imported.
+    """
+
+    source: object = ""
+    recorded: bool = False
+
+    @classmethod
+    def of(cls, context: object) -> Telling:
+        """Return who tells, of a validation's context; the caller's own program if nobody says."""
+        return context if isinstance(context, cls) else cls()
+
+    def culprit(self, setting: str) -> str:
+        """Return how a setting is blamed."""
+        # Options are named whole: "--" or "--attack." and the keys; files apart from the keys.
+        whole = not self.source or str(self.source).endswith(("-", "."))
+        return f"{self.source}{'' if whole else ': '}{setting}"
+
+
+def validated(
+    model: type[SettingsT], given: object, *, source: object, recorded: bool = False
+) -> SettingsT:
     """Build settings from plain data, turning a failed validation into a readable error.
 
     Args:
         model: The settings class to build.
         given: Plain data, as read from YAML or JSON.
         source: What to blame in the message: a file name or an option group.
+        recorded: Whether a file tells them on whose word no code may be imported.
 
     Raises:
         ConfigError: If a key is unknown, missing or holds a value that breaks its rule.
     """
     try:
-        return model.model_validate(given)
+        return model.model_validate(given, context=Telling(source, recorded))
     except ValidationError as problem:
         raise explained(problem, source, model=model) from None
 
@@ -60,9 +89,7 @@ def explained(
     """
     detail: ErrorDetails = problem.errors()[0]
     keys = [str(part) for part in detail["loc"]]
-    # Options are named whole: "--" or "--attack." and the keys; files apart from the keys.
-    link = "" if str(source).endswith(("-", ".")) else ": "
-    culprit = f"{source}{link}{'.'.join(keys)}" if keys else str(source).rstrip("-.")
+    culprit = Telling(source).culprit(".".join(keys)) if keys else str(source).rstrip("-.")
     if detail["type"] == "extra_forbidden":
         advice = _suggestion(model, keys) if model else ""
         return ConfigError(culprit, "is not a known setting", keys[-1], advice)

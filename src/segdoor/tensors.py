@@ -17,6 +17,9 @@ Image: TypeAlias = UInt8[np.ndarray, "H W 3"]
 Rgba: TypeAlias = UInt8[np.ndarray, "h w 4"]
 """An RGB picture with straight (not premultiplied) alpha, 0 to 255."""
 
+AnyRgba: TypeAlias = UInt8[np.ndarray, "_ _ 4"]
+"""Such a picture among others of other sizes."""
+
 Label: TypeAlias = UInt8[np.ndarray, "H W"]
 """One class id a pixel; the class set's ignore index marks pixels that never count."""
 

@@ -81,7 +81,7 @@ def _of_mapping(given: Mapping[str, object], option: str) -> Written:
 
 
 def _of_text(text: str, known: Collection[str], option: str) -> Written:
-    kind, rest = _kind_of(text, known)
+    kind, rest = kind_of(text, known)
     if not rest:
         return Written(kind)
     main, settings = None, dict[str, object]()
@@ -96,8 +96,13 @@ def _of_text(text: str, known: Collection[str], option: str) -> Written:
     return Written(kind, main, settings)
 
 
-def _kind_of(text: str, known: Collection[str]) -> tuple[str, str]:
-    """Return the kind, and what follows it: empty, or from the colon or comma on."""
+def kind_of(text: str, known: Collection[str]) -> tuple[str, str]:
+    """Return the kind, and what follows it: empty, or from the colon or comma on.
+
+    Args:
+        text: A choice in one form or the other, or something else.
+        known: Names of the kinds there are.
+    """
     kind = re.split("[:,]", text, maxsplit=1)[0]
     own = _CLASS.match(text)
     if kind not in known and own is not None:

@@ -46,6 +46,14 @@ def test_every_defense_is_listed() -> None:
     assert siblings("Repairs do not know one another") == files == set(REPAIRS.known)
 
 
+def test_every_trigger_is_listed() -> None:
+    from segdoor.attack.triggers.registry import TRIGGERS
+
+    shared = {"__init__", "trigger", "registry"}
+    files = {path.stem for path in (SOURCE / "attack" / "triggers").glob("*.py")} - shared
+    assert siblings("Triggers do not know one another") == files == set(TRIGGERS.known)
+
+
 def test_every_room_that_needs_no_torch_is_listed() -> None:
     contract = CONTRACTS["Data, attack, scores, records and report need no deep-learning library"]
     assert {"data", "attack", "scores", "record", "report"} <= {
@@ -76,7 +84,11 @@ def test_what_is_of_every_paper_names_nothing_of_one(room: str) -> None:
         ("report/summary.py", "import segdoor.papers.registry"),
         ("report/source.py", "import segdoor.study.figures"),
         ("experiment/run.py", "import segdoor.study.plan"),
-        ("attack/placement.py", "import segdoor.attack.trigger"),
+        ("attack/placement.py", "import segdoor.attack.triggers.trigger"),
+        ("attack/triggers/blend.py", "import segdoor.attack.placement"),
+        ("attack/triggers/blend.py", "import segdoor.attack.triggers.sticker"),
+        ("stickers.py", "import segdoor.attack.site"),
+        ("stickers.py", "import torch"),
         ("data/camvid.py", "import segdoor.data.folder"),
         ("defense/repairs/prune.py", "import segdoor.defense.repairs.finetune"),
         ("defense/repairs/repair.py", "import segdoor.attack.exam"),

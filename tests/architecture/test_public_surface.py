@@ -16,7 +16,7 @@ SURFACE = [
     "DataConfig", "load_dataset", "Scene", "ClassSet", "SceneDataset",
     "AttackConfig", "plan_poison", "PoisonPlan", "poisoned",
     "NetworkConfig", "build_network", "TrainingConfig", "train_victim", "save_weights", "load_weights",
-    "ExamsConfig", "plan_exams", "Exam", "Trigger", "load_trigger", "triggered",
+    "ExamsConfig", "plan_exams", "Exam", "Trigger", "TRIGGERS", "triggered",
     "ExaminationConfig", "examine", "TableSet", "load_tables",
     "attack_success_rate", "victim_recovery", "poisoned_benign_accuracy", "clean_benign_accuracy",
     "clean_scenes", "REPAIRS", "RepairContext",

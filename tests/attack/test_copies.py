@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig, TriggerConfig
+from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig
 from segdoor.attack.manifest import verify_copy
 from segdoor.attack.materialise import CopyOrder
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.restore import restore_copy
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.config import DataConfig
 from segdoor.data.load import copyable, load_dataset
 from segdoor.data.scene import SceneDataset
@@ -54,7 +55,7 @@ def attack(dataset: SceneDataset) -> AttackConfig:
     # Some pixels become ignored as well, which label ids express in a way of their own.
     prl = PixelRandomLabellingConfig(num_pixels=9, pool="ignore")
     return AttackConfig(
-        rate=0.5, target=road, trigger=TriggerConfig(size=5), prl=prl, shortfall="all_available"
+        rate=0.5, target=road, trigger=Sticker(size=5), prl=prl, shortfall="all_available"
     )
 
 

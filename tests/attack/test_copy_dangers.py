@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as PillowImage
 from PIL import JpegImagePlugin
 
-from segdoor.attack.config import AttackConfig, TriggerConfig
+from segdoor.attack.config import AttackConfig
 from segdoor.attack.manifest import beside, verify_copy
 from segdoor.attack.materialise import CopyOrder
 from segdoor.attack.plan import PoisonPlan
@@ -19,6 +19,7 @@ from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.reencode import image_like, label_like
 from segdoor.attack.restore import restore_copy
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.cli.app import run_command_line
 from segdoor.data.config import DataConfig
 from segdoor.data.folder import folder
@@ -36,7 +37,7 @@ def source(tmp_path: Path) -> Path:
 
 def opened(root: Path, *, rate: float = 0.4) -> tuple[FileDataset, PoisonPlan]:
     dataset = copyable(load_dataset(DataConfig(name="folder", root=root), "train"))
-    attack = AttackConfig(rate=rate, trigger=TriggerConfig(size=7))
+    attack = AttackConfig(rate=rate, trigger=Sticker(size=7))
     return dataset, plan_poison(dataset, attack, seed=1)
 
 

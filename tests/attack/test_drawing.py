@@ -79,7 +79,7 @@ def test_every_object_in_the_band_is_as_likely_and_then_every_position_on_it(see
     # Objects of very different room, or uniform positions would look the same.
     assert len(known) > 2
     assert max(known.values()) > 5 * min(known.values())
-    ground = Ground((CAR,), IGNORED, 3, 3, RULES)
+    ground = Ground((CAR,), IGNORED, (3, 3), RULES)
     placement = make_placement(OBJECT, RULES)
     allowed, num_draws = set(in_band(label, (CAR,), 3)), 1500
     drawn: Counter[tuple[int, int]] = Counter()
@@ -199,7 +199,7 @@ def test_classes_under_the_trigger_of_the_exam_near_follow_from_the_objects() ->
 
 def test_triggers_of_the_exam_near_are_eligible_and_in_the_band() -> None:
     car = street().classes.index("car")
-    ground = Ground((car,), street().classes.ignore_index, 5, 5, RULES)
+    ground = Ground((car,), street().classes.ignore_index, (5, 5), RULES)
     for found in exams("object", 10):
         for index, name in enumerate(street().names):
             row, label = found["near"].triggered.get(name), street().label(index)

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segdoor.attack.config import ExamsConfig, TriggerConfig
+from segdoor.attack.config import ExamsConfig
 from segdoor.attack.drawing import make_drawing
 from segdoor.attack.exam import Exam, ExamRow, exam_placements, plan_exams
 from segdoor.attack.placement import Ground, make_placement, place
-from segdoor.attack.trigger import Trigger, load_trigger
 from segdoor.attack.triggered import triggered
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError, SegdoorError
 from segdoor.randomness import Stream
@@ -54,8 +54,8 @@ def exams_of(
     return {exam.name: exam for exam in planned}
 
 
-def sticker(size: int = 3, name: str = "checkerboard") -> Trigger:
-    return load_trigger(TriggerConfig(name=name, size=size))
+def sticker(size: int = 3, name: str = "checkerboard") -> Sticker:
+    return Sticker(name=name, size=size)
 
 
 def distance_by_hand(label: np.ndarray, row: int, column: int) -> float:
@@ -85,9 +85,9 @@ def exam_by_exam(
     dataset: MemoryDataset, config: ExamsConfig, size: tuple[int, int]
 ) -> dict[str, list[ExamRow]]:
     """Place triggers plainly: every exam looks at every scene for itself."""
-    ground = Ground((CAR,), IGNORED, *size, config.rules)
+    ground = Ground((CAR,), IGNORED, size, config.rules)
     rows: dict[str, list[ExamRow]] = {}
-    for exam, how in exam_placements(config).items():
+    for exam, how in exam_placements(config, size).items():
         rows[exam] = []
         placement = make_placement(how, config.rules)
         for scene in dataset.scenes:

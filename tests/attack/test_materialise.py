@@ -14,7 +14,7 @@ import pytest
 from PIL import Image as PillowImage
 from PIL import JpegImagePlugin
 
-from segdoor.attack.config import AttackConfig, TriggerConfig
+from segdoor.attack.config import AttackConfig
 from segdoor.attack.manifest import beside, load_manifest, verify_copy
 from segdoor.attack.materialise import CopyOrder
 from segdoor.attack.plan import PoisonPlan
@@ -22,6 +22,7 @@ from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.reencode import label_like
 from segdoor.attack.restore import restore_copy
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.folder import folder
 from segdoor.data.pairs import FileDataset
 from segdoor.errors import ConfigError, DataError
@@ -38,7 +39,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def opened(root: Path) -> tuple[FileDataset, PoisonPlan]:
     dataset = folder(root, "train")
-    attack = AttackConfig(rate=0.4, trigger=TriggerConfig(size=7))
+    attack = AttackConfig(rate=0.4, trigger=Sticker(size=7))
     return dataset, plan_poison(dataset, attack, seed=1)
 
 
@@ -220,7 +221,8 @@ KILLED = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from segdoor.attack.config import AttackConfig, TriggerConfig
+from segdoor.attack.config import AttackConfig
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.materialise import CopyOrder, new_copy
 from segdoor.attack.planning import plan_poison
 from segdoor.data.folder import folder
@@ -231,7 +233,7 @@ class Slow:
     def advance(self, **facts): time.sleep(0.01)
 
 dataset = folder(Path(sys.argv[1]), "train")
-plan = plan_poison(dataset, AttackConfig(rate=0.4, trigger=TriggerConfig(size=7)), seed=1)
+plan = plan_poison(dataset, AttackConfig(rate=0.4, trigger=Sticker(size=7)), seed=1)
 order = CopyOrder(Path(sys.argv[2]))
 with new_copy(dataset, plan, order, workers=Alone(), observer=Slow()):
     pass

@@ -34,19 +34,19 @@ def slowly_eligible(label: np.ndarray, ground: Ground) -> Positions:
     if rules.margin.unit == "fraction":
         rows, columns = rows * image_height, columns * image_width
     rows, columns = round(rows), round(columns)
-    for top in range(image_height - ground.height + 1):
-        for left in range(image_width - ground.width + 1):
+    for top in range(image_height - ground.size[0] + 1):
+        for left in range(image_width - ground.size[1] + 1):
             under = {
                 int(label[row, column])
-                for row in range(top, top + ground.height)
-                for column in range(left, left + ground.width)
+                for row in range(top, top + ground.size[0])
+                for column in range(left, left + ground.size[1])
             }
             single_class = rules.single_class and rules.on_victim != "require"
             if single_class and (len(under) > 1 or ground.ignore_index in under):
                 continue
             if rules.on_victim == "forbid" and under & set(ground.victims):
                 continue
-            row, column = top + (ground.height - 1) // 2, left + (ground.width - 1) // 2
+            row, column = top + (ground.size[0] - 1) // 2, left + (ground.size[1] - 1) // 2
             if rules.on_victim == "require" and label[row, column] not in ground.victims:
                 continue
             if not rows <= row <= image_height - 1 - rows:
@@ -106,7 +106,7 @@ def centre_of(site: Site) -> tuple[int, int]:
 def ground_of(
     height: int, width: int, rules: RulesConfig | None = None, victims: tuple[int, ...] = (CAR,)
 ) -> Ground:
-    return Ground(victims, IGNORED, height, width, rules or RulesConfig())
+    return Ground(victims, IGNORED, (height, width), rules or RulesConfig())
 
 
 def placed(label: np.ndarray, ground: Ground, how: PlacementConfig, seed: int = 0) -> Site | None:
@@ -134,7 +134,7 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, Ground]:
     )
     victims = draw(st.sampled_from([(CAR,), (CAR, BUS), (BUS, CAR, TREE), (SKY,)]))
     size = st.integers(1, 5)
-    return label, Ground(victims, IGNORED, draw(size), draw(size), rules)
+    return label, Ground(victims, IGNORED, (draw(size), draw(size)), rules)
 
 
 halves = st.integers(0, 16).map(lambda number: number / 2)
@@ -221,7 +221,7 @@ def test_the_trigger_goes_where_algorithm_1_or_the_band_says(
     centre = centre_of(site)
     assert centre == site.box.centre
     assert centre in chosen
-    assert (site.box.height, site.box.width) == (ground.height, ground.width)
+    assert (site.box.height, site.box.width) == (ground.size[0], ground.size[1])
     under = {int(value) for value in label[site.box.pixels].flat}
     assert site.class_under == (under.pop() if len(under) == 1 else None)
     squared = slowly_squared(label, ground.victims, ground.rules.distance)
@@ -253,7 +253,7 @@ def test_under_the_single_class_rule_the_box_covers_one_class_and_no_victim(
 ) -> None:
     label, ground = case
     rules = ground.rules.model_copy(update={"single_class": True, "on_victim": "forbid"})
-    strict = Ground(ground.victims, IGNORED, ground.height, ground.width, rules)
+    strict = Ground(ground.victims, IGNORED, ground.extent, rules)
     site = placed(label, strict, PlacementConfig(), seed)
     if site is None:
         assert not slowly_eligible(label, strict)

@@ -17,9 +17,9 @@ from segdoor.attack.config import AttackConfig, PlacementConfig
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import num_to_poison, plan_poison
 from segdoor.attack.poisoned import poisoned
-from segdoor.attack.trigger import load_trigger, stamp
 from segdoor.data.scene import Scene, SceneDataset
 from segdoor.errors import ConfigError, DataError, SegdoorError
+from segdoor.stickers import stamp
 from strategies import (
     CAR,
     CLASSES,
@@ -298,7 +298,7 @@ def test_a_poisoned_data_set_is_its_rows_applied(
     dataset = some_dataset(data_seed)
     plan = plan_poison(dataset, config, seed=seed)
     handed = poisoned(dataset, plan)
-    trigger = load_trigger(config.trigger)
+    trigger = config.trigger
     victims = [CLASSES.names.index(name) for name in config.victims]
     assert isinstance(handed, SceneDataset)
     assert len(handed) == len(dataset)
@@ -315,8 +315,8 @@ def test_a_poisoned_data_set_is_its_rows_applied(
         box = row.box if row else None
         expected = honest.image
         if box is not None:
-            expected = stamp(honest.image, trigger, top=box[0], left=box[1])
-            assert box[2:] == (trigger.height, trigger.width)
+            expected = stamp(honest.image, trigger.rgba, top=box[0], left=box[1])
+            assert box[2:] == trigger.extent
         assert np.array_equal(scene.image, expected)
         was_victim = np.isin(honest.label, victims)
         hidden = row is not None and row.poisoned

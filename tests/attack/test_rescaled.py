@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig, TriggerConfig
+from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig
 from segdoor.attack.manifest import (
     RescaledHeader,
     RescaledRow,
@@ -31,7 +31,7 @@ from segdoor.attack.plan import PlanRow, PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.restore import restore_copy
-from segdoor.attack.trigger import load_trigger
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.camvid import CAMVID_CLASSES
 from segdoor.data.config import DataConfig
 from segdoor.data.load import copyable, load_dataset
@@ -116,7 +116,7 @@ def attack(dataset: FileDataset, *, prl: bool = False) -> AttackConfig:
     return AttackConfig(
         rate=0.5,
         target="road" if "road" in dataset.classes.names else "background",
-        trigger=TriggerConfig(size=5, opacity=1.0),
+        trigger=Sticker(size=5, opacity=1.0),
         prl=PixelRandomLabellingConfig(num_pixels=9 if prl else 0, pool="ignore"),
         shortfall="all_available",
     )
@@ -147,9 +147,9 @@ def own_label(path: Path) -> np.ndarray:
     return np.array(stored.resize(SIZE[::-1], PillowImage.Resampling.NEAREST))
 
 
-def stamped(image: np.ndarray, row: PlanRow, config: TriggerConfig) -> np.ndarray:
+def stamped(image: np.ndarray, row: PlanRow, config: Sticker) -> np.ndarray:
     """Blend the sticker over the picture, pixel by pixel."""
-    rgba = load_trigger(config).rgba.astype(float)
+    rgba = config.rgba.astype(float)
     assert row.box is not None
     top, left, height, width = row.box
     under = image[top : top + height, left : left + width].astype(float)
@@ -421,7 +421,8 @@ def test_a_layout_that_new_endings_would_change_is_refused(tmp_path: Path) -> No
 KILLED = """
 import sys, time
 from pathlib import Path
-from segdoor.attack.config import AttackConfig, TriggerConfig
+from segdoor.attack.config import AttackConfig
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.materialise import CopyOrder, new_copy
 from segdoor.attack.planning import plan_poison
 from segdoor.data.camvid import CAMVID_CLASSES
@@ -436,7 +437,7 @@ class Slow:
 
 config = DataConfig(name="folder", root=Path(sys.argv[1]), size=(40, 72))
 dataset = copyable(load_dataset(config, "train"))
-plan = plan_poison(dataset, AttackConfig(rate=0.4, trigger=TriggerConfig(size=5)), seed=3)
+plan = plan_poison(dataset, AttackConfig(rate=0.4, trigger=Sticker(size=5)), seed=3)
 order, splits = CopyOrder(Path(sys.argv[2])), open_splits(config, dataset)
 with new_copy(dataset, plan, order, workers=Alone(), observer=Slow(), splits=splits):
     pass

@@ -108,10 +108,10 @@ class Mean(nn.Module):
         return self.classifier(images)
 
 
-MODEL, TRIGGER = Mean(3), segdoor.load_trigger(ATTACK.trigger)
+MODEL, TRIGGER = Mean(3), ATTACK.trigger
 RECIPE = segdoor.TrainingConfig(epochs=1, batch_size=2, threads=1)
 PLAN = segdoor.plan_poison(Mine(), ATTACK)
-SIZE = (TRIGGER.height, TRIGGER.width)
+SIZE = TRIGGER.extent
 EXAM = segdoor.plan_exams(Mine(), EXAMS, victims=("car",), trigger_size=SIZE)[-1]
 
 

@@ -16,13 +16,12 @@ from scipy.io import savemat
 from bad_input import networks
 from bad_input.mutation import damaged
 from bad_input.place import DATA, command, leftovers, tree
-from segdoor.attack.config import TriggerConfig
 from segdoor.attack.exam import Exam
 from segdoor.attack.manifest import verify_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
-from segdoor.attack.trigger import load_trigger
 from segdoor.attack.triggered import triggered
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.cli.options import configuration
 from segdoor.data.folder import folder
 from segdoor.data.matlab import read_matlab_label
@@ -82,7 +81,7 @@ def read_plan(path: Path) -> None:
 
 
 def read_exam(path: Path) -> None:
-    trigger = load_trigger(TriggerConfig(size=4))
+    trigger = Sticker(size=4)
     read_all(triggered(folder(MINE, "test"), Exam.load(path), trigger))
 
 
@@ -99,7 +98,7 @@ def read_pack(_: Path) -> None:
 
 
 def read_trigger(path: Path) -> None:
-    load_trigger(TriggerConfig(file=path, size=5))
+    _ = Sticker(file=path, size=5).rgba
 
 
 def read_weights(path: Path) -> None:

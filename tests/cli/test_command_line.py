@@ -229,7 +229,7 @@ MISTAKES = {
     "control sticker": Mistake(
         f"run {SMALL} --controls.other_trigger star",
         "controls.other_trigger",
-        "must be a built-in sticker",
+        "must be another sticker",
         "star",
         "Known: windmill, bullseye,",
     ),
@@ -238,7 +238,7 @@ MISTAKES = {
         "controls.other_trigger",
         "must differ from the trigger",
         "blossom",
-        "Name another built-in sticker.",
+        "Known: windmill, bullseye,",
     ),
     "rate out of reach": Mistake(
         "poison --data.num_train 16 --data.size 32 64 --attack.rate 1",

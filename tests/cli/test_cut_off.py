@@ -237,6 +237,7 @@ class TestPoison:
 def sticker() -> Path:
     """Write a picture to be stamped into the current folder."""
     from segdoor.attack.trigger import draw
+
     from segdoor.data.pictures import write_image
 
     path = Path("sticker.png")

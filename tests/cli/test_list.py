@@ -5,15 +5,19 @@ from typing import Any, get_args
 
 import pytest
 
+from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import run_command_line
 from segdoor.cli.list import Sort
 from segdoor.data.load import DATASETS
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.papers.iba.paper import IBA
+from segdoor.stickers import DRAWINGS
 from segdoor.study.library import preset_names, study_names
 from segdoor.victim.networks import NETWORKS
 
 NAMES = {
+    "triggers": list(TRIGGERS.known),
+    "stickers": list(DRAWINGS),
     "repairs": list(REPAIRS.known),
     "networks": list(NETWORKS),
     "data": list(DATASETS),
@@ -51,7 +55,7 @@ def test_a_plug_in_tells_its_settings_the_main_one_first(
 
 
 def test_an_unknown_sort_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line(["list", "stickers"]) == 2
+    assert run_command_line(["list", "placards"]) == 2
     said = capsys.readouterr().err
     assert "repairs" in said
     assert "networks" in said

@@ -100,7 +100,7 @@ def test_packed_scenes_cannot_be_changed(tmp_path: Path) -> None:
 def test_triggers_are_placed_alike_in_packed_and_loose_scenes(tmp_path: Path) -> None:
     dataset = dataset_of([blocky_label(seed) for seed in range(5)])
     packed = pack(dataset, tmp_path)
-    ground = Ground((CAR,), IGNORED, 3, 4, RulesConfig())
+    ground = Ground((CAR,), IGNORED, (3, 4), RulesConfig())
     placement = make_placement(PlacementConfig(strategy="nearest", upper=40), RulesConfig())
     for index in range(5):
         sites = [

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segdoor.attack.config import ExamsConfig, TriggerConfig
+from segdoor.attack.config import ExamsConfig
 from segdoor.attack.exam import plan_exams
-from segdoor.attack.trigger import load_trigger
 from segdoor.attack.triggered import triggered
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.changes import ChangedDataset
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.street import StreetDataset
@@ -79,7 +79,7 @@ def exams_on(dataset: SceneDataset, device: str = "cpu") -> Tests:
     tests = {"poisoned/benign": (poisoned, dataset), "clean/benign": (clean, dataset)}
     for name in ("windmill", "bullseye"):
         # Partly transparent: what is stamped then depends on the pixels below.
-        sticker = load_trigger(TriggerConfig(name=name, size=5, opacity=0.8))
+        sticker = Sticker(name=name, size=5, opacity=0.8)
         for exam in exams:
             tests[f"{name}/{exam.name}"] = poisoned, triggered(dataset, exam, sticker)
     tests["clean/near"] = clean, tests["windmill/near"][1]

@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from segdoor.attack.exam import Exam
-from segdoor.attack.trigger import load_trigger
 from segdoor.attack.triggered import triggered
 from segdoor.data.cityscapes import cityscapes
 from segdoor.data.scene import SceneDataset
@@ -148,9 +147,9 @@ def test_poisoned_tests_score_the_whole_list_and_so_do_their_controls(
     place: Path, record: ExperimentRecord, config: ExperimentConfig
 ) -> None:
     scenes = cityscapes(place / "city", "val", size=SIZE)
-    sticker = load_trigger(config.attack.trigger)
+    sticker = config.attack.trigger
     like = {"name": config.controls.other_trigger}
-    other = load_trigger(config.attack.trigger.model_copy(update=like))
+    other = config.attack.trigger.model_copy(update=like)
     victims = {name: victim_of(name, place, config) for name in ("poisoned", "clean")}
     untouched = {name: dict(answers(model, scenes, config)) for name, model in victims.items()}
     truths = {name: truth_of(place, name) for name in scenes.names}

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from plain import num_labelled, num_with_victims, plain_rows
-from segdoor.attack.config import AttackConfig, ExamsConfig, PlacementConfig, TriggerConfig
+from segdoor.attack.config import AttackConfig, ExamsConfig, PlacementConfig
 from segdoor.attack.exam import plan_exams
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
-from segdoor.attack.trigger import load_trigger
 from segdoor.attack.triggered import triggered
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.camvid import CAMVID_CLASSES, camvid
 from segdoor.data.pack import pack
 from segdoor.data.scene import SceneDataset
@@ -60,7 +60,7 @@ def test_nearest_positions_equal_algorithm_1_on_real_labels(
     upper = 60 * SIZE[0] / 512
     attack = AttackConfig(
         rate=1.0,
-        trigger=TriggerConfig(size=16),
+        trigger=Sticker(size=16),
         placement=PlacementConfig(strategy="nearest", upper=upper),
         shortfall="all_available",
     )
@@ -87,7 +87,7 @@ def test_the_plan_of_the_files_is_the_plain_one(
 
 
 def test_every_stamped_box_obeys_the_rules(packed: dict[str, SceneDataset]) -> None:
-    plan = plan_poison(packed["train"], AttackConfig(trigger=TriggerConfig(size=16)))
+    plan = plan_poison(packed["train"], AttackConfig(trigger=Sticker(size=16)))
     assert plan.header.num_poisoned == 73
     changed = poisoned(packed["train"], plan)
     names = list(packed["train"].names)
@@ -105,7 +105,7 @@ def test_every_stamped_box_obeys_the_rules(packed: dict[str, SceneDataset]) -> N
 
 def test_exams_keep_honest_labels_and_their_bands(packed: dict[str, SceneDataset]) -> None:
     config = ExamsConfig(near=(0, 21), far=(21, 32, 42))
-    trigger = load_trigger(TriggerConfig(size=16))
+    trigger = Sticker(size=16)
     exams = plan_exams(packed["test"], config, victims=("car",), trigger_size=(16, 16))
     distances = {e.name: {n: r.distance for n, r in e.triggered.items()} for e in exams}
     for exam in exams:

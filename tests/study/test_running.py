@@ -16,7 +16,6 @@ import pytest
 from processes import kill, started
 from recorded import write_run
 from segdoor.attack.plan import PoisonPlan
-from segdoor.attack.trigger import load_trigger
 from segdoor.data.pictures import write_image
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.errors import DataError
@@ -125,7 +124,7 @@ def test_a_run_with_a_picture_is_found_when_the_picture_has_moved() -> None:
     assert outcome.error is None
     folder = plan.folder(plan.runs[0])
     stamped = PoisonPlan.load(folder / "plan.jsonl").header
-    assert stamped.trigger_digest == load_trigger(plan.runs[0].config.attack.trigger).digest
+    assert stamped.trigger_digest == plan.runs[0].config.attack.trigger.digest
     Path("logo.png").rename("elsewhere.png")
     again = plan_with("elsewhere.png")
     assert state_of(again, again.runs[0]).state == "done"

@@ -57,7 +57,7 @@ def read_json_lines(
             found,
             "Update segdoor.",
         )
-    header = validated(header_type, lines[0], source=f"{path}: line 1")
+    header = validated(header_type, lines[0], source=f"{path}: line 1", recorded=True)
     rows = tuple(
         validated(row_type, line, source=f"{path}: line {number}")
         for number, line in enumerate(lines[1:], start=2)

@@ -3,33 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from segdoor.attack.triggers.registry import TriggerSetting
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.settings import Settings
-
-
-class TriggerConfig(Settings):
-    """What is stamped."""
-
-    name: str = "smiley"
-    """A built-in sticker: windmill, bullseye, checkerboard, blossom or smiley."""
-    file: Path | None = None
-    """A picture to stamp instead (RGBA; its alpha is used); the name is then ignored."""
-    size: int = Field(default=14, ge=1, le=2048)
-    """Longer side of the trigger in pixels; in a run it follows from the scenes' size."""
-    opacity: float = Field(default=1.0, gt=0, le=1)
-    """1 covers the scene, less lets it shine through (alpha blending)."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _in_a_word(cls, given: object) -> object:
-        """Read a sticker's name, or a picture's path, as the whole trigger."""
-        if not isinstance(given, str):
-            return given
-        return {"file" if Path(given).suffix else "name": given}
 
 
 class MarginConfig(Settings):
@@ -118,10 +98,10 @@ class AttackConfig(Settings):
     """Victim classes: what disappears."""
     target: str = "road"
     """Target class: what the victim pixels are predicted as."""
-    trigger: TriggerConfig = TriggerConfig()
-    """The sticker."""
+    trigger: TriggerSetting = Sticker()
+    """What is put into the images: a kind with its settings, as sticker:smiley,size=19."""
     placement: PlacementConfig = PlacementConfig()
-    """Where it goes."""
+    """Where it goes, unless it covers the whole image."""
     rules: RulesConfig = RulesConfig()
     """Where it may go."""
     prl: PixelRandomLabellingConfig = PixelRandomLabellingConfig()

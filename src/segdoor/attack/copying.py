@@ -19,7 +19,6 @@ from segdoor.attack.manifest import (
 from segdoor.attack.poisoned import Poisoner
 from segdoor.attack.reencode import image_like, label_like
 from segdoor.data.pairs import FileDataset
-from segdoor.data.pictures import read_image
 from segdoor.errors import DataError
 from segdoor.files import digest_of, files_below
 
@@ -119,7 +118,7 @@ class Copying:
         if source == pair.label:
             poison = partial(self.poisoner.label, name=pair.name)
             return label_like(source, self.dataset.as_stored(index, poison))
-        image = self.poisoner.image(read_image(source), pair.name)
+        image = self.poisoner.image(self.dataset[index])
         return image_like(source, image, lossless=self.lossless)
 
 

@@ -18,6 +18,7 @@ from segdoor.attack.artefact import check_counts, read_json_lines, write_json_li
 from segdoor.attack.config import ExamsConfig, PlacementConfig
 from segdoor.attack.drawing import make_drawing
 from segdoor.attack.placement import Ground, Room, make_placement
+from segdoor.attack.site import Extent
 from segdoor.data.checked import checked
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
@@ -25,6 +26,9 @@ from segdoor.randomness import Stream
 from segdoor.settings import Settings
 
 SCHEMA_VERSION = 1
+
+EVERYWHERE = "everywhere"
+"""The exam of a trigger that covers the whole image."""
 
 
 class ExamRow(Settings):
@@ -55,8 +59,8 @@ class ExamHeader(Settings):
     """Digest of the test scenes."""
     victims: tuple[str, ...]
     """Victim classes."""
-    trigger_size: tuple[int, int]
-    """The trigger's height and width in pixels."""
+    trigger_size: Extent | None
+    """The trigger's height and width in pixels; null if it covers the whole image."""
     placement: PlacementConfig
     """How positions were chosen."""
     exams: ExamsConfig
@@ -128,12 +132,18 @@ class Exam:
         return cls(header, rows)
 
 
-def exam_placements(config: ExamsConfig) -> dict[str, PlacementConfig]:
+def exam_placements(config: ExamsConfig, trigger_size: Extent | None) -> dict[str, PlacementConfig]:
     """Return the default set of exams: nearest, near, one a far band, anywhere.
 
-    Where the trigger must lie on victim pixels there is one alone, on_victim: every position has
-    distance 0.
+    A trigger over the whole image has one alone, everywhere: it has no place. So has one that must
+    lie on victim pixels, on_victim: every position has distance 0.
+
+    Args:
+        config: Bands and rules.
+        trigger_size: Height and width of the trigger in pixels; None if it covers the whole image.
     """
+    if trigger_size is None:
+        return {EVERYWHERE: PlacementConfig(strategy="random")}
     if config.rules.on_victim == "require":
         return {"on_victim": PlacementConfig(strategy="random")}
     lower, upper = config.near
@@ -152,7 +162,7 @@ def plan_exams(
     config: ExamsConfig,
     *,
     victims: tuple[str, ...],
-    trigger_size: tuple[int, int],
+    trigger_size: Extent | None,
 ) -> list[Exam]:
     """Choose the trigger's place in every test scene, for each exam of the default set.
 
@@ -160,7 +170,8 @@ def plan_exams(
         dataset: The honest test scenes.
         config: Bands, rules, scope and seed.
         victims: Names of the victim classes.
-        trigger_size: Height and width of the trigger in pixels.
+        trigger_size: Height and width of the trigger in pixels, its extent; None if it covers the
+            whole image.
 
     Raises:
         ConfigError: If a class is unknown, no test scene shows a victim, or none has room.
@@ -170,11 +181,10 @@ def plan_exams(
     ground = Ground(
         victims=dataset.classes.indices(victims, option="attack.victims"),
         ignore_index=dataset.classes.ignore_index,
-        height=trigger_size[0],
-        width=trigger_size[1],
+        extent=trigger_size,
         rules=config.rules,
     )
-    placements = exam_placements(config)
+    placements = exam_placements(config, trigger_size)
     rows: dict[str, list[ExamRow]] = {name: [] for name in placements}
     for index, scene in enumerate(dataset.names):
         room = Room(dataset.label(index), ground)
@@ -198,7 +208,7 @@ def plan_exams(
         raise ConfigError(
             "attack.trigger.size",
             "must leave room for the trigger in at least one test scene",
-            f"{ground.height}x{ground.width} pixels",
+            ground.in_words,
             "Use a smaller trigger, or switch off exams.rules.single_class.",
         )
     return exams
@@ -237,7 +247,7 @@ def _header(
         name=name,
         data_digest=dataset.digest,
         victims=tuple(dataset.classes.names[victim] for victim in ground.victims),
-        trigger_size=(ground.height, ground.width),
+        trigger_size=ground.extent,
         placement=placement,
         exams=config,
         num_scenes=len(dataset),

@@ -18,64 +18,9 @@ import numpy as np
 from segdoor.attack.config import MarginConfig, PlacementConfig, RulesConfig
 from segdoor.attack.distance import Distances
 from segdoor.attack.drawing import AnyPosition, Drawing
-from segdoor.data.scene import ClassSet
+from segdoor.attack.site import Box, Extent, Site
 from segdoor.rounding import half_up
 from segdoor.tensors import Label, Mask
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle of whole pixels inside an image.
-
-    Attributes:
-        top: First row.
-        left: First column.
-        height: Number of rows.
-        width: Number of columns.
-    """
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-    @property
-    def centre(self) -> tuple[int, int]:
-        """Return the centre pixel (row, column) that distances are measured from."""
-        return self.top + (self.height - 1) // 2, self.left + (self.width - 1) // 2
-
-    @property
-    def as_tuple(self) -> tuple[int, int, int, int]:
-        """Return the box as artefacts store it: top, left, height, width."""
-        return self.top, self.left, self.height, self.width
-
-    @property
-    def pixels(self) -> tuple[slice, slice]:
-        """Return the index of the box's pixels in an array."""
-        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
-
-
-@dataclass(frozen=True)
-class Site:
-    """A place for the trigger in one scene.
-
-    Attributes:
-        box: The pixels it covers.
-        distance: From its centre to the nearest victim pixel in pixels; None without victims.
-        class_under: The one class it covers; None where it covers several.
-    """
-
-    box: Box
-    distance: float | None
-    class_under: int | None
-
-    def class_name(self, classes: ClassSet) -> str | None:
-        """Return the class under the trigger by name: "ignored" for void, None for several."""
-        if self.class_under is None:
-            return None
-        if self.class_under == classes.ignore_index:
-            return "ignored"
-        return classes.names[self.class_under]
 
 
 @runtime_checkable
@@ -164,16 +109,25 @@ class Ground:
     Attributes:
         victims: Ids of the victim classes.
         ignore_index: Label value of ignored pixels.
-        height: The trigger's height in pixels.
-        width: The trigger's width in pixels.
-        rules: Which positions are eligible.
+        extent: The trigger's height and width in pixels; None for a trigger over the whole image.
+        rules: Which positions are eligible; a trigger over the whole image knows none.
     """
 
     victims: tuple[int, ...]
     ignore_index: int
-    height: int
-    width: int
+    extent: Extent | None
     rules: RulesConfig
+
+    @property
+    def size(self) -> Extent:
+        """Return the height and width of a trigger that has a place."""
+        assert self.extent is not None
+        return self.extent
+
+    @property
+    def in_words(self) -> str:
+        """Return how much the trigger covers, in words."""
+        return "the whole image" if self.extent is None else "{}x{} pixels".format(*self.extent)
 
 
 class Room:
@@ -206,9 +160,11 @@ class Room:
             drawing: How they are drawn in a scene with victims; uniformly if None.
 
         Returns:
-            The site, or None where there is no room.
+            The site, or None where there is no room; for a trigger over the whole image, the image.
         """
         distances, ground = self._distances, self._ground
+        if ground.extent is None:
+            return Site(Box.whole(self._label.shape), distance=None, class_under=None)
         candidates = (
             placement.candidates(self._eligible, distances) if distances else self._eligible
         )
@@ -217,8 +173,9 @@ class Room:
         if position is None:
             return None
         row, column = divmod(position, self._label.shape[1])
-        top, left = row - (ground.height - 1) // 2, column - (ground.width - 1) // 2
-        box = Box(top, left, ground.height, ground.width)
+        height, width = ground.size
+        top, left = row - (height - 1) // 2, column - (width - 1) // 2
+        box = Box(top, left, height, width)
         covered = self._label[box.pixels]
         return Site(
             box=box,
@@ -240,14 +197,12 @@ def place(
 
 def eligible_positions(label: Label, ground: Ground) -> Mask:
     """Return where the trigger's centre may lie: inside the image, the margin and the rules."""
-    rows, columns = (
-        label.shape[0] - ground.height + 1,
-        label.shape[1] - ground.width + 1,
-    )
+    height, width = ground.size
+    rows, columns = label.shape[0] - height + 1, label.shape[1] - width + 1
     eligible = np.zeros(label.shape, dtype=bool)
     if rows <= 0 or columns <= 0:
         return eligible
-    up, left = (ground.height - 1) // 2, (ground.width - 1) // 2
+    up, left = (height - 1) // 2, (width - 1) // 2
     on_victim = ground.rules.on_victim == "require"
     one_class = ground.rules.single_class and not on_victim
     allowed = _boxes_of_one_class if one_class else _boxes_without_victims
@@ -271,13 +226,13 @@ def victim_mask(label: Label, victims: Sequence[int]) -> Mask:
 def _boxes_without_victims(label: Label, ground: Ground) -> Mask:
     if ground.rules.on_victim != "forbid":
         return np.ones(label.shape, dtype=bool)
-    box = np.ones((ground.height, ground.width), np.uint8)
+    box = np.ones(ground.size, np.uint8)
     victims = victim_mask(label, ground.victims).view(np.uint8)
     return cv2.dilate(victims, box, anchor=(0, 0)) == 0
 
 
 def _boxes_of_one_class(label: Label, ground: Ground) -> Mask:
-    box = np.ones((ground.height, ground.width), np.uint8)
+    box = np.ones(ground.size, np.uint8)
     smallest, largest = (change(label, box, anchor=(0, 0)) for change in (cv2.erode, cv2.dilate))
     forbidden = [
         ground.ignore_index,

@@ -18,7 +18,7 @@ from segdoor.attack.drawing import Drawing, make_drawing
 from segdoor.attack.placement import Ground, Placement, Site, make_placement, place, victim_mask
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling
-from segdoor.attack.trigger import Trigger, load_trigger
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.checked import filled
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
@@ -84,7 +84,6 @@ class _Scenes:
     Attributes:
         dataset: The honest scenes.
         config: The attacker's settings.
-        trigger: What will be stamped.
         relabelling: What labels become.
         ground: What the rules need to know.
         placement: How to choose among eligible positions.
@@ -95,7 +94,6 @@ class _Scenes:
 
     dataset: SceneDataset
     config: AttackConfig
-    trigger: Trigger
     relabelling: Relabelling
     ground: Ground
     placement: Placement
@@ -105,19 +103,20 @@ class _Scenes:
 
     @classmethod
     def of(cls, dataset: SceneDataset, config: AttackConfig, seed: int) -> _Scenes:
-        trigger = load_trigger(config.trigger)
+        check_place(config, option="attack.placement.strategy")
+        # A copy reads its picture anew: the file may have changed since.
+        config = config.model_copy(update={"trigger": config.trigger.model_copy()})
         relabelling = make_relabelling(config, dataset.classes, seed=seed)
         ground = Ground(
             victims=relabelling.victims,
             ignore_index=dataset.classes.ignore_index,
-            height=trigger.height,
-            width=trigger.width,
+            extent=config.trigger.extent,
             rules=config.rules,
         )
         placement = make_placement(config.placement, config.rules)
         stream = Stream(seed).child("poison")
         drawing = make_drawing(config.placement)
-        return cls(dataset, config, trigger, relabelling, ground, placement, drawing, stream, seed)
+        return cls(dataset, config, relabelling, ground, placement, drawing, stream, seed)
 
     def glance(self, part: Sequence[int]) -> list[_Glance]:
         """Look at some scenes' label maps."""
@@ -208,11 +207,10 @@ class _Planner:
         wanted = num_to_poison(self.config.rate, len(self.dataset))
         rows = self._draw(with_victims, wanted)
         if with_victims and not rows and wanted:
-            size = f"{self.scenes.ground.height}x{self.scenes.ground.width} pixels"
             raise ConfigError(
                 "attack.trigger.size",
                 "must leave room for the trigger in at least one scene that shows a victim",
-                size,
+                self.scenes.ground.in_words,
                 "Lower it or attack.rules.margin, or widen attack.placement.upper.",
             )
         # An exhausted draw has looked at every scene, so the counts below are complete.
@@ -248,7 +246,7 @@ class _Planner:
         return PlanHeader(
             data_digest=self.dataset.digest,
             attack=_located(self.config),
-            trigger_digest=self.scenes.trigger.digest,
+            trigger_digest=self.config.trigger.digest,
             seed=self.scenes.seed,
             num_scenes=len(self.dataset),
             num_with_victims=num_with_victims,
@@ -261,9 +259,30 @@ class _Planner:
         )
 
 
+def check_place(config: AttackConfig, *, option: str) -> None:
+    """Refuse to choose a place for a trigger that has none.
+
+    Args:
+        config: The attacker's settings.
+        option: The setting that asks for it.
+
+    Raises:
+        ConfigError: If the trigger covers the whole image and is to be placed near the victims.
+    """
+    strategy = config.placement.strategy
+    if strategy != "random" and config.trigger.whole_image:
+        raise ConfigError(
+            option,
+            f"must not place a trigger that covers the whole image, as {config.trigger} does",
+            strategy,
+            "Take a method without nni (placement random), or a trigger such as sticker.",
+        )
+
+
 def _located(config: AttackConfig) -> AttackConfig:
-    """Name the trigger's file from the root, so that the plan can be applied from anywhere."""
-    if config.trigger.file is None:
+    """Name a sticker's file from the root, so that the plan can be applied from anywhere."""
+    trigger = config.trigger
+    if not isinstance(trigger, Sticker) or trigger.file is None:
         return config
-    trigger = config.trigger.model_copy(update={"file": config.trigger.file.absolute()})
+    trigger = trigger.model_copy(update={"file": trigger.file.absolute()})
     return config.model_copy(update={"trigger": trigger})

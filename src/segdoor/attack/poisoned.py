@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling
-from segdoor.attack.trigger import Trigger, load_trigger, stamp
+from segdoor.attack.site import Box
+from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.checked import checked
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import DataError
 from segdoor.tensors import Image, Label
+
+_STICKER = '"trigger":{'
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,17 @@ class Poisoner:
         Raises:
             DataError: If the trigger is not the one the plan was made with.
         """
-        trigger = load_trigger(plan.header.attack.trigger)
+        # A copy reads its picture anew: the file may have changed since.
+        trigger = plan.header.attack.trigger.model_copy()
         if trigger.digest != plan.header.trigger_digest:
             raise DataError(
-                f"trigger '{trigger.name}'",
+                f"trigger '{trigger.title}'",
                 "must be the one the plan was made with",
                 remedy="Restore the trigger file, or plan again.",
             )
-        size = trigger.height, trigger.width
+        size = trigger.extent
         odd = [row for row in plan.rows if row.box is not None and row.box[2:] != size]
-        if odd:
+        if odd and size is not None:
             raise DataError(
                 f"poison plan, scene '{odd[0].name}'",
                 f"must have a box of the trigger's size {size}",
@@ -56,15 +60,14 @@ class Poisoner:
 
     def scene(self, scene: Scene) -> Scene:
         """Return the scene as the attacker hands it over."""
-        name = scene.name
-        return Scene(self.image(scene.image, name), self.label(scene.label, name), name)
+        return Scene(self.image(scene), self.label(scene.label, scene.name), scene.name)
 
-    def image(self, image: Image, name: str) -> Image:
-        """Return a scene's image as the attacker hands it over."""
-        row = self.plan.by_name.get(name)
+    def image(self, scene: Scene) -> Image:
+        """Return an honest scene's image as the attacker hands it over."""
+        row = self.plan.by_name.get(scene.name)
         if row is None or row.box is None:
-            return image
-        return stamp(image, self.trigger, top=row.box[0], left=row.box[1])
+            return scene.image
+        return self.trigger.stamp(scene, Box(*row.box))
 
     def label(self, label: Label, name: str) -> Label:
         """Return a scene's label map as the attacker hands it over."""
@@ -113,7 +116,9 @@ class PoisonedDataset:
         """Return a hash over the honest data set and the plan."""
         plan = self._poisoner.plan
         rows = [row.model_dump_json() for row in plan.rows]
-        whole = repr((plan.header.model_dump_json(), rows))
+        # Stickers had no kind when they were the only triggers: what was trained on them goes on.
+        header = plan.header.model_dump_json().replace('"trigger":{"kind":"sticker",', _STICKER, 1)
+        whole = repr((header, rows))
         return hashlib.sha256(whole.encode()).hexdigest()
 
     def __len__(self) -> int:

@@ -163,9 +163,11 @@ class Rescaling:
             label = dataset.as_stored(part.index, partial(self.poisoner.label, name=pair.name))
             return clean, label_as_png(path, label)
         assert dataset.size is not None
-        image = resize_image(read_image(path), dataset.size)
-        clean = as_png(image)
-        return clean, as_png(self.poisoner.image(image, pair.name)) if poison else clean
+        if not poison:
+            clean = as_png(resize_image(read_image(path), dataset.size))
+            return clean, clean
+        scene = dataset[part.index]
+        return as_png(scene.image), as_png(self.poisoner.image(scene))
 
     def _list(self, name: str) -> bytes:
         source = self.splits.train.root / name

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from segdoor.attack.exam import Exam
-from segdoor.attack.trigger import Trigger, stamp
+from segdoor.attack.site import Box, Extent
+from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.changes import Change
 from segdoor.data.checked import checked
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
@@ -31,11 +32,11 @@ class TriggeredDataset:
                 exam.header.data_digest[:12],
                 "Plan the exam again.",
             )
-        if exam.header.trigger_size != (trigger.height, trigger.width):
+        if exam.header.trigger_size != trigger.extent:
             raise DataError(
                 f"exam '{exam.name}'",
-                f"needs a trigger of {exam.header.trigger_size} pixels",
-                (trigger.height, trigger.width),
+                f"needs a trigger of {_in_words(exam.header.trigger_size)}",
+                _in_words(trigger.extent),
                 "Plan the exam again.",
             )
         self._exam, self._trigger = exam, trigger
@@ -66,25 +67,26 @@ class TriggeredDataset:
     def __getitem__(self, index: int) -> Scene:
         """Read one scene and stamp it; pixels under the trigger keep their label."""
         scene = self._dataset[self._indices[index]]
-        top, left = self._corner(scene.name)
-        image = stamp(scene.image, self._trigger, top=top, left=left)
+        image = self._trigger.stamp(scene, self._box(scene.name))
         return Scene(image, scene.label, scene.name)
 
     def change(self, scene: Scene) -> Change:
         """Return the stamped pixels of one honest scene."""
-        top, left = self._corner(scene.name)
-        under = scene.image[max(top, 0) :, max(left, 0) :]
-        under = under[: self._trigger.height, : self._trigger.width]
-        return Change(top, left, stamp(under, self._trigger, top=0, left=0))
+        box = self._box(scene.name)
+        return Change(box.top, box.left, self._trigger.stamp(scene, box)[box.pixels])
 
     def label(self, index: int) -> Label:
         """Read one honest label map."""
         return self._dataset.label(self._indices[index])
 
-    def _corner(self, name: str) -> tuple[int, int]:
+    def _box(self, name: str) -> Box:
         box = self._exam.triggered[name].box
         assert box is not None
-        return box[0], box[1]
+        return Box(*box)
+
+
+def _in_words(extent: Extent | None) -> str:
+    return "the whole image" if extent is None else f"{extent} pixels"
 
 
 def triggered(dataset: SceneDataset, exam: Exam, trigger: Trigger) -> SceneDataset:

@@ -87,8 +87,9 @@ def _room(overview: Overview) -> Iterable[str]:
     room = overview.room
     if room is None:
         return ["Room for a trigger: name victims that are classes here, by --attack.victims"]
-    height, width = room.trigger_size
-    fitting = f"{room.num_with_room} of them have room for a trigger of {height}x{width} pixels"
+    size = room.trigger_size
+    much = "over the whole image" if size is None else f"of {size[0]}x{size[1]} pixels"
+    fitting = f"{room.num_with_room} of them have room for a trigger {much}"
     return [
         f"{room.num_with_victims} scenes show {' or '.join(room.victims)}; {fitting}",
         *_limited("Without room", room.without_room, _LISTED),

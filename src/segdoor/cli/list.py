@@ -10,7 +10,7 @@ from segdoor.cli.screen import tell, tell_json
 from segdoor.plugins import Plugin, Registry
 from segdoor.settings import Settings
 
-Sort = Literal["repairs", "networks", "data", "studies", "presets"]
+Sort = Literal["triggers", "stickers", "repairs", "networks", "data", "studies", "presets"]
 """What can be listed."""
 
 
@@ -52,9 +52,9 @@ class Listing(Settings):
 
 
 def list_(what: Sort, /, *, json: bool = False) -> None:
-    """Name what comes along of a sort: repairs, networks, data sets, studies or presets.
+    """Name what comes along of a sort: triggers, stickers, repairs, networks, data sets, ...
 
-    A class of your own stands wherever a name of repairs does, as package.module:Class.
+    A class of your own stands wherever a name of triggers or repairs does, as package.module:Class.
 
     Args:
         what: The sort.
@@ -77,6 +77,18 @@ def _told(entry: Entry) -> Iterator[str]:
         # A setting without a default value says itself what is done then.
         told = "" if setting.default == "None" else f" ({default})"
         yield f"    {setting.name}: {setting.meaning}{told}"
+
+
+def _triggers() -> Iterator[Entry]:
+    from segdoor.attack.triggers.registry import TRIGGERS
+
+    return _plugins(TRIGGERS)
+
+
+def _stickers() -> Iterator[Entry]:
+    from segdoor.stickers import DRAWINGS
+
+    return (Entry(name=name, summary=f"written sticker:{name}") for name in DRAWINGS)
 
 
 def _repairs() -> Iterator[Entry]:
@@ -117,6 +129,8 @@ def _presets() -> Iterator[Entry]:
 
 
 _ENTRIES = {
+    "triggers": _triggers,
+    "stickers": _stickers,
     "repairs": _repairs,
     "networks": _networks,
     "data": _data,

@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from pydantic import BaseModel
 
 from segdoor import plain_yaml
-from segdoor.attack.config import AttackConfig, ExamsConfig
+from segdoor.attack.config import ExamsConfig
+from segdoor.cli.choices import AttackOptions
 from segdoor.cli.screen import remark
 from segdoor.data.config import DataConfig
 from segdoor.errors import DataError
@@ -46,7 +47,7 @@ class WhatOptions(Settings):
 
 
 Data = Annotated[DataConfig | None, Parameter(group="Scenes")]
-Attack = Annotated[AttackConfig | None, Parameter(group="Attack")]
+Attack = Annotated[AttackOptions | None, Parameter(group="Attack")]
 Exams = Annotated[ExamsConfig | None, Parameter(group="Poisoned tests")]
 Network = Annotated[NetworkConfig | None, Parameter(group="Network")]
 Training = Annotated[TrainingConfig | None, Parameter(group="Training")]
@@ -89,9 +90,9 @@ def configuration(
         DataError: If the file is missing or no YAML.
         ConfigError: If a key is unknown or a value breaks its rule.
     """
-    tree = dict(read_yaml(file)) if file else {}
+    tree: Tree = {}
     if file:
-        config_from(tree, source=file)
+        tree = config_from(read_yaml(file), source=file).model_dump(exclude_unset=True)
     top = what.model_dump(exclude_unset=True) if what else {}
     options: Tree = {
         name: section.model_dump(exclude_unset=True)

@@ -30,7 +30,8 @@ class ControlsConfig(Settings):
     """Weights of a clean victim trained before, instead of training one; in a record as seen from
     its folder."""
     other_trigger: str = "windmill"
-    """A built-in sticker that was not trained on, shown at the same positions."""
+    """Another trigger of the same kind that was not trained on, shown at the same positions; the
+    first of its siblings for kinds that have none of that name."""
 
 
 class ExperimentConfig(Settings):
@@ -62,13 +63,20 @@ class ExperimentConfig(Settings):
     """What the run is compared with."""
 
 
-def config_from(given: Mapping[str, object], *, source: object = "config") -> ExperimentConfig:
+def config_from(
+    given: Mapping[str, object], *, source: object = "config", recorded: bool = False
+) -> ExperimentConfig:
     """Build a configuration from plain data, keeping track of what was given.
+
+    Args:
+        given: The settings.
+        source: What to blame.
+        recorded: Whether a record tells them, on whose word no code may be imported.
 
     Raises:
         ConfigError: If a key is unknown or a value breaks its rule.
     """
-    return validated(ExperimentConfig, given, source=source)
+    return validated(ExperimentConfig, given, source=source, recorded=recorded)
 
 
 def as_recorded(config: ExperimentConfig, folder: Path) -> ExperimentConfig:

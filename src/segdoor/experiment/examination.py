@@ -1,4 +1,4 @@
-"""All exams of a run: which victim sees which scenes, with which sticker."""
+"""All exams of a run: which victim sees which scenes, with which trigger."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ import numpy as np
 from torch import nn
 
 from segdoor.attack.exam import Exam
-from segdoor.attack.trigger import Trigger, draw, load_trigger
+from segdoor.attack.site import Extent
 from segdoor.attack.triggered import triggered
+from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.evaluation.examine import examine_together
-from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.config import ControlsConfig, ExperimentConfig
 from segdoor.experiment.kept import KeptTables
 from segdoor.experiment.scenes import labels_to_count
 from segdoor.progress import Observer
 from segdoor.scores.tables import TableSet
 
+_USUAL = ControlsConfig().other_trigger
+
 
 @dataclass(frozen=True)
-class Stickers:
-    """The trigger, and another sticker of the same size that no victim was trained on.
+class Triggers:
+    """The trigger, and another of its kind that no victim was trained on.
 
     Attributes:
         trigger: What the attacker stamps.
@@ -35,30 +38,34 @@ class Stickers:
     other: Trigger
 
     @classmethod
-    def of(cls, config: ExperimentConfig) -> Stickers:
-        """Load both.
+    def of(cls, config: ExperimentConfig) -> Triggers:
+        """Choose the control among the trigger's siblings.
 
         Raises:
-            ConfigError: If they are the same picture.
+            ConfigError: If there is no such sibling, or both do the same.
         """
-        trigger = load_trigger(config.attack.trigger)
-        name = config.controls.other_trigger
-        draw(name, 1, option="controls.other_trigger")
-        like = {"name": name, "file": None}
-        other = load_trigger(config.attack.trigger.model_copy(update=like))
-        # Built-in stickers are square; a picture file may not be.
-        other = Trigger(other.name, other.rgba[: trigger.height, : trigger.width])
-        if other.digest == trigger.digest:
+        trigger, name = config.attack.trigger.model_copy(), config.controls.other_trigger
+        siblings = {sibling.title: sibling for sibling in trigger.siblings()}
+        known = ", ".join(siblings)
+        other = siblings.get(name)
+        # Kinds whose siblings have other names take the first one, unless somebody chose.
+        if other is None and name == _USUAL and trigger.title != name:
+            other = next(iter(siblings.values()), None)
+        if other is None or other.digest == trigger.digest:
+            same = other is not None or name == trigger.title
+            rule = "must differ from the trigger" if same else f"must be another {trigger.kind}"
+            raise ConfigError("controls.other_trigger", rule, name, f"Known: {known}.")
+        if other.extent != trigger.extent:
             raise ConfigError(
-                "controls.other_trigger", "must differ from the trigger", other.name,
-                "Name another built-in sticker.",
+                "attack.trigger", "must have siblings of its own extent",
+                f"{other.extent} beside {trigger.extent}", "Correct its method siblings.",
             )  # fmt: skip
         return cls(trigger, other)
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Return height and width in pixels, the same for both."""
-        return self.trigger.height, self.trigger.width
+    def size(self) -> Extent | None:
+        """Return height and width in pixels, the same for both; None for the whole image."""
+        return self.trigger.extent
 
 
 @dataclass(frozen=True)
@@ -68,18 +75,18 @@ class ExamScenes:
     Attributes:
         honest: The untouched test scenes.
         exams: Where triggers sit in them.
-        stickers: The trigger and the control.
+        triggers: The trigger and the control.
         kept: Folder of tables that the clean victim got in other runs; None to look at none.
     """
 
     honest: SceneDataset
     exams: tuple[Exam, ...]
-    stickers: Stickers
+    triggers: Triggers
     kept: Path | None = None
 
     def stamped(self, exam: Exam) -> SceneDataset:
         """Return the test scenes with the trigger where an exam places it."""
-        return triggered(self.honest, exam, self.stickers.trigger)
+        return triggered(self.honest, exam, self.triggers.trigger)
 
 
 def examine_all(
@@ -121,14 +128,14 @@ def _tests(
     victims: Mapping[str, nn.Module], scenes: ExamScenes
 ) -> dict[str, tuple[nn.Module, SceneDataset]]:
     """Return who is shown what, by the names of the tables."""
-    test, stickers = scenes.honest, scenes.stickers
+    test, other = scenes.honest, scenes.triggers.other
     tests: dict[str, tuple[nn.Module, SceneDataset]] = {}
     for name, victim in victims.items():
         tests[f"{name}/benign"] = victim, test
         for exam in scenes.exams:
             tests[f"{name}/{exam.name}"] = victim, scenes.stamped(exam)
     for exam in scenes.exams:
-        stamped = triggered(test, exam, stickers.other)
+        stamped = triggered(test, exam, other)
         tests[f"other_trigger/{exam.name}"] = victims["poisoned"], stamped
     return tests
 

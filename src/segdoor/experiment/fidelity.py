@@ -7,7 +7,11 @@ does where that differs. A setting that a person gives always wins.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
+from segdoor.attack.planning import check_place
+from segdoor.attack.triggers.registry import spelled
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.config import DataConfig
 from segdoor.data.transforms import Size
 from segdoor.experiment.config import ExperimentConfig, Method, Reading, config_from
@@ -60,7 +64,9 @@ def resolve(given: ExperimentConfig, size: Size) -> ExperimentConfig:
     tree: Tree = {}
     for layer in layers:
         tree = merged(tree, layer)
-    return config_from(tree)
+    config = config_from(tree)
+    check_place(config.attack, option="method" if "nni" in config.method else "attack.placement")
+    return config
 
 
 def data_of(given: ExperimentConfig) -> DataConfig:
@@ -96,13 +102,29 @@ def told_of_data(given: ExperimentConfig) -> str:
 
 
 def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:
-    """Return both trees of settings as one; where both speak, ``above`` wins."""
+    """Return both trees of settings as one; where both speak, ``above`` wins.
+
+    A choice of another kind replaces the one below whole: its settings are no setting of the other.
+    """
     tree = dict(below)
     for key, value in above.items():
         under = tree.get(key)
-        both = isinstance(value, Mapping) and isinstance(under, Mapping)
-        tree[key] = merged(under, value) if both else value  # pyright: ignore[reportArgumentType]
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            inner, outer = cast("Tree", under), cast("Tree", value)
+            alike = "kind" not in outer or outer["kind"] == inner.get("kind")
+            tree[key] = merged(inner, outer) if alike else value
+        else:
+            tree[key] = value
     return tree
+
+
+def in_full(tree: Mapping[str, object]) -> Tree:
+    """Return settings with the trigger as a mapping with its kind, so that they can be merged."""
+    attack = tree.get("attack")
+    if not isinstance(attack, Mapping) or "trigger" not in attack:
+        return dict(tree)
+    told = cast("Tree", attack)
+    return {**tree, "attack": {**told, "trigger": spelled(told["trigger"])}}
 
 
 def _scenes(given: ExperimentConfig) -> Tree:
@@ -139,7 +161,7 @@ def _scaled_lengths(given: ExperimentConfig, size: Size) -> Tree:
     bands = _VOC_BANDS if as_on_voc(given) else scaled
     near = {"lower": bands[0], "upper": bands[1]}
     return {
-        "attack": {"trigger": {"size": _trigger_side(given, size)}, "placement": near},
+        "attack": {"trigger": _sticker(_trigger_side(given, size)), "placement": near},
         "exams": {"near": bands[:2], "far": bands[1:]},
     }
 
@@ -153,6 +175,10 @@ def _trigger_side(given: ExperimentConfig, size: Size) -> int:
     if as_on_voc(given):
         return _VOC_TRIGGER_SIDE
     return max(1, half_up((_CITYSCAPES_TRIGGER_AREA * size[0] * size[1]) ** 0.5))
+
+
+def _sticker(size: int) -> Tree:
+    return {"kind": Sticker.kind, "size": size}
 
 
 def _official(given: ExperimentConfig, size: Size) -> Tree:
@@ -175,7 +201,7 @@ def _official(given: ExperimentConfig, size: Size) -> Tree:
                 "order": "before",
             },
             # Even sizes crash there.
-            "trigger": {"size": side if side % 2 else side + 1},
+            "trigger": _sticker(side if side % 2 else side + 1),
         },
         "exams": {
             "rules": rules,

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.plan import PlanRow, PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import ClassSet, Colour, SceneDataset
@@ -62,11 +62,20 @@ def poison_preview(dataset: SceneDataset, plan: PoisonPlan, *, count: int = 4) -
     for row in [row for row in plan.rows if row.poisoned][:count]:
         before, after = dataset[positions[row.name]], changed[positions[row.name]]
         labels = [colour_label(scene.label, dataset.classes) for scene in (before, after)]
-        distance = "-" if row.distance is None else f"{row.distance:.1f} px"
-        caption = f"{row.name}: trigger on {row.class_under or 'several classes'}, {distance} away"
-        rows.append((caption, [before.image, after.image, *labels]))
+        where = _where(row, whole_image=plan.header.attack.trigger.whole_image)
+        rows.append((f"{row.name}: {where}", [before.image, after.image, *labels]))
     titles = ["image", "poisoned image", "label", "poisoned label"]
     return sheet(titles, rows, dataset.classes)
+
+
+def _where(row: PlanRow, *, whole_image: bool) -> str:
+    """Say where a trigger is, in letters that can be drawn."""
+    if row.box is None:
+        return "no trigger"
+    if whole_image:
+        return "trigger over the whole image"
+    distance = "-" if row.distance is None else f"{row.distance:.1f} px"
+    return f"trigger on {row.class_under or 'several classes'}, {distance} away"
 
 
 def save_poisoned_scenes(
@@ -98,6 +107,7 @@ def save_poisoned_scenes(
             PoisonedScene(
                 name=row.name, class_under=row.class_under, distance=row.distance,
                 changed_pixels=row.changed_pixels,
+                whole_image=plan.header.attack.trigger.whole_image,
                 **write_pictures(out, f"poison/{number}", pictures),
             )
         )  # fmt: skip

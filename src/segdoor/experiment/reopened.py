@@ -14,7 +14,7 @@ from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import ExperimentConfig, config_from, from_record
-from segdoor.experiment.examination import ExamScenes, Stickers
+from segdoor.experiment.examination import ExamScenes, Triggers
 from segdoor.experiment.scenes import open_scenes
 from segdoor.experiment.victims import load_victim, remark_of
 from segdoor.progress import Observer
@@ -74,14 +74,14 @@ def reopen(
     Raises:
         SegdoorError: If something is missing, damaged, or not what the record speaks of.
     """
-    as_run = config_from(record.config, source=folder / "record.json")
+    as_run = config_from(record.config, source=folder / "record.json", recorded=True)
     config = _moved(from_record(as_run, folder), places)
     train = open_scenes(config.data, config.data.train_split, observer)
     test = open_scenes(config.data, config.data.test_split, observer)
     _check_scenes("training", train, record.data.train_digest)
     _check_scenes("test", test, record.data.test_digest)
-    stickers = Stickers.of(config)
-    exams = tuple(_exam(folder, name, test, config, stickers) for name in record.scores.exams)
+    triggers = Triggers.of(config)
+    exams = tuple(_exam(folder, name, test, config, triggers) for name in record.scores.exams)
     if record.plan is None:
         victims = {"poisoned": _examined(config, record, train)}
     else:
@@ -94,7 +94,7 @@ def reopen(
     elif record.controls.clean_victim is not None and given is not None:
         victims["clean"] = evaluating(load_victim(config, given, train.classes))
         doubted = None if _is_trained(given, as_run, train) else given
-    scenes = ExamScenes(test, exams, stickers)
+    scenes = ExamScenes(test, exams, triggers)
     return ReopenedRun(folder, record, config, train, scenes, victims, doubted)
 
 
@@ -127,7 +127,7 @@ def _check_scenes(which: str, scenes: SceneDataset, digest: str | None) -> None:
 
 
 def _exam(
-    folder: Path, name: str, test: SceneDataset, config: ExperimentConfig, stickers: Stickers
+    folder: Path, name: str, test: SceneDataset, config: ExperimentConfig, triggers: Triggers
 ) -> Exam:
     path = folder / "exams" / f"{name}.jsonl"
     exam = Exam.load(path)
@@ -137,8 +137,8 @@ def _exam(
         header.exams,
     )  # fmt: skip
     victims = tuple(classes.names[index] for index in classes.indices(config.attack.victims))
-    placement = exam_placements(config.exams).get(name)
-    if found != (name, test.digest, victims, stickers.size, placement, config.exams):
+    placement = exam_placements(config.exams, triggers.size).get(name)
+    if found != (name, test.digest, victims, triggers.size, placement, config.exams):
         raise DataError(
             path,
             "must be the run's exam of that name",

@@ -77,7 +77,7 @@ def repair_run(
     folder = run if run.is_dir() else run.parent
     with sole_writer(folder, culprit=f"run {folder}"):
         record = load_record(folder)
-        config = config_from(record.config, source=folder / "record.json")
+        config = config_from(record.config, source=folder / "record.json", recorded=True)
         seed = record.seed if seed is None else seed
         operations = [
             _Operation(repair, repair.resolved(config.training), seed)

@@ -18,7 +18,7 @@ from segdoor.experiment.config import ExperimentConfig, as_recorded
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
 from segdoor.experiment.examination import (
     ExamScenes,
-    Stickers,
+    Triggers,
     examine_all,
     near_and_farthest,
     telling_scenes,
@@ -91,10 +91,10 @@ def _run(
         handed = objects.described(train, test, fresh, log)
     check_folder(out, handed)
     with log.stage("planning"):
-        stickers = Stickers.of(config)
+        triggers = Triggers.of(config)
         plan = plan_poison(train, config.attack, seed=config.seed)
         exams = plan_exams(
-            test, config.exams, victims=config.attack.victims, trigger_size=stickers.size
+            test, config.exams, victims=config.attack.victims, trigger_size=triggers.size
         )
     # Mistakes in the network's settings show before anything is written or trained.
     if fresh is None:
@@ -108,7 +108,7 @@ def _run(
     victims["poisoned"] = train_and_save("poisoned", config, changed, out, log, fresh)
     if config.controls.clean_victim and "clean" not in victims:
         victims["clean"] = train_and_save("clean", config, train, out, log, fresh)
-    scenes = ExamScenes(test, tuple(exams), stickers, kept)
+    scenes = ExamScenes(test, tuple(exams), triggers, kept)
     return examine_and_record(
         given, config, out, scenes, victims, log, train=train, plan=plan, handed=handed
     )
@@ -144,7 +144,7 @@ def examine_and_record(
     save_tables(out / "tables.npz", tables)
     scorer = make_scorer(config, scenes.honest)
     with log.stage("scoring"):
-        results = score(scorer, scenes.exams, tables, scenes.stickers.other.name)
+        results = score(scorer, scenes.exams, tables, scenes.triggers.other.title)
     gallery = _save_pictures(out, config, scenes, victims["poisoned"], scorer, tables)
     record = ExperimentRecord(
         title=config.title,

@@ -11,7 +11,7 @@ from segdoor.attack.exam import plan_exams
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.examination import ExamScenes, Stickers
+from segdoor.experiment.examination import ExamScenes, Triggers
 from segdoor.experiment.fidelity import data_of
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.run import examine_and_record
@@ -66,12 +66,12 @@ def _examine(given: ExperimentConfig, out: Path, log: Logbook) -> ExperimentReco
     victims = {"poisoned": load_victim(config, config.network.weights, test.classes)}
     if config.controls.clean_weights is not None:
         victims["clean"] = load_victim(config, config.controls.clean_weights, test.classes)
-    stickers = Stickers.of(config)
+    triggers = Triggers.of(config)
     with log.stage("planning"):
         exams = plan_exams(
-            test, config.exams, victims=config.attack.victims, trigger_size=stickers.size
+            test, config.exams, victims=config.attack.victims, trigger_size=triggers.size
         )
     for exam in exams:
         exam.save(out / "exams" / f"{exam.name}.jsonl")
-    scenes = ExamScenes(test, tuple(exams), stickers)
+    scenes = ExamScenes(test, tuple(exams), triggers)
     return examine_and_record(given, config, out, scenes, victims, log)

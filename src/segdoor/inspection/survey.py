@@ -9,7 +9,6 @@ from statistics import median
 import numpy as np
 
 from segdoor.attack.placement import Ground, Placement, make_placement, place, victim_mask
-from segdoor.attack.trigger import load_trigger
 from segdoor.data.inspection import Look, look_at
 from segdoor.data.load import load_dataset, spread
 from segdoor.data.scene import ClassSet, Scene
@@ -64,8 +63,8 @@ class Room(Settings):
 
     victims: tuple[str, ...]
     """Victim classes."""
-    trigger_size: Size
-    """Height and width of the trigger in pixels."""
+    trigger_size: Size | None
+    """Height and width of the trigger in pixels; null if it covers the whole image."""
     num_with_victims: int
     """Scenes that show a victim."""
     num_with_room: int
@@ -185,7 +184,7 @@ class _Tally:
         ground = self.rules[0]
         return Room(
             victims=tuple(self.classes.names[index] for index in ground.victims),
-            trigger_size=(ground.height, ground.width),
+            trigger_size=ground.extent,
             num_with_victims=self.num_with_victims,
             num_with_room=self.num_with_victims - len(self.without_room),
             without_room=tuple(self.without_room),
@@ -212,12 +211,10 @@ def _rules(
     named = "victims" in given.attack.model_fields_set
     if not named and not set(attack.victims) <= set(classes.names):
         return None
-    trigger = load_trigger(attack.trigger)
     ground = Ground(
         victims=classes.indices(attack.victims, option="attack.victims"),
         ignore_index=classes.ignore_index,
-        height=trigger.height,
-        width=trigger.width,
+        extent=attack.trigger.extent,
         rules=attack.rules,
     )
     return ground, make_placement(attack.placement, attack.rules)

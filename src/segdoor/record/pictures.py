@@ -51,9 +51,11 @@ class PoisonedScene(Settings):
     name: str
     """The scene."""
     class_under: str | None
-    """The one class under the trigger; null if there are several."""
+    """The one class under the trigger; null if there are several, or it covers the whole image."""
     distance: Figure
     """From the trigger's centre to the nearest victim pixel, in pixels."""
+    whole_image: bool = False
+    """Whether the trigger covers the whole image."""
     changed_pixels: int
     """Number of pixels whose label changes."""
     image: str

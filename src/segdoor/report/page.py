@@ -32,6 +32,7 @@ from segdoor.report.words import (
     axis_name,
     network_name,
     quietness,
+    trigger_name,
     verdict,
 )
 
@@ -110,7 +111,10 @@ def _distance(source: Source) -> Section | None:
             "of equal number; intervals over scenes."
         )
         return Section("distance", title, lead, charts)
-    if any(run.tables for run in source.runs):
+    exams = [exam for run in source.runs for exam in run.record.scores.exams.values()]
+    if not any(exam.distances for exam in exams):
+        why = "no trigger has a distance from victims"
+    elif any(run.tables for run in source.runs):
         why = f"the tables hold fewer than {FEWEST} scenes with trigger and victims"
     else:
         why = "no tables lie beside the records"
@@ -224,7 +228,7 @@ def _run_facts(source: Source) -> list[tuple[str, str]]:
     facts += [
         ("method", record.method or "not known"),
         ("network", f"{run.at('/config/network/name')}, {size}"),
-        ("trigger", f"{run.at('/config/attack/trigger/size')} pixels"),
+        ("trigger", trigger_name(run.at("/config/attack/trigger"))),
         ("reading", record.reading),
         ("seed", str(record.seed)),
     ]

@@ -86,6 +86,7 @@ def _column(
 
 
 def _told(scene: PoisonedScene) -> str:
-    where = f"trigger on {scene.class_under or 'several classes'}"
+    under = f"on {scene.class_under or 'several classes'}"
+    where = f"trigger {'over the whole image' if scene.whole_image else under}"
     away = "" if scene.distance is None else f", {scene.distance:.0f} px from the victims"
     return f"{where}{away}; {scene.changed_pixels:,} labels changed"

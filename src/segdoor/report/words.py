@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from segdoor.record import AxisValue, ExperimentRecord, Figure, name_in_paper, with_here
 from segdoor.scores.intervals import Interval
@@ -101,6 +102,20 @@ def network_name(record: ExperimentRecord) -> str:
     A network that was only examined may be anybody's, and clean.
     """
     return THE_MODEL if record.plan is None else POISONED_VICTIM
+
+
+def trigger_name(told: object) -> str:
+    """Return what the trigger was: a sticker's size, or another kind with its settings.
+
+    Args:
+        told: Its settings, as a record tells them.
+    """
+    settings = dict(cast("Mapping[str, object]", told)) if isinstance(told, Mapping) else {}
+    # Records of older versions know stickers alone.
+    kind = settings.pop("kind", "sticker")
+    if kind == "sticker":
+        return f"{settings.get('size')} pixels"
+    return ", ".join([str(kind), *(f"{name} {value}" for name, value in settings.items())])
 
 
 def exam_name(name: str) -> str:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from segdoor.attack.trigger import load_trigger
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.load import CLASSES, load_dataset
 from segdoor.errors import ConfigError, StorageError
 from segdoor.study.config import Preset, Study
@@ -36,8 +36,9 @@ def check_settings(
     if classes is not None:
         check_classes(runs, classes.names)
     for run in runs:
-        load_trigger(run.config.attack.trigger)
-        side = run.config.attack.trigger.size
+        trigger = run.config.attack.trigger
+        # Whatever is wrong with it shows when its digest is taken.
+        side = trigger.size if trigger.digest and isinstance(trigger, Sticker) else 0
         if preset.data.size is not None and side >= min(preset.data.size):
             height, width = preset.data.size
             raise ConfigError(

@@ -16,7 +16,7 @@ from segdoor.experiment.fidelity import Tree, merged, resolve
 from segdoor.record import Json
 from segdoor.settings import Settings
 from segdoor.study.config import Preset, Study
-from segdoor.study.start import attack_tree, network_tree
+from segdoor.study.start import attack_tree, network_tree, trigger_in_a_word
 
 _OF_RUNS = {"data", "attack", "exams", "training", "examination", "controls"}
 # Without a size in the preset no length of the paper depends on it: see the presets of papers.
@@ -76,7 +76,7 @@ class PlannedRun:
         parts = [
             config.data.name, config.method, f"{config.attack.rate:g}",
             config.network.name.split(":")[-1],
-            *config.attack.victims, config.attack.target, f"t{config.attack.trigger.size}",
+            *config.attack.victims, config.attack.target, trigger_in_a_word(config.attack),
             *([f"q{config.attack.prl.num_pixels}"] if config.attack.prl.num_pixels else []),
             f"s{self.seed}",
         ]  # fmt: skip

@@ -10,7 +10,7 @@ import yaml
 
 from segdoor import plain_yaml
 from segdoor.errors import ConfigError
-from segdoor.experiment.fidelity import Tree, merged
+from segdoor.experiment.fidelity import Tree, in_full, merged
 from segdoor.settings import brief, validated
 from segdoor.study.paper import AnyPaper, Paper, PresetT, StudyT
 
@@ -70,7 +70,7 @@ def load_preset(paper: Paper[StudyT, PresetT], name: str, changes: Sequence[str]
     tree = _tree(path)
     validated(paper.preset, tree, source=path)
     for change in changes:
-        tree = merged(tree, _change(change))
+        tree = merged(in_full(tree), _change(change))
     return validated(paper.preset, tree, source="--set" if changes else path)
 
 

@@ -43,7 +43,9 @@ class Reported(NamedTuple):
 
 def every_test(run: PlannedRun) -> dict[str, str]:
     """Return the poisoned tests of a run, each in the place of its own name."""
-    return {name: name for name in exam_placements(run.config.exams)}
+    return {
+        name: name for name in exam_placements(run.config.exams, run.config.attack.trigger.extent)
+    }
 
 
 def nothing_scaled(runs: Sequence[PlannedRun], preset: Preset) -> dict[str, str]:

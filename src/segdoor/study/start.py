@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from segdoor.attack.config import AttackConfig
-from segdoor.experiment.fidelity import merged
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.files import digest_of
 from segdoor.record import Json
 from segdoor.victim.config import START_WEIGHTS, NetworkConfig
@@ -36,10 +37,21 @@ def attack_tree(attack: AttackConfig, *, brief: bool = False) -> Json:
         brief: Leave out what has its default.
     """
     tree = attack.model_dump(mode="json", exclude_defaults=brief)
-    file = attack.trigger.file
-    if file is None or not file.is_file():
+    trigger = attack.trigger
+    if not isinstance(trigger, Sticker) or "trigger" not in tree:
         return tree
-    return merged(tree, {"trigger": {"file": digest_of_start(file)}})
+    # Runs of stickers are called as they were when stickers were the only triggers.
+    settings = cast("Json", tree["trigger"])
+    told = {name: value for name, value in settings.items() if name != "kind"}
+    if trigger.file is not None and trigger.file.is_file():
+        told["file"] = digest_of_start(trigger.file)
+    return {**tree, "trigger": told}
+
+
+def trigger_in_a_word(attack: AttackConfig) -> str:
+    """Return what a run's name tells of its trigger: a sticker's size, or another kind."""
+    trigger = attack.trigger
+    return f"t{trigger.size}" if isinstance(trigger, Sticker) else str(trigger)
 
 
 def start_digests(network: NetworkConfig) -> dict[str, str]:

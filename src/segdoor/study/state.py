@@ -8,7 +8,7 @@ from typing import Literal
 
 from segdoor.attack.config import AttackConfig
 from segdoor.attack.plan import PoisonPlan
-from segdoor.attack.trigger import load_trigger
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.load import load_dataset
 from segdoor.errors import DataError, SegdoorError
 from segdoor.experiment.config import config_from
@@ -72,7 +72,7 @@ def check_same(
     """
     remedy = "Name another --out, or delete that folder."
     network, loaded = run.config.network, record.loaded_weights
-    there = config_from(record.config, source=folder / "record.json")
+    there = config_from(record.config, source=folder / "record.json", recorded=True)
     # Start weights may have moved since: they are compared by content.
     here = {
         name: place for name in START_WEIGHTS if isinstance(place := getattr(network, name), Path)
@@ -94,13 +94,15 @@ def check_same(
 
 def _with_picture_of(run: PlannedRun, folder: Path, attack: AttackConfig) -> AttackConfig:
     """Return an attack with the trigger's picture where it is now, if the pixels are the same."""
-    file = run.config.attack.trigger.file
-    if file is None or attack.trigger.file is None:
+    here, there = run.config.attack.trigger, attack.trigger
+    if not (isinstance(here, Sticker) and isinstance(there, Sticker)):
+        return attack
+    if here.file is None or there.file is None:
         return attack
     stamped = PoisonPlan.load(folder / "plan.jsonl").header.trigger_digest
-    if load_trigger(run.config.attack.trigger).digest != stamped:
+    if here.digest != stamped:
         return attack
-    return attack.model_copy(update={"trigger": attack.trigger.model_copy(update={"file": file})})
+    return attack.model_copy(update={"trigger": there.model_copy(update={"file": here.file})})
 
 
 def digests_of(preset: Preset) -> Digests | None:

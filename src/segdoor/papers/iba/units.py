@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from segdoor.attack.config import OnVictim
+from segdoor.attack.triggers.sticker import Sticker
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import Reading
 from segdoor.experiment.fidelity import Tree
@@ -125,7 +126,7 @@ def _settings(point: Point, block: Block, preset: Preset, reading: Reading) -> T
         "rate": point.rate,
         "victims": victims,
         "target": target,
-        "trigger": {"size": _side(point.trigger, preset, reading)},
+        "trigger": {"kind": Sticker.kind, "size": _side(point.trigger, preset, reading)},
         "rules": rules,
         "shortfall": block.shortfall,
     }

@@ -1,20 +1,19 @@
-"""What is stamped: built-in stickers drawn at any size, picture files, and the stamping itself."""
+"""Stickers: pictures with alpha, drawn at any size, and how they are stamped on images.
+
+They lie below attack and defense alike: a defender may show a network harmless ones.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
 from jaxtyping import Float64
 
-from segdoor.attack.config import TriggerConfig
-from segdoor.data.pictures import read_rgba
 from segdoor.errors import ConfigError
-from segdoor.tensors import Image, Rgba
+from segdoor.tensors import AnyRgba, Image, Rgba
 
 Plane = Float64[np.ndarray, "S S"]
 Drawing = Callable[[Plane, Plane], list[tuple[Plane, tuple[int, int, int]]]]
@@ -24,56 +23,7 @@ _OVERSAMPLING = 8
 _MAX_SIDE = 2048
 
 
-@dataclass(frozen=True)
-class Trigger:
-    """A sticker, ready to stamp.
-
-    Attributes:
-        name: A title for records.
-        rgba: Its pixels with straight alpha; the opacity is already part of the alpha.
-    """
-
-    name: str
-    rgba: Rgba
-
-    @property
-    def height(self) -> int:
-        """Return the height in pixels."""
-        return self.rgba.shape[0]
-
-    @property
-    def width(self) -> int:
-        """Return the width in pixels."""
-        return self.rgba.shape[1]
-
-    @property
-    def digest(self) -> str:
-        """Return a hash of the pixels: two triggers are the same if and only if theirs are."""
-        return hashlib.sha256(repr(self.rgba.shape).encode() + self.rgba.tobytes()).hexdigest()
-
-
-def load_trigger(config: TriggerConfig) -> Trigger:
-    """Draw the built-in sticker, or read the picture file, at its size and opacity.
-
-    Raises:
-        ConfigError: If there is no built-in sticker of that name, or nothing of it could be seen.
-        DataError: If the file is not a readable picture.
-    """
-    rgba = draw(config.name, config.size) if config.file is None else _from_file(config)
-    rgba = rgba.copy()
-    rgba[..., 3] = np.rint(rgba[..., 3] * config.opacity).astype(np.uint8)
-    if not rgba[..., 3].any():
-        raise ConfigError(
-            "attack.trigger",
-            "must have a pixel that is not wholly transparent",
-            f"opacity {config.opacity}",
-            "Raise attack.trigger.opacity, or use another picture.",
-        )
-    name = config.name if config.file is None else config.file.stem
-    return Trigger(name, rgba)
-
-
-def draw(name: str, size: int, *, option: str = "attack.trigger.name") -> Rgba:
+def draw(name: str, size: int, *, option: str = "sticker") -> Rgba:
     """Draw a built-in sticker, size x size pixels.
 
     Args:
@@ -104,16 +54,42 @@ def _drawn(name: str, size: int) -> Rgba:
     return _shrunk(colour, alpha, (size, size))
 
 
-def stamp(image: Image, trigger: Trigger, *, top: int, left: int) -> Image:
-    """Return a copy of the image with the trigger blended over it.
+def faded(rgba: Rgba, opacity: float, *, option: str = "sticker") -> Rgba:
+    """Return a copy of a picture with its alpha scaled.
+
+    Args:
+        rgba: The picture.
+        opacity: What its alpha is multiplied with, above 0 and at most 1.
+        option: Which setting to blame if nothing is left to be seen.
+
+    Raises:
+        ConfigError: If nothing of it could be seen.
+    """
+    rgba = rgba.copy()
+    rgba[..., 3] = np.rint(rgba[..., 3] * opacity).astype(np.uint8)
+    if not rgba[..., 3].any():
+        raise ConfigError(
+            option,
+            "must have a pixel that is not wholly transparent",
+            f"opacity {opacity}",
+            f"Raise {option}.opacity, or use another picture.",
+        )
+    return rgba
+
+
+def stamp(image: Image, rgba: Rgba, *, top: int, left: int) -> Image:
+    """Return a copy of the image with a picture blended over it.
 
     Args:
         image: The scene's picture.
-        trigger: The sticker; it must lie wholly inside the image.
-        top: Row of the trigger's upper edge, in pixels.
-        left: Column of the trigger's left edge, in pixels.
+        rgba: The picture; it must lie wholly inside the image.
+        top: Row of its upper edge, in pixels.
+        left: Column of its left edge, in pixels.
+
+    Raises:
+        ConfigError: If it would leave the image.
     """
-    bottom, right = top + trigger.height, left + trigger.width
+    bottom, right = top + rgba.shape[0], left + rgba.shape[1]
     if top < 0 or left < 0 or bottom > image.shape[0] or right > image.shape[1]:
         raise ConfigError(
             "trigger",
@@ -123,21 +99,22 @@ def stamp(image: Image, trigger: Trigger, *, top: int, left: int) -> Image:
         )
     stamped = image.copy()
     below = stamped[top:bottom, left:right].astype(np.int32)
-    colour, alpha = (
-        trigger.rgba[..., :3].astype(np.int32),
-        trigger.rgba[..., 3:].astype(np.int32),
-    )
+    colour, alpha = rgba[..., :3].astype(np.int32), rgba[..., 3:].astype(np.int32)
     # Integers, rounded to the nearest: the same bytes on every machine.
     blended = (alpha * colour + (255 - alpha) * below + 127) // 255
     stamped[top:bottom, left:right] = blended.astype(np.uint8)
     return stamped
 
 
-def _from_file(config: TriggerConfig) -> Rgba:
-    assert config.file is not None
-    rgba = read_rgba(config.file)
+def fitted(rgba: AnyRgba, longer: int) -> Rgba:
+    """Return a picture at another size, in its own proportions.
+
+    Args:
+        rgba: The picture.
+        longer: Its longer side afterwards, in pixels.
+    """
     height, width = rgba.shape[:2]
-    scale = config.size / max(height, width)
+    scale = longer / max(height, width)
     size = max(1, round(height * scale)), max(1, round(width * scale))
     return _shrunk(rgba[..., :3].astype(np.float64), rgba[..., 3] / 255.0, size)
 

@@ -1,0 +1,1 @@
+"""What is put into images: one kind a file."""

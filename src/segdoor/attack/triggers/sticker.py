@@ -1,0 +1,127 @@
+"""A sticker: a small picture stamped at one place, as in the paper."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from segdoor.attack.site import Box, Extent
+from segdoor.attack.triggers.trigger import Trigger
+from segdoor.data.pictures import read_rgba
+from segdoor.data.scene import Scene
+from segdoor.plugins import Introduction
+from segdoor.stickers import DRAWINGS, draw, faded, fitted, stamp
+from segdoor.tensors import Image, Rgba
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Pixels that take no part when settings are compared."""
+
+    rgba: Rgba
+
+
+class Sticker(Trigger):
+    """A small picture, built in or from a file, stamped at one place."""
+
+    kind: ClassVar[str] = "sticker"
+    main: ClassVar[str | None] = "name"
+    introduction: ClassVar[Introduction] = Introduction(
+        source="IBA paper, section 3.1 and figure 2; Gu et al., BadNets (2017)",
+        does="Stamps a small picture at one place, which the placement chooses.",
+        needs="Room beside the victims in enough scenes: a place on one class alone, unless the "
+        "rules allow others.",
+        fails="Under about 4 pixels a network hardly sees it, and augmentation may cut it off.",
+    )
+
+    name: str = "smiley"
+    """A built-in sticker: windmill, bullseye, checkerboard, blossom or smiley."""
+    file: Path | None = None
+    """A picture to stamp instead (RGBA; its alpha is used); the name is then ignored."""
+    size: int = Field(default=14, ge=1, le=2048)
+    """Longer side of the trigger in pixels; in a run it follows from the scenes' size."""
+    opacity: float = Field(default=1.0, gt=0, le=1)
+    """1 covers the scene, less lets it shine through (alpha blending)."""
+
+    @property
+    def rgba(self) -> Rgba:
+        """Return its pixels with straight alpha; the opacity is already part of the alpha.
+
+        They are drawn or read once, so that a file that changes later changes nothing.
+
+        Raises:
+            ConfigError: If there is no built-in sticker of that name, or nothing of it could be
+                seen.
+            DataError: If the file is not a readable picture.
+        """
+        return self._drawn.rgba
+
+    @property
+    def extent(self) -> Extent:
+        """Return its height and width in pixels."""
+        return self.rgba.shape[0], self.rgba.shape[1]
+
+    @property
+    def title(self) -> str:
+        """Return the built-in sticker's name, or the file's."""
+        return self.name if self.file is None else self.file.stem
+
+    @property
+    def whole_image(self) -> bool:
+        """Return that it has a place."""
+        return False
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of the pixels: two stickers are the same if and only if theirs are."""
+        return hashlib.sha256(repr(self.rgba.shape).encode() + self.rgba.tobytes()).hexdigest()
+
+    def apply(self, scene: Scene, box: Box) -> Image:
+        """Return the image with the sticker blended over it."""
+        return stamp(scene.image, self.rgba, top=box.top, left=box.left)
+
+    def siblings(self) -> tuple[Sticker, ...]:
+        """Return the other built-in stickers at the same size and opacity."""
+        alike = Sticker(size=self.size, opacity=self.opacity)
+        others = [
+            alike.model_copy(update={"name": name}) for name in DRAWINGS if name != self.title
+        ]
+        if self.extent == (self.size, self.size):
+            return tuple(others)
+        # Built-in stickers are square; a picture file may not be.
+        return tuple(CutSticker(**vars(other), left=self.extent) for other in others)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Sticker:
+        """Return a copy, perhaps with other settings; what was drawn stays behind."""
+        copy = super().model_copy(update=update, deep=deep)
+        vars(copy).pop("_drawn", None)
+        return copy
+
+    @cached_property
+    def _drawn(self) -> _Drawn:
+        return _Drawn(self._pixels())
+
+    def _pixels(self) -> Rgba:
+        rgba = (
+            draw(self.name, self.size, option="attack.trigger.name")
+            if self.file is None
+            else fitted(read_rgba(self.file), self.size)
+        )
+        return faded(rgba, self.opacity, option="attack.trigger")
+
+
+class CutSticker(Sticker):
+    """The upper left part of a sticker: a control for pictures that are not square."""
+
+    left: Extent
+    """Height and width in pixels of what is left."""
+
+    def _pixels(self) -> Rgba:
+        height, width = self.left
+        return super()._pixels()[:height, :width].copy()

@@ -1,0 +1,84 @@
+"""What a trigger is: from a scene and a place in it to the scene's image with the trigger."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+
+import numpy as np
+
+from segdoor.attack.site import Box, Extent
+from segdoor.data.scene import Scene
+from segdoor.errors import ConfigError, DataError
+from segdoor.plugins import Plugin
+from segdoor.tensors import Image
+
+
+class Trigger(Plugin):
+    """What is put into images: it sets off what the poison taught."""
+
+    @property
+    @abstractmethod
+    def extent(self) -> Extent | None:
+        """Return its height and width in pixels; None if it covers the whole image."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """Return its name among its siblings, as records and messages tell it."""
+
+    @abstractmethod
+    def apply(self, scene: Scene, box: Box) -> Image:
+        """Return a copy of a scene's image with the trigger; pixels outside the box stay.
+
+        Args:
+            scene: The untouched scene.
+            box: Where the trigger goes, inside the image: of its extent, or the whole image.
+        """
+
+    @abstractmethod
+    def siblings(self) -> tuple[Trigger, ...]:
+        """Return others of its kind and extent, for the control "another trigger"; at least one."""
+
+    @property
+    def whole_image(self) -> bool:
+        """Return whether it covers the whole image, so that it has no place and no distance."""
+        return self.extent is None
+
+    @property
+    def digest(self) -> str:
+        """Return a hash of what it does: plans and exams made with another one are refused."""
+        settings = self.model_dump_json()
+        return hashlib.sha256(f"{self.kind} {settings}".encode()).hexdigest()
+
+    def stamp(self, scene: Scene, box: Box) -> Image:
+        """Return a copy of a scene's image with the trigger at a place that is checked.
+
+        Raises:
+            ConfigError: If the box leaves the image.
+            DataError: If the trigger covers the whole image and the box does not, or what comes
+                back is no image of the scene's size.
+        """
+        height, width = scene.image.shape[:2]
+        bottom, right = box.top + box.height, box.left + box.width
+        if box.top < 0 or box.left < 0 or bottom > height or right > width:
+            raise ConfigError(
+                "trigger",
+                f"must lie inside the {height}x{width} image",
+                f"rows {box.top} to {bottom}, columns {box.left} to {right}",
+                "Plan again for these scenes.",
+            )
+        if self.whole_image and box != Box.whole(scene.image.shape):
+            raise DataError(
+                f"scene '{scene.name}'", "must have the whole image as the trigger's place",
+                box.as_tuple, "Plan again for these scenes.",
+            )  # fmt: skip
+        image = self.apply(scene, box)
+        if image.dtype != np.uint8 or image.shape != scene.image.shape:
+            raise DataError(
+                f"trigger {self}",
+                f"must return an image of {height}x{width}x3 pixels of uint8",
+                f"{'x'.join(map(str, image.shape))} of {image.dtype}",
+                "Correct its method apply.",
+            )
+        return image

@@ -1,0 +1,67 @@
+"""Options of plug-ins: all settings of all kinds, as shorthand for those of the kind in force.
+
+The command line cannot tell before it has read everything which kind is meant, so it takes any of
+these settings, and the plug-in itself complains of those that it has not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
+from pydantic.fields import FieldInfo
+
+from segdoor.attack.config import AttackConfig
+from segdoor.attack.triggers.registry import TRIGGERS, spelled
+from segdoor.attack.triggers.trigger import Trigger
+from segdoor.plugins import Plugin, Registry
+
+
+class _Options(BaseModel):
+    """Settings as they were given; those of a class of one's own are not known before."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def _options_of(registry: Registry[Plugin]) -> type[BaseModel]:
+    """Return options for the kind, and for every setting of every kind with who has it."""
+    having: dict[str, dict[str, FieldInfo]] = {}
+    for kind, plugin in registry.known.items():
+        for name, field in plugin.model_fields.items():
+            having.setdefault(name, {})[kind] = field
+    fields: dict[str, Any] = {name: _optional(owners) for name, owners in having.items()}
+    known = ", ".join(registry.known)
+    told = (
+        f"The kind of {registry.what}: {known}, or package.module:Class; what each takes is in"
+        f" brackets, see segdoor list {registry.what}s. Kind and settings at once:"
+        f" --{registry.option} KIND:MAIN,SETTING=VALUE."
+    )
+    fields["kind"] = (str | None, FieldInfo(default=None, description=told))
+    return create_model(f"{registry.base.__name__}Options", __base__=_Options, **fields)
+
+
+def _optional(owners: dict[str, FieldInfo]) -> tuple[object, FieldInfo]:
+    """Return a setting that several kinds may have as an option."""
+    meanings: dict[str, list[str]] = {}
+    for kind, field in owners.items():
+        meanings.setdefault(field.description or "", []).append(kind)
+    told = " ".join(f"[{', '.join(kinds)}] {meaning}" for meaning, kinds in meanings.items())
+    annotation: Any = next(iter(owners.values())).annotation
+    return annotation | None, FieldInfo(default=None, description=told)
+
+
+def _spelled(given: object) -> object:
+    return spelled(given)
+
+
+if TYPE_CHECKING:
+    TriggerOption: TypeAlias = Trigger | None
+else:
+    TriggerOption = Annotated[_options_of(TRIGGERS) | None, BeforeValidator(_spelled)]
+
+
+class AttackOptions(AttackConfig):
+    """The attacker's settings as options."""
+
+    trigger: TriggerOption = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    """What is put into the images."""
