@@ -9,11 +9,13 @@ from segdoor.cli.app import run_command_line
 from segdoor.cli.list import Sort
 from segdoor.data.load import DATASETS
 from segdoor.defense.repairs.registry import REPAIRS
+from segdoor.scores.metrics.registry import METRICS
 from segdoor.study.library import preset_names, study_names
 from segdoor.victim.networks import NETWORKS
 
 NAMES = {
     "repairs": list(REPAIRS.known),
+    "metrics": list(METRICS.known),
     "networks": list(NETWORKS),
     "data": list(DATASETS),
     "studies": study_names(),

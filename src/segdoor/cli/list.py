@@ -10,7 +10,7 @@ from segdoor.cli.screen import tell, tell_json
 from segdoor.plugins import Plugin, Registry
 from segdoor.settings import Settings
 
-Sort = Literal["repairs", "networks", "data", "studies", "presets"]
+Sort = Literal["repairs", "metrics", "networks", "data", "studies", "presets"]
 """What can be listed."""
 
 
@@ -52,9 +52,9 @@ class Listing(Settings):
 
 
 def list_(what: Sort, /, *, json: bool = False) -> None:
-    """Name what comes along of a sort: repairs, networks, data sets, studies or presets.
+    """Name what comes along of a sort: repairs, metrics, networks, data sets, studies, presets.
 
-    A class of your own stands wherever a name of repairs does, as package.module:Class.
+    A class of your own stands wherever a name of repairs or metrics does, as package.module:Class.
 
     Args:
         what: The sort.
@@ -85,6 +85,12 @@ def _repairs() -> Iterator[Entry]:
     return _plugins(REPAIRS)
 
 
+def _metrics() -> Iterator[Entry]:
+    from segdoor.scores.metrics.registry import METRICS
+
+    return _plugins(METRICS)
+
+
 def _networks() -> Iterator[Entry]:
     from segdoor.victim.networks import NETWORKS
 
@@ -113,6 +119,7 @@ def _presets() -> Iterator[Entry]:
 
 _ENTRIES = {
     "repairs": _repairs,
+    "metrics": _metrics,
     "networks": _networks,
     "data": _data,
     "studies": _studies,
