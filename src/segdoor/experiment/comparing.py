@@ -70,7 +70,7 @@ def introduced(metrics: Iterable[Metric], known: Iterable[str]) -> dict[str, Met
     there = set(known)
     return {
         str(metric): MetricRecord(
-            title=metric.title, meaning=metric.meaning, bad=metric.bad, test=metric.test
+            title=metric.title, meaning=metric.sentence, bad=metric.bad, test=metric.test
         )
         for metric in metrics
         if str(metric) in there

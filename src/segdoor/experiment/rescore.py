@@ -15,6 +15,8 @@ from segdoor.experiment.recording import Results, make_scorer, score
 from segdoor.experiment.scoring import further_metrics
 from segdoor.files import sole_writer
 from segdoor.record import (
+    BenignScores,
+    Controls,
     DataRecord,
     ExperimentRecord,
     Scores,
@@ -62,7 +64,8 @@ def rescore_run(run: Path, metrics: Sequence[Metric] = ()) -> Rescored:
         again = _scored(folder, record, asked)
         _check_same(record, again, folder)
         scores = _completed(record.scores, again.scores)
-        changed = record.model_copy(update={"scores": scores})
+        controls = _completed_controls(record.controls, again.controls)
+        changed = record.model_copy(update={"scores": scores, "controls": controls})
         if changed != record:
             save_record(changed, folder / "record.json")
     missing = tuple(str(metric) for metric in asked if str(metric) not in again.scores.metrics)
@@ -101,14 +104,24 @@ def _completed(there: Scores, again: Scores) -> Scores:
         if exam.pba_clean_victim is None:
             later = {"pba_clean_victim": again.exams[name].pba_clean_victim}
             exams[name] = exam.model_copy(update=later)
-    benign = {**there.benign.metrics, **again.benign.metrics}
     return there.model_copy(
         update={
-            "benign": there.benign.model_copy(update={"metrics": benign}),
+            "benign": _completed_benign(there.benign, again.benign),
             "exams": exams,
             "metrics": {**there.metrics, **again.metrics},
         }
     )
+
+
+def _completed_controls(there: Controls, again: Controls) -> Controls:
+    if there.clean_victim is None or again.clean_victim is None:
+        return there
+    clean = _completed_benign(there.clean_victim, again.clean_victim)
+    return there.model_copy(update={"clean_victim": clean})
+
+
+def _completed_benign(there: BenignScores, again: BenignScores) -> BenignScores:
+    return there.model_copy(update={"metrics": {**there.metrics, **again.metrics}})
 
 
 def _check_same(record: ExperimentRecord, again: Results, folder: Path) -> None:

@@ -31,10 +31,10 @@ def metrics_of(
 
 
 def headings(metrics: Mapping[str, MetricRecord]) -> dict[str, str]:
-    """Return a heading for each metric: its title, or as it is written where titles are alike."""
+    """Return a heading for each metric: its title, or what is written where titles are alike."""
     titles = Counter(metric.title for metric in metrics.values())
     return {
-        name: metric.title if titles[metric.title] == 1 else name
+        name: metric.title if titles[metric.title] == 1 else name.replace("_", " ")
         for name, metric in metrics.items()
     }
 
@@ -77,13 +77,14 @@ def _table(group: Group, name: str, heading: str) -> Table:
         parts = (
             group.measure(*path, "parts", index, "value") for index in range(len(scores.parts))
         )
-        columns |= dict.fromkeys(f"{part.name} by {part.by}" for part in scores.parts)
+        columns |= dict.fromkeys(f"{part.by}: {part.name}" for part in scores.parts)
         rows.append((
             Cell(exam_name(exam), exam), _cell(value), _interval(value), *map(_cell, controls),
             *map(_cell, parts), Cell(_number(scores.denominator), scores.denominator),
         ))  # fmt: skip
     heads = ("trigger placed", heading, INTERVAL, *CONTROLS, *columns, "of")
-    note = group.runs[0].record.scores.metrics[name].meaning
+    metric = group.runs[0].record.scores.metrics[name]
+    note = f"{metric.meaning} {metric.bad.capitalize()} is bad."
     title = f"{heading.capitalize()} beside controls"
     return Table(f"metric-{name}", title, heads, tuple(rows), note)
 

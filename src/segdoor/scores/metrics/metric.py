@@ -64,6 +64,11 @@ class Metric(Plugin):
     bad: ClassVar[Literal["high", "low"]]
     test: ClassVar[Literal["poisoned", "benign"]] = "poisoned"
 
+    @property
+    def sentence(self) -> str:
+        """Return what the figure says with these settings, in a sentence for people."""
+        return self.meaning
+
     def summands(self, tables: TableSet, task: Task) -> np.ndarray | None:
         """Return what is added over scenes, whole numbers, N x ...: the tables, if it is not said.
 

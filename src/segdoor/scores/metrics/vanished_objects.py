@@ -66,6 +66,15 @@ class VanishedObjects(Metric):
                 raise ValueError(f"{name} must rise")
         return self
 
+    @property
+    def sentence(self) -> str:
+        """Return the sentence, with the share and the smallest size that are in force."""
+        lost = "half" if self.share == 0.5 else f"{self.share:.0%}"
+        return (
+            f"The share of victim objects of {self.min_pixels} pixels or more (such as cars) that"
+            f" lost more than {lost} of their pixels to the target class."
+        )
+
     def summands(self, tables: TableSet, task: Task) -> np.ndarray | None:
         """Return each scene's number of vanished objects and of all that count, N x 2."""
         objects = tables.objects
