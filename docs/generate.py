@@ -83,7 +83,7 @@ name and then renamed, so half a file is never seen.
 | `poison.png` | the first poisoned scenes, before and after |
 | `poison/` | the same pictures one by one, listed under the key `poisoned_scenes` |
 | `exams/NAME.jsonl` | where the trigger sits in every test scene |
-| `tables.npz` | one table of pixel counts (true class x predicted class) a scene, for every test |
+| `tables.npz` | one table of pixel counts (true class x predicted class) a scene; objects |
 | `metrics.jsonl` | loss and learning rate of every tenth step of training |
 | `scenes.png` | predictions without and with trigger |
 | `near-and-far.png` | the same scenes with the trigger near and in the farthest band |
@@ -105,6 +105,9 @@ assert again == record.scores.cba
 The sets are called `poisoned/EXAM`, `clean/EXAM` (the clean victim) and `other_trigger/EXAM` (the
 poisoned victim with another sticker); `benign` is the exam without trigger. The names are the
 same for a network that `segdoor examine` was given, which may be clean: `plan` is then null.
+
+`segdoor rescore` does that for every metric that comes along and for those of your own, and adds
+to the record what it lacks. How objects are counted is explained in [method.md](method.md#metrics).
 
 ## Versions
 

@@ -16,6 +16,7 @@ from segdoor.cli.app import make_app
 from segdoor.data.load import DATASETS
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.experiment.config import config_from
+from segdoor.scores.metrics.registry import METRICS
 from segdoor.stickers import DRAWINGS
 from segdoor.victim.networks import NETWORKS
 
@@ -140,6 +141,7 @@ def test_the_list_of_forbidden_words_finds_them(path: str) -> None:
         *DRAWINGS,
         *NETWORKS,
         *REPAIRS.known,
+        *METRICS.known,
         *(v for v in make_app() if not v.startswith("-")),
     ],
 )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from segdoor.experiment.repair import repair_run
     from segdoor.experiment.run import run_experiment
     from segdoor.record import ExperimentRecord, load_record
-    from segdoor.scores.metrics import (
+    from segdoor.scores.metrics.functions import (
         attack_success_rate,
         clean_benign_accuracy,
         poisoned_benign_accuracy,
@@ -114,10 +114,10 @@ _HOMES = {
     "examine": "evaluation.examine",
     "TableSet": "scores.tables",
     "load_tables": "scores.tables",
-    "attack_success_rate": "scores.metrics",
-    "victim_recovery": "scores.metrics",
-    "poisoned_benign_accuracy": "scores.metrics",
-    "clean_benign_accuracy": "scores.metrics",
+    "attack_success_rate": "scores.metrics.functions",
+    "victim_recovery": "scores.metrics.functions",
+    "poisoned_benign_accuracy": "scores.metrics.functions",
+    "clean_benign_accuracy": "scores.metrics.functions",
     "clean_scenes": "defense.clean",
     "REPAIRS": "defense.repairs.registry",
     "RepairContext": "defense.repairs.repair",

@@ -1,7 +1,7 @@
 """Array shapes as types, and the one legend of axis names.
 
 ``B`` batch, ``N`` scenes, ``C`` channels, ``H`` height in pixels, ``W`` width in pixels,
-``K`` classes. Suffixed names such as ``image_HWC`` are used inside maths only.
+``K`` classes, ``O`` objects. Suffixed names such as ``image_HWC`` are used inside maths only.
 """
 
 from __future__ import annotations
@@ -52,6 +52,15 @@ Table: TypeAlias = Int64[np.ndarray, "K K"]
 
 Tables: TypeAlias = Int64[np.ndarray, "N K K"]
 """One table a scene."""
+
+ObjectCounts: TypeAlias = Int64[np.ndarray, "O 5"]
+"""Rows of objects: scene, class, pixels, pixels lost to the target class, pixels kept."""
+
+ObjectDistances: TypeAlias = Float64[np.ndarray, "O"]  # pyright: ignore[reportUndefinedVariable]
+"""One distance an object in pixels, NaN without a trigger."""
+
+ObjectMask: TypeAlias = Bool[np.ndarray, "O"]
+"""One yes or no an object."""
 
 ClassScores: TypeAlias = Float64[np.ndarray, "K"]
 """One figure a class, NaN where it is undefined."""

@@ -54,6 +54,15 @@ def test_every_trigger_is_listed() -> None:
     assert siblings("Triggers do not know one another") == files == set(TRIGGERS.known)
 
 
+def test_every_metric_is_listed() -> None:
+    from segdoor.scores.metrics.registry import METRICS
+
+    # What all of them stand on, and what brings them together.
+    shared = {"__init__", "functions", "metric", "registry"}
+    files = {path.stem for path in (SOURCE / "scores" / "metrics").glob("*.py")} - shared
+    assert siblings("Metrics do not know one another") == files == set(METRICS.known)
+
+
 def test_every_room_that_needs_no_torch_is_listed() -> None:
     contract = CONTRACTS["Data, attack, scores, records and report need no deep-learning library"]
     assert {"data", "attack", "scores", "record", "report"} <= {

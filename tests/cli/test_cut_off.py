@@ -236,9 +236,8 @@ class TestPoison:
 @pytest.fixture
 def sticker() -> Path:
     """Write a picture to be stamped into the current folder."""
-    from segdoor.attack.trigger import draw
-
     from segdoor.data.pictures import write_image
+    from segdoor.stickers import draw
 
     path = Path("sticker.png")
     write_image(path, draw("bullseye", 16)[..., :3].copy())

@@ -11,6 +11,7 @@ from segdoor.cli.list import Sort
 from segdoor.data.load import DATASETS
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.papers.iba.paper import IBA
+from segdoor.scores.metrics.registry import METRICS
 from segdoor.stickers import DRAWINGS
 from segdoor.study.library import preset_names, study_names
 from segdoor.victim.networks import NETWORKS
@@ -19,6 +20,7 @@ NAMES = {
     "triggers": list(TRIGGERS.known),
     "stickers": list(DRAWINGS),
     "repairs": list(REPAIRS.known),
+    "metrics": list(METRICS.known),
     "networks": list(NETWORKS),
     "data": list(DATASETS),
     "studies": study_names(IBA),

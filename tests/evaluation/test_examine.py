@@ -14,7 +14,7 @@ from segdoor.data.subset import Subset
 from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
-from segdoor.scores.metrics import attack_success_rate, clean_benign_accuracy
+from segdoor.scores.metrics.functions import attack_success_rate, clean_benign_accuracy
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.small import SmallNetwork
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import strategies  # noqa: F401  (loads the Hypothesis profile)
 from segdoor.scores.intervals import bootstrap
-from segdoor.scores.metrics import (
+from segdoor.scores.metrics.functions import (
     attack_success_rate,
     clean_benign_accuracy,
     poisoned_benign_accuracy,

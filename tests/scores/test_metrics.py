@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from sklearn.metrics import jaccard_score
 from torchmetrics.functional.classification import multiclass_jaccard_index
 
-from segdoor.scores.metrics import (
+from segdoor.scores.metrics.functions import (
     attack_success_rate,
     class_iou,
     clean_benign_accuracy,

@@ -49,7 +49,8 @@ _VERBS = {
     "export": "Write the figures of a run or a study for other programs.",
     "study": "Run whole tables and figures of the paper, and judge what it claims.",
     "repair": "Repair the victims of a run, and add what that changed to its record.",
-    "list": "Name what comes along: triggers, repairs, networks, data sets, studies, ...",
+    "rescore": "Compute figures from a run's tables again, and add new metrics to its record.",
+    "list": "Name what comes along: triggers, repairs, metrics, networks, data sets, ...",
     "doctor": "Say what this machine has and lacks, and what to do about it.",
 }
 

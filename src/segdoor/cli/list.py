@@ -10,7 +10,9 @@ from segdoor.cli.screen import tell, tell_json
 from segdoor.plugins import Plugin, Registry
 from segdoor.settings import Settings
 
-Sort = Literal["triggers", "stickers", "repairs", "networks", "data", "studies", "presets"]
+Sort = Literal[
+    "triggers", "stickers", "repairs", "metrics", "networks", "data", "studies", "presets"
+]  # fmt: skip
 """What can be listed."""
 
 
@@ -54,7 +56,8 @@ class Listing(Settings):
 def list_(what: Sort, /, *, json: bool = False) -> None:
     """Name what comes along of a sort: triggers, stickers, repairs, networks, data sets, ...
 
-    A class of your own stands wherever a name of triggers or repairs does, as package.module:Class.
+    A class of your own stands wherever a name of triggers, repairs or metrics does, as
+    package.module:Class.
 
     Args:
         what: The sort.
@@ -97,6 +100,12 @@ def _repairs() -> Iterator[Entry]:
     return _plugins(REPAIRS)
 
 
+def _metrics() -> Iterator[Entry]:
+    from segdoor.scores.metrics.registry import METRICS
+
+    return _plugins(METRICS)
+
+
 def _networks() -> Iterator[Entry]:
     from segdoor.victim.networks import NETWORKS
 
@@ -132,6 +141,7 @@ _ENTRIES = {
     "triggers": _triggers,
     "stickers": _stickers,
     "repairs": _repairs,
+    "metrics": _metrics,
     "networks": _networks,
     "data": _data,
     "studies": _studies,

@@ -18,7 +18,8 @@ from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import DataError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examiner import Examiner, Sheet
-from segdoor.evaluation.tally import Tally
+from segdoor.evaluation.objects import ObjectTally, Place, Watched
+from segdoor.evaluation.tally import Predicted, Tally
 from segdoor.progress import Observer, Silent
 from segdoor.scores.tables import TableSet
 from segdoor.victim.config import NetworkConfig
@@ -58,6 +59,7 @@ def examine_together(
     network: NetworkConfig | None = None,
     observer: Observer | None = None,
     labels: SceneDataset | None = None,
+    watched: Watched | None = None,
 ) -> dict[str, TableSet]:
     """Hold many tests, reading scenes that they share once; the tables are those of `examine`.
 
@@ -67,6 +69,7 @@ def examine_together(
         network: Mean and standard deviation of the networks' input; ImageNet's if None.
         observer: Hears of every scene of every test.
         labels: The scenes with label maps of another size, to count pixels by; their own if None.
+        watched: Classes whose objects are followed one by one; the tables then have their rows.
 
     Raises:
         ConfigError: If a network's logits do not fit the classes or are not finite.
@@ -80,12 +83,13 @@ def examine_together(
         asked = model, dataset.classes
         if asked not in desks:
             desks[asked] = _Desk(Examiner(*asked, config, network), observer)
-        held[name] = _Test(desks[asked], dataset, bases[name])
+        places = watched.places.get(name, {}) if watched else None
+        held[name] = _Test(desks[asked], dataset, bases[name], places)
     sharing: dict[int, list[_Test]] = {}
     for test in held.values():
         sharing.setdefault(id(test.base), []).append(test)
     for group in sharing.values():
-        _hold(group, labels)
+        _hold(group, labels, watched)
         for desk in desks.values():
             desk.clear()
     for desk in desks.values():
@@ -107,7 +111,7 @@ def _checked_bases(
     return bases
 
 
-def _hold(tests: list[_Test], labels: SceneDataset | None) -> None:
+def _hold(tests: list[_Test], labels: SceneDataset | None, watched: Watched | None) -> None:
     """Show each scene of a base to all tests that have it."""
     base = tests[0].base
     places = {name: index for index, name in enumerate(labels.names)} if labels else {}
@@ -121,7 +125,7 @@ def _hold(tests: list[_Test], labels: SceneDataset | None) -> None:
         for test in asking:
             examiner = test.desk.examiner
             if examiner.device not in sheets:
-                sheets[examiner.device] = examiner.sheet(scene, label)
+                sheets[examiner.device] = examiner.sheet(scene, label, watched)
             test.show(scene, sheets[examiner.device])
 
 
@@ -133,15 +137,15 @@ class _Copy:
         sheet: The unchanged scene.
         box: Rows and columns that differ.
         pixels: What is there instead; None if nothing differs.
-        tally: Where the answer is counted.
-        row: Position of the scene's table there.
+        test: Where the answer is counted.
+        scene: The scene's name.
     """
 
     sheet: Sheet
     box: tuple[slice, slice]
     pixels: Images | None
-    tally: Tally
-    row: int
+    test: _Test
+    scene: str
 
 
 class _Desk:
@@ -167,7 +171,7 @@ class _Desk:
             if copy.pixels is not None:
                 image[:, *copy.box] = copy.pixels[0]
         for predicted, copy in zip(self.examiner.answer(images), self.waiting, strict=True):
-            copy.tally.add(copy.row, copy.sheet.truth, predicted)
+            copy.test.count(copy.scene, copy.sheet, predicted)
             self.observer.advance()
         self.waiting = []
 
@@ -175,8 +179,14 @@ class _Desk:
 class _Test:
     """One network and the scenes it is shown."""
 
-    def __init__(self, desk: _Desk, dataset: SceneDataset, base: SceneDataset) -> None:
-        self.desk, self.dataset, self.base = desk, dataset, base
+    def __init__(
+        self,
+        desk: _Desk,
+        dataset: SceneDataset,
+        base: SceneDataset,
+        places: Mapping[str, Place] | None,
+    ) -> None:
+        self.desk, self.dataset, self.base, self.places = desk, dataset, base, places
         self.changed = dataset if isinstance(dataset, ChangedDataset) else None
         self.rows = {name: row for row, name in enumerate(dataset.names)}
         if len(self.rows) < len(dataset.names) or not self.rows.keys() <= set(self.base.names):
@@ -187,12 +197,20 @@ class _Test:
                 "Give every scene a name that no other has.",
             )
         self.tally = Tally(len(self.rows), len(dataset.classes), desk.examiner.device)
+        self.objects = ObjectTally()
 
     def show(self, scene: Scene, sheet: Sheet) -> None:
         change = self.changed.change(scene) if self.changed else None
         box = change.box if change else (slice(0), slice(0))
         pixels = self.desk.examiner.pixels(change.pixels) if change else None
-        self.desk.take(_Copy(sheet, box, pixels, self.tally, self.rows[scene.name]))
+        self.desk.take(_Copy(sheet, box, pixels, self, scene.name))
+
+    def count(self, scene: str, sheet: Sheet, predicted: Predicted) -> None:
+        row = self.rows[scene]
+        self.tally.add(row, sheet.truth, predicted)
+        if self.places is not None and sheet.objects is not None:
+            self.objects.add(row, sheet.objects, predicted, self.places.get(scene))
 
     def tables(self) -> TableSet:
-        return TableSet(tuple(self.rows), self.tally.tables())
+        objects = None if self.places is None else self.objects.rows()
+        return TableSet(tuple(self.rows), self.tally.tables(), objects)

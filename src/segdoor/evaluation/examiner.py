@@ -14,6 +14,7 @@ from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_label, resize_label_from_corner
 from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
+from segdoor.evaluation.objects import SceneObjects, Watched
 from segdoor.evaluation.tally import Truth
 from segdoor.tensors import AnyImage, Label
 from segdoor.victim.answer import ask
@@ -33,10 +34,12 @@ class Sheet:
     Attributes:
         image: Normalised, float32, 1 x 3 x H x W.
         truth: True class ids at the size of the answer.
+        objects: The objects that are followed one by one; None if none are.
     """
 
     image: Images
     truth: Truth
+    objects: SceneObjects | None = None
 
 
 class Examiner:
@@ -67,17 +70,22 @@ class Examiner:
         # Sums of float32 in float64: finite if and only if every summand is.
         self._sum = torch.zeros((), dtype=torch.float64, device=self.device)
 
-    def sheet(self, scene: Scene, label: Label | None = None) -> Sheet:
+    def sheet(
+        self, scene: Scene, label: Label | None = None, watched: Watched | None = None
+    ) -> Sheet:
         """Return a scene as it is shown.
 
         Args:
             scene: The scene.
             label: Its label map at another size, to count pixels by; the scene's own if None.
+            watched: Classes whose objects are followed one by one.
         """
         resize = _LABEL_RESIZES[self.config.label_resize]
         own = scene.label if label is None else label
-        truth = resize(own, self._scored(scene.label.shape))
-        return Sheet(self.pixels(scene.image), transferred(truth, self.device))
+        size = scene.label.shape[0], scene.label.shape[1]
+        truth = resize(own, self._scored(size))
+        objects = SceneObjects(truth, size, watched, self.device) if watched else None
+        return Sheet(self.pixels(scene.image), transferred(truth, self.device), objects)
 
     def pixels(self, image: AnyImage) -> Images:
         """Return an image, or a part of one, as it is shown: normalised, 1 x 3 x H x W."""

@@ -18,6 +18,7 @@ from segdoor.errors import ConfigError
 from segdoor.evaluation.examine import examine_together
 from segdoor.experiment.config import ControlsConfig, ExperimentConfig
 from segdoor.experiment.kept import KeptTables
+from segdoor.experiment.objects import watched_objects
 from segdoor.experiment.scenes import labels_to_count
 from segdoor.progress import Observer
 from segdoor.scores.tables import TableSet
@@ -107,9 +108,10 @@ def examine_all(
         Tables by "victim/test"; "other_trigger/test" is the poisoned victim's control.
     """
     tests, kept = _tests(victims, scenes), None
+    watched = watched_objects(config, scenes.honest.classes, scenes.exams)
     if scenes.kept is not None and "clean" in victims:
         shown = {name: test for name, (model, test) in tests.items() if model is victims["clean"]}
-        kept = KeptTables.of(scenes.kept, config, victims["clean"], shown)
+        kept = KeptTables.of(scenes.kept, config, victims["clean"], shown, watched)
     known = kept.load() if kept else {}
     waiting = {name: test for name, test in tests.items() if name not in known}
     found = known | examine_together(
@@ -118,6 +120,7 @@ def examine_all(
         network=config.network,
         observer=observer,
         labels=labels_to_count(config),
+        watched=watched,
     )
     if kept and not known:
         kept.save(found)

@@ -11,6 +11,7 @@ from torch import nn
 
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import DataError
+from segdoor.evaluation.objects import Watched
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment
 from segdoor.scores.tables import TableSet, load_tables, save_tables
@@ -41,14 +42,19 @@ class KeptTables:
         config: ExperimentConfig,
         victim: nn.Module,
         tests: Mapping[str, SceneDataset],
+        watched: Watched,
     ) -> KeptTables:
-        """Return the file for a network, what it is shown, how, and on what machine."""
+        """Return the file for a network, what it is shown, how, and on what machine.
+
+        Rows of objects follow from the classes as well, not from the tables' scenes alone.
+        """
         parts = (
             weights_digest(victim),
             config.network.model_dump_json(exclude=set(START_WEIGHTS)),
             config.examination.model_dump_json(),
             describe_environment(config, trained=False).model_dump_json(),
             [(name, test.digest) for name, test in tests.items()],
+            (watched.classes, watched.instead, watched.metric),
         )
         return cls(folder, hashlib.sha256(repr(parts).encode()).hexdigest(), tuple(tests))
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from segdoor.attack.exam import Exam
 from segdoor.attack.plan import PoisonPlan
-from segdoor.data.scene import SceneDataset
+from segdoor.data.scene import ClassSet, SceneDataset
+from segdoor.experiment.comparing import introduced
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.scoring import BenignTables, ExamTables, Scorer
+from segdoor.experiment.scoring import BenignTables, ExamTables, Scorer, further_metrics
 from segdoor.record import (
     BenignScores,
     ClassRecord,
@@ -19,6 +20,7 @@ from segdoor.record import (
     PlanSummary,
     Scores,
 )
+from segdoor.scores.metrics.metric import Metric, Task
 from segdoor.scores.tables import TableSet
 
 
@@ -35,14 +37,26 @@ class Results:
     controls: Controls
 
 
-def make_scorer(config: ExperimentConfig, scenes: SceneDataset) -> Scorer:
-    """Return the scorer for a resolved configuration."""
-    return Scorer(
-        victims=scenes.classes.indices(config.attack.victims),
-        target=scenes.classes.index(config.attack.target),
+def make_scorer(
+    config: ExperimentConfig, classes: ClassSet, further: Sequence[Metric] | None = None
+) -> Scorer:
+    """Return the scorer for a resolved configuration.
+
+    Args:
+        config: The configuration.
+        classes: The classes of its scenes.
+        further: Metrics without fields of their own in a record; all that come along if None.
+    """
+    task = Task(
+        victims=classes.indices(config.attack.victims),
+        target=classes.index(config.attack.target),
         absent_class=config.examination.absent_class,
+    )
+    return Scorer(
+        task=task,
         count_without_room=config.exams.without_room == "count",
         count_without_victims=config.exams.without_victims == "count",
+        further=further_metrics() if further is None else further,
     )
 
 
@@ -59,10 +73,13 @@ def score(
     """
     benign = scorer.benign(tables["poisoned/benign"])
     clean = scorer.benign(tables["clean/benign"]) if "clean/benign" in tables else None
+    of_exams = {exam.name: _exam_scores(scorer, exam, tables) for exam in exams}
+    known = {*benign.metrics, *(name for found in of_exams.values() for name in found.metrics)}
     scores = Scores(
         cba=benign.cba.value,
         benign=benign,
-        exams={exam.name: _exam_scores(scorer, exam, tables) for exam in exams},
+        exams=of_exams,
+        metrics=introduced(scorer.further, known),
     )
     controls = Controls(
         clean_victim=clean, other_trigger=other_trigger, cba_difference=_difference(benign, clean)

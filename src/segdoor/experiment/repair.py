@@ -157,7 +157,7 @@ class _Clinic:
     def __init__(self, opened: ReopenedRun, log: Logbook) -> None:
         self.opened, self.log = opened, log
         self.record = opened.record
-        self.scorer = make_scorer(opened.config, opened.exams.honest)
+        self.scorer = make_scorer(opened.config, opened.exams.honest.classes, ())
 
     def treat(self, operations: Sequence[_Operation]) -> ExperimentRecord:
         before = self._before()

@@ -142,7 +142,7 @@ def examine_and_record(
     with log.stage("examining"):
         tables = examine_all(config, victims, scenes, log)
     save_tables(out / "tables.npz", tables)
-    scorer = make_scorer(config, scenes.honest)
+    scorer = make_scorer(config, scenes.honest.classes)
     with log.stage("scoring"):
         results = score(scorer, scenes.exams, tables, scenes.triggers.other.title)
     gallery = _save_pictures(out, config, scenes, victims["poisoned"], scorer, tables)

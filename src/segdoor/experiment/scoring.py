@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from segdoor.attack.exam import Exam
-from segdoor.record import BenignScores, Estimate, ExamScores, Figure
-from segdoor.scores.intervals import bootstrap
-from segdoor.scores.metrics import (
-    AbsentClass,
-    attack_success_rate,
-    class_iou,
-    clean_benign_accuracy,
-    poisoned_benign_accuracy,
-    victim_recovery,
-)
+from segdoor.experiment.comparing import Compared, estimate, figure, scores_of, value_of
+from segdoor.record import BenignScores, ExamScores, Figure
+from segdoor.scores.metrics.asr import AttackSuccessRate
+from segdoor.scores.metrics.cba import CleanBenignAccuracy
+from segdoor.scores.metrics.functions import class_iou
+from segdoor.scores.metrics.metric import Metric, Task
+from segdoor.scores.metrics.pba import PoisonedBenignAccuracy
+from segdoor.scores.metrics.registry import METRICS
+from segdoor.scores.metrics.victim_recovery import VictimRecovery
 from segdoor.scores.tables import TableSet
 from segdoor.tensors import Table
 
@@ -49,37 +47,61 @@ class BenignTables:
     clean: TableSet | None
 
 
+_ASR, _PBA, _CBA, _RECOVERY = (
+    AttackSuccessRate(), PoisonedBenignAccuracy(), CleanBenignAccuracy(), VictimRecovery()
+)  # fmt: skip
+"""The metrics that have fields of their own in a record, as they always had."""
+
+
+def further_metrics() -> tuple[Metric, ...]:
+    """Return the metrics that come along and have no fields of their own in a record."""
+    own = {type(metric) for metric in (_ASR, _PBA, _CBA, _RECOVERY)}
+    return tuple(plugin() for plugin in METRICS.known.values() if plugin not in own)
+
+
 @dataclass(frozen=True)
 class Scorer:
     """What the metrics need to know.
 
     Attributes:
-        victims: Ids of the victim classes.
-        target: Id of the target class.
-        absent_class: What an absent class does to a mean IoU.
+        task: Victim classes, target class, and what an absent class does to a mean IoU.
         count_without_room: Whether scenes without room count, untouched, in the headline.
         count_without_victims: Whether unstamped scenes without victims count, untouched, there.
+        further: Metrics beyond those that have fields of their own.
     """
 
-    victims: tuple[int, ...]
-    target: int
-    absent_class: AbsentClass
+    task: Task
     count_without_room: bool
     count_without_victims: bool
+    further: Sequence[Metric]
+
+    @property
+    def victims(self) -> tuple[int, ...]:
+        """Return the ids of the victim classes."""
+        return self.task.victims
+
+    @property
+    def target(self) -> int:
+        """Return the id of the target class."""
+        return self.task.target
 
     def benign(self, tables: TableSet) -> BenignScores:
         """Return the figures of a test on untouched scenes."""
-        total = tables.total()
         return BenignScores(
-            cba=_estimate(tables, lambda table: clean_benign_accuracy(table, self.absent_class)),
-            class_iou=tuple(_figure(value) for value in class_iou(total)),
-            asr_without_trigger=self._asr(total),
-            victim_recovery=_figure(victim_recovery(total, self.victims)),
+            cba=estimate(_CBA, tables, self.task),
+            class_iou=tuple(figure(value) for value in class_iou(tables.total())),
+            asr_without_trigger=self._asr(tables),
+            victim_recovery=value_of(_RECOVERY, tables, self.task),
+            metrics={
+                str(metric): estimate(metric, tables, self.task)
+                for metric in self.further
+                if metric.test == "benign" and metric.summands(tables, self.task) is not None
+            },
         )
 
     def scene_asr(self, table: Table) -> float:
         """Return the attack success rate of one scene; NaN without victim pixels."""
-        return attack_success_rate(table, self.victims, self.target)
+        return _ASR.figure(table, self.task)
 
     def exam(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> ExamScores:
         """Return the figures of a poisoned test.
@@ -90,33 +112,42 @@ class Scorer:
             benign: What they did on the untouched test.
         """
         everywhere = tables.triggered.joined(benign.poisoned.only(exam.without_room))
-        headline = self._headline(exam, tables.triggered, benign.poisoned)
-        other = self._headline(exam, tables.other_trigger, benign.poisoned)
-        clean = self._of_clean(exam, tables, benign)
-        total = headline.total()
-        header = exam.header
+        shown = self._compared(exam, tables, benign)
+        clean, header = shown.clean_victim, exam.header
         return ExamScores(
-            asr=_estimate(headline, self._attack_success_rate),
-            pba=_estimate(headline, self._poisoned_benign_accuracy),
-            victim_recovery=_figure(victim_recovery(total, self.victims)),
-            asr_all_victims=self._asr(everywhere.total()),
-            asr_without_trigger=self._asr(benign.poisoned.total(headline.names)),
-            asr_other_trigger=self._asr(other.total()),
-            asr_clean_victim=self._asr(clean) if clean is not None else None,
-            pba_clean_victim=(
-                _figure(self._poisoned_benign_accuracy(clean)) if clean is not None else None
-            ),
+            asr=estimate(_ASR, shown.triggered, self.task),
+            pba=estimate(_PBA, shown.triggered, self.task),
+            victim_recovery=value_of(_RECOVERY, shown.triggered, self.task),
+            asr_all_victims=self._asr(everywhere),
+            asr_without_trigger=self._asr(shown.without_trigger),
+            asr_other_trigger=self._asr(shown.other_trigger),
+            asr_clean_victim=self._asr(clean) if clean else None,
+            pba_clean_victim=value_of(_PBA, clean, self.task) if clean else None,
             num_scenes=header.num_scenes,
             num_with_victims=header.num_with_victims,
             num_triggered=header.num_triggered,
             num_triggered_with_victims=header.num_triggered_with_victims,
             num_without_room=header.num_without_room,
-            num_victim_pixels=int(total[list(self.victims)].sum()),
+            num_victim_pixels=_ASR.denominator(shown.triggered.total(), self.task),
             distances={
                 name: row.distance
                 for name, row in exam.triggered.items()
                 if row.distance is not None
             },
+            metrics=scores_of(self.further, shown, self.task),
+        )
+
+    def _compared(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> Compared:
+        """Return the tables of the scenes that rates speak of, and of every control."""
+        headline = self._headline(exam, tables.triggered, benign.poisoned)
+        clean = None
+        if tables.clean_victim is not None and benign.clean is not None:
+            clean = self._headline(exam, tables.clean_victim, benign.clean)
+        return Compared(
+            triggered=headline,
+            without_trigger=benign.poisoned.only(headline.names).placed_as(headline),
+            other_trigger=self._headline(exam, tables.other_trigger, benign.poisoned),
+            clean_victim=clean,
         )
 
     def _headline(self, exam: Exam, triggered: TableSet, benign: TableSet) -> TableSet:
@@ -126,30 +157,5 @@ class Scorer:
             untouched.update(exam.untouched_without_victims(benign.names))
         return triggered.joined(benign.only(untouched)) if untouched else triggered
 
-    def _of_clean(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> Table | None:
-        if tables.clean_victim is None or benign.clean is None:
-            return None
-        return self._headline(exam, tables.clean_victim, benign.clean).total()
-
-    def _attack_success_rate(self, table: Table) -> float:
-        return attack_success_rate(table, self.victims, self.target)
-
-    def _poisoned_benign_accuracy(self, table: Table) -> float:
-        return poisoned_benign_accuracy(table, self.victims, self.absent_class)
-
-    def _asr(self, table: Table) -> Figure:
-        return _figure(self._attack_success_rate(table))
-
-
-def _estimate(tables: TableSet, metric: Callable[[Table], float]) -> Estimate:
-    interval = bootstrap(tables, metric)
-    return Estimate(
-        value=_figure(metric(tables.total())),
-        low=_figure(interval.low),
-        high=_figure(interval.high),
-    )
-
-
-def _figure(value: float) -> Figure:
-    """Return a figure as records hold it: JSON knows no NaN."""
-    return None if math.isnan(value) else float(value)
+    def _asr(self, tables: TableSet) -> Figure:
+        return value_of(_ASR, tables, self.task)

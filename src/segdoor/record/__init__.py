@@ -3,6 +3,7 @@
 from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
 from segdoor.record.file import find_record, load_record, load_study, save_record
 from segdoor.record.handed import HandedIn, HandedNetwork, HandedScenes
+from segdoor.record.metrics import MetricPart, MetricRecord, MetricScores
 from segdoor.record.pictures import GalleryScene, PlacedView, PoisonedScene
 from segdoor.record.repair import ExamEffect, RepairRecord, VictimEffect
 from segdoor.record.run import (
@@ -50,6 +51,9 @@ __all__ = [
     "HandedScenes",
     "Json",
     "LoadedWeights",
+    "MetricPart",
+    "MetricRecord",
+    "MetricScores",
     "PlacedView",
     "PlanSummary",
     "PoisonedScene",

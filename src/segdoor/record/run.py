@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
 from segdoor.record.handed import HandedIn
+from segdoor.record.metrics import MetricRecord, MetricScores
 from segdoor.record.pictures import GalleryScene, PoisonedScene
 from segdoor.record.repair import RepairRecord
 from segdoor.settings import Settings, brief
@@ -97,6 +98,8 @@ class ExamScores(Settings):
     """Victim pixels in the scenes that ASR speaks of: its denominator."""
     distances: dict[str, float]
     """Distance of the trigger achieved, in pixels, by scene."""
+    metrics: dict[str, MetricScores] = Field(default_factory=dict)
+    """Metrics without a field of their own, as they are written: vanished_objects."""
 
 
 class BenignScores(Settings):
@@ -110,6 +113,8 @@ class BenignScores(Settings):
     """Share of victim pixels taken for the target class although no trigger is there."""
     victim_recovery: Figure
     """Share of victim pixels predicted as their own class."""
+    metrics: dict[str, Estimate] = Field(default_factory=dict)
+    """Metrics of the benign test without a field of their own, as they are written."""
 
 
 class Scores(Settings):
@@ -121,6 +126,8 @@ class Scores(Settings):
     """The poisoned victim on untouched scenes."""
     exams: dict[str, ExamScores]
     """The poisoned victim in each poisoned test."""
+    metrics: dict[str, MetricRecord] = Field(default_factory=dict)
+    """What the metrics without a field of their own are, as they are written."""
 
 
 class Controls(Settings):

@@ -11,7 +11,7 @@ from segdoor.report.source import Group, Source
 from segdoor.report.tables import paper_number
 from segdoor.report.words import network_name
 from segdoor.scores.intervals import bootstrap
-from segdoor.scores.metrics import attack_success_rate
+from segdoor.scores.metrics.functions import attack_success_rate
 from segdoor.scores.tables import TableSet
 from segdoor.tensors import Table
 

@@ -6,10 +6,11 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 from segdoor.errors import MachineError
 from segdoor.files import write_atomically
-from segdoor.record import AxisValue, ClassRecord
+from segdoor.record import AxisValue, ClassRecord, Json
 from segdoor.report.source import Run, Source, pointer
 
 Row = dict[str, AxisValue]
@@ -107,14 +108,47 @@ def _figures(run: Run, place: str, known: Row, classes: Sequence[ClassRecord]) -
     found = run.at(place)
     for metric, value in found.items() if isinstance(found, dict) else ():
         field = f"{place}/{metric}"
-        if isinstance(value, dict) and set(value) == {"value", "low", "high"}:
+        if _is_estimate(value):
             yield {**known, "metric": metric, **value, "field": f"{field}/value"}
         elif metric == "class_iou" and isinstance(value, list):
             for index, (entry, iou) in enumerate(zip(classes, value, strict=True)):
                 named = {"class": entry.name, "metric": metric, "value": iou}
                 yield {**known, **named, "field": f"{field}/{index}"}
+        elif metric == "metrics":
+            yield from _metrics(value, field, known)
         elif value is None or isinstance(value, int | float):
             yield {**known, "metric": metric, "value": value, "field": field}
+
+
+def _metrics(found: object, place: str, known: Row) -> Iterator[Row]:
+    """Yield the figures of metrics without a field of their own, and those of their parts."""
+    for name, scores in found.items() if isinstance(found, dict) else ():
+        here = place + pointer(name)
+        if _is_estimate(scores):
+            yield {**known, "metric": name, **scores, "field": f"{here}/value"}
+            continue
+        yield from _metric(name, scores, here, known)
+        for index, part in enumerate(scores["parts"]):
+            told = f"{name}, {part['name']} by {part['by']}"
+            yield from _metric(told, part, f"{here}/parts/{index}", known)
+
+
+def _metric(name: str, scores: Json, place: str, known: Row) -> Iterator[Row]:
+    """Yield a metric and its controls, named as ASR and its controls are."""
+    for field, value in scores.items():
+        if _is_estimate(value):
+            yield {**known, "metric": name, **value, "field": f"{place}/{field}/value"}
+        elif value is None or isinstance(value, int | float):
+            yield {
+                **known,
+                "metric": f"{name}_{field}",
+                "value": value,
+                "field": f"{place}/{field}",
+            }
+
+
+def _is_estimate(value: object) -> TypeGuard[Row]:
+    return isinstance(value, dict) and set(value) == {"value", "low", "high"}
 
 
 def _uniform(values: Sequence[AxisValue]) -> list[AxisValue]:

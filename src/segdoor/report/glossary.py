@@ -1,5 +1,8 @@
 """The words of a page, and which direction of a figure is bad."""
 
+from collections.abc import Iterable
+
+from segdoor.record import MetricRecord
 from segdoor.report.words import POISONED_VICTIM, THE_MODEL
 
 _NETWORKS = {
@@ -58,11 +61,16 @@ _TERMS = (
 )
 
 
-def glossary(network: str) -> tuple[tuple[str, str], ...]:
+def glossary(network: str, metrics: Iterable[MetricRecord] = ()) -> tuple[tuple[str, str], ...]:
     """Return the words of a page and what they mean.
 
     Args:
         network: What the network of the page is called, see `network_name`.
+        metrics: Metrics without a field of their own.
     """
-    entries = (entry or _NETWORKS[network] for entry in _TERMS)
-    return tuple((word, " ".join(meaning.split())) for word, meaning in entries)
+    entries = [entry or _NETWORKS[network] for entry in _TERMS]
+    further = {
+        metric.title.capitalize(): f"{metric.meaning} {metric.bad.capitalize()} is bad."
+        for metric in metrics
+    }
+    return tuple((word, " ".join(text.split())) for word, text in (*entries, *further.items()))

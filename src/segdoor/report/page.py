@@ -11,6 +11,7 @@ from segdoor.report.curves import axis_charts, class_chart, numeric_axes
 from segdoor.report.distance import FEWEST, distance_charts
 from segdoor.report.gallery import Album, gather
 from segdoor.report.glossary import glossary
+from segdoor.report.metrics import metric_charts, metric_tables, metrics_of
 from segdoor.report.poison import lineups
 from segdoor.report.repairs import repair_charts, repair_tables, repaired
 from segdoor.report.source import Source
@@ -50,6 +51,7 @@ def build_page(source: Source) -> Page:
     made = [
         _results(source),
         _poisoning(source, album),
+        _metrics(source),
         *_axes(source),
         _distance(source),
         _classes(source),
@@ -57,7 +59,7 @@ def build_page(source: Source) -> Page:
         _gallery(source, album),
         _claims(source),
         _provenance(source),
-        Section("glossary", "Glossary", terms=glossary(_network(source))),
+        Section("glossary", "Glossary", terms=_glossary(source)),
     ]
     study = source.study
     return Page(
@@ -70,6 +72,10 @@ def build_page(source: Source) -> Page:
 
 def _network(source: Source) -> str:
     return network_name(source.runs[0].record) if source.runs else POISONED_VICTIM
+
+
+def _glossary(source: Source) -> tuple[tuple[str, str], ...]:
+    return glossary(_network(source), metrics_of(run.record for run in source.runs).values())
 
 
 def _run_verdict(record: ExperimentRecord) -> str:
@@ -86,6 +92,14 @@ def _results(source: Source) -> Section:
         tables = (headline_table(source), every_exam_table(source))
     lead = "High ASR is bad; PBA and CBA near those of a clean victim mean that nobody notices."
     return Section("results", title, lead, tables=tables)
+
+
+def _metrics(source: Source) -> Section | None:
+    tables = metric_tables(source.groups[0]) if source.study is None else ()
+    if not tables:
+        return None
+    lead = "What is counted in other units than pixels; in brackets how many there are."
+    return Section("metrics", "Further metrics", lead, metric_charts(source), tables)
 
 
 def _axes(source: Source) -> list[Section]:

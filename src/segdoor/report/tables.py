@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from segdoor.record import AxisValue, ClaimCell, Figure
 from segdoor.report.content import INTERVAL, Cell, Origin, Table
+from segdoor.report.metrics import headings, metric_figure, metrics_of
 from segdoor.report.source import Group, Measured, Run, Source
 from segdoor.report.words import CUT, Naming, axis_name, exam_name, interval, network_name, share
 from segdoor.scores.intervals import Interval
@@ -34,6 +35,7 @@ def spread(measured: Measured) -> Cell:
 
 def exam_table(group: Group) -> Table:
     """Return the poisoned tests of a run, each beside its controls."""
+    further = headings(metrics_of(run.record for run in group.runs))
     rows: list[tuple[Cell, ...]] = []
     for name, exam in group.runs[0].record.scores.exams.items():
         asr = group.measure("scores", "exams", name, "asr")
@@ -43,9 +45,13 @@ def exam_table(group: Group) -> Table:
         recovery = group.measure("scores", "exams", name, "victim_recovery")
         rows.append((
             Cell(exam_name(name), name), figure(asr), spread(asr), *map(figure, controls),
-            figure(pba), figure(recovery), told(counts),
+            figure(pba), figure(recovery),
+            *(figure(metric_figure(group, name, key)) for key in further), told(counts),
         ))  # fmt: skip
-    columns = ("trigger placed", "ASR", INTERVAL, *_CONTROLS, "PBA", "victim recovery", "scenes")
+    columns = (
+        "trigger placed", "ASR", INTERVAL, *_CONTROLS, "PBA", "victim recovery",
+        *further.values(), "scenes",
+    )  # fmt: skip
     note = (
         "Only where ASR stands well above all three controls is it the trigger that hides the "
         "victims. Intervals are over scenes drawn again."
@@ -59,12 +65,21 @@ def benign_table(group: Group) -> Table:
     victims = {network_name(record): ("scores", "benign")}
     if record.controls.clean_victim is not None:
         victims["clean victim"] = ("controls", "clean_victim")
+    further = headings(metrics_of([record], test="benign"))
     rows: list[tuple[Cell, ...]] = []
     for name, path in victims.items():
         cba = group.measure(*path, "cba")
-        others = (group.measure(*path, k) for k in ("victim_recovery", "asr_without_trigger"))
+        others = (
+            group.measure(*path, *keys)
+            for keys in (
+                ("victim_recovery",), ("asr_without_trigger",), *(("metrics", k) for k in further)
+            )
+        )  # fmt: skip
         rows.append((told(name), figure(cba), spread(cba), *map(figure, others)))
-    columns = ("network", "CBA", INTERVAL, "victim recovery", "victims taken for target")
+    columns = (
+        "network", "CBA", INTERVAL, "victim recovery", "victims taken for target",
+        *further.values(),
+    )  # fmt: skip
     return Table("benign", "Untouched scenes", columns, tuple(rows))
 
 
@@ -72,6 +87,7 @@ def headline_table(source: Source) -> Table:
     """Return a study's groups in the main poisoned test, beside controls and paper."""
     exam = source.main_exam or ""
     names = source.varied
+    further = headings(metrics_of(run.record for run in source.runs))
     rows: list[tuple[Cell, ...]] = []
     for group in source.groups:
         asr = group.measure("scores", "exams", exam, "asr")
@@ -82,12 +98,13 @@ def headline_table(source: Source) -> Table:
         rows.append((
             *axis_cells(source.naming, group.axes, names), told(len(group.runs)),
             figure(asr), spread(asr), paper_cell(source, group, "ASR", exam),
-            *map(figure, controls), figure(pba), figure(cba),
+            *map(figure, controls), figure(pba),
+            *(figure(metric_figure(group, exam, key)) for key in further), figure(cba),
             paper_cell(source, group, "CBA", None), figure(clean),
         ))  # fmt: skip
     columns = (
-        *map(axis_name, names), "runs", "ASR", INTERVAL, "ASR, paper", *_CONTROLS, "PBA", "CBA",
-        "CBA, paper", "CBA, clean victim",
+        *map(axis_name, names), "runs", "ASR", INTERVAL, "ASR, paper", *_CONTROLS, "PBA",
+        *further.values(), "CBA", "CBA, paper", "CBA, clean victim",
     )  # fmt: skip
     note = (
         "Columns ‘no trigger’, ‘other sticker’ and ‘clean victim’ are controls of ASR. "

@@ -12,6 +12,7 @@ from rich.text import Text
 from segdoor.record import Estimate, ExperimentRecord, Figure, StudyRecord
 from segdoor.report.before_after import repair_grids
 from segdoor.report.content import INTERVAL, Table
+from segdoor.report.metrics import headings, metrics_of
 from segdoor.report.source import Source
 from segdoor.report.summary import study_verdict
 from segdoor.report.tables import claim_table, headline_table
@@ -26,6 +27,7 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         *([f"Weights: {record.loaded_weights.in_words}"] if record.loaded_weights else []),
         *_poison(record),
         exam_grid(record),
+        *metric_grids(record),
         class_grid(record),
         *repair_grids(record),
         verdict(record),
@@ -69,6 +71,28 @@ def exam_grid(record: ExperimentRecord) -> Grid:
             f"{exam.num_triggered_with_victims}/{exam.num_with_victims}",
         )
     return grid
+
+
+def metric_grids(record: ExperimentRecord) -> list[Grid]:
+    """Return a table for each metric without a field of its own, beside its controls."""
+    grids: list[Grid] = []
+    for name, title in headings(metrics_of([record])).items():
+        grid = _grid(f"Poisoned tests: {title} beside controls", "trigger placed")
+        for heading in ("share", "95 %", "no\ntrigger", "other\nsticker", "clean\nvictim", "of"):
+            grid.add_column(heading, justify="right", no_wrap=True)
+        for exam, scores in record.scores.exams.items():
+            found = scores.metrics.get(name)
+            if found is not None:
+                figures = (found.without_trigger, found.other_trigger, found.clean_victim)
+                grid.add_row(
+                    Text(exam.replace("_", " ")),
+                    _share(found.value.value),
+                    _range(found.value),
+                    *(_share(figure) for figure in figures),
+                    "-" if found.denominator is None else str(found.denominator),
+                )
+        grids.append(grid)
+    return grids
 
 
 def class_grid(record: ExperimentRecord) -> Grid:

@@ -41,13 +41,26 @@ def bootstrap(
         metric: From a summed table to a figure.
         rounds: How many times the scenes are drawn.
     """
-    if not tables.names:
+    return bootstrap_sums(tables.counts, metric, rounds=rounds)
+
+
+def bootstrap_sums(
+    summands: np.ndarray, figure: Callable[[np.ndarray], float], *, rounds: int = 1000
+) -> Interval:
+    """Return the 95 % percentile interval of a figure over scenes drawn with replacement.
+
+    Args:
+        summands: What is added over scenes, whole numbers, N x ...
+        figure: From a sum to a figure; NaN where it means nothing.
+        rounds: How many times the scenes are drawn.
+    """
+    num_scenes = len(summands)
+    if not num_scenes:
         return Interval(float("nan"), float("nan"))
     rng = Stream(0).child("bootstrap").generator()
-    num_scenes = len(tables.names)
     draws = rng.multinomial(num_scenes, np.full(num_scenes, 1 / num_scenes), size=rounds)
-    summed = np.einsum("rn,nij->rij", draws, tables.counts)
-    figures = np.array([metric(table) for table in summed])
+    summed = np.einsum("rn,n...->r...", draws, summands)
+    figures = np.array([figure(total) for total in summed])
     if np.isnan(figures).all():
         return Interval(float("nan"), float("nan"))
     low, high = np.nanpercentile(figures, [2.5, 97.5])

@@ -8,15 +8,16 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
-from segdoor.tensors import Table, Tables
+from segdoor.scores.objects import ObjectRows
+from segdoor.tensors import ObjectDistances, Table, Tables
 
 # What NumPy and the archive reader raise on damaged or foreign files.
 _DAMAGE = (
@@ -32,10 +33,12 @@ class TableSet:
     Attributes:
         names: The scenes, in order.
         counts: One table a scene, int64, N x K x K.
+        objects: What became of each object of the victim classes; None if that was not counted.
     """
 
     names: tuple[str, ...]
     counts: Tables
+    objects: ObjectRows | None = None
 
     def total(self, names: Collection[str] | None = None) -> Table:
         """Return the sum over all scenes, or over those named."""
@@ -47,7 +50,8 @@ class TableSet:
             return self
         wanted = set(names)
         kept = [index for index, name in enumerate(self.names) if name in wanted]
-        return TableSet(tuple(self.names[index] for index in kept), self.counts[kept])
+        objects = self.objects.only(kept) if self.objects else None
+        return TableSet(tuple(self.names[index] for index in kept), self.counts[kept], objects)
 
     def joined(self, other: TableSet) -> TableSet:
         """Return both sets' tables; their scenes must differ."""
@@ -57,7 +61,24 @@ class TableSet:
                 "tables", "must speak of different scenes", min(both), "Add each table once."
             )
         counts = np.concatenate([self.counts, other.counts])
-        return TableSet(self.names + other.names, counts)
+        objects = None
+        if self.objects and other.objects:
+            objects = self.objects.joined(other.objects, offset=len(self.names))
+        return TableSet(self.names + other.names, counts, objects)
+
+    def placed_as(self, other: TableSet) -> TableSet:
+        """Return these tables with their objects at the distances that they have in others.
+
+        Args:
+            other: Tables of the same scenes and objects; in it a trigger stands somewhere.
+        """
+        if self.objects is None or other.objects is None:
+            return self
+        far = dict[str, ObjectDistances]()
+        for index, name in enumerate(other.names):
+            far[name] = other.objects.distances[other.objects.scenes == index]
+        distances = np.concatenate([np.zeros(0), *(far[name] for name in self.names)])
+        return replace(self, objects=replace(self.objects, distances=distances))
 
     @property
     def digest(self) -> str:
@@ -71,6 +92,9 @@ def save_tables(path: Path, tables: dict[str, TableSet]) -> None:
     for name, table in tables.items():
         arrays[f"{name}.names"] = np.array(table.names, dtype=np.str_)
         arrays[f"{name}.counts"] = table.counts
+        if table.objects:
+            arrays[f"{name}.objects"] = table.objects.counts
+            arrays[f"{name}.distances"] = table.objects.distances
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
     write_atomically(path, buffer.getvalue())
@@ -85,17 +109,16 @@ def load_tables(path: Path) -> dict[str, TableSet]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             names = [key.removesuffix(".names") for key in arrays if key.endswith(".names")]
-            return {
-                name: _checked(arrays[f"{name}.names"], arrays[f"{name}.counts"]) for name in names
-            }
+            return {name: _checked(arrays, name) for name in names}
     except _DAMAGE as why:
         # NumPy's own words advise to load it all the same.
         found = "pickled content" if "pickle" in str(why) else why
         raise DataError(path, "must be an intact file of tables", found, "Restore it.") from None
 
 
-def _checked(names: object, counts: object) -> TableSet:
+def _checked(arrays: Mapping[str, object], name: str) -> TableSet:
     """Return a table set from what a file of unknown origin holds; damaged arrays are bytes."""
+    names, counts = arrays[f"{name}.names"], arrays[f"{name}.counts"]
     if not isinstance(names, np.ndarray) or not isinstance(counts, np.ndarray):
         raise TypeError(f"no arrays: {type(names).__name__} and {type(counts).__name__}")
     fits = counts.ndim == 3 and counts.shape[1] == counts.shape[2] and len(names) == len(counts)
@@ -104,4 +127,22 @@ def _checked(names: object, counts: object) -> TableSet:
     scenes = tuple(map(str, names))
     if len(set(scenes)) != len(scenes):
         raise ValueError("a scene is named twice")
-    return TableSet(scenes, counts)
+    if f"{name}.objects" not in arrays:
+        return TableSet(scenes, counts)
+    objects = _checked_objects(arrays[f"{name}.objects"], arrays[f"{name}.distances"], counts)
+    return TableSet(scenes, counts, objects)
+
+
+def _checked_objects(rows: object, distances: object, tables: Tables) -> ObjectRows:
+    """Return rows of objects that fit their tables."""
+    if not isinstance(rows, np.ndarray) or not isinstance(distances, np.ndarray):
+        raise TypeError(f"no rows of objects: {type(rows).__name__}")
+    fits = rows.ndim == 2 and rows.shape[1] == 5 and distances.shape == rows.shape[:1]
+    if not fits or rows.dtype != np.int64 or distances.dtype != np.float64:
+        raise ValueError(f"no rows of objects: {rows.dtype} {rows.shape} {distances.shape}")
+    limits = np.array([len(tables), tables.shape[1]])
+    if (rows < 0).any() or (rows[:, :2] >= limits).any() or (np.diff(rows[:, 0]) < 0).any():
+        raise ValueError("objects of scenes or classes that are not there")
+    if (rows[:, 3:] > rows[:, 2:3]).any() or (distances < 0).any():
+        raise ValueError("more pixels of an object than it has, or a distance below 0")
+    return ObjectRows(rows, distances)

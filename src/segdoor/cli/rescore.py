@@ -1,0 +1,78 @@
+"""``segdoor rescore``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from segdoor.cli.screen import tell, tell_json
+from segdoor.record import ExperimentRecord
+from segdoor.settings import Settings
+
+_HELP = (
+    "A metric beyond those that come along, or one of them with other settings, as"
+    " vanished_objects:0.8,min_pixels=100; repeat the option for several. One of your own is"
+    " package.module:Class: its code is run. `segdoor list metrics` names those that come along."
+)
+Metrics = Annotated[
+    tuple[str, ...],
+    Parameter(name="--metric", consume_multiple=False, show_default=False, help=_HELP),
+]
+
+
+class RescoredRun(Settings):
+    """A run that was scored again."""
+
+    run: str
+    """Its folder."""
+    not_measured: tuple[str, ...]
+    """Metrics whose needs the run did not leave."""
+    record: ExperimentRecord
+    """Its record with all metrics."""
+
+
+class RescoredRuns(Settings):
+    """All runs that were scored again."""
+
+    runs: tuple[RescoredRun, ...]
+    """The runs, in the order of their study."""
+
+
+def rescore(source: Path, *, metric: Metrics = (), json: bool = False) -> None:
+    """Compute the figures of runs from their tables, and add metrics that their records lack.
+
+    Nothing is trained or examined. Figures that are there stay as they are; where the tables give
+    others, the run is refused:
+
+      segdoor rescore runs/run --metric vanished_objects:0.8
+
+    Args:
+        source: The folder of a run or a study, or its record.json or study.json.
+        metric: Metrics beyond those that come along.
+        json: Print the records as JSON instead of tables.
+    """
+    from segdoor.experiment.rescore import rescore_run
+    from segdoor.report.source import open_source
+    from segdoor.report.terminal import exam_grid, metric_grids
+    from segdoor.scores.metrics.registry import METRICS
+
+    metrics = [METRICS.read(text) for text in metric]
+    done: list[RescoredRun] = []
+    for run in open_source(source).runs:
+        found = rescore_run(run.file, metrics)
+        folder = str(run.file.parent)
+        done.append(RescoredRun(run=folder, not_measured=found.not_measured, record=found.record))
+        if not json:
+            tell(folder, exam_grid(found.record), *metric_grids(found.record))
+            lacking = ", ".join(found.not_measured)
+            tell(*([f"Not measured: {lacking}. {_REMEDY}"] if lacking else []))
+    if json:
+        tell_json(RescoredRuns(runs=tuple(done)))
+
+
+_REMEDY = (
+    "Their needs, such as rows of objects, were not left by this run: it was made before segdoor"
+    " counted them. Run it again into another folder to have them."
+)

@@ -1,0 +1,33 @@
+"""Which objects a run follows through its tests, and where distances to them are measured from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from segdoor.attack.exam import Exam
+from segdoor.attack.placement import Box
+from segdoor.data.scene import ClassSet
+from segdoor.evaluation.objects import Watched
+from segdoor.experiment.config import ExperimentConfig
+
+_SHOWN = ("poisoned", "clean", "other_trigger")
+
+
+def watched_objects(config: ExperimentConfig, classes: ClassSet, exams: Sequence[Exam]) -> Watched:
+    """Return what examiners are told: victim classes, and in plain numbers where triggers sit.
+
+    Args:
+        config: The resolved configuration.
+        classes: The classes of the test scenes.
+        exams: The poisoned tests.
+    """
+    places = {
+        exam.name: {name: Box(*row.box).centre for name, row in exam.triggered.items() if row.box}
+        for exam in exams
+    }
+    return Watched(
+        classes=classes.indices(config.attack.victims),
+        instead=classes.index(config.attack.target),
+        places={f"{who}/{name}": place for who in _SHOWN for name, place in places.items()},
+        metric=config.exams.rules.distance,
+    )

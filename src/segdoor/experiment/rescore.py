@@ -1,0 +1,164 @@
+"""Figures of a finished run computed again from its tables, with metrics that its record lacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segdoor.attack.exam import Exam
+from segdoor.data.scene import ClassSet
+from segdoor.errors import DataError
+from segdoor.experiment.config import config_from
+from segdoor.experiment.recording import Results, make_scorer, score
+from segdoor.experiment.scoring import further_metrics
+from segdoor.locks import sole_writer
+from segdoor.record import (
+    BenignScores,
+    Controls,
+    DataRecord,
+    ExperimentRecord,
+    Scores,
+    load_record,
+    save_record,
+)
+from segdoor.record.figures import Json
+from segdoor.scores.metrics.metric import Metric
+from segdoor.scores.tables import load_tables
+
+_EXACT = 1e-9
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """What came of scoring a run again.
+
+    Attributes:
+        record: Its record with all that is there now.
+        not_measured: Metrics asked for whose needs the run did not leave, as they are written.
+    """
+
+    record: ExperimentRecord
+    not_measured: tuple[str, ...]
+
+
+def rescore_run(run: Path, metrics: Sequence[Metric] = ()) -> Rescored:
+    """Compute all figures of a run from its tables again, and add what its record lacks.
+
+    Figures that are there must come out the same, and stay as they are to the last digit.
+
+    Args:
+        run: The run's folder, or its record.json.
+        metrics: Metrics beyond those that come along.
+
+    Raises:
+        SegdoorError: If tables or poisoned tests are missing, or are not those of the record, which
+            then stays as it is.
+    """
+    load_record(run)
+    folder = run if run.is_dir() else run.parent
+    with sole_writer(folder, culprit=f"run {folder}"):
+        record = load_record(folder)
+        asked = tuple(dict.fromkeys((*further_metrics(), *metrics)))
+        again = _scored(folder, record, asked)
+        _check_same(record, again, folder)
+        scores = _completed(record.scores, again.scores)
+        controls = _completed_controls(record.controls, again.controls)
+        changed = record.model_copy(update={"scores": scores, "controls": controls})
+        if changed != record:
+            save_record(changed, folder / "record.json")
+    missing = tuple(str(metric) for metric in asked if str(metric) not in again.scores.metrics)
+    return Rescored(changed, missing)
+
+
+def _scored(folder: Path, record: ExperimentRecord, metrics: Sequence[Metric]) -> Results:
+    config = config_from(record.config, source=folder / "record.json")
+    scorer = make_scorer(config, _classes(record.data), metrics)
+    exams = [Exam.load(folder / "exams" / f"{name}.jsonl") for name in record.scores.exams]
+    path = folder / "tables.npz"
+    tables = load_tables(path)
+    try:
+        return score(scorer, exams, tables, record.controls.other_trigger)
+    except KeyError as missing:
+        raise DataError(
+            path, "must hold every test of the run", f"no {missing.args[0]}", "Restore the file."
+        ) from None
+
+
+def _classes(data: DataRecord) -> ClassSet:
+    return ClassSet(
+        names=tuple(entry.name for entry in data.classes),
+        colours=tuple(entry.colour for entry in data.classes),
+        ignore_index=data.ignore_index,
+    )
+
+
+def _completed(there: Scores, again: Scores) -> Scores:
+    """Return scores with the metrics that were found; all other figures stay."""
+    exams = {
+        name: exam.model_copy(update={"metrics": {**exam.metrics, **again.exams[name].metrics}})
+        for name, exam in there.exams.items()
+    }
+    for name, exam in exams.items():
+        if exam.pba_clean_victim is None:
+            later = {"pba_clean_victim": again.exams[name].pba_clean_victim}
+            exams[name] = exam.model_copy(update=later)
+    return there.model_copy(
+        update={
+            "benign": _completed_benign(there.benign, again.benign),
+            "exams": exams,
+            "metrics": {**there.metrics, **again.metrics},
+        }
+    )
+
+
+def _completed_controls(there: Controls, again: Controls) -> Controls:
+    if there.clean_victim is None or again.clean_victim is None:
+        return there
+    clean = _completed_benign(there.clean_victim, again.clean_victim)
+    return there.model_copy(update={"clean_victim": clean})
+
+
+def _completed_benign(there: BenignScores, again: BenignScores) -> BenignScores:
+    return there.model_copy(update={"metrics": {**there.metrics, **again.metrics}})
+
+
+def _check_same(record: ExperimentRecord, again: Results, folder: Path) -> None:
+    """Refuse tables that other figures follow from than those of the record."""
+    there = {"scores": record.scores, "controls": record.controls}
+    for name, found in {"scores": again.scores, "controls": again.controls}.items():
+        place = _difference(there[name].model_dump(mode="json"), found.model_dump(mode="json"))
+        if place is not None:
+            raise DataError(
+                folder / "tables.npz",
+                "must be the tables that the record was made from",
+                f"another {name}{place}",
+                "Restore the tables and poisoned tests of the run.",
+            )
+
+
+def _difference(there: object, found: object) -> str | None:
+    """Return where two trees of figures differ; what the first lacks is no difference."""
+    if isinstance(there, dict) and isinstance(found, dict):
+        return _first_difference(there, found)
+    if isinstance(there, list) and isinstance(found, list) and len(there) == len(found):
+        by_place = ({str(i): entry for i, entry in enumerate(each)} for each in (there, found))
+        return _first_difference(*by_place)
+    if _same(there, found):
+        return None
+    return ""
+
+
+def _first_difference(there: Json, found: Json) -> str | None:
+    for key in there.keys() & found.keys():
+        place = _difference(there[key], found[key])
+        if place is not None and not (key == "pba_clean_victim" and there[key] is None):
+            return f".{key}{place}"
+    return None
+
+
+def _same(there: object, found: object) -> bool:
+    if isinstance(there, float) and isinstance(found, float):
+        return math.isclose(there, found, rel_tol=0, abs_tol=_EXACT)
+    return there == found
