@@ -126,12 +126,12 @@ def _distance(source: Source) -> Section | None:
         )
         return Section("distance", title, lead, charts)
     exams = [exam for run in source.runs for exam in run.record.scores.exams.values()]
-    if not any(exam.distances for exam in exams):
-        why = "no trigger has a distance from victims"
-    elif any(run.tables for run in source.runs):
-        why = f"the tables hold fewer than {FEWEST} scenes with trigger and victims"
-    else:
+    if not any(run.tables for run in source.runs):
         why = "no tables lie beside the records"
+    elif not any(exam.distances for exam in exams):
+        why = "no trigger has a distance from victims"
+    else:
+        why = f"the tables hold fewer than {FEWEST} scenes with trigger and victims"
     return Section("distance", title, notes=(f"Left out: {why}.",))
 
 
