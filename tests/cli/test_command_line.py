@@ -530,9 +530,19 @@ class TestSteps:
         assert again.method is None
         assert again.controls.clean_victim is None
         for name, exam in record.scores.exams.items():
-            without = {"asr_clean_victim": None, "pba_clean_victim": None}
-            expected = exam.model_copy(update=without)
-            assert again.scores.exams[name] == expected
+            metrics = {
+                metric: scores.model_copy(
+                    update={
+                        "clean_victim": None,
+                        "parts": tuple(
+                            part.model_copy(update={"clean_victim": None}) for part in scores.parts
+                        ),
+                    }
+                )
+                for metric, scores in exam.metrics.items()
+            }
+            without = {"asr_clean_victim": None, "pba_clean_victim": None, "metrics": metrics}
+            assert again.scores.exams[name] == exam.model_copy(update=without)
 
     def test_poison_then_train_makes_the_weights_of_the_run(self, finished: Path) -> None:
         assert say("poison", *TINY, "--out", "plans").code == 0

@@ -156,7 +156,9 @@ def test_telling_scenes_are_chosen_among_those_preferred_if_they_are_enough() ->
 
 
 def test_the_record_holds_the_config_as_given_and_as_resolved(record: ExperimentRecord) -> None:
-    assert record.config_given == json.loads(json.dumps(GIVEN))
+    given = json.loads(json.dumps(GIVEN))
+    given["attack"]["trigger"] = {"kind": "sticker", "size": 6}
+    assert record.config_given == given
     resolved = config_from(record.config)
     assert resolved.attack.placement.strategy == "nearest"
     assert resolved.attack.placement.upper == 60 * 64 / 512

@@ -211,7 +211,7 @@ class _Planner:
                 "attack.trigger.size",
                 "must leave room for the trigger in at least one scene that shows a victim",
                 self.scenes.ground.in_words,
-                "Lower it or attack.rules.margin, or widen attack.placement.upper.",
+                "Use a smaller trigger or margin, or widen attack.placement.upper.",
             )
         # An exhausted draw has looked at every scene, so the counts below are complete.
         if len(rows) < wanted and self.config.shortfall == "error":

@@ -201,10 +201,12 @@ def test_settings_of_one_kind_do_not_reach_another_when_layers_are_merged() -> N
 
 
 def test_a_study_takes_the_one_exam_for_both_of_the_near_band() -> None:
-    from segdoor.study.collect import exam_roles
+    from segdoor.papers.iba.paper import IBA
+    from segdoor.papers.iba.scaling import exam_roles
     from segdoor.study.plan import make_plan
 
-    plan = make_plan("table8", "street", out=Path("nowhere"), changes=("attack.trigger=blend",))
+    changes = ("attack.trigger=blend",)
+    plan = make_plan(IBA, "table8", "street", out=Path("nowhere"), changes=changes)
     roles = {tuple(exam_roles(run).items()) for run in plan.runs}
     assert roles == {(("nearest", "everywhere"), ("near", "everywhere"))}
     assert all("-blend-" in run.key for run in plan.runs)

@@ -90,9 +90,11 @@ def test_ordering_9_compares_the_exam_on_victims_with_both_near_ones(
         beside = scores["forbid"][usual].asr.value
         assert on_victims is not None
         assert beside is not None
-        assert not verdict.missing
-        assert verdict.verdict == ("holds" if abs(on_victims - beside) <= 0.05 else "fails")
-    assert not [v for v in record.verdicts if v.missing and "on victims" in " ".join(v.missing)]
+        worked = max(on_victims, beside) > 0.05
+        outcome = "holds" if abs(on_victims - beside) <= 0.05 else "fails"
+        assert verdict.verdict == (outcome if worked else "not measured")
+        # Nothing is missing but an attack that worked: one epoch teaches no trigger.
+        assert [("no attack worked" in what) for what in verdict.missing] == [True] * (not worked)
 
 
 @pytest.mark.usefixtures("record", "own_folder")
