@@ -14,7 +14,7 @@ from segdoor.data.street import StreetDataset
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.examination import Triggers, examine_all
+from segdoor.experiment.examination import ExamScenes, Triggers, examine_all
 from segdoor.experiment.fidelity import resolve
 from segdoor.progress import Silent
 from segdoor.victim.answer import ask
@@ -42,11 +42,12 @@ def rows() -> Iterator[Row]:
         repetitions=31,
     )
     config = resolve(ExperimentConfig(), _SIZE)
-    stickers = Triggers.of(config)
+    triggers = Triggers.of(config)
     exams = plan_exams(
-        scenes, config.exams, victims=config.attack.victims, trigger_size=stickers.size
+        scenes, config.exams, victims=config.attack.victims, trigger_size=triggers.size
     )
-    held = lambda: examine_all(config, victims, scenes, exams, stickers, Silent())  # noqa: E731
+    shown_scenes = ExamScenes(scenes, tuple(exams), triggers)
+    held = lambda: examine_all(config, victims, shown_scenes, Silent())  # noqa: E731
     shown = dict.fromkeys(victims, 0)
     for test, tables in held().items():
         shown["clean" if test.startswith("clean/") else "poisoned"] += len(tables.names)

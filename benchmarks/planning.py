@@ -18,7 +18,7 @@ from segdoor.attack.placement import Ground, Nearest, place
 from segdoor.tensors import Label
 
 _SIDE, _UPPER = 55, 60.0
-_GROUND = Ground((CAR,), 255, _SIDE, _SIDE, RulesConfig())
+_GROUND = Ground((CAR,), 255, (_SIDE, _SIDE), RulesConfig())
 
 
 def rows() -> Iterator[Row]:
