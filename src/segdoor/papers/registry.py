@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from segdoor.errors import ConfigError
 from segdoor.papers.iba.paper import IBA
-from segdoor.study.library import paper_in, study_names
+from segdoor.study.grid import without_paper
+from segdoor.study.library import has_grid, paper_in, study_names
 from segdoor.study.paper import AnyPaper
 
 PAPERS: dict[str, AnyPaper] = {"iba": IBA}
@@ -12,7 +13,7 @@ PAPERS: dict[str, AnyPaper] = {"iba": IBA}
 
 
 def paper_of(study: str) -> AnyPaper:
-    """Return the paper that a study is of.
+    """Return the paper that a study is of; for a file with a grid of settings, that of none.
 
     Args:
         study: Name or path of the study.
@@ -26,7 +27,8 @@ def paper_of(study: str) -> AnyPaper:
             return paper
     asked = paper_in(study)
     if asked is None:
-        return next(iter(PAPERS.values()))
+        first = next(iter(PAPERS.values()))
+        return without_paper(first) if has_grid(study) else first
     if asked not in PAPERS:
         known = ", ".join(PAPERS)
         raise ConfigError(f"{study}: paper", "must be a known paper", asked, f"Known: {known}.")

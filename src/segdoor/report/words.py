@@ -34,9 +34,14 @@ def percent(value: Figure) -> str:
     return "none" if value is None else f"{value:.0%}"
 
 
+def is_rate(axis: str) -> bool:
+    """Tell whether an axis is the poisoning rate, also by its dotted name."""
+    return axis.rpartition(".")[2] in {"rate", "poisoning_rate"}
+
+
 def axis_name(name: str) -> str:
     """Return the name of an axis for people."""
-    if name.endswith("rate"):
+    if is_rate(name):
         return "poisoning rate"
     return _AXES.get(name, name.replace("_", " "))
 
@@ -49,7 +54,7 @@ def axis_value(name: str, value: AxisValue) -> str:
         return "–"
     if name == "method" and value in _METHODS:
         return str(value).upper()
-    if name.endswith("rate") and isinstance(value, int | float):
+    if is_rate(name) and isinstance(value, int | float):
         return f"{100 * value:g}%"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -92,7 +97,7 @@ class Naming:
 
     def _told(self, name: str, axes: Mapping[str, AxisValue]) -> str:
         value, text = axes[name], self.value(name, axes)
-        alone = name.endswith("rate") or (isinstance(value, str) and value and name != "q_as")
+        alone = is_rate(name) or (isinstance(value, str) and value and name != "q_as")
         return text if alone else f"{axis_name(name)} {text}"
 
 

@@ -44,11 +44,13 @@ class Place:
         point: The point.
         given: Settings of its runs beside the preset's; None where the preset cannot have it.
         repairs: Repairs by the paper's name, and as they are done here.
+        axes: Settings that win over the preset's.
     """
 
     point: Point
     given: Tree | None
     repairs: Mapping[str, str] = field(default_factory=dict[str, str])
+    axes: Tree = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ def _planned(
         **(place.given or {}),
     }
     own = preset.model_dump(include=_OF_RUNS, exclude_unset=True)
-    given = config_from(merged(merged(of_point, before), own))
+    tree = merged(merged(merged(of_point, before), own), place.axes)
+    given = config_from(tree, source=f"{study.shows}: grid" if place.axes else "config")
     config = resolve(given, preset.data.size or _ANY_SIZE)
     return PlannedRun(place.point, seed, given, config, place.repairs)

@@ -115,10 +115,8 @@ class Found:
     @cached_property
     def axes(self) -> dict[str, tuple[AxisValue, ...]]:
         """Return every axis with its values in the order of the grid."""
-        return {
-            axis: tuple(dict.fromkeys(getattr(run.point, axis) for run in self.runs))
-            for axis in type(self.runs[0].point).model_fields
-        }
+        points = [run.point.model_dump() for run in self.runs]
+        return {axis: tuple(dict.fromkeys(point[axis] for point in points)) for axis in points[0]}
 
 
 def grid_of(runs: Iterable[PlannedRun]) -> dict[Point, set[str]]:

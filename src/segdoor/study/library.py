@@ -34,9 +34,25 @@ def paper_in(study: str) -> str | None:
     Raises:
         DataError: If the file is no plain YAML.
     """
-    path = Path(study)
-    named = _tree(path).get("paper") if _is_file(path) else None
+    named = _of_ones_own(study).get("paper")
     return named if isinstance(named, str) else None
+
+
+def has_grid(study: str) -> bool:
+    """Tell whether a study file of one's own varies settings of runs, and is of no paper.
+
+    Args:
+        study: Path of the file.
+
+    Raises:
+        DataError: If the file is no plain YAML.
+    """
+    return "grid" in _of_ones_own(study)
+
+
+def _of_ones_own(study: str) -> Tree:
+    path = Path(study)
+    return _tree(path) if _is_file(path) else {}
 
 
 def load_study(paper: Paper[StudyT, PresetT], name: str) -> StudyT:

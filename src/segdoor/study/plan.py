@@ -215,8 +215,8 @@ def selected(
     runs = plan.runs
     for axis, values in only.items():
         known = {_text(run.point.model_dump().get(axis)) for run in plan.runs}
-        if axis not in type(plan.runs[0].point).model_fields:
-            axes = ", ".join(type(plan.runs[0].point).model_fields)
+        if axis not in plan.runs[0].point.model_dump():
+            axes = ", ".join(plan.runs[0].point.model_dump())
             raise ConfigError("--only", "must name an axis", axis, f"Axes: {axes}.")
         if unknown := set(values) - known:
             there = ", ".join(sorted(known - {""}))

@@ -1,0 +1,126 @@
+"""A study of one's own, of no paper: every combination of values of any settings of a run."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from pydantic import ConfigDict, Field, field_validator
+
+from segdoor.errors import ConfigError
+from segdoor.experiment.config import Reading
+from segdoor.experiment.fidelity import Tree, in_full, merged
+from segdoor.record import AxisValue
+from segdoor.settings import brief
+from segdoor.study.config import Preset, Repair, Study
+from segdoor.study.expand import Place, Point
+from segdoor.study.paper import AnyPaper, Reported, every_test, nothing_before, nothing_scaled
+
+OWN = "none"
+"""What records of such studies say of their paper."""
+
+_ELSEWHERE = {
+    "seed": "Name seeds in the preset, or by --seeds.",
+    "reading": "Choose it by --reading.",
+    "preset": "Choose it by --preset.",
+    "title": "It decides nothing.",
+    "data.root": "Name it by --root.",
+    "with": "Write 'with' beside 'grid': repairs are done to every run.",
+}
+
+
+class GridStudy(Study):
+    """A study whose axes are settings of `segdoor run` by their dotted names."""
+
+    grid: dict[str, tuple[Any, ...]] = Field(min_length=1)
+    """Values by setting, as attack.rate: [0.05, 0.2]; a run for every combination."""
+    with_: tuple[Repair, ...] = Field(default=(), alias="with")
+    """Repairs of every run, as `segdoor repair --with` takes them."""
+
+    @field_validator("grid")
+    @classmethod
+    def _axes_are_settings(cls, grid: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        for axis, values in grid.items():
+            if axis in _ELSEWHERE:
+                raise ConfigError(f"grid.{axis}", "is no axis of a grid", axis, _ELSEWHERE[axis])
+            if not values:
+                raise ConfigError(f"grid.{axis}", "must have a value at least", "", "Add one.")
+        return grid
+
+
+class GridPoint(Point):
+    """A combination of values: its fields are the axes of the study's file."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def __hash__(self) -> int:
+        """Return a hash of the values, which pydantic leaves out of its own."""
+        return hash(tuple(self.model_dump().items()))
+
+    def clean(self) -> GridPoint:
+        """Return the place of the clean model that is examined as this point's is."""
+        return GridPoint(**self.model_dump(), clean=True)
+
+
+def without_paper(paper: AnyPaper) -> AnyPaper:
+    """Return what studies of one's own need, on the presets of a paper.
+
+    Args:
+        paper: Whose presets they run on.
+    """
+    return replace(
+        paper, name=OWN, study=GridStudy, places=places, reported=_nothing_reported, orderings={},
+        tables=(), tests=every_test, scaled=nothing_scaled, newest=1, before=nothing_before,
+    )  # fmt: skip
+
+
+def places(study: GridStudy, preset: Preset, reading: Reading) -> Iterator[Place]:
+    """Yield every combination of the grid's values, with the settings of its runs."""
+    del reading
+    repairs = {spec: spec for spec in study.with_}
+    for values in itertools.product(*study.grid.values()):
+        chosen = dict(zip(study.grid, values, strict=True))
+        point = GridPoint(**{axis: in_a_word(value) for axis, value in chosen.items()})
+        yield Place(point, _network_of(preset), repairs, _settings(chosen, preset))
+
+
+def in_a_word(value: object) -> AxisValue:
+    """Return a value as labels show it."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        told = cast("Mapping[str, object]", value)
+        return ",".join(f"{name}={in_a_word(inner)}" for name, inner in told.items())
+    if isinstance(value, Sequence):
+        return "+".join(str(in_a_word(inner)) for inner in cast("Sequence[object]", value))
+    return brief(value)
+
+
+def _settings(chosen: Mapping[str, object], preset: Preset) -> Tree:
+    """Return values by dotted names as a tree of settings."""
+    tree: Tree = {}
+    for axis, value in chosen.items():
+        leaf: object = _network(str(value), preset) if axis == "network" else value
+        for part in reversed(axis.split(".")):
+            leaf = {part: leaf}
+        tree = merged(tree, in_full(cast("Tree", leaf)))
+    return tree
+
+
+def _network(name: str, preset: Preset) -> Tree:
+    """Return a network of the preset by its name there, or one that comes along or is foreign."""
+    known = preset.networks.get(name)
+    return known.model_dump(exclude_unset=True) if known else {"name": name}
+
+
+def _network_of(preset: Preset) -> Tree:
+    """Return the first network of a preset: that of grids without the axis network."""
+    first = next((network for network in preset.networks.values() if network), None)
+    return {"network": first.model_dump(exclude_unset=True)} if first else {}
+
+
+def _nothing_reported(found: object) -> Iterator[Reported]:
+    del found
+    yield from ()
