@@ -73,7 +73,7 @@ def rescore_run(run: Path, metrics: Sequence[Metric] = ()) -> Rescored:
 
 
 def _scored(folder: Path, record: ExperimentRecord, metrics: Sequence[Metric]) -> Results:
-    config = config_from(record.config, source=folder / "record.json")
+    config = config_from(record.config, source=folder / "record.json", recorded=True)
     scorer = make_scorer(config, _classes(record.data), metrics)
     exams = [Exam.load(folder / "exams" / f"{name}.jsonl") for name in record.scores.exams]
     path = folder / "tables.npz"
