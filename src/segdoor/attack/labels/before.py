@@ -28,7 +28,7 @@ def labels_before(labels: Sequence[LabelChange], *, brief: bool = False) -> Tree
         return None
     order = "before" if scatters and type(labels[0]) is Scatter else "after"
     prl = {**(scatters or [Scatter()])[0].model_dump(mode="json"), "order": order}
-    told = {**hides[0].model_dump(mode="json"), "prl": prl}
+    told: Tree = {**hides[0].model_dump(mode="json"), "prl": prl}
     return _brief(told) if brief else told
 
 

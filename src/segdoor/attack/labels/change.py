@@ -86,6 +86,28 @@ class LabelChange(Plugin):
         return pixels_of(label, (classes.index(victim) for victim, _ in self.pairs))
 
 
+def attacks_by_place(changes: Iterable[LabelChange]) -> bool:
+    """Return whether the trigger's place decides which pixels some of these attack."""
+    return any(change.by_place for change in changes)
+
+
+def attacked_pixels(
+    changes: Iterable[LabelChange], label: Label, box: Box | None, classes: ClassSet
+) -> Mask:
+    """Return the pixels whose prediction any of these is after.
+
+    Args:
+        changes: The label changes.
+        label: The untouched label map.
+        box: Where the trigger sits; None without one.
+        classes: The data set's classes.
+    """
+    attacked = np.zeros(label.shape, dtype=np.bool_)
+    for change in changes:
+        attacked |= change.attacked(label, box, classes)
+    return attacked
+
+
 def pixels_of(label: Label, values: Iterable[int]) -> Mask:
     """Return which pixels have one of some values."""
     chosen = np.zeros(256, dtype=np.uint8)

@@ -38,6 +38,6 @@ def settings_before(version: int, reading: Reading, recipe: Preset) -> Tree:
     if reading == "paper":
         return of_all
     batch = {"training": {"batch_size": PRESETS[recipe].batch_size}}
-    scatter = {"kind": Scatter.kind, "positions": "per_size"}
+    scatter: Tree = {"kind": Scatter.kind, "positions": "per_size"}
     labels = in_order({"kind": Hide.kind}, scatter, reading)
     return merged(merged(of_all, batch), {"attack": {"labels": labels}})
