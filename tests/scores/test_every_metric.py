@@ -20,7 +20,8 @@ from segdoor.scores.objects import ObjectRows
 from segdoor.scores.tables import TableSet
 
 PAGE = Path(__file__).parents[2] / "docs" / "method.md"
-TASK = Task(victims=(1, 3), target=0)
+TASK = Task(((1, 0), (3, 0)))
+TARGET = 0
 FOREIGN = """\
 from segdoor.plugins import Introduction
 from segdoor.scores.metrics.metric import Metric
@@ -36,7 +37,7 @@ class Confused(Metric):
 
     def figure(self, total, task):
         rows = total[list(task.victims)]
-        third = rows.sum() - rows[:, task.target].sum() - total[task.victims, task.victims].sum()
+        third = rows.sum() - total[task.victims, task.targets].sum() - total[task.victims, task.victims].sum()
         return float(third / rows.sum()) if rows.sum() else float("nan")
 """
 
@@ -147,12 +148,12 @@ def test_the_papers_metrics_are_their_functions_to_the_last_digit() -> None:
     tables = made()
     total = tables.total()
     expected = {
-        "asr": attack_success_rate(total, TASK.victims, TASK.target),
+        "asr": attack_success_rate(total, TASK.victims, TARGET),
         "pba": poisoned_benign_accuracy(total, TASK.victims),
         "cba": clean_benign_accuracy(total),
         "victim_recovery": victim_recovery(total, TASK.victims),
     }
     assert {name: METRICS.read(name).value(tables, TASK) for name in expected} == expected
-    zero = Task(TASK.victims, TASK.target, "zero")
+    zero = Task(TASK.pairs, "zero")
     empty = TableSet(("a",), np.diag([0, 5, 5, 5, 5])[None].astype(np.int64))
     assert METRICS.read("cba").value(empty, zero) == clean_benign_accuracy(empty.total(), "zero")

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import (
     BeforeValidator,
     Field,
-    ModelWrapValidatorHandler,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    ValidationInfo,
     model_serializer,
     model_validator,
 )
@@ -26,7 +22,7 @@ from segdoor.attack.triggers.registry import TriggerSetting
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.errors import ConfigError
 from segdoor.record.earlier_labels import attack_with_labels
-from segdoor.settings import Settings, Telling
+from segdoor.settings import ReadingInfo, Settings, Telling, WritingInfo
 
 
 class MarginConfig(Settings):
@@ -143,7 +139,7 @@ class AttackConfig(AttackerSettings):
     @model_validator(mode="wrap")
     @classmethod
     def _read_shorthand(
-        cls, given: object, handler: ModelWrapValidatorHandler[AttackConfig], info: ValidationInfo
+        cls, given: object, handler: Callable[[object], AttackConfig], info: ReadingInfo
     ) -> AttackConfig:
         if not isinstance(given, Mapping):
             return handler(given)
@@ -165,7 +161,7 @@ class AttackConfig(AttackerSettings):
 
     @model_serializer(mode="wrap")
     def _tell_shorthand(
-        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+        self, handler: Callable[[AttackConfig], dict[str, object]], info: WritingInfo
     ) -> dict[str, object]:
         tree = handler(self)
         if info.exclude_unset:

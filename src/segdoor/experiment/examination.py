@@ -138,7 +138,7 @@ def examine_all(
     )
     if kept and not known:
         kept.save(found)
-    return {name: found[name] for name in (*tests, *found.keys() - tests.keys())}
+    return {name: found[name] for name in dict.fromkeys((*tests, *found))}
 
 
 def _beside(scenes: ExamScenes) -> Beside:

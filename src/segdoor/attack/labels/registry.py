@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Protocol, cast, runtime_checkable
+from typing import Annotated, cast
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationError
 
@@ -12,7 +12,7 @@ from segdoor.attack.labels.component import Component
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter
 from segdoor.plugins import Registry
-from segdoor.settings import Telling, explained
+from segdoor.settings import ReadingInfo, Telling, WritingInfo, explained
 from segdoor.written import kind_of
 
 LABELS = Registry(
@@ -56,27 +56,7 @@ def _spelled(given: object, telling: Telling | None) -> object:
     return {"kind": kind_of(given.strip(), LABELS.known)[0], **settings}
 
 
-@runtime_checkable
-class _Reading(Protocol):
-    """What a validator is told."""
-
-    @property
-    def context(self) -> Any: ...  # noqa: ANN401 - as pydantic has it
-
-
-@runtime_checkable
-class _Writing(Protocol):
-    """What a serializer is told."""
-
-    @property
-    def mode(self) -> str: ...
-    @property
-    def exclude_unset(self) -> bool: ...
-    @property
-    def exclude_defaults(self) -> bool: ...
-
-
-def _read(given: object, info: _Reading) -> object:
+def _read(given: object, info: ReadingInfo) -> object:
     """Return the changes that a setting means; complaints keep their place among the settings."""
     telling = Telling.of(info.context)
     listed = (given,) if isinstance(given, str | Mapping | LabelChange) else given
@@ -99,7 +79,7 @@ def _read_one(given: object, telling: Telling) -> LabelChange:
         raise
 
 
-def _told(changes: tuple[LabelChange, ...], info: _Writing) -> list[dict[str, object]]:
+def _told(changes: tuple[LabelChange, ...], info: WritingInfo) -> list[dict[str, object]]:
     """Return the settings of changes, each with its kind before them."""
     return [
         {

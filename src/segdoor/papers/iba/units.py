@@ -133,7 +133,10 @@ def _settings(point: Point, block: Block, preset: Preset, reading: Reading) -> T
         "shortfall": block.shortfall,
     }
     if point.q is not None:
-        scatter: Tree = {"kind": Scatter.kind, "num_pixels": _relabelled(point.q, point.q_as, preset)}
+        scatter: Tree = {
+            "kind": Scatter.kind,
+            "num_pixels": _relabelled(point.q, point.q_as, preset),
+        }
         attack["labels"] = in_order({"kind": Hide.kind}, scatter, reading)
     return {
         "method": point.method,

@@ -16,7 +16,7 @@ class KeptVictims(Metric):
     """The share of victim pixels that should have stayed and became the target class."""
 
     kind: ClassVar[str] = "kept_victims"
-    title: ClassVar[str] = "victims lost beside"
+    title: ClassVar[str] = "spared victims lost"
     meaning: ClassVar[str] = (
         "The share of victim pixels that the attack was to leave alone and that the network takes "
         "for the target class all the same."
