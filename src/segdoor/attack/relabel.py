@@ -73,7 +73,7 @@ def make_relabelling(config: AttackConfig, classes: ClassSet, *, seed: int) -> R
     )
 
 
-def _checked(change: LabelChange, changed: Label, label: Label) -> Label:
+def _checked(change: LabelChange, changed: np.ndarray, label: Label) -> Label:
     if changed.dtype != np.uint8 or changed.shape != label.shape:
         raise DataError(
             f"label change {change}",
