@@ -249,9 +249,9 @@ triggers` prints what follows, and with `--json` for programs.
 
 Label changes are a list, made one after the other: `--attack.labels hide --attack.labels
 scatter:100`, or `attack: {labels: [hide, "scatter:100"]}` in a file. `hide:car+bus,target=road`
-names several victims of one target; several pairs are several hides. A list that you give replaces the
-one that follows from the method, and each change takes what it does not say from the change of its
-kind there. `--attack.victims` and `--attack.target` say it of the first hide or component.
+names several victims of one target; several pairs are several hides. A list that you give replaces
+the one that follows from the method, and each change takes what it does not say from the change of
+its kind there. `--attack.victims` and `--attack.target` say it of the first hide or component.
 
 A class of your own stands wherever a name does, as `package.module:Class`; its settings follow
 behind commas. Its code runs because you name it. A record, a plan or a manifest that names one runs

@@ -132,8 +132,10 @@ def test_settings_of_runs_reach_every_run_of_a_study() -> None:
     plan = plan_of("table1", "street", *changes)
     assert len(plan.runs) > 1
     for run in plan.runs:
-        attack, scatter = run.config.attack, Scatter(num_pixels=run.point.q or 0, pool="any")
+        attack = run.config.attack
+        scatter = Scatter(num_pixels=attack.num_scattered, pool="any")
         assert attack.labels == (Hide(victims=("car",)), scatter)
+        assert (attack.num_scattered > 0) == ("prl" in run.config.method)
         told = run.config.exams.seed, run.config.controls.other_trigger
         assert told == (3, "blossom")
 
