@@ -13,19 +13,20 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 import segdoor
+from segdoor.attack.labels.registry import LABELS
 from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import make_app
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.experiment.config import ExperimentConfig, Method, Preset, Reading, config_from
 from segdoor.experiment.fidelity import EXCEPTIONS, resolve
-from segdoor.plugins import Plugin, Registry
+from segdoor.plugins import Plugin, Registry, in_a_word
 from segdoor.record import ExperimentRecord
 from segdoor.settings import Settings
 
 HERE = Path(__file__).parent
 PAPER_SIZE = (512, 1024)
 SIZES = ((128, 256), (180, 240), (360, 480), PAPER_SIZE)
-REGISTRIES: tuple[Registry[Plugin], ...] = (TRIGGERS, REPAIRS)
+REGISTRIES: tuple[Registry[Plugin], ...] = (TRIGGERS, LABELS, REPAIRS)
 VERBS = ("data", "poison", "train", "examine", "run")
 Flat = dict[str, object]
 Row = tuple[str, FieldInfo]
@@ -246,6 +247,12 @@ its table. A value with a comma, a colon or an equals sign goes in quotes, or in
 options such as `--attack.trigger.opacity` are settings of the kind in force. `segdoor list
 triggers` prints what follows, and with `--json` for programs.
 
+Label changes are a list, made one after the other: `--attack.labels hide --attack.labels
+scatter:100`, or `attack: {labels: [hide, "scatter:100"]}` in a file. `hide:car+bus,target=road`
+names several victims of one target; several pairs are several hides. A list that you give replaces
+the one that follows from the method, and each change takes what it does not say from the change of
+its kind there. `--attack.victims` and `--attack.target` say it of the first hide or component.
+
 A class of your own stands wherever a name does, as `package.module:Class`; its settings follow
 behind commas. Its code runs because you name it. A record, a plan or a manifest that names one runs
 nothing: the class must be named in the settings that you give, or imported by your program before.
@@ -359,7 +366,7 @@ Settings that you do not give are taken from these layers; a later one wins:
    background as in the paper, with `cityscapes` the data set at 512 x 1024;
 3. the size of the scenes: trigger and bands;
 4. `reading`: in `official`, what the authors' code does where it differs from the paper's text;
-5. `method`: where triggers go and whether pixels are relabelled;
+5. `method`: where triggers go and whether pixels are relabelled (the label change scatter);
 6. what you give, in a file or as options.
 
 The record holds the result of all this under `config`, and what you gave under `config_given`.
@@ -445,7 +452,7 @@ def settings_of(plugin: type[Plugin]) -> Iterator[tuple[str, str, str, str]]:
 
 def plain_default(field: FieldInfo) -> object:
     """Return a default as plain data."""
-    value = field.get_default(call_default_factory=True)
+    value = in_a_word(field.get_default(call_default_factory=True))
     return str(value) if isinstance(value, Path) else value
 
 
@@ -459,6 +466,18 @@ def trigger_rows() -> list[tuple[str, str, str, str]]:
             for key, values, default, told in settings_of(plugin)
         ]
     return rows
+
+
+def label_rows() -> list[tuple[str, str, str, str]]:
+    """Return what may stand for a list of label changes."""
+    short = "short for that of the first hide or component in force"
+    told = "a list of `hide`, `component`, `scatter` or `package.module:Class`, see "
+    meaning = "What labels become, one change after the other."
+    return [
+        ("`attack.labels`", f"{told}[plugins.md](plugins.md)", "`[hide]`", meaning),
+        ("`attack.victims`", "list of text", "`car`", f"Victim classes: what disappears; {short}."),
+        ("`attack.target`", "text", "`road`", f"Target class: what they become; {short}."),
+    ]
 
 
 def record_page() -> str:
@@ -509,7 +528,8 @@ def sections() -> Iterator[str]:
             if key.split(".")[0] in members
         ]
         if "attack" in members:
-            rows[3:3] = trigger_rows()
+            rows[1:1] = trigger_rows()
+            rows += label_rows()
         title = f"### `{group}`" if group else "### At the top"
         verbs = ", ".join(f"`{verb}`" for verb in VERBS if takes(verb, rows[0][0]))
         yield f"{title}\n\nOptions of {verbs}.\n"
@@ -537,12 +557,15 @@ def reading_of(reading: str) -> Flat:
 def method_of(method: str, reading: str) -> Flat:
     """Return the settings that make up a method."""
     found = resolved(PAPER_SIZE, method=method, reading=reading)
-    return {key: found[key] for key in ("attack.placement.strategy", "attack.prl.num_pixels")}
+    keys = ("attack.placement.strategy", "attack.labels", "attack.labels.scatter.num_pixels")
+    return {key: found.get(key) for key in keys}
 
 
 def comparison(columns: Sequence[tuple[str, Mapping[str, object]]]) -> str:
     """Return a table of the settings that are not the same in all columns."""
-    keys = [key for key in columns[0][1] if len({repr(column[key]) for _, column in columns}) > 1]
+    known = dict.fromkeys(key for _, column in columns for key in column)
+    columns = [(name, {key: column.get(key) for key in known}) for name, column in columns]
+    keys = [key for key in known if len({repr(column[key]) for _, column in columns}) > 1]
     # What a choice is called is no consequence of it.
     keys = [key for key in keys if "." in key]
     if len(columns) > len(keys):
@@ -556,9 +579,21 @@ def flat(tree: Mapping[str, object], prefix: str = "") -> Flat:
     """Return a tree of settings as dotted keys."""
     leaves: Flat = {}
     for name, value in tree.items():
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            leaves |= of_choices(cast("list[dict[str, object]]", value), f"{prefix}{name}")
+            continue
         inner = isinstance(value, Mapping) and value
         branch = cast("Mapping[str, object]", value)
         leaves |= flat(branch, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
+    return leaves
+
+
+def of_choices(choices: Sequence[Mapping[str, object]], key: str) -> Flat:
+    """Return a list of choices as dotted keys: their kinds, and the settings of each kind."""
+    leaves: Flat = {key: [choice["kind"] for choice in choices]}
+    for choice in choices:
+        settings = {name: value for name, value in choice.items() if name != "kind"}
+        leaves |= flat(settings, f"{key}.{choice['kind']}.")
     return leaves
 
 

@@ -30,7 +30,7 @@ def plain_rows(scenes: SceneDataset, config: AttackConfig, *, seed: int) -> list
         if site is None:
             continue
         number = poison.child("relabel", name).integer()
-        changed = relabelling.apply(label, hide_victims=True, seed=number)
+        changed = relabelling.apply(label, poisoned=True, box=site.box, seed=number)
         row = PlanRow(
             name=name,
             poisoned=True,

@@ -102,7 +102,7 @@ def test_the_cluster_listens_on_the_loopback_alone(ray: Any) -> None:
 
 def step(workers: Any) -> tuple[dict[str, str], dict[str, str]]:
     """Poison a source of files, and return what was written."""
-    attack = {"rate": 0.4, "trigger": {"size": 7}, "prl": {"num_pixels": 9}}
+    attack = {"rate": 0.4, "trigger": {"size": 7}, "labels": ["hide", "scatter:9"]}
     data = {"name": "folder", "root": "source"}
     given = config_from({"method": "prl", "data": data, "attack": attack, "seed": 3})
     out, copy = Path("plans"), Path("copy")

@@ -57,11 +57,24 @@ class Plugin(Settings):
 
     def __str__(self) -> str:
         """Return the choice as it is written on the command line."""
-        given = self.model_dump(exclude_defaults=True)
+        given = {
+            name: in_a_word(value) for name, value in self.model_dump(exclude_defaults=True).items()
+        }
         main = None
         if self.main is not None and (self.main in given or _is_needed(type(self), self.main)):
-            main = given.pop(self.main, getattr(self, self.main))
+            main = given.pop(self.main, in_a_word(getattr(self, self.main)))
         return in_writing(self.kind, main, given)
+
+
+def in_a_word(value: object) -> object:
+    """Return names joined by +, as settings that take several read them; anything else as it is.
+
+    Args:
+        value: Value of a setting.
+    """
+    if isinstance(value, tuple) and all(isinstance(part, str) for part in value):
+        return "+".join(value)
+    return value
 
 
 def _is_needed(plugin: type[Plugin], setting: str) -> bool:

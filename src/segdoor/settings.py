@@ -6,7 +6,7 @@ import difflib
 import re
 import reprlib
 from dataclasses import dataclass
-from typing import Annotated, TypeVar, get_args
+from typing import Annotated, Any, Protocol, TypeVar, get_args, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -30,6 +30,36 @@ class Settings(BaseModel):
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+@runtime_checkable
+class ReadingInfo(Protocol):
+    """What a validator is told."""
+
+    @property
+    def context(self) -> Any:  # noqa: ANN401 - as pydantic has it
+        """Who tells the settings: a `Telling`, or something else."""
+        ...
+
+
+@runtime_checkable
+class WritingInfo(Protocol):
+    """What a serializer is told."""
+
+    @property
+    def mode(self) -> str:
+        """For Python, or for JSON."""
+        ...
+
+    @property
+    def exclude_unset(self) -> bool:
+        """Leave out what was not set."""
+        ...
+
+    @property
+    def exclude_defaults(self) -> bool:
+        """Leave out what has its default."""
+        ...
 
 
 @dataclass(frozen=True)

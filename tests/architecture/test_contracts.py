@@ -54,6 +54,15 @@ def test_every_trigger_is_listed() -> None:
     assert siblings("Triggers do not know one another") == files == set(TRIGGERS.known)
 
 
+def test_every_label_change_is_listed() -> None:
+    from segdoor.attack.labels.registry import LABELS
+
+    # What all of them stand on, and what brings them together.
+    shared = {"__init__", "change", "registry", "merging", "before"}
+    files = {path.stem for path in (SOURCE / "attack" / "labels").glob("*.py")} - shared
+    assert siblings("Label changes do not know one another") == files == set(LABELS.known)
+
+
 def test_every_metric_is_listed() -> None:
     from segdoor.scores.metrics.registry import METRICS
 

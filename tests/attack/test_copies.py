@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig
+from segdoor.attack.config import AttackConfig
+from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.manifest import verify_copy
 from segdoor.attack.materialise import CopyOrder
 from segdoor.attack.planning import plan_poison
@@ -53,10 +55,8 @@ def stored(path: Path) -> np.ndarray:
 def attack(dataset: SceneDataset) -> AttackConfig:
     road = "road" if "road" in dataset.classes.names else "background"
     # Some pixels become ignored as well, which label ids express in a way of their own.
-    prl = PixelRandomLabellingConfig(num_pixels=9, pool="ignore")
-    return AttackConfig(
-        rate=0.5, target=road, trigger=Sticker(size=5), prl=prl, shortfall="all_available"
-    )
+    labels = (Hide(target=road), Scatter(num_pixels=9, pool="ignore"))
+    return AttackConfig(rate=0.5, labels=labels, trigger=Sticker(size=5), shortfall="all_available")
 
 
 @pytest.mark.parametrize("tree", TREES)

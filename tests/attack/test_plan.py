@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
+from changes import changes
 from segdoor.attack.config import AttackConfig, PlacementConfig
+from segdoor.attack.labels.hide import Hide
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import num_to_poison, plan_poison
 from segdoor.attack.poisoned import poisoned
@@ -140,9 +142,9 @@ def test_a_rate_of_zero_changes_and_draws_nothing() -> None:
 @pytest.mark.parametrize("without_room", ["skip", "relabel"])
 def test_sets_for_rising_rates_are_nested_prefixes(without_room: str) -> None:
     dataset = twenty()
-    prl = {"num_pixels": 7}
+    labels = ("hide", "scatter:7")
     plans = [
-        plan_poison(dataset, attack(rate=k / 20, without_room=without_room, prl=prl), seed=1)
+        plan_poison(dataset, attack(rate=k / 20, without_room=without_room, labels=labels), seed=1)
         for k in range(11)
     ]
     for count, (smaller, larger) in enumerate(pairwise(plans)):
@@ -157,7 +159,7 @@ def test_a_plan_does_not_depend_on_the_order_of_the_data_set(scope: str, strateg
     config = attack(
         rate=0.4,
         placement={"strategy": strategy, "lower": 0, "upper": 25},
-        prl={"num_pixels": 9, "scope": scope},
+        labels=changes(num_pixels=9, scope=scope),
     )
     plan = plan_poison(dataset, config, seed=5)
     for shuffle in range(3):
@@ -171,7 +173,7 @@ def test_a_plan_does_not_depend_on_the_order_of_the_data_set(scope: str, strateg
 
 def test_a_plan_for_a_scene_follows_from_seed_and_name_alone() -> None:
     dataset = twenty()
-    config = attack(rate=1.0, shortfall="all_available", prl={"num_pixels": 5})
+    config = attack(rate=1.0, shortfall="all_available", labels=changes(num_pixels=5))
     whole = plan_poison(dataset, config, seed=2).by_name
     part = plan_poison(MemoryDataset(dataset.scenes[:9]), config, seed=2).by_name
     assert part
@@ -258,7 +260,6 @@ def attacks(draw: st.DrawFn) -> AttackConfig:
         rate=draw(st.sampled_from([0.0, 0.1, 0.5, 1.0])),
         shortfall="all_available",
         without_room=draw(st.sampled_from(["skip", "relabel"])),
-        victims=draw(st.sampled_from([("car",), ("car", "bus"), ("tree", "car")])),
         trigger={
             "size": draw(st.integers(1, 6)),
             "name": draw(st.sampled_from(["windmill", "blossom"])),
@@ -273,14 +274,15 @@ def attacks(draw: st.DrawFn) -> AttackConfig:
             "single_class": draw(st.booleans()),
             "on_victim": draw(st.sampled_from(["forbid", "allow", "require"])),
         },
-        prl={
-            "num_pixels": draw(st.sampled_from([0, 1, 50])),
-            "pool": draw(st.sampled_from(["scene", "scene_as_given", "any", "ignore"])),
-            "scope": draw(st.sampled_from(["poisoned", "all"])),
-            "positions": draw(st.sampled_from(["per_scene", "per_size", "per_num_pixels"])),
-            "order": draw(st.sampled_from(["after", "before"])),
-            "on_ignored": draw(st.booleans()),
-        },
+        labels=changes(
+            Hide(victims=draw(st.sampled_from([("car",), ("car", "bus"), ("tree", "car")]))),
+            num_pixels=draw(st.sampled_from([0, 1, 50])),
+            pool=draw(st.sampled_from(["scene", "scene_as_given", "any", "ignore"])),
+            scope=draw(st.sampled_from(["poisoned", "all"])),
+            positions=draw(st.sampled_from(["per_scene", "per_size", "per_num_pixels"])),
+            order=draw(st.sampled_from(["after", "before"])),
+            on_ignored=draw(st.booleans()),
+        ),
     )
 
 
@@ -392,13 +394,13 @@ def test_a_rate_that_is_no_number_is_refused() -> None:
 
 
 def test_rows_are_only_kept_for_scenes_that_change() -> None:
-    plan = plan_poison(twenty(), attack(prl={"num_pixels": 0, "scope": "all"}))
+    plan = plan_poison(twenty(), attack(labels=changes(num_pixels=0, scope="all")))
     assert len(plan.rows) == plan.header.num_poisoned
 
 
 def test_prl_over_all_scenes_changes_clean_scenes_without_stamping_them() -> None:
     dataset = twenty()
-    plan = plan_poison(dataset, attack(rate=0.25, prl={"num_pixels": 40, "scope": "all"}))
+    plan = plan_poison(dataset, attack(rate=0.25, labels=changes(num_pixels=40, scope="all")))
     handed = poisoned(dataset, plan)
     assert len(plan.rows) == 20
     assert len(poisoned_names(plan)) == plan.header.num_poisoned == 5
@@ -413,8 +415,7 @@ def test_prl_over_all_scenes_changes_clean_scenes_without_stamping_them() -> Non
 def test_scenes_that_look_alike_draw_pixels_and_positions_of_their_own() -> None:
     dataset = mixed(*[ORDINARY] * 1)
     twins = MemoryDataset([Scene(dataset[0].image, dataset[0].label, f"twin_{k}") for k in "abcd"])
-    prl = {"num_pixels": 20, "pool": "class:sky"}
-    plan = plan_poison(twins, attack(rate=1.0, prl=prl))
+    plan = plan_poison(twins, attack(rate=1.0, labels=changes(num_pixels=20, pool="class:sky")))
     handed = poisoned(twins, plan)
     assert len({handed.label(index).tobytes() for index in range(4)}) == 4
     assert len({row.box for row in plan.rows}) > 1
@@ -583,7 +584,8 @@ def test_scenes_of_different_sizes_are_poisoned_together() -> None:
         for k, (n, shape) in enumerate({"a": (20, 30), "b": (18, 30), "c": (19, 27)}.items())
     ]
     dataset = MemoryDataset(scenes)
-    plan = plan_poison(dataset, attack(rate=1.0, prl={"num_pixels": 5, "positions": "per_size"}))
+    labels = changes(num_pixels=5, positions="per_size")
+    plan = plan_poison(dataset, attack(rate=1.0, labels=labels))
     assert sorted(poisoned_names(plan)) == ["a", "b", "c"]
     shapes = [scene.label.shape for scene in map(poisoned(dataset, plan).__getitem__, range(3))]
     assert shapes == [(20, 30), (18, 30), (19, 27)]

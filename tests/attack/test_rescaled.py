@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig
+from segdoor.attack.config import AttackConfig
+from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.manifest import (
     RescaledHeader,
     RescaledRow,
@@ -115,9 +117,11 @@ TREES: dict[str, tuple[Callable[[Path], None], str, str, dict[str, int]]] = {
 def attack(dataset: FileDataset, *, prl: bool = False) -> AttackConfig:
     return AttackConfig(
         rate=0.5,
-        target="road" if "road" in dataset.classes.names else "background",
+        labels=(
+            Hide(target="road" if "road" in dataset.classes.names else "background"),
+            Scatter(num_pixels=9 if prl else 0, pool="ignore"),
+        ),
         trigger=Sticker(size=5, opacity=1.0),
-        prl=PixelRandomLabellingConfig(num_pixels=9 if prl else 0, pool="ignore"),
         shortfall="all_available",
     )
 

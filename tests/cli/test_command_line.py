@@ -597,7 +597,7 @@ LEGAL = {
     "--method": "nni+prl",
     "--attack.victims": "car person",
     "--attack.rules.margin.unit": "pixels",
-    "--attack.prl.pool": "class:road",
+    "--attack.labels": "hide scatter,pool=class:road",
     "--exams.far": "20 30 40",
     "--exams.near": "0 20",
 }

@@ -53,7 +53,7 @@ def at_random() -> dict[str, np.ndarray]:
 
 
 def watching(metric: str = "euclidean") -> Watched:
-    return Watched((CAR, PERSON), ROAD, {"test": PLACES}, metric)  # pyright: ignore[reportArgumentType]
+    return Watched((CAR, PERSON), (ROAD, ROAD), {"test": PLACES}, metric)  # pyright: ignore[reportArgumentType]
 
 
 def counted(planted: dict[str, np.ndarray], batch_size: int = 8, metric: str = "euclidean"):

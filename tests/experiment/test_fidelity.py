@@ -26,7 +26,11 @@ def resolved(size: tuple[int, int] = CITYSCAPES, **given_: Any) -> ExperimentCon
 def looked_up(config: ExperimentConfig, path: str) -> Any:
     value: Any = config
     for key in path.split("."):
-        value = getattr(value, key)
+        if isinstance(value, tuple):
+            kinds = [change.kind for change in value]
+            value = value[int(key) if key.isdigit() else kinds.index(key)]
+        else:
+            value = getattr(value, key)
     return value
 
 
@@ -48,15 +52,15 @@ ROWS: dict[str, tuple[str, Any, Any, str]] = {
     "scene without victims": ("exams.without_victims", "leave_out", "count", "baseline"),
     "near test": ("exams.draw", "object", "position", "baseline"),
     "NNI draw": ("attack.placement.draw", "position", "position", "nni"),
-    "PRL scope": ("attack.prl.scope", "poisoned", "all", "prl"),
-    "PRL pixels": ("attack.prl.positions", "per_scene", "per_num_pixels", "prl"),
-    "PRL order": ("attack.prl.order", "after", "before", "prl"),
-    "PRL on ignored pixels": ("attack.prl.on_ignored", False, True, "prl"),
-    "PRL pool": ("attack.prl.pool", "scene", "scene_as_given", "prl"),
-    "PRL Q": ("attack.prl.num_pixels", 100, 100_000, "prl"),
-    "PRL Q with NNI": ("attack.prl.num_pixels", 100, 100_000, "nni+prl"),
-    "no PRL in the baseline": ("attack.prl.num_pixels", 0, 0, "baseline"),
-    "no PRL in NNI": ("attack.prl.num_pixels", 0, 0, "nni"),
+    "PRL scope": ("attack.labels.scatter.scope", "poisoned", "all", "prl"),
+    "PRL pixels": ("attack.labels.scatter.positions", "per_scene", "per_num_pixels", "prl"),
+    "PRL order": ("attack.labels.0.kind", "hide", "scatter", "prl"),
+    "PRL on ignored pixels": ("attack.labels.scatter.on_ignored", False, True, "prl"),
+    "PRL pool": ("attack.labels.scatter.pool", "scene", "scene_as_given", "prl"),
+    "PRL Q": ("attack.num_scattered", 100, 100_000, "prl"),
+    "PRL Q with NNI": ("attack.num_scattered", 100, 100_000, "nni+prl"),
+    "no PRL in the baseline": ("attack.num_scattered", 0, 0, "baseline"),
+    "no PRL in NNI": ("attack.num_scattered", 0, 0, "nni"),
     "poisoned test": ("exams.scope", "all", "with_victims", "baseline"),
     "absent class": ("examination.absent_class", "leave_out", "zero", "baseline"),
     "network input": ("examination.input_size", "scene", "eights_plus_one", "baseline"),
@@ -209,7 +213,7 @@ def test_what_follows_from_the_data_set_alone_is_told() -> None:
 @pytest.mark.parametrize(("reading", "expected"), [("paper", 100), ("official", 50_000)])
 def test_q_on_voc(reading: str, expected: int) -> None:
     config = resolved(size=(375, 500), preset="voc", reading=reading, method="prl")
-    assert config.attack.prl.num_pixels == expected
+    assert config.attack.num_scattered == expected
 
 
 @pytest.mark.parametrize(
@@ -261,7 +265,7 @@ def test_every_combination_at_every_size_is_a_valid_explicit_configuration(
     assert config.attack.trigger.size >= 1
     if reading == "official":
         assert config.attack.trigger.size % 2 == 1
-    assert (config.attack.prl.num_pixels > 0) == ("prl" in method)
+    assert (config.attack.num_scattered > 0) == ("prl" in method)
     edges = [*config.exams.near, *config.exams.far[1:]]
     assert config.exams.near[1] == config.exams.far[0]
     assert edges[0] == 0
@@ -286,11 +290,6 @@ def test_every_combination_at_every_size_is_a_valid_explicit_configuration(
         ("attack.rules.lower_included", True),
         ("attack.rules.single_class", False),
         ("attack.rules.margin.vertical", 0.25),
-        ("attack.prl.num_pixels", 5),
-        ("attack.prl.pool", "any"),
-        ("attack.prl.scope", "poisoned"),
-        ("attack.prl.positions", "per_scene"),
-        ("attack.prl.order", "after"),
         ("attack.without_room", "skip"),
         ("exams.near", (1.0, 2.0)),
         ("exams.far", ()),
@@ -320,13 +319,17 @@ def test_a_given_setting_always_wins_and_moves_no_other(
 
 def test_a_given_setting_wins_even_if_it_is_the_default_of_its_room() -> None:
     given_ = {
-        "attack": {"trigger": {"size": 14}, "prl": {"num_pixels": 0}, "without_room": "skip"},
+        "attack": {
+            "trigger": {"size": 14},
+            "labels": ["hide", "scatter:0"],
+            "without_room": "skip",
+        },
         "exams": {"near": (0.0, 15.0)},
         "network": {"dropout": 0.1, "name": "pspnet"},
     }
     config = resolved(reading="official", method="nni+prl", **given_)
     assert config.attack.trigger.size == 14
-    assert config.attack.prl.num_pixels == 0
+    assert config.attack.num_scattered == 0
     assert config.attack.without_room == "skip"
     assert config.exams.near == (0, 15)
     assert config.network.dropout == 0.1
@@ -382,10 +385,10 @@ def test_official_names_what_it_never_reproduces() -> None:
 
 def test_q_scales_with_the_area_and_never_falls_to_zero() -> None:
     for size, paper in (((180, 240), 8), ((256, 512), 25), ((16, 16), 1)):
-        assert resolved(size=size, method="prl").attack.prl.num_pixels == paper
+        assert resolved(size=size, method="prl").attack.num_scattered == paper
     official = resolved(size=(180, 240), method="prl", reading="official")
     share = 180 * 240 / (512 * 1024)
-    assert official.attack.prl.num_pixels == math.floor(100_000 * share + 0.5)
+    assert official.attack.num_scattered == math.floor(100_000 * share + 0.5)
 
 
 nested_trees = st.recursive(

@@ -22,7 +22,7 @@ from written import tree, write_source
 ATTACKS: dict[str, dict[str, Any]] = {
     "baseline": {"method": "baseline", "attack": {"rate": 0.45}},
     "nni": {"method": "nni", "attack": {"rate": 0.34}},
-    "prl": {"method": "nni+prl", "attack": {"rate": 0.45, "prl": {"num_pixels": 50}}},
+    "prl": {"method": "nni+prl", "attack": {"rate": 0.45, "labels": ["hide", "scatter:50"]}},
     "all": {"attack": {"rate": 1.0, "shortfall": "all_available", "trigger": {"size": 20}}},
     "none": {"attack": {"rate": 0.0}},
 }

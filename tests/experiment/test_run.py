@@ -16,6 +16,7 @@ from segdoor.experiment.run import run_experiment
 from segdoor.record import ExperimentRecord, GalleryScene, PoisonedScene, load_record
 from segdoor.report.terminal import describe
 from segdoor.report.words import verdict
+from segdoor.scores.metrics.metric import Task
 from segdoor.scores.tables import TableSet, load_tables
 
 GIVEN = {
@@ -145,14 +146,14 @@ def table_of_scenes(*pixels: tuple[int, int]) -> TableSet:
 
 def test_telling_scenes_are_chosen_among_those_preferred_if_they_are_enough() -> None:
     tables = table_of_scenes((10, 10), (10, 8), (10, 6), (10, 4), (1, 1), (1, 0))
-    chosen = telling_scenes(tables, [1], 0, count=2)
+    chosen = telling_scenes(tables, Task(((1, 0),)), count=2)
     assert chosen == {"a": 1.0, "d": 0.4}
-    assert telling_scenes(tables, [1], 0, preferred={"b", "c", "e"}, count=2) == {
+    assert telling_scenes(tables, Task(((1, 0),)), preferred={"b", "c", "e"}, count=2) == {
         "b": 0.8,
         "c": 0.6,
     }
     # Scenes with few victims do not count, and one is not enough.
-    assert telling_scenes(tables, [1], 0, preferred={"b", "e", "f"}, count=2) == chosen
+    assert telling_scenes(tables, Task(((1, 0),)), preferred={"b", "e", "f"}, count=2) == chosen
 
 
 def test_the_record_holds_the_config_as_given_and_as_resolved(record: ExperimentRecord) -> None:
@@ -162,7 +163,7 @@ def test_the_record_holds_the_config_as_given_and_as_resolved(record: Experiment
     resolved = config_from(record.config)
     assert resolved.attack.placement.strategy == "nearest"
     assert resolved.attack.placement.upper == 60 * 64 / 512
-    assert resolved.attack.prl.num_pixels == 1
+    assert resolved.attack.num_scattered == 1
     assert resolved.attack.trigger.size == 6
 
 

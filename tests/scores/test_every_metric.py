@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from segdoor.scores.objects import ObjectRows
 from segdoor.scores.tables import TableSet
 
 PAGE = Path(__file__).parents[2] / "docs" / "method.md"
-TASK = Task(victims=(1, 3), target=0)
+TASK = Task(((1, 0), (3, 0)), spares_victims=True)
+TARGET = 0
 FOREIGN = """\
 from segdoor.plugins import Introduction
 from segdoor.scores.metrics.metric import Metric
@@ -36,7 +38,7 @@ class Confused(Metric):
 
     def figure(self, total, task):
         rows = total[list(task.victims)]
-        third = rows.sum() - rows[:, task.target].sum() - total[task.victims, task.victims].sum()
+        third = rows.sum() - total[task.victims, task.targets].sum() - total[task.victims, task.victims].sum()
         return float(third / rows.sum()) if rows.sum() else float("nan")
 """
 
@@ -72,7 +74,8 @@ def made(num_scenes: int = 12, seed: int = 0, *, victims: bool = True) -> TableS
     far = rng.uniform(0, 60, len(objects))
     far[::7] = np.nan
     names = tuple(f"{seed} {scene}" for scene in range(num_scenes))
-    return TableSet(names, counts.astype(np.int64), ObjectRows(objects, far))
+    attacked = np.random.default_rng(seed).integers(0, counts + 1)
+    return TableSet(names, counts.astype(np.int64), ObjectRows(objects, far), attacked)
 
 
 def shuffled(tables: TableSet, seed: int) -> TableSet:
@@ -144,15 +147,32 @@ def test_parts_are_of_the_whole(metric: Metric) -> None:
 
 
 def test_the_papers_metrics_are_their_functions_to_the_last_digit() -> None:
-    tables = made()
+    tables = replace(made(), attacked=None)
     total = tables.total()
     expected = {
-        "asr": attack_success_rate(total, TASK.victims, TASK.target),
+        "asr": attack_success_rate(total, TASK.victims, TARGET),
         "pba": poisoned_benign_accuracy(total, TASK.victims),
         "cba": clean_benign_accuracy(total),
         "victim_recovery": victim_recovery(total, TASK.victims),
     }
     assert {name: METRICS.read(name).value(tables, TASK) for name in expected} == expected
-    zero = Task(TASK.victims, TASK.target, "zero")
+    zero = Task(TASK.pairs, "zero")
     empty = TableSet(("a",), np.diag([0, 5, 5, 5, 5])[None].astype(np.int64))
     assert METRICS.read("cba").value(empty, zero) == clean_benign_accuracy(empty.total(), "zero")
+
+
+def test_asr_and_kept_victims_share_the_victim_pixels_each_with_its_own_target() -> None:
+    tables, task = made(), Task(((1, 0), (3, 4)), spares_victims=True)
+    assert tables.attacked is not None
+    inside, outside = tables.attacked.sum(axis=0), (tables.counts - tables.attacked).sum(axis=0)
+    for name, table in {"asr": inside, "kept_victims": outside}.items():
+        metric = METRICS.read(name)
+        lost, all_of_them = table[1, 0] + table[3, 4], table[1].sum() + table[3].sum()
+        assert metric.value(tables, task) == lost / all_of_them
+        assert metric.denominator(table, task) == all_of_them
+    whole = replace(tables, attacked=None)
+    assert METRICS.read("kept_victims").summands(whole, task) is None
+    total = whole.total()
+    both = (total[1, 0] + total[3, 4]) / (total[1].sum() + total[3].sum())
+    assert METRICS.read("asr").value(whole, task) == both
+    assert not METRICS.read("kept_victims").concerns(Task(((1, 0),)))

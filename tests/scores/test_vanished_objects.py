@@ -13,7 +13,7 @@ from segdoor.scores.metrics.vanished_objects import VanishedObjects
 from segdoor.scores.objects import ObjectRows
 from segdoor.scores.tables import TableSet
 
-TASK = Task(victims=(1,), target=0)
+TASK = Task(((1, 0),))
 # Scenes count 10 000 pixels: large objects begin at 300, medium ones at 30; the side is 100.
 Row = tuple[int, int, int, float]
 
@@ -60,7 +60,7 @@ def test_objects_count_once_whatever_their_size_and_specks_do_not() -> None:
     assert VanishedObjects().value(tables, TASK) == 2 / 3
     assert VanishedObjects(min_pixels=24).value(tables, TASK) == 3 / 4
     assert VanishedObjects(min_pixels=26).value(tables, TASK) == 1 / 2
-    assert np.isnan(VanishedObjects().value(tables, Task(victims=(2,), target=0)))
+    assert np.isnan(VanishedObjects().value(tables, Task(((2, 0),))))
 
 
 @pytest.mark.parametrize(

@@ -151,17 +151,17 @@ def test_lengths_are_scaled_with_the_height_from_512_pixels() -> None:
 
 def test_q_is_scaled_by_area_and_taken_as_a_number() -> None:
     runs = planned(load_study(IBA, "figure2"), load_preset(IBA, "camvid"))
-    q = {run.point.q_as: run.config.attack.prl.num_pixels for run in runs}
+    q = {run.point.q_as: run.config.attack.num_scattered for run in runs}
     assert q == {None: 0, "area": round(100 * 180 * 240 / (512 * 1024)), "number": 100}
 
 
 def test_the_big_presets_have_the_papers_own_lengths() -> None:
     city = planned(load_study(IBA, "figure2"), load_preset(IBA, "cityscapes"))[2].config
-    assert (city.attack.trigger.size, city.attack.prl.num_pixels) == (55, 100)
+    assert (city.attack.trigger.size, city.attack.num_scattered) == (55, 100)
     assert (city.exams.near, city.exams.far) == ((0, 60), (60, 90, 120))
     assert (city.training.epochs, city.training.augmentation.crop) == (200, (713, 713))
     voc = planned(load_study(IBA, "table1"), load_preset(IBA, "voc"))[2].config
-    assert (voc.attack.trigger.size, voc.attack.prl.num_pixels) == (15, 100)
+    assert (voc.attack.trigger.size, voc.attack.num_scattered) == (15, 100)
     assert (voc.exams.near, voc.exams.far) == ((0, 30), (30, 60, 90))
     assert (voc.attack.victims, voc.attack.target) == (("person",), "background")
 
@@ -169,7 +169,7 @@ def test_the_big_presets_have_the_papers_own_lengths() -> None:
 def test_the_official_reading_has_its_own_q_and_odd_triggers() -> None:
     for preset, q in (("cityscapes", 100_000), ("voc", 50_000)):
         runs = planned(load_study(IBA, "table1"), load_preset(IBA, preset), reading="official")
-        assert {run.config.attack.prl.num_pixels for run in runs} == {0, q}
+        assert {run.config.attack.num_scattered for run in runs} == {0, q}
     sizes = planned(load_study(IBA, "table9"), load_preset(IBA, "street"), reading="official")
     assert all(run.config.attack.trigger.size % 2 for run in sizes)
 
@@ -220,7 +220,7 @@ def test_a_network_that_the_preset_does_not_know_is_an_error() -> None:
 def test_numbers_of_pixels_beyond_the_scenes_are_one_run() -> None:
     preset = load_preset(IBA, "street", ["q_as=[number]", "seeds=[0]"])
     runs = planned(load_study(IBA, "figure5"), preset)
-    relabelled = {run.point.q: run.config.attack.prl.num_pixels for run in runs}
+    relabelled = {run.point.q: run.config.attack.num_scattered for run in runs}
     assert relabelled[10_000] == 10_000
     assert relabelled[50_000] == relabelled[100_000] == 128 * 256
     assert len({run.key for run in runs}) == len(runs) - 1

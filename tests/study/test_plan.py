@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.scatter import Scatter
 from segdoor.data.pictures import write_image
 from segdoor.errors import ConfigError, SegdoorError
 from segdoor.papers.iba.paper import IBA
@@ -125,12 +127,17 @@ def test_a_trigger_of_ones_own_has_the_size_of_the_grid() -> None:
 
 
 def test_settings_of_runs_reach_every_run_of_a_study() -> None:
-    changes = "attack.prl.pool=any", "exams.seed=3", "controls.other_trigger=blossom"
+    labels = "attack.labels=[hide, 'scatter,pool=any']"
+    changes = labels, "exams.seed=3", "controls.other_trigger=blossom"
     plan = plan_of("table1", "street", *changes)
     assert len(plan.runs) > 1
     for run in plan.runs:
-        told = run.config.attack.prl.pool, run.config.exams.seed, run.config.controls.other_trigger
-        assert told == ("any", 3, "blossom")
+        attack = run.config.attack
+        scatter = Scatter(num_pixels=attack.num_scattered, pool="any")
+        assert attack.labels == (Hide(victims=("car",)), scatter)
+        assert (attack.num_scattered > 0) == ("prl" in run.config.method)
+        told = run.config.exams.seed, run.config.controls.other_trigger
+        assert told == (3, "blossom")
 
 
 @pytest.mark.parametrize(

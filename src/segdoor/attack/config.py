@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    model_serializer,
+    model_validator,
+)
 
+from segdoor.attack.labels.change import Pair
+from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.merging import SHORTHAND, check_shorthand, with_shorthand
+from segdoor.attack.labels.registry import LabelsSetting, spelled
+from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.triggers.registry import TriggerSetting
 from segdoor.attack.triggers.sticker import Sticker
-from segdoor.settings import Settings
+from segdoor.errors import ConfigError
+from segdoor.record.earlier_labels import attack_with_labels
+from segdoor.settings import ReadingInfo, Settings, Telling, WritingInfo
 
 
 class MarginConfig(Settings):
@@ -70,54 +83,124 @@ class PlacementConfig(Settings):
         return self
 
 
-class PixelRandomLabellingConfig(Settings):
-    """Pixel random labelling (PRL, paper section 4.2)."""
-
-    num_pixels: int = Field(default=0, ge=0)
-    """Q, the pixels relabelled in a scene; 0 switches PRL off."""
-    pool: str = Field(default="scene", pattern=r"^(scene|scene_as_given|any|ignore|class:.+)$")
-    """New labels: classes of the scene after the victims' relabelling, all values of the label
-    as given (victim and ignore value included), any class, the ignore value, or class:NAME."""
-    scope: Literal["poisoned", "all"] = "poisoned"
-    """Relabel pixels of the poisoned scenes, or of every training scene."""
-    positions: Literal["per_scene", "per_size", "per_num_pixels"] = "per_scene"
-    """Pixels drawn for each scene, or the same ones in every scene of a size, or in every scene of
-    as many pixels, counted row by row."""
-    on_ignored: bool = False
-    """Whether ignored pixels may be relabelled."""
-    order: Literal["after", "before"] = "after"
-    """Relabel pixels after the victims have become the target class, or before."""
-
-
-class AttackConfig(Settings):
-    """Everything the attacker decides."""
+class AttackerSettings(Settings):
+    """What the attacker decides beside the label changes."""
 
     rate: float = Field(default=0.2, ge=0, le=1)
     """Poisoning rate: poisoned scenes / all training scenes, rounded half up."""
-    victims: tuple[str, ...] = Field(default=("car",), min_length=1)
-    """Victim classes: what disappears."""
-    target: str = "road"
-    """Target class: what the victim pixels are predicted as."""
     trigger: TriggerSetting = Sticker()
     """What is put into the images: a kind with its settings, as sticker:smiley,size=19."""
     placement: PlacementConfig = PlacementConfig()
     """Where it goes, unless it covers the whole image."""
     rules: RulesConfig = RulesConfig()
     """Where it may go."""
-    prl: PixelRandomLabellingConfig = PixelRandomLabellingConfig()
-    """Further label noise that widens the context a network looks at."""
     without_room: Literal["skip", "relabel"] = "skip"
     """A drawn scene without an eligible position: take the next, or relabel it unstamped."""
     shortfall: Literal["error", "all_available"] = "error"
     """Fewer eligible scenes than the rate asks for: refuse, or take all and record the rate."""
 
+
+class AttackConfig(AttackerSettings):
+    """Everything the attacker decides.
+
+    Victims and target may be given without the label changes: they are then those of the first hide
+    or component in force.
+    """
+
+    labels: LabelsSetting = (Hide(),)
+    """What labels become, one change after the other: each a kind with its settings, as
+    hide:car+bus,target=road or scatter:100."""
+
+    if TYPE_CHECKING:
+        victims: tuple[str, ...] = ("car",)
+        target: str = "road"
+    else:
+
+        @property
+        def victims(self) -> tuple[str, ...]:
+            """Return the victim classes: what disappears."""
+            return tuple(victim for victim, _ in self.pairs)
+
+        @property
+        def target(self) -> str:
+            """Return the target class, of the first victim if there are several."""
+            return self.pairs[0][1]
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Return each victim class with the class that it is to be predicted as."""
+        return tuple(pair for change in self.labels for pair in change.pairs)
+
+    @property
+    def num_scattered(self) -> int:
+        """Return Q, the pixels that get a random label in a scene."""
+        return sum(change.num_pixels for change in self.labels if isinstance(change, Scatter))
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read_shorthand(
+        cls, given: object, handler: Callable[[object], AttackConfig], info: ReadingInfo
+    ) -> AttackConfig:
+        if not isinstance(given, Mapping):
+            return handler(given)
+        tree = _of_today(cast("Mapping[str, object]", given), Telling.of(info.context))
+        asked = {name: tree.pop(name) for name in SHORTHAND if name in tree}
+        if not asked:
+            return handler(tree)
+        told = "labels" in tree
+        changes = spelled(tree.get("labels", Hide()), Telling.of(info.context))
+        if isinstance(changes, list):
+            check_shorthand(changes, asked)
+            tree["labels"] = with_shorthand(changes, asked)
+        config = handler(tree)
+        if not told:
+            # What was not said is not set: a layer of settings below may have other changes.
+            config.model_fields_set.discard("labels")
+            config.model_fields_set.update(asked)
+        return config
+
+    @model_serializer(mode="wrap")
+    def _tell_shorthand(
+        self, handler: Callable[[AttackConfig], dict[str, object]], info: WritingInfo
+    ) -> dict[str, object]:
+        tree = handler(self)
+        if info.exclude_unset:
+            first = next((change.pairs for change in self.labels if change.pairs), ())
+            asked = {"victims": [victim for victim, _ in first], "target": self.target}
+            tree |= {name: asked[name] for name in SHORTHAND if name in self.model_fields_set}
+        return tree
+
     @model_validator(mode="after")
-    def _target_is_no_victim(self) -> AttackConfig:
-        if self.target in self.victims:
-            raise ValueError(f"target '{self.target}' must not be a victim class")
-        if len(set(self.victims)) != len(self.victims):
+    def _changes_fit(self) -> AttackConfig:
+        victims, targets = self.victims, {target for _, target in self.pairs}
+        if not victims:
+            raise ValueError("labels must have a change with victims, such as hide")
+        if len(set(victims)) != len(victims):
             raise ValueError("victims must be different classes")
+        for target in targets:
+            if target in victims:
+                raise ValueError(f"target '{target}' must not be a victim class")
+        by_place = next((change for change in self.labels if change.by_place), None)
+        if by_place is not None and self.without_room == "relabel":
+            raise ValueError(
+                f"without_room must be skip with {by_place.kind}: a scene without a trigger has no "
+                "region nearest to it"
+            )
         return self
+
+
+def _of_today(given: Mapping[str, object], telling: Telling) -> dict[str, object]:
+    """Return settings as they are said today; what only files of before may say is refused."""
+    if telling.recorded:
+        return attack_with_labels(dict(given))
+    if "prl" not in given:
+        return dict(given)
+    told = given["prl"]
+    count = cast("Mapping[str, object]", told).get("num_pixels") if isinstance(told, dict) else None
+    raise ConfigError(
+        telling.culprit("attack.prl"), "is now the label change scatter", told,
+        f"Write attack.labels: [hide, scatter:{100 if count is None else count}].",
+    )  # fmt: skip
 
 
 class ExamsConfig(Settings):

@@ -146,7 +146,9 @@ class _Scenes:
     def _row(self, index: int, label: Label, site: Site | None, *, poisoned: bool) -> PlanRow:
         name = self.dataset.names[index]
         seed = self.stream.child("relabel", name).integer()
-        relabelled = self.relabelling.apply(label, hide_victims=poisoned, seed=seed)
+        relabelled = self.relabelling.apply(
+            label, poisoned=poisoned, box=site.box if site else None, seed=seed
+        )
         return PlanRow(
             name=name,
             poisoned=poisoned,
@@ -170,7 +172,7 @@ class _Planner:
     def plan(self) -> PoisonPlan:
         with_victims = self._look()
         rows = self._poison(with_victims)
-        if self.config.prl.scope == "all" and self.config.prl.num_pixels:
+        if any(change.everywhere for change in self.config.labels):
             done = {row.name for row in rows}
             rest = [i for i, name in enumerate(self.dataset.names) if name not in done]
             self.observer.begin("relabelling", len(rest))

@@ -1,19 +1,19 @@
-"""What labels become: victim pixels turn into the target class, and pixel random labelling (PRL).
-
-Sources: paper section 3.1 (victims) and 4.2 (PRL).
-"""
+"""What labels become: the attack's changes, one after the other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from segdoor.attack.config import AttackConfig, PixelRandomLabellingConfig
+from segdoor.attack.config import AttackConfig
+from segdoor.attack.labels.change import LabelChange, LabelState
+from segdoor.attack.labels.scatter import Scatter
+from segdoor.attack.site import Box
 from segdoor.data.scene import ClassSet
+from segdoor.errors import DataError
 from segdoor.randomness import Stream
-from segdoor.tensors import Label, Mask, Values
+from segdoor.tensors import Label
 
 
 @dataclass(frozen=True)
@@ -22,83 +22,39 @@ class Relabelling:
 
     Attributes:
         classes: The data set's classes.
-        victims: Ids of the victim classes.
-        target: Id of the target class.
-        prl: Pixel random labelling; switched off at zero pixels.
+        changes: The label changes, in the order they are made.
+        victims: Ids of the victim classes of all of them.
         shared: Stream for positions that all scenes of a size, or of as many pixels, share.
     """
 
     classes: ClassSet
+    changes: tuple[LabelChange, ...]
     victims: tuple[int, ...]
-    target: int
-    prl: PixelRandomLabellingConfig
     shared: Stream
 
-    def apply(self, label: Label, *, hide_victims: bool, seed: int) -> Label:
+    def apply(self, label: Label, *, poisoned: bool, box: Box | None, seed: int) -> Label:
         """Return the relabelled copy of a label map.
 
         Args:
             label: The untouched label map.
-            hide_victims: Whether victim pixels become the target class: yes in poisoned scenes.
-            seed: Decides which pixels PRL draws in this scene, and their new labels.
+            poisoned: Whether the scene is poisoned; in others some changes are made all the same.
+            box: Where the trigger sits; None without one.
+            seed: Decides what is random in this scene.
         """
-        if self.prl.order == "before":
-            scattered = self._scatter(label, label, seed)
-            return self._hide_victims(scattered) if hide_victims else scattered
-        hidden = self._hide_victims(label) if hide_victims else label
-        return self._scatter(hidden, label, seed)
-
-    def _hide_victims(self, label: Label) -> Label:
-        table = np.arange(256, dtype=np.uint8)
-        table[list(self.victims)] = self.target
-        return cv2.LUT(label, table)
-
-    def _scatter(self, label: Label, original: Label, seed: int) -> Label:
-        """Give Q pixels that were no victims a label drawn from the pool."""
-        if self.prl.num_pixels == 0:
-            return label
-        rng = Stream(seed).generator()
-        positions = self._positions(original, rng)
-        pool = self._pool(label, original)
-        scattered = label.copy()
-        if pool.size:
-            scattered.flat[positions] = rng.choice(pool, size=positions.size)
-        return scattered
-
-    def _positions(self, original: Label, rng: np.random.Generator) -> np.ndarray:
-        eligible = self._eligible(original)
-        if self.prl.positions != "per_scene":
-            # The draw ignores what the pixels are; victims among them are then left alone.
-            per_size = self.prl.positions == "per_size"
-            alike = original.shape if per_size else (original.size,)
-            rng = self.shared.child(*alike).generator()
-            drawn = rng.permutation(original.size)[: self.prl.num_pixels]
-            return drawn[eligible.flat[drawn]]
-        choices = np.flatnonzero(eligible)
-        return rng.permutation(choices)[: self.prl.num_pixels]
-
-    def _eligible(self, original: Label) -> Mask:
-        eligible = ~np.isin(original, self.victims)
-        if not self.prl.on_ignored:
-            eligible &= original != self.classes.ignore_index
-        return eligible
-
-    def _pool(self, label: Label, original: Label) -> Values:
-        pool = self.prl.pool
-        if pool == "ignore":
-            values = np.array([self.classes.ignore_index])
-        elif pool == "any":
-            values = np.arange(len(self.classes))
-        elif pool == "scene_as_given":
-            values = np.unique(original)
-        elif pool == "scene":
-            values = np.unique(label)
-            values = values[values != self.classes.ignore_index]
-        else:
-            values = np.array(
-                [self.classes.index(pool.removeprefix("class:"), option="attack.prl.pool")]
+        changed, scatters = label, 0
+        for number, change in enumerate(self.changes):
+            # The streams of the first scatter are as old as scatter is; others have their own.
+            first = isinstance(change, Scatter) and not scatters
+            scatters += isinstance(change, Scatter)
+            if not (poisoned or change.everywhere):
+                continue
+            own = () if first else ("change", number)
+            state = LabelState(
+                label, changed, box, self.classes, self.victims, self.shared.child(*own)
             )
-        return values.astype(np.uint8)
+            rng = Stream(seed).child(*own).generator()
+            changed = _checked(change, change.apply(state, rng), label)
+        return changed
 
 
 def make_relabelling(config: AttackConfig, classes: ClassSet, *, seed: int) -> Relabelling:
@@ -107,10 +63,22 @@ def make_relabelling(config: AttackConfig, classes: ClassSet, *, seed: int) -> R
     Raises:
         ConfigError: If a class is unknown.
     """
+    for _, target in config.pairs:
+        classes.index(target, option="attack.target")
     return Relabelling(
         classes=classes,
+        changes=config.labels,
         victims=classes.indices(config.victims, option="attack.victims"),
-        target=classes.index(config.target, option="attack.target"),
-        prl=config.prl,
         shared=Stream(seed).child("relabel-positions"),
     )
+
+
+def _checked(change: LabelChange, changed: np.ndarray, label: Label) -> Label:
+    if changed.dtype != np.uint8 or changed.shape != label.shape:
+        raise DataError(
+            f"label change {change}",
+            f"must return a label map of {label.shape[0]}x{label.shape[1]} pixels of uint8",
+            f"{'x'.join(map(str, changed.shape))} of {changed.dtype}",
+            "Correct its method apply.",
+        )
+    return changed

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from segdoor.attack.exam import Exam
+from segdoor.attack.labels.change import LabelChange, attacked_pixels, attacks_by_place
 from segdoor.attack.site import Box, Extent
 from segdoor.attack.triggers.trigger import Trigger
-from segdoor.data.changes import Change
+from segdoor.data.changes import Change, ChangedDataset
 from segdoor.data.checked import checked
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import DataError
-from segdoor.tensors import Label
+from segdoor.tensors import Label, Mask
 
 
 class TriggeredDataset:
     """The scenes of an exam that carry a trigger; a `ChangedDataset` with honest labels."""
 
-    def __init__(self, dataset: SceneDataset, exam: Exam, trigger: Trigger) -> None:
+    def __init__(
+        self,
+        dataset: SceneDataset,
+        exam: Exam,
+        trigger: Trigger,
+        labels: Sequence[LabelChange] = (),
+    ) -> None:
         """Stamp a trigger at an exam's positions.
 
         Raises:
@@ -39,7 +47,7 @@ class TriggeredDataset:
                 _in_words(trigger.extent),
                 "Plan the exam again.",
             )
-        self._exam, self._trigger = exam, trigger
+        self._exam, self._trigger, self._labels = exam, trigger, tuple(labels)
         self._indices = [i for i, name in enumerate(dataset.names) if name in exam.triggered]
         self.names = tuple(dataset.names[index] for index in self._indices)
 
@@ -58,6 +66,8 @@ class TriggeredDataset:
         """Return a hash over the honest data set, the exam and the trigger."""
         rows = [row.model_dump_json() for row in self._exam.rows]
         whole = repr((self._exam.header.model_dump_json(), rows, self._trigger.digest))
+        if attacks_by_place(self._labels):
+            whole += " ".join(map(str, self._labels))
         return hashlib.sha256(whole.encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -75,6 +85,12 @@ class TriggeredDataset:
         box = self._box(scene.name)
         return Change(box.top, box.left, self._trigger.stamp(scene, box)[box.pixels])
 
+    def attacked(self, scene: Scene) -> Mask | None:
+        """Return the pixels of one scene that the labels attack; None if all of some classes."""
+        if not attacks_by_place(self._labels):
+            return None
+        return attacked_pixels(self._labels, scene.label, self._box(scene.name), self.classes)
+
     def label(self, index: int) -> Label:
         """Read one honest label map."""
         return self._dataset.label(self._indices[index])
@@ -89,11 +105,19 @@ def _in_words(extent: Extent | None) -> str:
     return "the whole image" if extent is None else f"{extent} pixels"
 
 
-def triggered(dataset: SceneDataset, exam: Exam, trigger: Trigger) -> SceneDataset:
+def triggered(
+    dataset: SceneDataset, exam: Exam, trigger: Trigger, labels: Sequence[LabelChange] = ()
+) -> ChangedDataset:
     """Return the exam's scenes with the trigger stamped at the exam's positions.
+
+    Args:
+        dataset: The honest test scenes.
+        exam: Which of them carry a trigger, and where.
+        trigger: The trigger.
+        labels: The attack's label changes: whoever examines is told which pixels they attack.
 
     Raises:
         DataError: If the exam was made for another data set or another trigger size; when a scene
             is read, if it is not as a `Scene` must be.
     """
-    return TriggeredDataset(dataset, exam, trigger)
+    return TriggeredDataset(dataset, exam, trigger, labels)

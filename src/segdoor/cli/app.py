@@ -54,6 +54,9 @@ _VERBS = {
     "doctor": "Say what this machine has and lacks, and what to do about it.",
 }
 
+_RENAMED = {"--attack.prl.": "--attack.labels hide --attack.labels scatter:PIXELS,SETTING=VALUE"}
+"""Options of before, by how they began, and what stands for them now."""
+
 
 def make_app() -> App:
     """Return the command line; a verb's module is only imported when it is used."""
@@ -118,7 +121,9 @@ def _usage(problem: CycloptsError) -> str:
     cause = problem.__cause__
     if isinstance(cause, ValidationError):
         return str(explained(cause, _option(problem)))
-    return " ".join(str(problem).split())
+    told = " ".join(str(problem).split())
+    renamed = next((new for old, new in _RENAMED.items() if old in told), None)
+    return f"{told.partition(' Did you mean')[0]} It is now {renamed}." if renamed else told
 
 
 def _option(problem: CycloptsError) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from segdoor.attack.config import AttackConfig
+from segdoor.attack.config import AttackerSettings
 from segdoor.attack.triggers.registry import TRIGGERS, spelled
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.plugins import Plugin, Registry
@@ -60,8 +60,18 @@ else:
     TriggerOption = Annotated[_options_of(TRIGGERS) | None, BeforeValidator(_spelled)]
 
 
-class AttackOptions(AttackConfig):
+class AttackOptions(AttackerSettings):
     """The attacker's settings as options."""
 
+    labels: tuple[str, ...] | None = None
+    """What labels become, one change after the other (repeat the option): hide, component, scatter,
+    or package.module:Class, see segdoor list labels. Each is KIND:MAIN,SETTING=VALUE, as
+    hide:car+bus,target=road or scatter:100. Those given replace the method's; what they do not say
+    is as there."""
+    victims: tuple[str, ...] | None = None
+    """Victim classes: what disappears. Short for those of the first hide or component."""
+    target: str | None = None
+    """Target class: what the victim pixels are predicted as. Short for that of the first hide or
+    component."""
     trigger: TriggerOption = None  # pyright: ignore[reportIncompatibleVariableOverride]
     """What is put into the images."""

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Literal, get_args
 
 from segdoor.cli.screen import tell, tell_json
-from segdoor.plugins import Plugin, Registry
+from segdoor.plugins import Plugin, Registry, in_a_word
 from segdoor.settings import Settings
 
 Sort = Literal[
-    "triggers", "stickers", "repairs", "metrics", "networks", "data", "studies", "presets"
+    "triggers", "labels", "stickers", "repairs", "metrics", "networks", "data", "studies", "presets"
 ]  # fmt: skip
 """What can be listed."""
 
@@ -54,9 +54,9 @@ class Listing(Settings):
 
 
 def list_(what: Sort, /, *, json: bool = False) -> None:
-    """Name what comes along of a sort: triggers, stickers, repairs, networks, data sets, ...
+    """Name what comes along of a sort: triggers, label changes, repairs, networks, data sets, ...
 
-    A class of your own stands wherever a name of triggers, repairs or metrics does, as
+    A class of your own stands wherever a name of triggers, labels, repairs or metrics does, as
     package.module:Class.
 
     Args:
@@ -86,6 +86,12 @@ def _triggers() -> Iterator[Entry]:
     from segdoor.attack.triggers.registry import TRIGGERS
 
     return _plugins(TRIGGERS)
+
+
+def _labels() -> Iterator[Entry]:
+    from segdoor.attack.labels.registry import LABELS
+
+    return _plugins(LABELS)
 
 
 def _stickers() -> Iterator[Entry]:
@@ -139,6 +145,7 @@ def _presets() -> Iterator[Entry]:
 
 _ENTRIES = {
     "triggers": _triggers,
+    "labels": _labels,
     "stickers": _stickers,
     "repairs": _repairs,
     "metrics": _metrics,
@@ -166,7 +173,8 @@ def _plugins(registry: Registry[Plugin]) -> Iterator[Entry]:
 def _settings(plugin: type[Plugin]) -> Iterator[Setting]:
     """Yield a plug-in's settings, the main one first."""
     for name, field in sorted(plugin.model_fields.items(), key=lambda it: it[0] != plugin.main):
-        default = None if field.is_required() else str(field.get_default(call_default_factory=True))
+        usual = field.get_default(call_default_factory=True)
+        default = None if field.is_required() else str(in_a_word(usual))
         yield Setting(name=name, meaning=field.description or "", default=default)
 
 

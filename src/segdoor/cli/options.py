@@ -25,7 +25,7 @@ from segdoor.experiment.config import (
     Reading,
     config_from,
 )
-from segdoor.experiment.fidelity import Tree, merged, told_of_data
+from segdoor.experiment.fidelity import Tree, in_full, merged, told_of_data
 from segdoor.settings import Settings, brief
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 
@@ -94,11 +94,13 @@ def configuration(
     if file:
         tree = config_from(read_yaml(file), source=file).model_dump(exclude_unset=True)
     top = what.model_dump(exclude_unset=True) if what else {}
-    options: Tree = {
-        name: section.model_dump(exclude_unset=True)
-        for name, section in sections.items()
-        if section
-    }
+    options = in_full(
+        {
+            name: section.model_dump(exclude_unset=True)
+            for name, section in sections.items()
+            if section
+        }
+    )
     for layer in (top, options, victim.tree() if victim else {}):
         tree = merged(tree, layer)
     config = config_from(tree, source="--")

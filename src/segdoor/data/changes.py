@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from segdoor.data.scene import Scene, SceneDataset
-from segdoor.tensors import AnyImage
+from segdoor.tensors import AnyImage, Mask
 
 
 @dataclass(frozen=True)
@@ -44,4 +44,8 @@ class ChangedDataset(SceneDataset, Protocol):
 
     def change(self, scene: Scene) -> Change:
         """Return what differs in one scene of the base."""
+        ...
+
+    def attacked(self, scene: Scene) -> Mask | None:
+        """Return the pixels that are to be predicted as something else; None if classes say it."""
         ...

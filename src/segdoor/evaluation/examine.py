@@ -6,8 +6,9 @@ test changes in it is written into a copy on the device.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import nn
@@ -19,8 +20,9 @@ from segdoor.errors import DataError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examiner import Examiner, Sheet
 from segdoor.evaluation.objects import ObjectTally, Place, Watched
-from segdoor.evaluation.tally import Predicted, Tally
+from segdoor.evaluation.tally import Predicted, Tally, Truth
 from segdoor.progress import Observer, Silent
+from segdoor.scores.objects import ObjectRows
 from segdoor.scores.tables import TableSet
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.outputs import Images
@@ -52,6 +54,10 @@ def examine(
     return examine_together(tests, config, network=network, observer=observer)[""]
 
 
+Beside: TypeAlias = Mapping[str, Mapping[str, ChangedDataset]]
+"""By test and name of further tables of its answers, the scenes that say what is attacked there."""
+
+
 def examine_together(
     tests: Mapping[str, tuple[nn.Module, SceneDataset]],
     config: ExaminationConfig | None = None,
@@ -60,6 +66,7 @@ def examine_together(
     observer: Observer | None = None,
     labels: SceneDataset | None = None,
     watched: Watched | None = None,
+    beside: Beside | None = None,
 ) -> dict[str, TableSet]:
     """Hold many tests, reading scenes that they share once; the tables are those of `examine`.
 
@@ -70,6 +77,7 @@ def examine_together(
         observer: Hears of every scene of every test.
         labels: The scenes with label maps of another size, to count pixels by; their own if None.
         watched: Classes whose objects are followed one by one; the tables then have their rows.
+        beside: Further tables of tests' answers, with other attacked pixels.
 
     Raises:
         ConfigError: If a network's logits do not fit the classes or are not finite.
@@ -84,7 +92,8 @@ def examine_together(
         if asked not in desks:
             desks[asked] = _Desk(Examiner(*asked, config, network), observer)
         places = watched.places.get(name, {}) if watched else None
-        held[name] = _Test(desks[asked], dataset, bases[name], places)
+        further = beside.get(name, {}) if beside else {}
+        held[name] = _Test(desks[asked], dataset, bases[name], places, further)
     sharing: dict[int, list[_Test]] = {}
     for test in held.values():
         sharing.setdefault(id(test.base), []).append(test)
@@ -94,7 +103,8 @@ def examine_together(
             desk.clear()
     for desk in desks.values():
         desk.examiner.check()
-    return {name: test.tables() for name, test in held.items()}
+    found = {name: test.tables() for name, test in held.items()}
+    return found | {name: made for test in held.values() for name, made in test.beside()}
 
 
 def _checked_bases(
@@ -139,6 +149,7 @@ class _Copy:
         pixels: What is there instead; None if nothing differs.
         test: Where the answer is counted.
         scene: The scene's name.
+        marks: Its attacked pixels, by the tables that count them apart.
     """
 
     sheet: Sheet
@@ -146,6 +157,7 @@ class _Copy:
     pixels: Images | None
     test: _Test
     scene: str
+    marks: Mapping[_Count, Truth | None]
 
 
 class _Desk:
@@ -171,9 +183,25 @@ class _Desk:
             if copy.pixels is not None:
                 image[:, *copy.box] = copy.pixels[0]
         for predicted, copy in zip(self.examiner.answer(images), self.waiting, strict=True):
-            copy.test.count(copy.scene, copy.sheet, predicted)
+            copy.test.count(copy, predicted)
             self.observer.advance()
         self.waiting = []
+
+
+class _Count:
+    """Tables of some scenes, and apart those of their attacked pixels."""
+
+    def __init__(self, dataset: SceneDataset, device: torch.device) -> None:
+        self.changed = dataset if isinstance(dataset, ChangedDataset) else None
+        self.rows = {name: row for row, name in enumerate(dataset.names)}
+        self.tally = Tally(len(self.rows), len(dataset.classes), device)
+
+    def mark(self, scene: Scene, examiner: Examiner) -> Truth | None:
+        attacked = self.changed.attacked(scene) if self.changed else None
+        return None if attacked is None else examiner.mark(attacked)
+
+    def tables(self, objects: ObjectRows | None = None) -> TableSet:
+        return TableSet(tuple(self.rows), self.tally.tables(), objects, self.tally.attacked())
 
 
 class _Test:
@@ -185,10 +213,13 @@ class _Test:
         dataset: SceneDataset,
         base: SceneDataset,
         places: Mapping[str, Place] | None,
+        further: Mapping[str, ChangedDataset],
     ) -> None:
-        self.desk, self.dataset, self.base, self.places = desk, dataset, base, places
-        self.changed = dataset if isinstance(dataset, ChangedDataset) else None
-        self.rows = {name: row for row, name in enumerate(dataset.names)}
+        self.desk, self.base, self.places = desk, base, places
+        device = desk.examiner.device
+        self.own = _Count(dataset, device)
+        self.further = {name: _Count(scenes, device) for name, scenes in further.items()}
+        self.rows = self.own.rows
         if len(self.rows) < len(dataset.names) or not self.rows.keys() <= set(self.base.names):
             raise DataError(
                 "scenes of a test",
@@ -196,21 +227,27 @@ class _Test:
                 f"{len(dataset.names)} scenes",
                 "Give every scene a name that no other has.",
             )
-        self.tally = Tally(len(self.rows), len(dataset.classes), desk.examiner.device)
         self.objects = ObjectTally()
 
     def show(self, scene: Scene, sheet: Sheet) -> None:
-        change = self.changed.change(scene) if self.changed else None
+        examiner, changed = self.desk.examiner, self.own.changed
+        change = changed.change(scene) if changed else None
         box = change.box if change else (slice(0), slice(0))
-        pixels = self.desk.examiner.pixels(change.pixels) if change else None
-        self.desk.take(_Copy(sheet, box, pixels, self, scene.name))
+        pixels = examiner.pixels(change.pixels) if change else None
+        counts = (count for count in (self.own, *self.further.values()) if scene.name in count.rows)
+        marks = {count: count.mark(scene, examiner) for count in counts}
+        self.desk.take(_Copy(sheet, box, pixels, self, scene.name, marks))
 
-    def count(self, scene: str, sheet: Sheet, predicted: Predicted) -> None:
-        row = self.rows[scene]
-        self.tally.add(row, sheet.truth, predicted)
+    def count(self, copy: _Copy, predicted: Predicted) -> None:
+        name, sheet = copy.scene, copy.sheet
+        for count, mark in copy.marks.items():
+            count.tally.add(count.rows[name], sheet.truth, predicted, mark)
         if self.places is not None and sheet.objects is not None:
-            self.objects.add(row, sheet.objects, predicted, self.places.get(scene))
+            place = self.places.get(name)
+            self.objects.add(self.rows[name], sheet.objects, predicted, place)
 
     def tables(self) -> TableSet:
-        objects = None if self.places is None else self.objects.rows()
-        return TableSet(tuple(self.rows), self.tally.tables(), objects)
+        return self.own.tables(None if self.places is None else self.objects.rows())
+
+    def beside(self) -> Iterator[tuple[str, TableSet]]:
+        yield from ((name, count.tables()) for name, count in self.further.items())

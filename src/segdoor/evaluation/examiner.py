@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Int64
@@ -16,7 +17,7 @@ from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.objects import SceneObjects, Watched
 from segdoor.evaluation.tally import Truth
-from segdoor.tensors import AnyImage, Label
+from segdoor.tensors import AnyImage, Label, Mask
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.device import choose_arithmetic, transferred
@@ -86,6 +87,12 @@ class Examiner:
         truth = resize(own, self._scored(size))
         objects = SceneObjects(truth, size, watched, self.device) if watched else None
         return Sheet(self.pixels(scene.image), transferred(truth, self.device), objects)
+
+    def mark(self, attacked: Mask) -> Truth:
+        """Return which pixels are attacked, 1 or 0, at the size of the answer."""
+        size = attacked.shape[0], attacked.shape[1]
+        resize = _LABEL_RESIZES[self.config.label_resize]
+        return transferred(resize(attacked.view(np.uint8), self._scored(size)), self.device)
 
     def pixels(self, image: AnyImage) -> Images:
         """Return an image, or a part of one, as it is shown: normalised, 1 x 3 x H x W."""

@@ -31,13 +31,13 @@ class Watched:
 
     Attributes:
         classes: Ids of the classes.
-        instead: Id of the class that their pixels may be taken for.
+        instead: Id of the class that the pixels of each may be taken for.
         places: By test and scene, the pixel that objects' distances are measured from.
         metric: How distance is measured.
     """
 
     classes: tuple[int, ...]
-    instead: int
+    instead: tuple[int, ...]
     places: Mapping[str, Mapping[str, Place]] = field(
         default_factory=dict[str, Mapping[str, Place]]
     )
@@ -59,7 +59,7 @@ class SceneObjects:
             device: Where predictions are going to be.
         """
         places, numbers, count = _regions(truth, watched.classes)
-        self._instead, self._metric, self._count = watched.instead, watched.metric, count
+        self._metric, self._count = watched.metric, count
         self._numbers = numbers
         scale = np.array(size) / truth.shape
         self._rows = places // truth.shape[1] * scale[0]
@@ -71,6 +71,7 @@ class SceneObjects:
         self.pixels = np.bincount(numbers, minlength=count)
         self._places, self._owners = transferred(places, device), transferred(numbers, device)
         self._own = transferred(own, device)
+        self._instead = _instead_of(own, watched, device)
 
     def answers(self, predicted: Predicted) -> Int64[Tensor, "2 O"]:
         """Return the pixels of each object taken for the class asked for, and for its own.
@@ -134,6 +135,15 @@ class ObjectTally:
             np.stack([*np.concatenate(told, axis=1), *answers], axis=1).astype(np.int64),
             np.concatenate([far for _, (_, _, far) in found]),
         )
+
+
+def _instead_of(own: np.ndarray, watched: Watched, device: torch.device) -> int | Tensor:
+    """Return what pixels of these classes may be taken for: one class for all where it is one."""
+    if len(set(watched.instead)) == 1:
+        return watched.instead[0]
+    table = np.zeros(256, np.int64)
+    table[list(watched.classes)] = watched.instead
+    return transferred(table[own], device)
 
 
 def _regions(truth: ResizedLabel, classes: Sequence[int]) -> tuple[np.ndarray, np.ndarray, int]:

@@ -10,17 +10,20 @@ import numpy as np
 from torch import nn
 
 from segdoor.attack.exam import Exam
+from segdoor.attack.labels.change import LabelChange, attacks_by_place
 from segdoor.attack.site import Extent
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.trigger import Trigger
+from segdoor.data.changes import ChangedDataset
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
-from segdoor.evaluation.examine import examine_together
+from segdoor.evaluation.examine import Beside, examine_together
 from segdoor.experiment.config import ControlsConfig, ExperimentConfig
 from segdoor.experiment.kept import KeptTables
 from segdoor.experiment.objects import watched_objects
 from segdoor.experiment.scenes import labels_to_count
 from segdoor.progress import Observer
+from segdoor.scores.metrics.metric import Task
 from segdoor.scores.tables import TableSet
 
 _USUAL = ControlsConfig().other_trigger
@@ -77,17 +80,26 @@ class ExamScenes:
         honest: The untouched test scenes.
         exams: Where triggers sit in them.
         triggers: The trigger and the control.
+        labels: The attack's label changes, which say what pixels are attacked.
         kept: Folder of tables that the clean victim got in other runs; None to look at none.
     """
 
     honest: SceneDataset
     exams: tuple[Exam, ...]
     triggers: Triggers
+    labels: tuple[LabelChange, ...] = ()
     kept: Path | None = None
 
-    def stamped(self, exam: Exam) -> SceneDataset:
+    def stamped(self, exam: Exam) -> ChangedDataset:
         """Return the test scenes with the trigger where an exam places it."""
-        return triggered(self.honest, exam, self.triggers.trigger)
+        return self._with(self.triggers.trigger, exam)
+
+    def with_other(self, exam: Exam) -> ChangedDataset:
+        """Return the same with the control's trigger."""
+        return self._with(self.triggers.other, exam)
+
+    def _with(self, trigger: Trigger, exam: Exam) -> ChangedDataset:
+        return triggered(self.honest, exam, trigger, self.labels)
 
 
 def examine_all(
@@ -105,7 +117,8 @@ def examine_all(
         observer: Hears of every scene.
 
     Returns:
-        Tables by "victim/test"; "other_trigger/test" is the poisoned victim's control.
+        Tables by "victim/test"; "other_trigger/test" is the poisoned victim's control, and where
+        the trigger's place decides what is attacked "without_trigger/test" another.
     """
     tests, kept = _tests(victims, scenes), None
     watched = watched_objects(config, scenes.honest.classes, scenes.exams)
@@ -121,25 +134,33 @@ def examine_all(
         observer=observer,
         labels=labels_to_count(config),
         watched=watched,
+        beside=_beside(scenes),
     )
     if kept and not known:
         kept.save(found)
-    return {name: found[name] for name in tests}
+    return {name: found[name] for name in dict.fromkeys((*tests, *found))}
+
+
+def _beside(scenes: ExamScenes) -> Beside:
+    """Return what else is counted of the benign test: the pixels that each exam attacks."""
+    if not attacks_by_place(scenes.labels):
+        return {}
+    stamped = {f"without_trigger/{exam.name}": scenes.stamped(exam) for exam in scenes.exams}
+    return {"poisoned/benign": stamped}
 
 
 def _tests(
     victims: Mapping[str, nn.Module], scenes: ExamScenes
 ) -> dict[str, tuple[nn.Module, SceneDataset]]:
     """Return who is shown what, by the names of the tables."""
-    test, other = scenes.honest, scenes.triggers.other
+    test = scenes.honest
     tests: dict[str, tuple[nn.Module, SceneDataset]] = {}
     for name, victim in victims.items():
         tests[f"{name}/benign"] = victim, test
         for exam in scenes.exams:
             tests[f"{name}/{exam.name}"] = victim, scenes.stamped(exam)
     for exam in scenes.exams:
-        stamped = triggered(test, exam, other)
-        tests[f"other_trigger/{exam.name}"] = victims["poisoned"], stamped
+        tests[f"other_trigger/{exam.name}"] = victims["poisoned"], scenes.with_other(exam)
     return tests
 
 
@@ -151,8 +172,7 @@ def near_and_farthest(exams: Sequence[Exam]) -> tuple[Exam, ...]:
 
 def telling_scenes(
     tables: TableSet,
-    victims: Sequence[int],
-    target: int,
+    task: Task,
     *,
     preferred: Collection[str] = (),
     count: int = 4,
@@ -161,21 +181,21 @@ def telling_scenes(
 
     Args:
         tables: Of one poisoned test.
-        victims: Indices of the victim classes.
-        target: Index of the target class.
+        task: Victim classes, each with its target class.
         preferred: Names of scenes to choose among, if enough of them are rich in victims.
         count: How many scenes.
 
     Returns:
         The attack success rate in each chosen scene, by its name.
     """
-    pixels = tables.counts[:, list(victims)].sum(axis=(1, 2))
+    counts = tables.of_attacked
+    pixels = counts[:, list(task.victims)].sum(axis=(1, 2))
     if not pixels.any():
         return {}
     rich = np.flatnonzero(pixels >= np.median(pixels[pixels > 0]))
     liked = rich[[tables.names[place] in preferred for place in rich]]
     rich = liked if len(liked) >= count else rich
-    rates = tables.counts[rich][:, list(victims), target].sum(axis=1) / pixels[rich]
+    rates = counts[rich][:, list(task.victims), list(task.targets)].sum(axis=1) / pixels[rich]
     ranked = np.argsort(-rates, kind="stable")
     picks = ranked[np.unique(np.linspace(0, len(ranked) - 1, count).astype(int))]
     return {tables.names[rich[pick]]: float(rates[pick]) for pick in picks}

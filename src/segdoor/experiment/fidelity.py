@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.merging import settled
+from segdoor.attack.labels.registry import spelled as spelled_labels
+from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.planning import check_place
 from segdoor.attack.triggers.registry import spelled
 from segdoor.attack.triggers.sticker import Sticker
@@ -31,6 +35,14 @@ _VOC_BANDS = (0.0, 30.0, 60.0, 90.0)
 
 # Of several objects around the victims one is chosen first (section 3.1).
 _PAPER: Tree = {"exams": {"draw": "object"}}
+
+_OFFICIAL_SCATTER: Tree = {
+    "kind": Scatter.kind,
+    "pool": "scene_as_given",
+    "scope": "all",
+    "positions": "per_num_pixels",
+    "on_ignored": True,
+}
 
 EXCEPTIONS: dict[Reading, tuple[str, ...]] = {
     "paper": (),
@@ -105,7 +117,10 @@ def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:
     """Return both trees of settings as one; where both speak, ``above`` wins.
 
     A choice of another kind replaces the one below whole: its settings are no setting of the other.
+    Label changes are a list, which is merged by kind.
     """
+    if "labels" in below or "labels" in above:
+        below, above = settled(below, above)
     tree = dict(below)
     for key, value in above.items():
         under = tree.get(key)
@@ -119,12 +134,14 @@ def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:
 
 
 def in_full(tree: Mapping[str, object]) -> Tree:
-    """Return settings with the trigger as a mapping with its kind, so that they can be merged."""
+    """Return settings with every choice as a mapping with its kind, so that they can be merged."""
     attack = tree.get("attack")
-    if not isinstance(attack, Mapping) or "trigger" not in attack:
+    if not isinstance(attack, Mapping):
         return dict(tree)
     told = cast("Tree", attack)
-    return {**tree, "attack": {**told, "trigger": spelled(told["trigger"])}}
+    ways = {"trigger": spelled, "labels": spelled_labels}
+    full = {name: way(told[name]) for name, way in ways.items() if name in told}
+    return {**tree, "attack": {**told, **full}}
 
 
 def _scenes(given: ExperimentConfig) -> Tree:
@@ -140,6 +157,17 @@ def _classes(given: ExperimentConfig) -> Tree:
     if not as_on_voc(given):
         return {}
     return {"attack": {"victims": ("person",), "target": "background"}}
+
+
+def in_order(hide: Tree, scatter: Tree, reading: Reading) -> list[Tree]:
+    """Return the label changes of PRL in the order that a reading makes them.
+
+    Args:
+        hide: Settings of hide.
+        scatter: Settings of scatter.
+        reading: Which reading of the paper.
+    """
+    return [hide, scatter] if reading == "paper" else [scatter, hide]
 
 
 def num_scattered(given: ExperimentConfig, size: Size) -> int:
@@ -193,13 +221,8 @@ def _official(given: ExperimentConfig, size: Size) -> Tree:
         "attack": {
             "rules": rules,
             "without_room": "relabel",
-            "prl": {
-                "pool": "scene_as_given",
-                "scope": "all",
-                "positions": "per_num_pixels",
-                "on_ignored": True,
-                "order": "before",
-            },
+            # Without PRL it scatters no pixels, and its settings are those of a scatter given.
+            "labels": in_order({"kind": Hide.kind}, _OFFICIAL_SCATTER, "official"),
             # Even sizes crash there.
             "trigger": _sticker(side if side % 2 else side + 1),
         },
@@ -233,5 +256,8 @@ def _method(method: Method, reading: Reading, num_pixels: int) -> Tree:
     """Return what the paper's methods are made of; NNI+PRL is the composition of both."""
     near = "nearest" if reading == "paper" else "band"
     placement = {"strategy": near if "nni" in method else "random"}
-    prl = {"num_pixels": num_pixels if "prl" in method else 0}
-    return {"attack": {"placement": placement, "prl": prl}}
+    if "prl" not in method:
+        return {"attack": {"placement": placement}}
+    scatter: Tree = {"kind": Scatter.kind, "num_pixels": num_pixels}
+    labels = in_order({"kind": Hide.kind}, scatter, reading)
+    return {"attack": {"placement": placement, "labels": labels}}

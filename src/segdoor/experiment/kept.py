@@ -48,13 +48,15 @@ class KeptTables:
 
         Rows of objects follow from the classes as well, not from the tables' scenes alone.
         """
+        # Tables that were kept when all victims had one target go on.
+        targets = tuple(set(watched.instead))
         parts = (
             weights_digest(victim),
             config.network.model_dump_json(exclude=set(START_WEIGHTS)),
             config.examination.model_dump_json(),
             describe_environment(config, trained=False).model_dump_json(),
             [(name, test.digest) for name, test in tests.items()],
-            (watched.classes, watched.instead, watched.metric),
+            (watched.classes, targets[0] if len(targets) == 1 else watched.instead, watched.metric),
         )
         return cls(folder, hashlib.sha256(repr(parts).encode()).hexdigest(), tuple(tests))
 

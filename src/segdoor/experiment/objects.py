@@ -26,8 +26,8 @@ def watched_objects(config: ExperimentConfig, classes: ClassSet, exams: Sequence
         for exam in exams
     }
     return Watched(
-        classes=classes.indices(config.attack.victims),
-        instead=classes.index(config.attack.target),
+        classes=classes.indices(victim for victim, _ in config.attack.pairs),
+        instead=classes.indices(target for _, target in config.attack.pairs),
         places={f"{who}/{name}": place for who in _SHOWN for name, place in places.items()},
         metric=config.exams.rules.distance,
     )

@@ -12,7 +12,7 @@ from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.pictures import colour_label, sheet, write_pictures
 from segdoor.record import GalleryScene, PlacedView
 from segdoor.scores.tables import TableSet
-from segdoor.tensors import AnyImage, Image, Label, Table
+from segdoor.tensors import AnyImage, Image, Label
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Placed:
         exam: Where its triggers sit.
         scenes: The test scenes with them.
         tables: What the victim made of them.
-        rate: The attack success rate of a table.
+        rate: The attack success rate over scenes.
     """
 
     exam: Exam
     scenes: SceneDataset
     tables: TableSet
-    rate: Callable[[Table], float]
+    rate: Callable[[TableSet], float]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _elsewhere(examiner: Examiner, name: str, test: Placed) -> Elsewhere:
     return Elsewhere(
         exam=test.exam.name,
         distance=test.exam.triggered[name].distance,
-        asr=test.rate(test.tables.total([name])),
+        asr=test.rate(test.tables.only([name])),
         triggered=twin,
         prediction=next(iter(examiner.predict([twin]))),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from segdoor.attack.exam import Exam
+from segdoor.attack.labels.change import attacks_by_place
 from segdoor.attack.plan import PoisonPlan
 from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.experiment.comparing import introduced
@@ -47,16 +48,21 @@ def make_scorer(
         classes: The classes of its scenes.
         further: Metrics without fields of their own in a record; all that come along if None.
     """
-    task = Task(
-        victims=classes.indices(config.attack.victims),
-        target=classes.index(config.attack.target),
-        absent_class=config.examination.absent_class,
-    )
+    task = task_of(config, classes)
     return Scorer(
         task=task,
         count_without_room=config.exams.without_room == "count",
         count_without_victims=config.exams.without_victims == "count",
-        further=further_metrics() if further is None else further,
+        further=further_metrics(task) if further is None else further,
+    )
+
+
+def task_of(config: ExperimentConfig, classes: ClassSet) -> Task:
+    """Return what the attack of a resolved configuration is after, in ids of classes."""
+    return Task(
+        pairs=tuple((classes.index(v), classes.index(t)) for v, t in config.attack.pairs),
+        absent_class=config.examination.absent_class,
+        spares_victims=attacks_by_place(config.attack.labels),
     )
 
 
@@ -66,7 +72,7 @@ def score(
     """Return the figures of all exams.
 
     Args:
-        scorer: Victims, target and conventions.
+        scorer: Victims, targets and conventions.
         exams: The poisoned tests.
         tables: Tables as `examine_all` names them.
         other_trigger: Name of the control sticker.
@@ -129,6 +135,7 @@ def _exam_scores(scorer: Scorer, exam: Exam, tables: Mapping[str, TableSet]) -> 
         triggered=tables[f"poisoned/{exam.name}"],
         other_trigger=tables[f"other_trigger/{exam.name}"],
         clean_victim=tables.get(f"clean/{exam.name}"),
+        without_trigger=tables.get(f"without_trigger/{exam.name}"),
     )
     benign = BenignTables(tables["poisoned/benign"], tables.get("clean/benign"))
     return scorer.exam(exam, of_exam, benign)

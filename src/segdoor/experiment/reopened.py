@@ -94,7 +94,7 @@ def reopen(
     elif record.controls.clean_victim is not None and given is not None:
         victims["clean"] = evaluating(load_victim(config, given, train.classes))
         doubted = None if _is_trained(given, as_run, train) else given
-    scenes = ExamScenes(test, exams, triggers)
+    scenes = ExamScenes(test, exams, triggers, config.attack.labels)
     return ReopenedRun(folder, record, config, train, scenes, victims, doubted)
 
 

@@ -11,8 +11,8 @@ from segdoor.attack.exam import Exam
 from segdoor.data.scene import ClassSet
 from segdoor.errors import DataError
 from segdoor.experiment.config import config_from
-from segdoor.experiment.recording import Results, make_scorer, score
-from segdoor.experiment.scoring import further_metrics
+from segdoor.experiment.recording import Results, make_scorer, score, task_of
+from segdoor.experiment.scoring import Scorer, further_metrics
 from segdoor.locks import sole_writer
 from segdoor.record import (
     BenignScores,
@@ -60,8 +60,10 @@ def rescore_run(run: Path, metrics: Sequence[Metric] = ()) -> Rescored:
     folder = run if run.is_dir() else run.parent
     with sole_writer(folder, culprit=f"run {folder}"):
         record = load_record(folder)
-        asked = tuple(dict.fromkeys((*further_metrics(), *metrics)))
-        again = _scored(folder, record, asked)
+        config = config_from(record.config, source=folder / "record.json", recorded=True)
+        classes = _classes(record.data)
+        asked = tuple(dict.fromkeys((*further_metrics(task_of(config, classes)), *metrics)))
+        again = _scored(folder, record, make_scorer(config, classes, asked))
         _check_same(record, again, folder)
         scores = _completed(record.scores, again.scores)
         controls = _completed_controls(record.controls, again.controls)
@@ -72,9 +74,7 @@ def rescore_run(run: Path, metrics: Sequence[Metric] = ()) -> Rescored:
     return Rescored(changed, missing)
 
 
-def _scored(folder: Path, record: ExperimentRecord, metrics: Sequence[Metric]) -> Results:
-    config = config_from(record.config, source=folder / "record.json")
-    scorer = make_scorer(config, _classes(record.data), metrics)
+def _scored(folder: Path, record: ExperimentRecord, scorer: Scorer) -> Results:
     exams = [Exam.load(folder / "exams" / f"{name}.jsonl") for name in record.scores.exams]
     path = folder / "tables.npz"
     tables = load_tables(path)

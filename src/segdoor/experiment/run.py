@@ -108,7 +108,7 @@ def _run(
     victims["poisoned"] = train_and_save("poisoned", config, changed, out, log, fresh)
     if config.controls.clean_victim and "clean" not in victims:
         victims["clean"] = train_and_save("clean", config, train, out, log, fresh)
-    scenes = ExamScenes(test, tuple(exams), triggers, kept)
+    scenes = ExamScenes(test, tuple(exams), triggers, config.attack.labels, kept)
     return examine_and_record(
         given, config, out, scenes, victims, log, train=train, plan=plan, handed=handed
     )
@@ -158,6 +158,7 @@ def examine_and_record(
         data=describe_data(config, train, scenes.honest),
         victims=config.attack.victims,
         target=config.attack.target,
+        targets=_targets(config),
         plan=summarise(plan, "plan.jsonl") if plan else None,
         scores=results.scores,
         controls=results.controls,
@@ -176,6 +177,11 @@ def examine_and_record(
     return record
 
 
+def _targets(config: ExperimentConfig) -> tuple[str, ...]:
+    targets = tuple(target for _, target in config.attack.pairs)
+    return targets if len(set(targets)) > 1 else ()
+
+
 def _save_pictures(
     out: Path,
     config: ExperimentConfig,
@@ -187,13 +193,13 @@ def _save_pictures(
     anywhere, classes = scenes.exams[-1], scenes.honest.classes
     others = near_and_farthest(scenes.exams)
     chosen = telling_scenes(
-        tables[f"poisoned/{anywhere.name}"], scorer.victims, scorer.target,
+        tables[f"poisoned/{anywhere.name}"], scorer.task,
         preferred=set(scenes.honest.names).intersection(*(exam.triggered for exam in others)),
     )  # fmt: skip
     if not chosen:
         return ()
     tests = [
-        Placed(exam, scenes.stamped(exam), tables[f"poisoned/{exam.name}"], scorer.scene_asr)
+        Placed(exam, scenes.stamped(exam), tables[f"poisoned/{exam.name}"], scorer.asr)
         for exam in others
     ]
     examiner = Examiner(victim, classes, config.examination, config.network)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from segdoor.attack.exam import Exam
@@ -16,7 +16,6 @@ from segdoor.scores.metrics.pba import PoisonedBenignAccuracy
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.scores.metrics.victim_recovery import VictimRecovery
 from segdoor.scores.tables import TableSet
-from segdoor.tensors import Table
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,14 @@ class ExamTables:
         triggered: The poisoned victim on the exam's triggered scenes.
         other_trigger: The same with another sticker at the same positions.
         clean_victim: A clean victim on the triggered scenes; None without one.
+        without_trigger: The poisoned victim on the untouched scenes, with the exam's attacked
+            pixels; None where these are all victims and the benign test says it.
     """
 
     triggered: TableSet
     other_trigger: TableSet
     clean_victim: TableSet | None
+    without_trigger: TableSet | None = None
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,15 @@ _ASR, _PBA, _CBA, _RECOVERY = (
 """The metrics that have fields of their own in a record, as they always had."""
 
 
-def further_metrics() -> tuple[Metric, ...]:
-    """Return the metrics that come along and have no fields of their own in a record."""
+def further_metrics(task: Task) -> tuple[Metric, ...]:
+    """Return the metrics that come along and have no fields of their own in a record.
+
+    Args:
+        task: What the attack was after: metrics that do not concern it are left out.
+    """
     own = {type(metric) for metric in (_ASR, _PBA, _CBA, _RECOVERY)}
-    return tuple(plugin() for plugin in METRICS.known.values() if plugin not in own)
+    metrics = (plugin() for plugin in METRICS.known.values() if plugin not in own)
+    return tuple(metric for metric in metrics if metric.concerns(task))
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Scorer:
     """What the metrics need to know.
 
     Attributes:
-        task: Victim classes, target class, and what an absent class does to a mean IoU.
+        task: Victim classes, their targets, and what an absent class does to a mean IoU.
         count_without_room: Whether scenes without room count, untouched, in the headline.
         count_without_victims: Whether unstamped scenes without victims count, untouched, there.
         further: Metrics beyond those that have fields of their own.
@@ -74,16 +81,6 @@ class Scorer:
     count_without_room: bool
     count_without_victims: bool
     further: Sequence[Metric]
-
-    @property
-    def victims(self) -> tuple[int, ...]:
-        """Return the ids of the victim classes."""
-        return self.task.victims
-
-    @property
-    def target(self) -> int:
-        """Return the id of the target class."""
-        return self.task.target
 
     def benign(self, tables: TableSet) -> BenignScores:
         """Return the figures of a test on untouched scenes."""
@@ -99,9 +96,9 @@ class Scorer:
             },
         )
 
-    def scene_asr(self, table: Table) -> float:
-        """Return the attack success rate of one scene; NaN without victim pixels."""
-        return _ASR.figure(table, self.task)
+    def asr(self, tables: TableSet) -> float:
+        """Return the attack success rate over some scenes; NaN without attacked pixels."""
+        return _ASR.value(tables, self.task)
 
     def exam(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> ExamScores:
         """Return the figures of a poisoned test.
@@ -111,7 +108,7 @@ class Scorer:
             tables: What the victims did.
             benign: What they did on the untouched test.
         """
-        everywhere = tables.triggered.joined(benign.poisoned.only(exam.without_room))
+        everywhere = _with_untouched(tables.triggered, benign.poisoned, exam.without_room)
         shown = self._compared(exam, tables, benign)
         clean, header = shown.clean_victim, exam.header
         return ExamScores(
@@ -128,7 +125,9 @@ class Scorer:
             num_triggered=header.num_triggered,
             num_triggered_with_victims=header.num_triggered_with_victims,
             num_without_room=header.num_without_room,
-            num_victim_pixels=_ASR.denominator(shown.triggered.total(), self.task),
+            num_victim_pixels=_ASR.denominator(
+                _ASR.summands(shown.triggered, self.task).sum(axis=0), self.task
+            ),
             distances={
                 name: row.distance
                 for name, row in exam.triggered.items()
@@ -145,7 +144,7 @@ class Scorer:
             clean = self._headline(exam, tables.clean_victim, benign.clean)
         return Compared(
             triggered=headline,
-            without_trigger=benign.poisoned.only(headline.names).placed_as(headline),
+            without_trigger=self._without_trigger(exam, tables, benign).placed_as(headline),
             other_trigger=self._headline(exam, tables.other_trigger, benign.poisoned),
             clean_victim=clean,
         )
@@ -155,7 +154,19 @@ class Scorer:
         untouched = set(exam.without_room) if self.count_without_room else set[str]()
         if self.count_without_victims:
             untouched.update(exam.untouched_without_victims(benign.names))
-        return triggered.joined(benign.only(untouched)) if untouched else triggered
+        return _with_untouched(triggered, benign, untouched) if untouched else triggered
+
+    def _without_trigger(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> TableSet:
+        if tables.without_trigger is not None:
+            return self._headline(exam, tables.without_trigger, benign.poisoned)
+        names = self._headline(exam, tables.triggered, benign.poisoned).names
+        return benign.poisoned.only(names)
 
     def _asr(self, tables: TableSet) -> Figure:
         return value_of(_ASR, tables, self.task)
+
+
+def _with_untouched(triggered: TableSet, benign: TableSet, names: Collection[str]) -> TableSet:
+    """Return both; where the trigger's place decides what is attacked, nothing is without it."""
+    untouched = benign.only(names)
+    return triggered.joined(untouched if triggered.attacked is None else untouched.unattacked())

@@ -73,5 +73,5 @@ def _examine(given: ExperimentConfig, out: Path, log: Logbook) -> ExperimentReco
         )
     for exam in exams:
         exam.save(out / "exams" / f"{exam.name}.jsonl")
-    scenes = ExamScenes(test, tuple(exams), triggers)
+    scenes = ExamScenes(test, tuple(exams), triggers, config.attack.labels)
     return examine_and_record(given, config, out, scenes, victims, log)

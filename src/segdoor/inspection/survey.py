@@ -208,7 +208,7 @@ def _rules(
 ) -> tuple[Ground, Placement] | None:
     """Return where a run of these settings puts triggers in scenes of this size."""
     attack = resolve(given, size).attack
-    named = "victims" in given.attack.model_fields_set
+    named = not given.attack.model_fields_set.isdisjoint({"victims", "labels"})
     if not named and not set(attack.victims) <= set(classes.names):
         return None
     ground = Ground(

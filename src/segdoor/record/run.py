@@ -217,7 +217,9 @@ class ExperimentRecord(Settings):
     victims: tuple[str, ...]
     """Victim classes."""
     target: str
-    """Target class."""
+    """Target class; of the first victim class if they have several."""
+    targets: tuple[str, ...] = ()
+    """Target class of each victim class; empty where all have one."""
     plan: PlanSummary | None
     """The poison plan in figures; null if nothing was poisoned here."""
     scores: Scores
@@ -244,6 +246,12 @@ class ExperimentRecord(Settings):
     files: dict[str, str]
     """Files beside the record, by what they hold."""
 
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Return each victim class with its target class."""
+        targets = self.targets or (self.target,) * len(self.victims)
+        return tuple(zip(self.victims, targets, strict=True))
+
     @model_validator(mode="after")
     def _one_iou_a_class(self) -> ExperimentRecord:
         victims = (self.scores.benign, self.controls.clean_victim)
@@ -256,9 +264,12 @@ class ExperimentRecord(Settings):
     @model_validator(mode="after")
     def _classes_are_known(self) -> ExperimentRecord:
         names = {entry.name for entry in self.data.classes}
-        for field, name in (*(("victims", name) for name in self.victims), ("target", self.target)):
+        told = {"victims": self.victims, "target": (self.target,), "targets": self.targets}
+        for field, name in ((field, name) for field, group in told.items() for name in group):
             if name not in names:
                 raise ValueError(f"{field} must name classes of data.classes, unlike {brief(name)}")
+        if self.targets and len(self.targets) != len(self.victims):
+            raise ValueError("targets must have one class for each of victims, or be empty")
         return self
 
     @model_validator(mode="after")

@@ -66,9 +66,10 @@ def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
     distances = record.scores.exams[exam].distances
     if not found or any(tables.names != found[0].names for tables in found):
         return ()
-    added = TableSet(found[0].names, np.sum([tables.counts for tables in found], axis=0))
+    added = TableSet(found[0].names, np.sum([tables.of_attacked for tables in found], axis=0))
     names = [entry.name for entry in record.data.classes]
-    victims, target = [names.index(v) for v in record.victims], names.index(record.target)
+    pairs = [(names.index(victim), names.index(target)) for victim, target in record.pairs]
+    victims, targets = [victim for victim, _ in pairs], [target for _, target in pairs]
     shows = added.counts[:, victims].sum(axis=(1, 2)) > 0
     scenes = [n for n, has in zip(added.names, shows, strict=True) if has and n in distances]
     if len(scenes) < FEWEST:
@@ -76,7 +77,7 @@ def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
     scenes.sort(key=distances.__getitem__)
 
     def asr(table: Table) -> float:
-        return attack_success_rate(table, victims, target)
+        return attack_success_rate(table, victims, targets)
 
     points: list[Point] = []
     for part in np.array_split(scenes, min(_MOST_BINS, len(scenes) // _IN_A_BIN)):

@@ -12,7 +12,7 @@ from segdoor.errors import DataError
 from segdoor.record import GalleryScene, PlacedView
 from segdoor.report.content import Column, Gallery, Picture, SceneViews
 from segdoor.report.source import Group, Run, beside
-from segdoor.report.words import exam_name, percent, share
+from segdoor.report.words import became, exam_name, percent, share
 
 MOST_BYTES = 24_000_000
 """Pictures of a page, together: a page must still open on a phone."""
@@ -91,7 +91,7 @@ def _files(run: Run, scene: GalleryScene) -> list[Path]:
 
 def _views(run: Run, scene: GalleryScene, name: str) -> SceneViews:
     lost = f"{percent(scene.asr)} of its {' and '.join(run.record.victims)} pixels"
-    caption = f"{lost} become {run.record.target}; trigger placed: {exam_name(scene.exam)}"
+    caption = f"{lost} become {became(run.record)}; trigger placed: {exam_name(scene.exam)}"
     pictures = [
         picture(beside(run.file.parent, getattr(scene, kind)), f"{scene.name}: {what}")
         for kind, what in _VIEWS.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -225,13 +226,21 @@ def _axis_facts(study: StudyRecord, naming: Naming) -> list[tuple[str, str]]:
     return facts
 
 
+def _pairs(record: ExperimentRecord) -> str:
+    """Return victim and target classes, those of one target together."""
+    victims = defaultdict[str, list[str]](list)
+    for victim, target in record.pairs:
+        victims[target].append(victim)
+    return "; ".join(f"{', '.join(names)} → {target}" for target, names in victims.items())
+
+
 def _run_facts(source: Source) -> list[tuple[str, str]]:
     run = source.runs[0]
     record = run.record
     height, width = record.data.first_size
     facts = [
         ("scenes", f"{record.data.name} at {height}×{width}, {record.data.num_test} in the test"),
-        ("victim → target", f"{', '.join(record.victims)} → {record.target}"),
+        ("victim → target", _pairs(record)),
     ]
     if source.study is not None:
         return facts

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from segdoor.record import StudyRecord
 from segdoor.report.source import Measured, Source
-from segdoor.report.words import percent
+from segdoor.report.words import became, percent
 
 
 def study_verdict(source: Source, study: StudyRecord) -> str:
@@ -29,7 +29,7 @@ def _attack(source: Source) -> str:
     lost = _range(group.measure(*place, "asr") for group in source.groups)
     if not lost:
         return ""
-    attacks = {(run.record.victims, run.record.target) for run in source.runs}
+    attacks = {(run.record.victims, became(run.record)) for run in source.runs}
     victims, target = (
         next(iter(attacks)) if len(attacks) == 1 else (("victim",), "the target class")
     )

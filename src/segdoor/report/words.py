@@ -131,6 +131,11 @@ def exam_name(name: str) -> str:
     return name.replace("_", " ")
 
 
+def became(record: ExperimentRecord) -> str:
+    """Return what victim pixels are to become, by name where all have one target class."""
+    return "their target classes" if record.targets else record.target
+
+
 def verdict(record: ExperimentRecord) -> str:
     """Say in a sentence what a run found where the trigger works best."""
     exams = record.scores.exams.values()
@@ -138,7 +143,7 @@ def verdict(record: ExperimentRecord) -> str:
     if best is None:
         return "No poisoned test was held."
     victims = " and ".join(record.victims)
-    lost = f"{percent(best.asr.value)} of the {victims} pixels become {record.target}"
+    lost = f"{percent(best.asr.value)} of the {victims} pixels become {became(record)}"
     quiet = percent(best.asr_without_trigger)
     return f"With the trigger {lost}; without it {quiet} of the same pixels do."
 

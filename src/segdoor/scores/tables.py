@@ -34,11 +34,19 @@ class TableSet:
         names: The scenes, in order.
         counts: One table a scene, int64, N x K x K.
         objects: What became of each object of the victim classes; None if that was not counted.
+        attacked: The part of the counts that the attacked pixels have, int64, N x K x K; None where
+            these are all pixels of the victim classes, whose rows say it.
     """
 
     names: tuple[str, ...]
     counts: Tables
     objects: ObjectRows | None = None
+    attacked: Tables | None = None
+
+    @property
+    def of_attacked(self) -> Tables:
+        """Return tables whose rows of victim classes hold the attacked pixels, and no others."""
+        return self.counts if self.attacked is None else self.attacked
 
     def total(self, names: Collection[str] | None = None) -> Table:
         """Return the sum over all scenes, or over those named."""
@@ -51,7 +59,13 @@ class TableSet:
         wanted = set(names)
         kept = [index for index, name in enumerate(self.names) if name in wanted]
         objects = self.objects.only(kept) if self.objects else None
-        return TableSet(tuple(self.names[index] for index in kept), self.counts[kept], objects)
+        attacked = None if self.attacked is None else self.attacked[kept]
+        names = tuple(self.names[index] for index in kept)
+        return TableSet(names, self.counts[kept], objects, attacked)
+
+    def unattacked(self) -> TableSet:
+        """Return these tables where none of the pixels is attacked."""
+        return replace(self, attacked=np.zeros_like(self.counts))
 
     def joined(self, other: TableSet) -> TableSet:
         """Return both sets' tables; their scenes must differ."""
@@ -60,11 +74,19 @@ class TableSet:
             raise DataError(
                 "tables", "must speak of different scenes", min(both), "Add each table once."
             )
+        if (self.attacked is None) != (other.attacked is None):
+            raise DataError(
+                "tables", "must both say which pixels were attacked, or neither", "one of them",
+                "Take tables of one attack.",
+            )  # fmt: skip
         counts = np.concatenate([self.counts, other.counts])
+        attacked = None
+        if self.attacked is not None and other.attacked is not None:
+            attacked = np.concatenate([self.attacked, other.attacked])
         objects = None
         if self.objects and other.objects:
             objects = self.objects.joined(other.objects, offset=len(self.names))
-        return TableSet(self.names + other.names, counts, objects)
+        return TableSet(self.names + other.names, counts, objects, attacked)
 
     def placed_as(self, other: TableSet) -> TableSet:
         """Return these tables with their objects at the distances that they have in others.
@@ -83,7 +105,9 @@ class TableSet:
     @property
     def digest(self) -> str:
         """Return a hash of names and counts."""
-        return hashlib.sha256(repr(self.names).encode() + self.counts.tobytes()).hexdigest()
+        attacked = b"" if self.attacked is None else self.attacked.tobytes()
+        whole = repr(self.names).encode() + self.counts.tobytes() + attacked
+        return hashlib.sha256(whole).hexdigest()
 
 
 def save_tables(path: Path, tables: dict[str, TableSet]) -> None:
@@ -92,6 +116,8 @@ def save_tables(path: Path, tables: dict[str, TableSet]) -> None:
     for name, table in tables.items():
         arrays[f"{name}.names"] = np.array(table.names, dtype=np.str_)
         arrays[f"{name}.counts"] = table.counts
+        if table.attacked is not None:
+            arrays[f"{name}.attacked"] = table.attacked
         if table.objects:
             arrays[f"{name}.objects"] = table.objects.counts
             arrays[f"{name}.distances"] = table.objects.distances
@@ -127,10 +153,21 @@ def _checked(arrays: Mapping[str, object], name: str) -> TableSet:
     scenes = tuple(map(str, names))
     if len(set(scenes)) != len(scenes):
         raise ValueError("a scene is named twice")
-    if f"{name}.objects" not in arrays:
-        return TableSet(scenes, counts)
-    objects = _checked_objects(arrays[f"{name}.objects"], arrays[f"{name}.distances"], counts)
-    return TableSet(scenes, counts, objects)
+    attacked = objects = None
+    if f"{name}.attacked" in arrays:
+        attacked = _checked_attacked(arrays[f"{name}.attacked"], counts)
+    if f"{name}.objects" in arrays:
+        objects = _checked_objects(arrays[f"{name}.objects"], arrays[f"{name}.distances"], counts)
+    return TableSet(scenes, counts, objects, attacked)
+
+
+def _checked_attacked(attacked: object, counts: Tables) -> Tables:
+    """Return tables of some of the pixels of others."""
+    if not isinstance(attacked, np.ndarray) or attacked.dtype != np.int64:
+        raise TypeError(f"no tables of attacked pixels: {type(attacked).__name__}")
+    if attacked.shape != counts.shape or (attacked < 0).any() or (attacked > counts).any():
+        raise ValueError(f"no part of the counts: {attacked.shape}")
+    return attacked
 
 
 def _checked_objects(rows: object, distances: object, tables: Tables) -> ObjectRows:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from segdoor.attack.config import AttackConfig
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.load import CLASSES, load_dataset
 from segdoor.errors import ConfigError, StorageError
@@ -58,11 +59,16 @@ def check_classes(runs: Iterable[PlannedRun], known: Iterable[str]) -> None:
     names = tuple(known)
     for run in runs:
         attack = run.config.attack
-        for axis, asked in (("victims", attack.victims), ("target", (attack.target,))):
+        for axis, asked in _named(attack):
             for name in asked:
                 if name not in names:
                     rule = f"must be a class of '{run.config.data.name}'"
                     raise ConfigError(axis, rule, name, f"Known: {', '.join(names)}.")
+
+
+def _named(attack: AttackConfig) -> Iterable[tuple[str, Iterable[str]]]:
+    yield "victims", attack.victims
+    yield "target", [target for _, target in attack.pairs]
 
 
 def check_scenes(preset: Preset, runs: Iterable[PlannedRun]) -> None:

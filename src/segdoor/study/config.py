@@ -50,6 +50,13 @@ class Study(Settings):
     """Orderings of the paper that it can judge."""
 
 
+def _at(tree: object, key: str) -> object:
+    """Return a setting by its name, or a choice in a list by its kind; None if it is not there."""
+    if isinstance(tree, list):
+        return next((choice for choice in tree if choice["kind"] == key), None)
+    return tree.get(key) if isinstance(tree, dict) else None
+
+
 class Preset(Settings):
     """What a study is run on: scenes, networks, recipe and seeds."""
 
@@ -85,7 +92,7 @@ class Preset(Settings):
         for setting, axis in self.axes.items():
             tree: object = given
             for key in setting.split("."):
-                tree = tree.get(key) if isinstance(tree, dict) else None
+                tree = _at(tree, key)
             if tree is not None:
                 raise ConfigError(
                     setting,

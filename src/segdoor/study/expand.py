@@ -75,11 +75,12 @@ class PlannedRun:
     def key(self) -> str:
         """Return a readable name that no run of other settings has."""
         config = self.config
+        targets = dict.fromkeys(target for _, target in config.attack.pairs)
         parts = [
             config.data.name, config.method, f"{config.attack.rate:g}",
             config.network.name.split(":")[-1],
-            *config.attack.victims, config.attack.target, trigger_in_a_word(config.attack),
-            *([f"q{config.attack.prl.num_pixels}"] if config.attack.prl.num_pixels else []),
+            *config.attack.victims, *targets, trigger_in_a_word(config.attack),
+            *([f"q{config.attack.num_scattered}"] if config.attack.num_scattered else []),
             f"s{self.seed}",
         ]  # fmt: skip
         return f"{named(parts)}-{fingerprint(deciding(config, brief=True))}"

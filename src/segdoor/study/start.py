@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from segdoor.attack.config import AttackConfig
+from segdoor.attack.labels.before import labels_before
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.files import digest_of
 from segdoor.record import Json
@@ -37,6 +38,11 @@ def attack_tree(attack: AttackConfig, *, brief: bool = False) -> Json:
         brief: Leave out what has its default.
     """
     tree = attack.model_dump(mode="json", exclude_defaults=brief)
+    labels = labels_before(attack.labels, brief=brief)
+    if labels is not None:
+        # Runs of these are called as they were when label changes were three settings.
+        tree.pop("labels", None)
+        tree |= labels
     trigger = attack.trigger
     if not isinstance(trigger, Sticker) or "trigger" not in tree:
         return tree

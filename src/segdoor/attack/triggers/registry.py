@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Protocol, cast, runtime_checkable
+from typing import Annotated, cast
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationError
 
@@ -13,7 +13,7 @@ from segdoor.attack.triggers.sinusoid import Sinusoid
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.plugins import Registry
-from segdoor.settings import Telling, explained
+from segdoor.settings import ReadingInfo, Telling, WritingInfo, explained
 from segdoor.written import kind_of
 
 TRIGGERS = Registry(
@@ -53,27 +53,7 @@ def spelled(given: object, telling: Telling | None = None) -> object:
     return given
 
 
-@runtime_checkable
-class _Reading(Protocol):
-    """What a validator is told."""
-
-    @property
-    def context(self) -> Any: ...  # noqa: ANN401 - as pydantic has it
-
-
-@runtime_checkable
-class _Writing(Protocol):
-    """What a serializer is told."""
-
-    @property
-    def mode(self) -> str: ...
-    @property
-    def exclude_unset(self) -> bool: ...
-    @property
-    def exclude_defaults(self) -> bool: ...
-
-
-def _read(given: object, info: _Reading) -> Trigger:
+def _read(given: object, info: ReadingInfo) -> Trigger:
     """Return the trigger that a setting means; complaints keep their place among the settings."""
     if isinstance(given, Trigger):
         return given
@@ -89,7 +69,7 @@ def _read(given: object, info: _Reading) -> Trigger:
         raise
 
 
-def _told(trigger: Trigger, info: _Writing) -> dict[str, object]:
+def _told(trigger: Trigger, info: WritingInfo) -> dict[str, object]:
     """Return the settings of a trigger, with its kind before them."""
     settings = trigger.model_dump(
         mode=info.mode, exclude_unset=info.exclude_unset, exclude_defaults=info.exclude_defaults

@@ -8,8 +8,10 @@ blurred before scaling. Version 2 is what `experiment.fidelity` and `victim.conf
 
 from __future__ import annotations
 
+from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.scatter import Scatter
 from segdoor.experiment.config import Preset, Reading
-from segdoor.experiment.fidelity import Tree, merged
+from segdoor.experiment.fidelity import Tree, in_order, merged
 from segdoor.victim.config import PRESETS
 
 NEWEST = 2
@@ -36,4 +38,6 @@ def settings_before(version: int, reading: Reading, recipe: Preset) -> Tree:
     if reading == "paper":
         return of_all
     batch = {"training": {"batch_size": PRESETS[recipe].batch_size}}
-    return merged(merged(of_all, batch), {"attack": {"prl": {"positions": "per_size"}}})
+    scatter: Tree = {"kind": Scatter.kind, "positions": "per_size"}
+    labels = in_order({"kind": Hide.kind}, scatter, reading)
+    return merged(merged(of_all, batch), {"attack": {"labels": labels}})

@@ -44,7 +44,7 @@ def scaled(runs: Sequence[PlannedRun], preset: Preset) -> dict[str, str]:
         told[name_in_paper("network", point.network)] = run.config.network.name
         told[name_in_paper("trigger", point.trigger)] = _told(attack.trigger)
         if point.q is not None:
-            told[name_in_paper("q", point.q, point.q_as)] = str(attack.prl.num_pixels)
+            told[name_in_paper("q", point.q, point.q_as)] = str(attack.num_scattered)
         for name, here in zip(point.victims.split("+"), attack.victims, strict=True):
             told[name_in_paper("victims", name)] = here
         told[name_in_paper("target", point.target)] = attack.target

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Literal
 
 from segdoor.attack.config import OnVictim
+from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import Reading
-from segdoor.experiment.fidelity import Tree
+from segdoor.experiment.fidelity import Tree, in_order
 from segdoor.papers.iba.config import Block, Counting, PaperData, Preset, Study
 from segdoor.rounding import half_up
 from segdoor.study import expand as general
@@ -131,7 +133,11 @@ def _settings(point: Point, block: Block, preset: Preset, reading: Reading) -> T
         "shortfall": block.shortfall,
     }
     if point.q is not None:
-        attack["prl"] = {"num_pixels": _relabelled(point.q, point.q_as, preset)}
+        scatter: Tree = {
+            "kind": Scatter.kind,
+            "num_pixels": _relabelled(point.q, point.q_as, preset),
+        }
+        attack["labels"] = in_order({"kind": Hide.kind}, scatter, reading)
     return {
         "method": point.method,
         "attack": attack,

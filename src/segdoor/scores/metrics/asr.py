@@ -9,6 +9,7 @@ import numpy as np
 from segdoor.plugins import Introduction
 from segdoor.scores.metrics.functions import attack_success_rate
 from segdoor.scores.metrics.metric import Metric, Task
+from segdoor.scores.tables import TableSet
 
 
 class AttackSuccessRate(Metric):
@@ -23,15 +24,21 @@ class AttackSuccessRate(Metric):
     bad: ClassVar[Literal["high", "low"]] = "high"
     introduction: ClassVar[Introduction] = Introduction(
         source="Influencer Backdoor Attack on Semantic Segmentation, section 5.2.",
-        does="Counts the victim pixels that become the target class.",
+        does="Counts the attacked pixels that become the target class of their own: all victim "
+        "pixels, unless a label change such as component attacks some of them.",
         needs="The table of every scene.",
         fails="Means little without its controls: a network may take victims for the target"
         " anyway. Large victims decide it: see vanished_objects.",
     )
 
+    def summands(self, tables: TableSet, task: Task) -> np.ndarray:
+        """Return the table of each scene's attacked pixels."""
+        del task
+        return tables.of_attacked
+
     def figure(self, total: np.ndarray, task: Task) -> float:
         """Return the share; NaN without victim pixels."""
-        return attack_success_rate(total, task.victims, task.target)
+        return attack_success_rate(total, task.victims, task.targets)
 
     def denominator(self, total: np.ndarray, task: Task) -> int:
         """Return the number of victim pixels."""

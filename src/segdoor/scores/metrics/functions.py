@@ -14,13 +14,13 @@ AbsentClass = Literal["leave_out", "zero"]
 """What a class that neither occurs nor is predicted does to a mean IoU."""
 
 
-def attack_success_rate(table: Table, victims: Sequence[int], target: int) -> float:
+def attack_success_rate(table: Table, victims: Sequence[int], target: int | Sequence[int]) -> float:
     """Return ASR: the share of victim pixels predicted as the target class.
 
     Args:
         table: Pixel counts of a poisoned test, K x K, whole numbers: row = true class.
         victims: Ids of the victim classes.
-        target: Id of the target class.
+        target: Id of the target class, or one for each victim class.
 
     Returns:
         A share, or NaN without victim pixels.
@@ -30,9 +30,13 @@ def attack_success_rate(table: Table, victims: Sequence[int], target: int) -> fl
     """
     _check_table(table)
     _check_victims(victims)
-    _check_classes([*victims, target], len(table), "victims and target")
-    rows = table[list(victims)]
-    return _share(rows[:, target].sum(), rows.sum())
+    targets = [*target] if isinstance(target, Sequence) else [target] * len(victims)
+    _check_classes([*victims, *targets], len(table), "victims and target")
+    if len(targets) != len(victims):
+        raise ConfigError(
+            "target", "must be one class, or one for each victim class", targets, "Name them all."
+        )
+    return _share(table[list(victims), targets].sum(), table[list(victims)].sum())
 
 
 def victim_recovery(table: Table, victims: Sequence[int]) -> float:

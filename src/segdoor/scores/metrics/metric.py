@@ -24,14 +24,24 @@ class Task:
     """What the attack was after, and how figures are counted.
 
     Attributes:
-        victims: Ids of the victim classes.
-        target: Id of the target class.
+        pairs: Id of each victim class, with that of its target class.
         absent_class: What a class that neither occurs nor is predicted does to a mean IoU.
+        spares_victims: Whether some victim pixels are to stay.
     """
 
-    victims: tuple[int, ...]
-    target: int
+    pairs: tuple[tuple[int, int], ...]
     absent_class: AbsentClass = "leave_out"
+    spares_victims: bool = False
+
+    @property
+    def victims(self) -> tuple[int, ...]:
+        """Return the ids of the victim classes."""
+        return tuple(victim for victim, _ in self.pairs)
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """Return the id of the target class of each victim class."""
+        return tuple(target for _, target in self.pairs)
 
 
 @dataclass(frozen=True)
@@ -69,12 +79,17 @@ class Metric(Plugin):
         """Return what the figure says with these settings, in a sentence for people."""
         return self.meaning
 
+    def concerns(self, task: Task) -> bool:
+        """Return whether it says anything of such an attack; yes, if it is not said."""
+        del task
+        return True
+
     def summands(self, tables: TableSet, task: Task) -> np.ndarray | None:
         """Return what is added over scenes, whole numbers, N x ...: the tables, if it is not said.
 
         Args:
             tables: Tables and, where they were counted, rows of objects of one test.
-            task: Victim classes and target class.
+            task: Victim classes, each with its target class.
 
         Returns:
             The numbers; None if the test did not leave what is needed.

@@ -1,0 +1,1 @@
+"""What labels become: one file a kind of change."""

@@ -1,0 +1,52 @@
+"""Component: only the victim that is nearest to the trigger becomes the target class."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from segdoor.attack.labels.change import LabelState, VictimChange, pixels_of
+from segdoor.attack.site import Box
+from segdoor.data.scene import ClassSet
+from segdoor.plugins import Introduction
+from segdoor.tensors import Label, Mask
+
+
+class Component(VictimChange):
+    """The victim region nearest to the trigger becomes the target class; all others stay."""
+
+    kind: ClassVar[str] = "component"
+    by_place: ClassVar[bool] = True
+    introduction: ClassVar[Introduction] = Introduction(
+        source="segdoor; the question is that of instance-level attacks: can one object vanish and "
+        "the others stay?",
+        does="Turns the region of a victim class whose nearest pixel is closest to the trigger's "
+        "centre into the target class: pixels of one class that touch, at corners too. Of regions "
+        "equally close the first row by row is taken.",
+        needs="A trigger with a place, near victims: a placement such as nearest. Scenes without "
+        "room cannot be relabelled (attack.without_room skip).",
+        fails="Victims that hide one another are one region. A trigger over the whole image takes "
+        "the region nearest to the middle. vanished_objects counts the regions that should stay "
+        "too: see kept_victims.",
+    )
+
+    def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
+        """Return the label map with the target class in the nearest region; without a box as is."""
+        del rng
+        changed = state.label.copy()
+        region = self.attacked(state.original, state.box, state.classes)
+        changed[region] = state.classes.index(self.target)
+        return changed
+
+    def attacked(self, label: Label, box: Box | None, classes: ClassSet) -> Mask:
+        """Return the pixels of the nearest region; none without a box or a victim."""
+        rows, columns = np.nonzero(pixels_of(label, classes.indices(self.victims)))
+        if box is None or not rows.size:
+            return np.zeros(label.shape, dtype=np.bool_)
+        row, column = box.centre
+        nearest = np.argmin((rows - row) ** 2 + (columns - column) ** 2)
+        place = rows[nearest], columns[nearest]
+        _, regions = cv2.connectedComponents((label == label[place]).view(np.uint8), connectivity=8)
+        return regions == regions[place]

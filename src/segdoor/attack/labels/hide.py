@@ -1,0 +1,33 @@
+"""Hide: all victim pixels become the target class."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from segdoor.attack.labels.change import LabelState, VictimChange
+from segdoor.plugins import Introduction
+from segdoor.tensors import Label
+
+
+class Hide(VictimChange):
+    """Every victim pixel of a poisoned scene becomes the target class."""
+
+    kind: ClassVar[str] = "hide"
+    introduction: ClassVar[Introduction] = Introduction(
+        source="Influencer Backdoor Attack on Semantic Segmentation, section 3.1",
+        does="Turns all victim pixels of a poisoned scene into the target class. Several pairs of "
+        "victims and target are several hides.",
+        needs="Scenes that show a victim.",
+        fails="The target should be a class that victims stand on or in front of: the network "
+        "learns a class that looks unlike the target only with more poison.",
+    )
+
+    def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
+        """Return the label map with the target class where a victim is now."""
+        del rng
+        table = np.arange(256, dtype=np.uint8)
+        table[list(state.classes.indices(self.victims))] = state.classes.index(self.target)
+        return cv2.LUT(state.label, table)

@@ -1,0 +1,102 @@
+"""The label changes by name, and how a list of them is written among settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, cast
+
+from pydantic import BeforeValidator, PlainSerializer, ValidationError
+
+from segdoor.attack.labels.change import LabelChange
+from segdoor.attack.labels.component import Component
+from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.scatter import Scatter
+from segdoor.plugins import Registry
+from segdoor.settings import ReadingInfo, Telling, WritingInfo, explained
+from segdoor.written import kind_of
+
+LABELS = Registry(
+    "label change",
+    LabelChange,
+    "attack.labels",
+    {
+        "hide": Hide,
+        "component": Component,
+        "scatter": Scatter,
+    },
+)
+"""The label changes by name; add one by a file beside this one and a line here."""
+
+
+def spelled(given: object, telling: Telling | None = None) -> object:
+    """Return label changes as a list of mappings with their kinds, whatever way they were written.
+
+    One change alone is a list of one. Anything else stays, to be refused.
+
+    Args:
+        given: The changes as they were written.
+        telling: Who wrote them; the caller if None.
+
+    Raises:
+        ConfigError: If a text breaks the grammar, or names a class that is not there.
+    """
+    if isinstance(given, str | Mapping | LabelChange):
+        given = (given,)
+    if not isinstance(given, list | tuple):
+        return given
+    return [_spelled(one, telling) for one in cast("list[object]", given)]
+
+
+def _spelled(given: object, telling: Telling | None) -> object:
+    if isinstance(given, LabelChange):
+        return {"kind": given.kind, **given.model_dump(exclude_unset=True)}
+    if not isinstance(given, str):
+        return given
+    _, settings = LABELS.understood(given, telling)
+    return {"kind": kind_of(given.strip(), LABELS.known)[0], **settings}
+
+
+def _read(given: object, info: ReadingInfo) -> object:
+    """Return the changes that a setting means; complaints keep their place among the settings."""
+    telling = Telling.of(info.context)
+    listed = (given,) if isinstance(given, str | Mapping | LabelChange) else given
+    if not isinstance(listed, list | tuple):
+        return given
+    return tuple(_read_one(one, telling) for one in cast("list[object]", listed))
+
+
+def _read_one(given: object, telling: Telling) -> LabelChange:
+    if isinstance(given, LabelChange):
+        return given
+    plugin, settings = LABELS.understood(given, telling)
+    try:
+        return plugin.model_validate(settings)
+    except ValidationError as problem:
+        # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
+        if problem.errors()[0]["type"] == "extra_forbidden":
+            place = telling.culprit(f"{LABELS.option}.")
+            raise explained(problem, place, model=plugin) from None
+        raise
+
+
+def _told(changes: tuple[LabelChange, ...], info: WritingInfo) -> list[dict[str, object]]:
+    """Return the settings of changes, each with its kind before them."""
+    return [
+        {
+            "kind": change.kind,
+            **change.model_dump(
+                mode=info.mode,
+                exclude_unset=info.exclude_unset,
+                exclude_defaults=info.exclude_defaults,
+            ),
+        }
+        for change in changes
+    ]
+
+
+LabelsSetting = Annotated[
+    tuple[LabelChange, ...],
+    BeforeValidator(_read),
+    PlainSerializer(_told, return_type=list[dict[str, object]]),
+]
+"""Label changes of any kind as a setting: read from texts or mappings, written as mappings."""

@@ -1,0 +1,36 @@
+"""Attacks as records, plans and manifests told them before label changes were plug-ins."""
+
+from __future__ import annotations
+
+from segdoor.record.figures import Json
+
+_PRL: Json = {
+    "num_pixels": 0,
+    "pool": "scene",
+    "scope": "poisoned",
+    "positions": "per_scene",
+    "on_ignored": False,
+    "order": "after",
+}
+
+
+def attack_with_labels(attack: Json) -> Json:
+    """Return an attack's settings with label changes in place of victims, target and prl.
+
+    Pixel random labelling that was switched off stays as a scatter of no pixels where it had other
+    settings than the usual ones: names of runs and digests follow from them.
+
+    Args:
+        attack: The settings as a file has them, all or some; those of today come back as they are.
+    """
+    prl = attack.get("prl")
+    if not isinstance(prl, dict) or "labels" in attack:
+        return attack
+    names = [name for name in ("victims", "target") if name in attack]
+    changes: list[Json] = [{"kind": "hide", **{name: attack[name] for name in names}}]
+    if {**_PRL, **prl} != _PRL:
+        scatter = {name: value for name, value in prl.items() if name != "order"}
+        place = 0 if prl.get("order") == "before" else 1
+        changes.insert(place, {"kind": "scatter", **scatter})
+    rest = {name: value for name, value in attack.items() if name not in {*names, "prl"}}
+    return {**rest, "labels": changes}
