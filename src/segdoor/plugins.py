@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import ValidationError
 
@@ -41,7 +41,8 @@ class Plugin(Settings):
 
     Attributes:
         kind: Its name in its registry; of a class of one's own ``package.module:Class``.
-        main: The setting that comes first when it is written; None if there is none.
+        main: The setting that comes first when it is written; None if there is none. One that
+            stands for several, and is none itself, is taken apart by the class.
         introduction: What a stranger should know of it.
     """
 
@@ -123,8 +124,9 @@ class Registry(Generic[PluginT_co]):
         written = read_written(given, self.known, option=option)
         plugin = self.named(written.kind, telling)
         given_settings = _settings(plugin, written, option)
-        if plugin.main is not None and plugin.main not in given_settings:
-            _check_may_lack(plugin, plugin.main, option)
+        main = plugin.main
+        if main is not None and main in plugin.model_fields and main not in given_settings:
+            _check_may_lack(plugin, main, option)
         return plugin, given_settings
 
     def named(self, kind: str, telling: Telling | None = None) -> type[PluginT_co]:
@@ -188,6 +190,66 @@ class Registry(Generic[PluginT_co]):
                 f"Derive it from {self.base.__module__}.{self.base.__name__}.",
             )  # fmt: skip
         return found
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """What a validator is told."""
+
+    @property
+    def context(self) -> Any:  # noqa: ANN401 - as pydantic has it
+        """Return who tells the settings."""
+
+
+@runtime_checkable
+class Writing(Protocol):
+    """What a serializer is told."""
+
+    @property
+    def mode(self) -> str:
+        """Return json or python."""
+        ...
+
+    @property
+    def exclude_unset(self) -> bool:
+        """Return whether only what was given is wanted."""
+        ...
+
+    @property
+    def exclude_defaults(self) -> bool:
+        """Return whether what has its default is left out."""
+        ...
+
+
+def plugin_from(registry: Registry[PluginT_co], given: object, info: Reading) -> PluginT_co:
+    """Return the plug-in that a setting means; complaints keep their place among the settings.
+
+    Args:
+        registry: The plug-ins of its sort.
+        given: The plug-in as it was written.
+        info: What the setting's validator is told.
+
+    Raises:
+        ConfigError: If the kind or a setting is unknown.
+    """
+    telling = Telling.of(info.context)
+    plugin, settings = registry.understood(given, telling)
+    try:
+        return plugin.model_validate(settings)
+    except ValidationError as problem:
+        # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
+        if problem.errors()[0]["type"] == "extra_forbidden":
+            place = telling.culprit(f"{registry.option}.")
+            raise explained(problem, place, model=plugin) from None
+        raise
+
+
+def as_mapping(plugin: Plugin, info: Writing) -> dict[str, object]:
+    """Return the settings of a plug-in, with its kind before them."""
+    settings = plugin.model_dump(
+        mode=info.mode, exclude_unset=info.exclude_unset, exclude_defaults=info.exclude_defaults
+    )
+    return {"kind": plugin.kind, **settings}
 
 
 def _check_may_lack(plugin: type[Plugin], main: str, option: str) -> None:

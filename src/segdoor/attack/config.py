@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from segdoor.attack.placements.drawing import Draw
+from segdoor.attack.placements.random import Random
+from segdoor.attack.placements.registry import PlacementSetting
 from segdoor.attack.triggers.registry import TriggerSetting
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.settings import Settings
@@ -30,8 +33,6 @@ def _once_yes_or_no(value: object) -> object:
 
 OnVictim = Annotated[Literal["forbid", "allow", "require"], BeforeValidator(_once_yes_or_no)]
 """Whether the trigger keeps off victim pixels, may cover them, or has its centre on one."""
-Draw = Literal["position", "object"]
-"""Draw a position at once, or first the region of one class that it lies in."""
 
 
 class RulesConfig(Settings):
@@ -48,26 +49,6 @@ class RulesConfig(Settings):
     """How the distance from the trigger's centre to the nearest victim pixel is measured."""
     lower_included: bool = True
     """Whether a position exactly at the lower bound is eligible."""
-
-
-class PlacementConfig(Settings):
-    """Where the trigger is placed in poisoned training scenes."""
-
-    strategy: Literal["random", "nearest", "band"] = "random"
-    """Uniform over all eligible positions, the nearest one, or uniform within a band."""
-    lower: float = Field(default=0.0, ge=0)
-    """Least distance to the victim pixels, in pixels (nearest and band)."""
-    upper: float = Field(default=15.0, ge=0)
-    """Largest distance to the victim pixels, in pixels; in a run scaled from the paper's 60."""
-    draw: Draw = "position"
-    """Draw uniformly among equally good positions, or among the objects they lie on first: regions
-    of one class, connected by sides or corners."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> PlacementConfig:
-        if self.lower > self.upper:
-            raise ValueError(f"lower ({self.lower}) must not exceed upper ({self.upper})")
-        return self
 
 
 class PixelRandomLabellingConfig(Settings):
@@ -100,8 +81,8 @@ class AttackConfig(Settings):
     """Target class: what the victim pixels are predicted as."""
     trigger: TriggerSetting = Sticker()
     """What is put into the images: a kind with its settings, as sticker:smiley,size=19."""
-    placement: PlacementConfig = PlacementConfig()
-    """Where it goes, unless it covers the whole image."""
+    placement: PlacementSetting = Random()
+    """Where it goes, unless it covers the whole image: a kind with its settings, as band:20-30."""
     rules: RulesConfig = RulesConfig()
     """Where it may go."""
     prl: PixelRandomLabellingConfig = PixelRandomLabellingConfig()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from segdoor.attack.before import header_before
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling
 from segdoor.attack.site import Box
@@ -13,8 +14,6 @@ from segdoor.data.checked import checked
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import DataError
 from segdoor.tensors import Image, Label
-
-_STICKER = '"trigger":{'
 
 
 @dataclass(frozen=True)
@@ -116,9 +115,8 @@ class PoisonedDataset:
         """Return a hash over the honest data set and the plan."""
         plan = self._poisoner.plan
         rows = [row.model_dump_json() for row in plan.rows]
-        # Stickers had no kind when they were the only triggers: what was trained on them goes on.
-        header = plan.header.model_dump_json().replace('"trigger":{"kind":"sticker",', _STICKER, 1)
-        whole = repr((header, rows))
+        # What was trained on a plan of an earlier version goes on.
+        whole = repr((header_before(plan.header), rows))
         return hashlib.sha256(whole.encode()).hexdigest()
 
     def __len__(self) -> int:

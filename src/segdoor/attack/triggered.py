@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from segdoor.attack.before import header_before
 from segdoor.attack.exam import Exam
 from segdoor.attack.site import Box, Extent
 from segdoor.attack.triggers.trigger import Trigger
@@ -57,7 +58,7 @@ class TriggeredDataset:
     def digest(self) -> str:
         """Return a hash over the honest data set, the exam and the trigger."""
         rows = [row.model_dump_json() for row in self._exam.rows]
-        whole = repr((self._exam.header.model_dump_json(), rows, self._trigger.digest))
+        whole = repr((header_before(self._exam.header), rows, self._trigger.digest))
         return hashlib.sha256(whole.encode()).hexdigest()
 
     def __len__(self) -> int:

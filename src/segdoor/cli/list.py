@@ -11,7 +11,8 @@ from segdoor.plugins import Plugin, Registry
 from segdoor.settings import Settings
 
 Sort = Literal[
-    "triggers", "stickers", "repairs", "metrics", "networks", "data", "studies", "presets"
+    "triggers", "stickers", "placements", "repairs", "metrics", "networks", "data", "studies",
+    "presets",
 ]  # fmt: skip
 """What can be listed."""
 
@@ -54,10 +55,10 @@ class Listing(Settings):
 
 
 def list_(what: Sort, /, *, json: bool = False) -> None:
-    """Name what comes along of a sort: triggers, stickers, repairs, networks, data sets, ...
+    """Name what comes along of a sort: triggers, placements, repairs, networks, data sets, ...
 
-    A class of your own stands wherever a name of triggers, repairs or metrics does, as
-    package.module:Class.
+    A class of your own stands wherever a name of triggers, placements, repairs or metrics does,
+    as package.module:Class.
 
     Args:
         what: The sort.
@@ -92,6 +93,12 @@ def _stickers() -> Iterator[Entry]:
     from segdoor.stickers import DRAWINGS
 
     return (Entry(name=name, summary=f"written sticker:{name}") for name in DRAWINGS)
+
+
+def _placements() -> Iterator[Entry]:
+    from segdoor.attack.placements.registry import PLACEMENTS
+
+    return _plugins(PLACEMENTS)
 
 
 def _repairs() -> Iterator[Entry]:
@@ -140,6 +147,7 @@ def _presets() -> Iterator[Entry]:
 _ENTRIES = {
     "triggers": _triggers,
     "stickers": _stickers,
+    "placements": _placements,
     "repairs": _repairs,
     "metrics": _metrics,
     "networks": _networks,

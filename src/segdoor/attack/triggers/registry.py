@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Protocol, cast, runtime_checkable
+from typing import Annotated, cast
 
-from pydantic import BeforeValidator, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, PlainSerializer
 
 from segdoor.attack.triggers.blend import Blend
 from segdoor.attack.triggers.sinusoid import Sinusoid
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
-from segdoor.plugins import Registry
-from segdoor.settings import Telling, explained
+from segdoor.plugins import Reading, Registry, as_mapping, plugin_from
+from segdoor.settings import Telling
 from segdoor.written import kind_of
 
 TRIGGERS = Registry(
@@ -53,51 +53,14 @@ def spelled(given: object, telling: Telling | None = None) -> object:
     return given
 
 
-@runtime_checkable
-class _Reading(Protocol):
-    """What a validator is told."""
-
-    @property
-    def context(self) -> Any: ...  # noqa: ANN401 - as pydantic has it
-
-
-@runtime_checkable
-class _Writing(Protocol):
-    """What a serializer is told."""
-
-    @property
-    def mode(self) -> str: ...
-    @property
-    def exclude_unset(self) -> bool: ...
-    @property
-    def exclude_defaults(self) -> bool: ...
-
-
-def _read(given: object, info: _Reading) -> Trigger:
-    """Return the trigger that a setting means; complaints keep their place among the settings."""
+def _read(given: object, info: Reading) -> Trigger:
+    """Return the trigger that a setting means."""
     if isinstance(given, Trigger):
         return given
-    telling = Telling.of(info.context)
-    plugin, settings = TRIGGERS.understood(spelled(given, telling), telling)
-    try:
-        return plugin.model_validate(settings)
-    except ValidationError as problem:
-        # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
-        if problem.errors()[0]["type"] == "extra_forbidden":
-            place = telling.culprit(f"{TRIGGERS.option}.")
-            raise explained(problem, place, model=plugin) from None
-        raise
-
-
-def _told(trigger: Trigger, info: _Writing) -> dict[str, object]:
-    """Return the settings of a trigger, with its kind before them."""
-    settings = trigger.model_dump(
-        mode=info.mode, exclude_unset=info.exclude_unset, exclude_defaults=info.exclude_defaults
-    )
-    return {"kind": trigger.kind, **settings}
+    return plugin_from(TRIGGERS, spelled(given, Telling.of(info.context)), info)
 
 
 TriggerSetting = Annotated[
-    Trigger, BeforeValidator(_read), PlainSerializer(_told, return_type=dict[str, object])
+    Trigger, BeforeValidator(_read), PlainSerializer(as_mapping, return_type=dict[str, object])
 ]
 """A trigger of any kind as a setting: read from text or a mapping, written as a mapping."""
