@@ -87,7 +87,7 @@ class Room:
             return Site(Box.whole(self._label.shape), distance=None, class_under=None)
         # Without victims there is no object that they lie beside.
         drawing = placement.drawing if self.has_victims else AnyPosition()
-        position = drawing.position(placement.allowed(self._view), self._label, rng)
+        position = drawing.position(placement.allowed(self.view), self._label, rng)
         if position is None:
             return None
         row, column = divmod(position, self._label.shape[1])
@@ -102,7 +102,8 @@ class Room:
         )
 
     @cached_property
-    def _view(self) -> View:
+    def view(self) -> View:
+        """What a placement sees of the scene."""
         rules = self._ground.rules
         # On victim pixels every position has distance 0: no band and no nearest one tells them
         # apart.
@@ -129,7 +130,9 @@ def place(
 
 
 def _not_there() -> Image:
-    raise DataError("the scene", "must have an image for this placement", "a label map alone")
+    raise DataError(
+        "the scene", "must have an image for this placement", "a label map", "Hand in its image."
+    )
 
 
 def eligible_positions(label: Label, ground: Ground) -> Mask:
