@@ -14,7 +14,8 @@ from scipy import ndimage
 from benchmarks.measure import Row, compared
 from benchmarks.scenes import CAR, png, street_labels
 from segdoor.attack.config import RulesConfig
-from segdoor.attack.placement import Ground, Nearest, place
+from segdoor.attack.placements.nearest import Nearest
+from segdoor.attack.placing import Ground, place
 from segdoor.tensors import Label
 
 _SIDE, _UPPER = 55, 60.0
@@ -49,7 +50,7 @@ def rows() -> Iterator[Row]:
 
 
 def _planned(label: Label):  # noqa: ANN202
-    return place(label, _GROUND, Nearest(0.0, _UPPER), np.random.default_rng(0))
+    return place(label, _GROUND, Nearest(upper=_UPPER), np.random.default_rng(0))
 
 
 def _planned_plainly(label: Label) -> float | None:

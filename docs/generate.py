@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 import segdoor
 from segdoor.attack.labels.registry import LABELS
+from segdoor.attack.placements.registry import PLACEMENTS
 from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import make_app
 from segdoor.defense.repairs.registry import REPAIRS
@@ -26,7 +27,7 @@ from segdoor.settings import Settings
 HERE = Path(__file__).parent
 PAPER_SIZE = (512, 1024)
 SIZES = ((128, 256), (180, 240), (360, 480), PAPER_SIZE)
-REGISTRIES: tuple[Registry[Plugin], ...] = (TRIGGERS, LABELS, REPAIRS)
+REGISTRIES: tuple[Registry[Plugin], ...] = (TRIGGERS, PLACEMENTS, LABELS, REPAIRS)
 VERBS = ("data", "poison", "train", "examine", "run")
 Flat = dict[str, object]
 Row = tuple[str, FieldInfo]
@@ -245,7 +246,7 @@ A choice is written `kind:main,setting=value`, or as the mapping `{kind: ..., se
 file. The first colon ends the kind, and what follows it is the kind's main setting, the first in
 its table. A value with a comma, a colon or an equals sign goes in quotes, or in a mapping. Dotted
 options such as `--attack.trigger.opacity` are settings of the kind in force. `segdoor list
-triggers` prints what follows, and with `--json` for programs.
+triggers` or `segdoor list placements` prints what follows, and with `--json` for programs.
 
 Label changes are a list, made one after the other: `--attack.labels hide --attack.labels
 scatter:100`, or `attack: {labels: [hide, "scatter:100"]}` in a file. `hide:car+bus,target=road`
@@ -456,13 +457,14 @@ def plain_default(field: FieldInfo) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def trigger_rows() -> list[tuple[str, str, str, str]]:
-    """Return the settings of triggers, each with the kinds that have it."""
-    told = "`sticker`, `blend`, `sinusoid` or `package.module:Class`, see [plugins.md](plugins.md)"
-    rows = [("`attack.trigger.kind`", told, "`sticker`", "The kind of trigger.")]
-    for name, plugin in TRIGGERS.known.items():
+def plugin_rows(registry: Registry[Plugin]) -> list[tuple[str, str, str, str]]:
+    """Return the settings of plug-ins, each with the kind that has it; the first is the default."""
+    kinds = [f"`{name}`" for name in registry.known]
+    told = f"{', '.join(kinds)} or `package.module:Class`, see [plugins.md](plugins.md)"
+    rows = [(f"`{registry.option}.kind`", told, kinds[0], f"The kind of {registry.what}.")]
+    for name, plugin in registry.known.items():
         rows += [
-            (f"`attack.trigger.{key}`", values, default, f"[{name}] {told}")
+            (f"`{registry.option}.{key}`", values, default, f"[{name}] {told}")
             for key, values, default, told in settings_of(plugin)
         ]
     return rows
@@ -528,7 +530,7 @@ def sections() -> Iterator[str]:
             if key.split(".")[0] in members
         ]
         if "attack" in members:
-            rows[1:1] = trigger_rows()
+            rows[1:1] = [*plugin_rows(TRIGGERS), *plugin_rows(PLACEMENTS)]
             rows += label_rows()
         title = f"### `{group}`" if group else "### At the top"
         verbs = ", ".join(f"`{verb}`" for verb in VERBS if takes(verb, rows[0][0]))
@@ -557,7 +559,7 @@ def reading_of(reading: str) -> Flat:
 def method_of(method: str, reading: str) -> Flat:
     """Return the settings that make up a method."""
     found = resolved(PAPER_SIZE, method=method, reading=reading)
-    keys = ("attack.placement.strategy", "attack.labels", "attack.labels.scatter.num_pixels")
+    keys = ("attack.placement.kind", "attack.labels", "attack.labels.scatter.num_pixels")
     return {key: found.get(key) for key in keys}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segdoor.attack.config import AttackConfig
-from segdoor.attack.placement import Ground, make_placement, place
+from segdoor.attack.placing import Ground, place
 from segdoor.attack.plan import PlanRow
 from segdoor.attack.relabel import make_relabelling
 from segdoor.data.scene import SceneDataset
@@ -18,7 +18,6 @@ def plain_rows(scenes: SceneDataset, config: AttackConfig, *, seed: int) -> list
     relabelling = make_relabelling(config, scenes.classes, seed=seed)
     ignored = scenes.classes.ignore_index
     ground = Ground(relabelling.victims, ignored, trigger.extent, rules=config.rules)
-    placement = make_placement(config.placement, config.rules)
     poison = Stream(seed).child("poison")
     wanted = int(config.rate * len(scenes) + 0.5)
     rows: list[PlanRow] = []
@@ -26,7 +25,7 @@ def plain_rows(scenes: SceneDataset, config: AttackConfig, *, seed: int) -> list
         label = scenes.label(scenes.names.index(name))
         if len(rows) == wanted or not np.isin(label, relabelling.victims).any():
             continue
-        site = place(label, ground, placement, poison.child("position", name).generator())
+        site = place(label, ground, config.placement, poison.child("position", name).generator())
         if site is None:
             continue
         number = poison.child("relabel", name).integer()

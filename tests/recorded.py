@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -42,8 +41,8 @@ def write_run(
     folder.mkdir(parents=True)
     if tables:
         shutil.copy(BASELINE / "tables.npz", folder)
-    content = json.loads((BASELINE / "record.json").read_text())
     record = load_record(BASELINE)
+    content = record.model_dump(mode="json")
     content["gallery"] = [e.model_dump() for e in write_gallery(folder, record, gallery)]
     content["repairs"] = [e.model_dump(mode="json") for e in made_repairs(record, repairs)]
     if change is not None:

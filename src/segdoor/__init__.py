@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from segdoor.attack.config import AttackConfig, ExamsConfig
     from segdoor.attack.exam import Exam, plan_exams
+    from segdoor.attack.placements.registry import PLACEMENTS
     from segdoor.attack.plan import PoisonPlan
     from segdoor.attack.planning import plan_poison
     from segdoor.attack.poisoned import poisoned
@@ -68,6 +69,7 @@ __all__ = [  # noqa: RUF022
     "Exam",
     "Trigger",
     "TRIGGERS",
+    "PLACEMENTS",
     "triggered",
     "ExaminationConfig",
     "examine",
@@ -109,6 +111,7 @@ _HOMES = {
     "Exam": "attack.exam",
     "Trigger": "attack.triggers.trigger",
     "TRIGGERS": "attack.triggers.registry",
+    "PLACEMENTS": "attack.placements.registry",
     "triggered": "attack.triggered",
     "ExaminationConfig": "evaluation.config",
     "examine": "evaluation.examine",

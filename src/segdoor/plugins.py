@@ -15,7 +15,7 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import ValidationError
 
 from segdoor.errors import ConfigError, first_line
-from segdoor.settings import Settings, Telling, explained
+from segdoor.settings import ReadingInfo, Settings, Telling, WritingInfo, explained
 from segdoor.written import Written, in_writing, read_written
 
 
@@ -41,7 +41,8 @@ class Plugin(Settings):
 
     Attributes:
         kind: Its name in its registry; of a class of one's own ``package.module:Class``.
-        main: The setting that comes first when it is written; None if there is none.
+        main: The setting that comes first when it is written; None if there is none. One that
+            stands for several, and is none itself, is taken apart by the class.
         introduction: What a stranger should know of it.
     """
 
@@ -136,8 +137,9 @@ class Registry(Generic[PluginT_co]):
         written = read_written(given, self.known, option=option)
         plugin = self.named(written.kind, telling)
         given_settings = _settings(plugin, written, option)
-        if plugin.main is not None and plugin.main not in given_settings:
-            _check_may_lack(plugin, plugin.main, option)
+        main = plugin.main
+        if main is not None and main in plugin.model_fields and main not in given_settings:
+            _check_may_lack(plugin, main, option)
         return plugin, given_settings
 
     def named(self, kind: str, telling: Telling | None = None) -> type[PluginT_co]:
@@ -201,6 +203,37 @@ class Registry(Generic[PluginT_co]):
                 f"Derive it from {self.base.__module__}.{self.base.__name__}.",
             )  # fmt: skip
         return found
+
+
+def plugin_from(registry: Registry[PluginT_co], given: object, info: ReadingInfo) -> PluginT_co:
+    """Return the plug-in that a setting means; complaints keep their place among the settings.
+
+    Args:
+        registry: The plug-ins of its sort.
+        given: The plug-in as it was written.
+        info: What the setting's validator is told.
+
+    Raises:
+        ConfigError: If the kind or a setting is unknown.
+    """
+    telling = Telling.of(info.context)
+    plugin, settings = registry.understood(given, telling)
+    try:
+        return plugin.model_validate(settings)
+    except ValidationError as problem:
+        # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
+        if problem.errors()[0]["type"] == "extra_forbidden":
+            place = telling.culprit(f"{registry.option}.")
+            raise explained(problem, place, model=plugin) from None
+        raise
+
+
+def as_mapping(plugin: Plugin, info: WritingInfo) -> dict[str, object]:
+    """Return the settings of a plug-in, with its kind before them."""
+    settings = plugin.model_dump(
+        mode=info.mode, exclude_unset=info.exclude_unset, exclude_defaults=info.exclude_defaults
+    )
+    return {"kind": plugin.kind, **settings}
 
 
 def _check_may_lack(plugin: type[Plugin], main: str, option: str) -> None:

@@ -63,6 +63,14 @@ def test_every_label_change_is_listed() -> None:
     assert siblings("Label changes do not know one another") == files == set(LABELS.known)
 
 
+def test_every_placement_is_listed() -> None:
+    from segdoor.attack.placements.registry import PLACEMENTS
+
+    shared = {"__init__", "drawing", "placement", "registry", "view"}
+    files = {path.stem for path in (SOURCE / "attack" / "placements").glob("*.py")} - shared
+    assert siblings("Placements do not know one another") == files == set(PLACEMENTS.known)
+
+
 def test_every_metric_is_listed() -> None:
     from segdoor.scores.metrics.registry import METRICS
 
@@ -102,9 +110,10 @@ def test_what_is_of_every_paper_names_nothing_of_one(room: str) -> None:
         ("report/summary.py", "import segdoor.papers.registry"),
         ("report/source.py", "import segdoor.study.figures"),
         ("experiment/run.py", "import segdoor.study.plan"),
-        ("attack/placement.py", "import segdoor.attack.triggers.trigger"),
-        ("attack/triggers/blend.py", "import segdoor.attack.placement"),
+        ("attack/placements/view.py", "import segdoor.attack.triggers.trigger"),
+        ("attack/triggers/blend.py", "import segdoor.attack.placements.view"),
         ("attack/triggers/blend.py", "import segdoor.attack.triggers.sticker"),
+        ("attack/placements/nearest.py", "import segdoor.attack.placements.band"),
         ("stickers.py", "import segdoor.attack.site"),
         ("stickers.py", "import torch"),
         ("data/camvid.py", "import segdoor.data.folder"),

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage, stats
 
-from segdoor.attack.config import ExamsConfig, PlacementConfig, RulesConfig
-from segdoor.attack.drawing import AnyPosition, ObjectFirst, make_drawing
+from segdoor.attack.config import ExamsConfig, RulesConfig
 from segdoor.attack.exam import Exam, plan_exams
-from segdoor.attack.placement import Ground, eligible_positions, make_placement, place, victim_mask
+from segdoor.attack.placements.band import Band
+from segdoor.attack.placements.drawing import AnyPosition, ObjectFirst
+from segdoor.attack.placing import Ground, eligible_positions, place, victim_mask
 from segdoor.data.street import StreetDataset
 from strategies import (
     CAR,
@@ -31,7 +32,7 @@ from strategies import (
 
 BAND = (0.0, 9.0)
 RULES = RulesConfig()
-OBJECT = PlacementConfig(strategy="band", lower=BAND[0], upper=BAND[1], draw="object")
+OBJECT = Band(lower=BAND[0], upper=BAND[1], draw="object")
 
 
 def regions(label: np.ndarray) -> dict[tuple[int, int], tuple[int, int]]:
@@ -80,12 +81,11 @@ def test_every_object_in_the_band_is_as_likely_and_then_every_position_on_it(see
     assert len(known) > 2
     assert max(known.values()) > 5 * min(known.values())
     ground = Ground((CAR,), IGNORED, (3, 3), RULES)
-    placement = make_placement(OBJECT, RULES)
     allowed, num_draws = set(in_band(label, (CAR,), 3)), 1500
     drawn: Counter[tuple[int, int]] = Counter()
     for number in range(num_draws):
         rng = np.random.default_rng([seed, number])
-        site = place(label, ground, placement, rng, make_drawing(OBJECT))
+        site = place(label, ground, OBJECT, rng)
         assert site is not None
         drawn[site.box.centre] += 1
     assert set(drawn) <= allowed

@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segdoor.attack.config import ExamsConfig
-from segdoor.attack.drawing import make_drawing
-from segdoor.attack.exam import Exam, ExamRow, exam_placements, plan_exams
-from segdoor.attack.placement import Ground, make_placement, place
+from segdoor.attack.exam import Exam, ExamRow, plan_exams, planned_tests
+from segdoor.attack.placing import Ground, place
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.scene import SceneDataset
@@ -87,22 +86,21 @@ def exam_by_exam(
     """Place triggers plainly: every exam looks at every scene for itself."""
     ground = Ground((CAR,), IGNORED, size, config.rules)
     rows: dict[str, list[ExamRow]] = {}
-    for exam, how in exam_placements(config, size).items():
-        rows[exam] = []
-        placement = make_placement(how, config.rules)
+    for test in planned_tests(config, size):
+        rows[test.name] = []
         for scene in dataset.scenes:
             shows = bool((scene.label == CAR).any())
             if not shows and config.scope == "with_victims":
                 continue
-            rng = Stream(config.seed).child("exam", exam).child(scene.name).generator()
-            site = place(scene.label, ground, placement, rng, make_drawing(how))
+            rng = Stream(config.seed).child("exam", test.name).child(scene.name).generator()
+            site = place(scene.label, ground, test.placement, rng)
             found = (
                 (site.box.as_tuple, site.distance, site.class_name(dataset.classes))
                 if site
                 else (None, None, None)
             )
             names = ("box", "distance", "class_under")
-            rows[exam].append(
+            rows[test.name].append(
                 ExamRow(name=scene.name, has_victims=shows, **dict(zip(names, found, strict=True)))
             )
     return rows
@@ -389,8 +387,8 @@ def test_bands_out_of_order_are_refused(bands: dict[str, Any]) -> None:
 def test_bands_that_differ_get_exams_of_their_own() -> None:
     edges = (9.5, 10.0, 10.125, 10.25, 10.375, 999.75, 1000.0, 1000.25)
     exams = exams_of(street(), far=edges)
-    bands = [exam.header.placement for name, exam in exams.items() if name.startswith("far")]
-    assert [(band.lower, band.upper) for band in bands] == list(pairwise(edges))
+    bands = [exam.header.placement for exam in exams.values() if exam.role == "far"]
+    assert [band.bounds for band in bands] == list(pairwise(edges))
 
 
 Damage = Callable[[list[str]], list[str]]

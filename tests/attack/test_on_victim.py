@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from segdoor.attack.config import AttackConfig, ExamsConfig, RulesConfig
-from segdoor.attack.exam import Exam, exam_placements, plan_exams
+from segdoor.attack.exam import Exam, plan_exams, planned_tests
 from segdoor.attack.planning import plan_poison
 from segdoor.data.config import DataConfig
 from segdoor.data.load import load_dataset
@@ -69,7 +69,7 @@ def test_every_training_trigger_has_its_centre_on_a_victim(
     dataset = SCENES[kind]()
     car = dataset.classes.index("car")
     rules = {"on_victim": "require", "lower_included": reading == "paper"}
-    plan = plan_poison(dataset, attack(placement={"strategy": strategy}, rules=rules))
+    plan = plan_poison(dataset, attack(placement={"kind": strategy}, rules=rules))
     rows = [row for row in plan.rows if row.poisoned]
     with_victims = [i for i in range(len(dataset)) if (dataset.label(i) == car).any()]
     assert len(rows) >= 20
@@ -150,7 +150,8 @@ def test_what_older_files_say_is_read_as_what_it_was(old: str, new: str) -> None
     told = f'{{"rules": {{"on_victim": {old}}}}}'
     for kind in (ExamsConfig, AttackConfig):
         assert kind.model_validate_json(told).rules.on_victim == new
-    assert "nearest" in exam_placements(ExamsConfig.model_validate_json(told), (9, 9))
+    tests = planned_tests(ExamsConfig.model_validate_json(told), (9, 9))
+    assert "nearest" in {test.role for test in tests}
 
 
 @pytest.mark.parametrize("wrong", ["yes", 1, None, "required"])

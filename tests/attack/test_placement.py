@@ -9,16 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segdoor.attack.config import MarginConfig, PlacementConfig, RulesConfig
+from segdoor.attack.config import MarginConfig, RulesConfig
 from segdoor.attack.distance import Distances
-from segdoor.attack.placement import (
-    Ground,
-    Site,
-    eligible_positions,
-    make_placement,
-    place,
-    victim_mask,
-)
+from segdoor.attack.placements.placement import Placement
+from segdoor.attack.placements.random import Random
+from segdoor.attack.placements.registry import PLACEMENTS
+from segdoor.attack.placing import Ground, Room, Site, eligible_positions, place, victim_mask
 from strategies import BUS, CAR, IGNORED, ROAD, SKY, TREE, blocky_label, label_maps
 
 Positions = set[tuple[int, int]]
@@ -77,10 +73,10 @@ def slowly_squared(label: np.ndarray, victims: tuple[int, ...], distance: str) -
     return squared
 
 
-def slowly_chosen(label: np.ndarray, ground: Ground, how: PlacementConfig) -> Positions:
+def slowly_chosen(label: np.ndarray, ground: Ground, how: Placement) -> Positions:
     eligible = slowly_eligible(label, ground)
     squared = slowly_squared(label, ground.victims, ground.rules.distance)
-    if squared is None or how.strategy == "random" or ground.rules.on_victim == "require":
+    if squared is None or how.kind == "random" or ground.rules.on_victim == "require":
         return eligible
     within: dict[tuple[int, int], int] = {}
     for position in eligible:
@@ -88,7 +84,7 @@ def slowly_chosen(label: np.ndarray, ground: Ground, how: PlacementConfig) -> Po
         low = distance >= how.lower if ground.rules.lower_included else distance > how.lower
         if low and distance <= how.upper:
             within[position] = int(squared[position])
-    if how.strategy == "nearest" and within:
+    if how.kind == "nearest" and within:
         least = min(within.values())
         return {position for position, value in within.items() if value == least}
     return set(within)
@@ -109,9 +105,12 @@ def ground_of(
     return Ground(victims, IGNORED, (height, width), rules or RulesConfig())
 
 
-def placed(label: np.ndarray, ground: Ground, how: PlacementConfig, seed: int = 0) -> Site | None:
-    placement = make_placement(how, ground.rules)
-    return place(label, ground, placement, np.random.default_rng(seed))
+def placed(label: np.ndarray, ground: Ground, how: Placement, seed: int = 0) -> Site | None:
+    return place(label, ground, how, np.random.default_rng(seed))
+
+
+def made(kind: str, **settings: float) -> Placement:
+    return PLACEMENTS.read({"kind": kind, **settings})
 
 
 @st.composite
@@ -141,10 +140,10 @@ halves = st.integers(0, 16).map(lambda number: number / 2)
 
 
 @st.composite
-def placements(draw: st.DrawFn) -> PlacementConfig:
+def placements(draw: st.DrawFn) -> Placement:
     lower, upper = sorted([draw(halves), draw(halves)])
     strategy = draw(st.sampled_from(["random", "nearest", "band"]))
-    return PlacementConfig(strategy=strategy, lower=lower, upper=upper)
+    return made(strategy, lower=lower, upper=upper)
 
 
 @settings(max_examples=500)
@@ -207,7 +206,7 @@ def test_the_short_way_is_exact_over_long_distances_and_many_ties(seed: int) -> 
 @settings(max_examples=500)
 @given(cases(), placements(), st.integers(0, 2**32))
 def test_the_trigger_goes_where_algorithm_1_or_the_band_says(
-    case: tuple[np.ndarray, Ground], how: PlacementConfig, seed: int
+    case: tuple[np.ndarray, Ground], how: Placement, seed: int
 ) -> None:
     label, ground = case
     before = label.copy()
@@ -234,15 +233,13 @@ def test_the_trigger_goes_where_algorithm_1_or_the_band_says(
 @settings(max_examples=300)
 @given(cases(), placements())
 def test_every_equally_good_position_is_a_candidate(
-    case: tuple[np.ndarray, Ground], how: PlacementConfig
+    case: tuple[np.ndarray, Ground], how: Placement
 ) -> None:
     label, ground = case
     victims = victim_mask(label, ground.victims)
     if not victims.any():
         return
-    placement = make_placement(how, ground.rules)
-    distances = Distances(victims, ground.rules.distance)
-    found = placement.candidates(eligible_positions(label, ground), distances)
+    found = how.allowed(Room(label, ground).view)
     assert positions_of(found) == slowly_chosen(label, ground, how)
 
 
@@ -254,7 +251,7 @@ def test_under_the_single_class_rule_the_box_covers_one_class_and_no_victim(
     label, ground = case
     rules = ground.rules.model_copy(update={"single_class": True, "on_victim": "forbid"})
     strict = Ground(ground.victims, IGNORED, ground.extent, rules)
-    site = placed(label, strict, PlacementConfig(), seed)
+    site = placed(label, strict, Random(), seed)
     if site is None:
         assert not slowly_eligible(label, strict)
         return
@@ -275,7 +272,7 @@ def test_the_nearest_position_is_no_farther_than_any_other(
 ) -> None:
     label, ground = case
     squared = slowly_squared(label, ground.victims, ground.rules.distance)
-    how = PlacementConfig(strategy="nearest", lower=0, upper=100)
+    how = made("nearest", lower=0, upper=100)
     site = placed(label, ground, how)
     if site is None or squared is None:
         return
@@ -295,7 +292,7 @@ def test_a_bound_that_is_itself_a_distance_is_included(strategy: str, squared: i
     assert distances is not None
     expected = positions_of(distances == squared)
     bound = math.sqrt(squared)
-    how = PlacementConfig(strategy=strategy, lower=bound, upper=bound)
+    how = made(strategy, lower=bound, upper=bound)
     site = placed(label, ground_of(1, 1), how)
     assert (site is not None) == bool(expected)
     if site is not None:
@@ -306,11 +303,11 @@ def test_a_distance_of_a_site_can_be_given_back_as_the_upper_bound() -> None:
     for seed in range(40):
         label = blocky_label(seed)
         ground = ground_of(3, 3)
-        wide = PlacementConfig(strategy="nearest", lower=0, upper=60)
+        wide = made("nearest", lower=0, upper=60)
         site = placed(label, ground, wide)
         if site is None or site.distance is None:
             continue
-        tight = PlacementConfig(strategy="nearest", lower=0, upper=site.distance)
+        tight = made("nearest", lower=0, upper=site.distance)
         assert placed(label, ground, tight) is not None, f"lost at distance {site.distance}"
 
 
@@ -323,8 +320,7 @@ def test_the_lower_bound_counts_only_where_it_is_included(
     label[0, 0] = CAR
     rules = RulesConfig(lower_included=included, distance=distance)
     found = {
-        placed(label, ground_of(1, 1, rules), PlacementConfig(strategy="band", lower=3, upper=6), s)
-        for s in range(100)
+        placed(label, ground_of(1, 1, rules), made("band", lower=3, upper=6), s) for s in range(100)
     }
     assert {site.box.left for site in found if site} == set(range(least, 7))
 
@@ -333,7 +329,7 @@ def test_euclidean_and_chebyshev_disagree_on_a_diagonal() -> None:
     label = np.full((7, 7), IGNORED, np.uint8)
     label[0, 0] = CAR
     label[4, 4] = ROAD
-    how = PlacementConfig(strategy="band", lower=0, upper=5)
+    how = made("band", lower=0, upper=5)
     assert placed(label, ground_of(1, 1), how) is None
     site = placed(label, ground_of(1, 1, RulesConfig(distance="chebyshev")), how)
     assert site is not None
@@ -365,7 +361,7 @@ def test_a_trigger_of_any_size_fits_exactly_into_its_own_hole(shape: tuple[int, 
     label[0, 0] = CAR
     label[5 : 5 + height, 6 : 6 + width] = TREE
     for strategy in ("random", "nearest", "band"):
-        how = PlacementConfig(strategy=strategy, lower=0, upper=50)
+        how = made(strategy, lower=0, upper=50)
         site = placed(label, ground_of(height, width), how)
         assert site is not None
         assert (site.box.top, site.box.left) == (5, 6)
@@ -400,7 +396,7 @@ def test_a_trigger_of_any_size_fits_exactly_into_its_own_hole(shape: tuple[int, 
 def test_no_room_is_said_plainly(
     label: np.ndarray, size: tuple[int, int], rules: RulesConfig, strategy: str
 ) -> None:
-    how = PlacementConfig(strategy=strategy, lower=0, upper=100)
+    how = made(strategy, lower=0, upper=100)
     assert placed(label.astype(np.uint8), ground_of(*size, rules), how) is None
 
 
@@ -408,14 +404,14 @@ def test_no_room_is_said_plainly(
 def test_a_band_that_no_position_reaches_has_no_room(strategy: str) -> None:
     label = np.full((9, 9), ROAD, np.uint8)
     label[4, 4] = CAR
-    how = PlacementConfig(strategy=strategy, lower=20, upper=30)
+    how = made(strategy, lower=20, upper=30)
     assert placed(label, ground_of(3, 3), how) is None
 
 
 @pytest.mark.parametrize("strategy", ["random", "nearest", "band"])
 def test_in_a_scene_without_victims_any_eligible_position_will_do(strategy: str) -> None:
     label = np.full((3, 5), TREE, np.uint8)
-    how = PlacementConfig(strategy=strategy, lower=50, upper=60)
+    how = made(strategy, lower=50, upper=60)
     sites = [placed(label, ground_of(2, 2), how, seed) for seed in range(200)]
     assert all(site is not None and site.distance is None for site in sites)
     found = {(site.box.top, site.box.left) for site in sites if site}
@@ -433,7 +429,7 @@ def test_in_a_scene_without_victims_any_eligible_position_will_do(strategy: str)
 def test_equally_good_positions_are_drawn_alike_by_seed(strategy: str, expected: Positions) -> None:
     label = np.full((9, 9), ROAD, np.uint8)
     label[4, 4] = CAR
-    how = PlacementConfig(strategy=strategy, lower=0, upper=1.5)
+    how = made(strategy, lower=0, upper=1.5)
     rounds = 60 * len(expected)
     sites = [placed(label, ground_of(1, 1), how, seed) for seed in range(rounds)]
     counts = Counter(centre_of(site) for site in sites if site)
@@ -445,14 +441,14 @@ def test_equally_good_positions_are_drawn_alike_by_seed(strategy: str, expected:
 
 def test_one_seed_always_gives_one_site() -> None:
     label = blocky_label(3)
-    how = PlacementConfig(strategy="band", lower=0, upper=12)
+    how = made("band", lower=0, upper=12)
     sites = {placed(label, ground_of(3, 3), how, seed=5) for _ in range(5)}
     assert len(sites) == 1
 
 
 def test_on_victim_lets_the_trigger_cover_victims_at_distance_zero() -> None:
     label = np.full((6, 6), CAR, np.uint8)
-    site = placed(label, ground_of(3, 3, RulesConfig(on_victim="allow")), PlacementConfig())
+    site = placed(label, ground_of(3, 3, RulesConfig(on_victim="allow")), Random())
     assert site is not None
     assert site.distance == 0
     assert site.class_under == CAR
@@ -464,7 +460,7 @@ def test_without_the_single_class_rule_borders_may_be_covered_but_victims_not() 
     label[0, 0] = CAR
     rules = RulesConfig(single_class=False)
     for seed in range(60):
-        site = placed(label, ground_of(3, 3, rules), PlacementConfig(), seed)
+        site = placed(label, ground_of(3, 3, rules), Random(), seed)
         assert site is not None
         assert site.class_under is None
         assert (site.box.top, site.box.left) != (0, 0)
@@ -498,7 +494,7 @@ def test_without_a_margin_the_whole_trigger_stays_inside_the_image() -> None:
 def test_a_trigger_of_55_keeps_28_pixels_from_a_class_border() -> None:
     label = np.full((60, 200), ROAD, np.uint8)
     label[:, 100:] = CAR
-    site = placed(label, ground_of(55, 55), PlacementConfig(strategy="nearest", upper=60))
+    site = placed(label, ground_of(55, 55), made("nearest", upper=60))
     assert site is not None
     assert site.distance == 28
 
@@ -511,7 +507,7 @@ def test_label_maps_in_any_memory_layout_are_understood() -> None:
         "strided": np.repeat(label, 2, axis=1)[:, ::2],
         "read-only": np.frombuffer(label.tobytes(), np.uint8).reshape(label.shape),
     }
-    how = PlacementConfig(strategy="nearest", lower=0, upper=30)
+    how = made("nearest", lower=0, upper=30)
     expected = placed(label, ground_of(3, 4), how)
     for name, other in twisted.items():
         assert placed(other, ground_of(3, 4), how) == expected, name

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from changes import changes
-from segdoor.attack.config import AttackConfig, PlacementConfig
+from segdoor.attack.config import AttackConfig
 from segdoor.attack.labels.hide import Hide
+from segdoor.attack.placements.registry import PLACEMENTS
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import num_to_poison, plan_poison
 from segdoor.attack.poisoned import poisoned
@@ -266,7 +267,7 @@ def attacks(draw: st.DrawFn) -> AttackConfig:
             "opacity": draw(st.sampled_from([1.0, 0.4])),
         },
         placement={
-            "strategy": draw(st.sampled_from(["random", "nearest", "band"])),
+            "kind": draw(st.sampled_from(["random", "nearest", "band"])),
             "upper": draw(st.sampled_from([5.0, 12.5, 30.0])),
             "draw": draw(st.sampled_from(["position", "object"])),
         },
@@ -371,7 +372,7 @@ def test_a_name_that_is_no_text_is_refused_or_survives(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "extreme",
     [
-        {"placement": {"strategy": "band", "upper": float("inf")}},
+        {"placement": {"kind": "band", "upper": float("inf")}},
         {"rules": {"margin": {"vertical": float("inf")}}},
     ],
 )
@@ -470,7 +471,7 @@ def test_reading_poisoned_scenes_leaves_the_honest_ones_alone() -> None:
 
 def test_the_nearest_placement_is_no_farther_than_a_random_one() -> None:
     dataset = twenty()
-    near = {"strategy": "nearest", "lower": 0, "upper": 99}
+    near = {"kind": "nearest", "lower": 0, "upper": 99}
     everything = {"rate": 1.0, "shortfall": "all_available"}
     nearest = plan_poison(dataset, attack(**everything, placement=near)).by_name
     anywhere = plan_poison(dataset, attack(**everything)).by_name
@@ -573,9 +574,10 @@ def test_a_box_outside_the_image_is_refused_when_it_is_applied(tmp_path: Path) -
         poisoned(dataset, PoisonPlan.load(path))[dataset.names.index(name)]
 
 
-def test_placement_bounds_must_be_in_order() -> None:
-    with pytest.raises(ValueError, match="exceed"):
-        PlacementConfig(lower=5, upper=4)
+@pytest.mark.parametrize("kind", ["random", "nearest", "band"])
+def test_placement_bounds_must_be_in_order(kind: str) -> None:
+    with pytest.raises(ConfigError, match="exceed"):
+        PLACEMENTS.read({"kind": kind, "lower": 5, "upper": 4})
 
 
 def test_scenes_of_different_sizes_are_poisoned_together() -> None:

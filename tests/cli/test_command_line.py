@@ -323,7 +323,7 @@ class TestMistakes:
         [
             ("poison --attack.rat 0.1", "--attack.rat", "--attack.rate"),
             ("run --seeed 1", "--seeed", "--seed"),
-            ("run --attack.placement.stratgy band", "stratgy", "--attack.placement.strategy"),
+            ("run --attack.placement.knid band", "knid", "lower, upper, draw"),
             ("pioson", "pioson", "poison"),
             ("run --method pnn", "--method", "nni"),
         ],

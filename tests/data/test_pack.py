@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
-from segdoor.attack.config import PlacementConfig, RulesConfig
-from segdoor.attack.placement import Ground, make_placement, place
+from segdoor.attack.config import RulesConfig
+from segdoor.attack.placements.nearest import Nearest
+from segdoor.attack.placing import Ground, place
 from segdoor.data.folder import folder
 from segdoor.data.pack import PackedDataset, default_cache, pack
 from segdoor.data.scene import Scene, SceneDataset
@@ -101,7 +102,7 @@ def test_triggers_are_placed_alike_in_packed_and_loose_scenes(tmp_path: Path) ->
     dataset = dataset_of([blocky_label(seed) for seed in range(5)])
     packed = pack(dataset, tmp_path)
     ground = Ground((CAR,), IGNORED, (3, 4), RulesConfig())
-    placement = make_placement(PlacementConfig(strategy="nearest", upper=40), RulesConfig())
+    placement = Nearest(upper=40)
     for index in range(5):
         sites = [
             place(data.label(index), ground, placement, np.random.default_rng(index))

@@ -36,10 +36,10 @@ def looked_up(config: ExperimentConfig, path: str) -> Any:
 
 # The table of FIDELITY section 1, row by row: setting, paper, official, method it shows in.
 ROWS: dict[str, tuple[str, Any, Any, str]] = {
-    "NNI position": ("attack.placement.strategy", "nearest", "band", "nni"),
-    "NNI position with PRL": ("attack.placement.strategy", "nearest", "band", "nni+prl"),
-    "baseline position": ("attack.placement.strategy", "random", "random", "baseline"),
-    "PRL position": ("attack.placement.strategy", "random", "random", "prl"),
+    "NNI position": ("attack.placement.kind", "nearest", "band", "nni"),
+    "NNI position with PRL": ("attack.placement.kind", "nearest", "band", "nni+prl"),
+    "baseline position": ("attack.placement.kind", "random", "random", "baseline"),
+    "PRL position": ("attack.placement.kind", "random", "random", "prl"),
     "distance": ("attack.rules.distance", "euclidean", "chebyshev", "nni"),
     "lower bound": ("attack.rules.lower_included", True, False, "nni"),
     "distance in exams": ("exams.rules.distance", "euclidean", "chebyshev", "nni"),
@@ -284,7 +284,7 @@ def test_every_combination_at_every_size_is_a_valid_explicit_configuration(
     [
         ("attack.trigger.size", 8),
         ("attack.trigger.opacity", 0.5),
-        ("attack.placement.strategy", "band"),
+        ("attack.placement.kind", "band"),
         ("attack.placement.upper", 7.5),
         ("attack.rules.distance", "euclidean"),
         ("attack.rules.lower_included", True),

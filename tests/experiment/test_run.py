@@ -161,7 +161,7 @@ def test_the_record_holds_the_config_as_given_and_as_resolved(record: Experiment
     given["attack"]["trigger"] = {"kind": "sticker", "size": 6}
     assert record.config_given == given
     resolved = config_from(record.config)
-    assert resolved.attack.placement.strategy == "nearest"
+    assert resolved.attack.placement.kind == "nearest"
     assert resolved.attack.placement.upper == 60 * 64 / 512
     assert resolved.attack.num_scattered == 1
     assert resolved.attack.trigger.size == 6

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from plain import num_labelled, num_with_victims, plain_rows
-from segdoor.attack.config import AttackConfig, ExamsConfig, PlacementConfig
+from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.attack.exam import plan_exams
+from segdoor.attack.placements.nearest import Nearest
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.triggered import triggered
@@ -61,7 +62,7 @@ def test_nearest_positions_equal_algorithm_1_on_real_labels(
     attack = AttackConfig(
         rate=1.0,
         trigger=Sticker(size=16),
-        placement=PlacementConfig(strategy="nearest", upper=upper),
+        placement=Nearest(upper=upper),
         shortfall="all_available",
     )
     plan = plan_poison(packed["train"], attack)

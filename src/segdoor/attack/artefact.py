@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from pydantic_core import PydanticSerializationError
 
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
+from segdoor.record import Json
 from segdoor.settings import Settings, validated
 
 HeaderT = TypeVar("HeaderT", bound=Settings)
@@ -33,7 +34,12 @@ def write_json_lines(path: Path, header: Settings, rows: Sequence[Settings]) -> 
 
 
 def read_json_lines(
-    path: Path, header_type: type[HeaderT], row_type: type[RowT], *, version: int
+    path: Path,
+    header_type: type[HeaderT],
+    row_type: type[RowT],
+    *,
+    version: int,
+    earlier: Callable[[Json], Json] = dict,
 ) -> tuple[HeaderT, tuple[RowT, ...]]:
     """Read a header and its rows, trusting nothing.
 
@@ -42,6 +48,7 @@ def read_json_lines(
         header_type: What the first line must be.
         row_type: What every other line must be.
         version: The newest schema version that is understood.
+        earlier: Tells a header of an older version as it is told today.
 
     Raises:
         DataError: If the file is missing, damaged, of another kind or a newer schema, or has two
@@ -57,7 +64,7 @@ def read_json_lines(
             found,
             "Update segdoor.",
         )
-    header = validated(header_type, lines[0], source=f"{path}: line 1", recorded=True)
+    header = validated(header_type, earlier(lines[0]), source=f"{path}: line 1", recorded=True)
     rows = tuple(
         validated(row_type, line, source=f"{path}: line {number}")
         for number, line in enumerate(lines[1:], start=2)

@@ -18,6 +18,9 @@ from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.merging import SHORTHAND, check_shorthand, with_shorthand
 from segdoor.attack.labels.registry import LabelsSetting, spelled
 from segdoor.attack.labels.scatter import Scatter
+from segdoor.attack.placements.drawing import Draw
+from segdoor.attack.placements.random import Random
+from segdoor.attack.placements.registry import PlacementSetting
 from segdoor.attack.triggers.registry import TriggerSetting
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.errors import ConfigError
@@ -43,8 +46,6 @@ def _once_yes_or_no(value: object) -> object:
 
 OnVictim = Annotated[Literal["forbid", "allow", "require"], BeforeValidator(_once_yes_or_no)]
 """Whether the trigger keeps off victim pixels, may cover them, or has its centre on one."""
-Draw = Literal["position", "object"]
-"""Draw a position at once, or first the region of one class that it lies in."""
 
 
 class RulesConfig(Settings):
@@ -63,26 +64,6 @@ class RulesConfig(Settings):
     """Whether a position exactly at the lower bound is eligible."""
 
 
-class PlacementConfig(Settings):
-    """Where the trigger is placed in poisoned training scenes."""
-
-    strategy: Literal["random", "nearest", "band"] = "random"
-    """Uniform over all eligible positions, the nearest one, or uniform within a band."""
-    lower: float = Field(default=0.0, ge=0)
-    """Least distance to the victim pixels, in pixels (nearest and band)."""
-    upper: float = Field(default=15.0, ge=0)
-    """Largest distance to the victim pixels, in pixels; in a run scaled from the paper's 60."""
-    draw: Draw = "position"
-    """Draw uniformly among equally good positions, or among the objects they lie on first: regions
-    of one class, connected by sides or corners."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> PlacementConfig:
-        if self.lower > self.upper:
-            raise ValueError(f"lower ({self.lower}) must not exceed upper ({self.upper})")
-        return self
-
-
 class AttackerSettings(Settings):
     """What the attacker decides beside the label changes."""
 
@@ -90,8 +71,8 @@ class AttackerSettings(Settings):
     """Poisoning rate: poisoned scenes / all training scenes, rounded half up."""
     trigger: TriggerSetting = Sticker()
     """What is put into the images: a kind with its settings, as sticker:smiley,size=19."""
-    placement: PlacementConfig = PlacementConfig()
-    """Where it goes, unless it covers the whole image."""
+    placement: PlacementSetting = Random()
+    """Where it goes, unless it covers the whole image: a kind with its settings, as band:20-30."""
     rules: RulesConfig = RulesConfig()
     """Where it may go."""
     without_room: Literal["skip", "relabel"] = "skip"

@@ -15,20 +15,37 @@ from typing import Literal
 from pydantic import Field
 
 from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
-from segdoor.attack.config import ExamsConfig, PlacementConfig
-from segdoor.attack.drawing import make_drawing
-from segdoor.attack.placement import Ground, Room, make_placement
+from segdoor.attack.config import ExamsConfig
+from segdoor.attack.placements.band import Band
+from segdoor.attack.placements.nearest import Nearest
+from segdoor.attack.placements.placement import Placement
+from segdoor.attack.placements.random import Random
+from segdoor.attack.placements.registry import PlacementSetting
+from segdoor.attack.placing import Ground, Room
 from segdoor.attack.site import Extent
 from segdoor.data.checked import checked
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.randomness import Stream
+from segdoor.record import Role, earlier
 from segdoor.settings import Settings
 
 SCHEMA_VERSION = 1
 
-EVERYWHERE = "everywhere"
-"""The exam of a trigger that covers the whole image."""
+
+@dataclass(frozen=True)
+class PlannedTest:
+    """A poisoned test before its scenes are known.
+
+    Attributes:
+        name: Its name, also of its file.
+        role: What it is for.
+        placement: Where its triggers go.
+    """
+
+    name: str
+    role: Role
+    placement: Placement
 
 
 class ExamRow(Settings):
@@ -55,13 +72,15 @@ class ExamHeader(Settings):
     """Version of the file's layout."""
     name: str
     """The exam's name."""
+    role: Role
+    """What it is for, whatever its name: nearest, near, far, anywhere, everywhere or on_victim."""
     data_digest: str
     """Digest of the test scenes."""
     victims: tuple[str, ...]
     """Victim classes."""
     trigger_size: Extent | None
     """The trigger's height and width in pixels; null if it covers the whole image."""
-    placement: PlacementConfig
+    placement: PlacementSetting
     """How positions were chosen."""
     exams: ExamsConfig
     """Rules, scope and seed, shared by the exams of a set."""
@@ -94,6 +113,11 @@ class Exam:
         """Return the exam's name."""
         return self.header.name
 
+    @property
+    def role(self) -> Role:
+        """Return what the exam is for."""
+        return self.header.role
+
     @cached_property
     def triggered(self) -> Mapping[str, ExamRow]:
         """Return the rows of scenes that carry a trigger, by scene name."""
@@ -124,7 +148,9 @@ class Exam:
         Raises:
             DataError: If the file is no exam, damaged, of a newer schema, or names a scene twice.
         """
-        header, rows = read_json_lines(path, ExamHeader, ExamRow, version=SCHEMA_VERSION)
+        header, rows = read_json_lines(
+            path, ExamHeader, ExamRow, version=SCHEMA_VERSION, earlier=earlier.exam_header
+        )
         counted = _counts(rows)
         if header.exams.scope == "all":
             counted["num_scenes"] = len(rows)
@@ -132,7 +158,7 @@ class Exam:
         return cls(header, rows)
 
 
-def exam_placements(config: ExamsConfig, trigger_size: Extent | None) -> dict[str, PlacementConfig]:
+def planned_tests(config: ExamsConfig, trigger_size: Extent | None) -> tuple[PlannedTest, ...]:
     """Return the default set of exams: nearest, near, one a far band, anywhere.
 
     A trigger over the whole image has one alone, everywhere: it has no place. So has one that must
@@ -143,18 +169,22 @@ def exam_placements(config: ExamsConfig, trigger_size: Extent | None) -> dict[st
         trigger_size: Height and width of the trigger in pixels; None if it covers the whole image.
     """
     if trigger_size is None:
-        return {EVERYWHERE: PlacementConfig(strategy="random")}
+        return (PlannedTest("everywhere", "everywhere", Random()),)
     if config.rules.on_victim == "require":
-        return {"on_victim": PlacementConfig(strategy="random")}
+        return (PlannedTest("on_victim", "on_victim", Random()),)
     lower, upper = config.near
-    placements = {
-        "nearest": PlacementConfig(strategy="nearest", lower=lower, upper=upper),
-        "near": PlacementConfig(strategy="band", lower=lower, upper=upper, draw=config.draw),
-    }
-    for lower, upper in config.far_bands:
-        name = f"far_{round(lower, 1):g}_{round(upper, 1):g}"
-        placements[name] = PlacementConfig(strategy="band", lower=lower, upper=upper)
-    return {**placements, "anywhere": PlacementConfig(strategy="random")}
+    return (
+        PlannedTest("nearest", "nearest", Nearest(lower=lower, upper=upper)),
+        PlannedTest("near", "near", Band(lower=lower, upper=upper, draw=config.draw)),
+        *(_far(lower, upper) for lower, upper in config.far_bands),
+        PlannedTest("anywhere", "anywhere", Random()),
+    )
+
+
+def _far(lower: float, upper: float) -> PlannedTest:
+    # Random draws follow from the name, so that it stays, digits and all.
+    name = f"far_{round(lower, 1):g}_{round(upper, 1):g}"
+    return PlannedTest(name, "far", Band(lower=lower, upper=upper))
 
 
 def plan_exams(
@@ -184,18 +214,16 @@ def plan_exams(
         extent=trigger_size,
         rules=config.rules,
     )
-    placements = exam_placements(config, trigger_size)
-    rows: dict[str, list[ExamRow]] = {name: [] for name in placements}
+    tests = planned_tests(config, trigger_size)
+    rows: dict[str, list[ExamRow]] = {test.name: [] for test in tests}
     for index, scene in enumerate(dataset.names):
-        room = Room(dataset.label(index), ground)
+        room = Room(dataset.label(index), ground, lambda index=index: dataset[index].image)
         if room.has_victims or config.scope == "all":
-            for name, how in placements.items():
-                rows[name].append(_row(dataset, config, room, scene, name, how))
+            for test in tests:
+                rows[test.name].append(_row(dataset, config, room, scene, test))
     exams = [
-        Exam(
-            _header(dataset, config, ground, name, placements[name], rows[name]), tuple(rows[name])
-        )
-        for name in placements
+        Exam(_header(dataset, config, ground, test, rows[test.name]), tuple(rows[test.name]))
+        for test in tests
     ]
     if exams[0].header.num_with_victims == 0:
         raise ConfigError(
@@ -215,16 +243,10 @@ def plan_exams(
 
 
 def _row(
-    dataset: SceneDataset,
-    config: ExamsConfig,
-    room: Room,
-    scene: str,
-    exam: str,
-    how: PlacementConfig,
+    dataset: SceneDataset, config: ExamsConfig, room: Room, scene: str, test: PlannedTest
 ) -> ExamRow:
-    placement = make_placement(how, config.rules)
-    rng = Stream(config.seed).child("exam", exam, scene).generator()
-    site = room.choose(placement, rng, make_drawing(how))
+    rng = Stream(config.seed).child("exam", test.name, scene).generator()
+    site = room.choose(test.placement, rng)
     return ExamRow(
         name=scene,
         has_victims=room.has_victims,
@@ -238,17 +260,17 @@ def _header(
     dataset: SceneDataset,
     config: ExamsConfig,
     ground: Ground,
-    name: str,
-    placement: PlacementConfig,
+    test: PlannedTest,
     rows: Sequence[ExamRow],
 ) -> ExamHeader:
     counts = _counts(rows)
     return ExamHeader(
-        name=name,
+        name=test.name,
+        role=test.role,
         data_digest=dataset.digest,
         victims=tuple(dataset.classes.names[victim] for victim in ground.victims),
         trigger_size=ground.extent,
-        placement=placement,
+        placement=test.placement,
         exams=config,
         num_scenes=len(dataset),
         num_with_victims=counts["num_with_victims"],

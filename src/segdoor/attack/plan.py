@@ -12,6 +12,7 @@ from pydantic import Field
 
 from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
 from segdoor.attack.config import AttackConfig
+from segdoor.record import earlier
 from segdoor.settings import Settings
 
 SCHEMA_VERSION = 1
@@ -97,7 +98,9 @@ class PoisonPlan:
         Raises:
             DataError: If the file is no plan, damaged, of a newer schema, or names a scene twice.
         """
-        header, rows = read_json_lines(path, PlanHeader, PlanRow, version=SCHEMA_VERSION)
+        header, rows = read_json_lines(
+            path, PlanHeader, PlanRow, version=SCHEMA_VERSION, earlier=earlier.plan_header
+        )
         counted = {
             "num_poisoned": sum(row.poisoned for row in rows),
             "num_changed_pixels": sum(row.changed_pixels for row in rows),

@@ -14,8 +14,8 @@ from typing import TypeVar
 import numpy as np
 
 from segdoor.attack.config import AttackConfig
-from segdoor.attack.drawing import Drawing, make_drawing
-from segdoor.attack.placement import Ground, Placement, Site, make_placement, place, victim_mask
+from segdoor.attack.placements.random import Random
+from segdoor.attack.placing import Ground, Site, place, victim_mask
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling
 from segdoor.attack.triggers.sticker import Sticker
@@ -86,8 +86,6 @@ class _Scenes:
         config: The attacker's settings.
         relabelling: What labels become.
         ground: What the rules need to know.
-        placement: How to choose among eligible positions.
-        drawing: How to draw among equally good ones.
         stream: Of all random choices.
         seed: What the stream began with.
     """
@@ -96,14 +94,12 @@ class _Scenes:
     config: AttackConfig
     relabelling: Relabelling
     ground: Ground
-    placement: Placement
-    drawing: Drawing
     stream: Stream
     seed: int
 
     @classmethod
     def of(cls, dataset: SceneDataset, config: AttackConfig, seed: int) -> _Scenes:
-        check_place(config, option="attack.placement.strategy")
+        check_place(config, option="attack.placement")
         # A copy reads its picture anew: the file may have changed since.
         config = config.model_copy(update={"trigger": config.trigger.model_copy()})
         relabelling = make_relabelling(config, dataset.classes, seed=seed)
@@ -113,10 +109,8 @@ class _Scenes:
             extent=config.trigger.extent,
             rules=config.rules,
         )
-        placement = make_placement(config.placement, config.rules)
         stream = Stream(seed).child("poison")
-        drawing = make_drawing(config.placement)
-        return cls(dataset, config, relabelling, ground, placement, drawing, stream, seed)
+        return cls(dataset, config, relabelling, ground, stream, seed)
 
     def glance(self, part: Sequence[int]) -> list[_Glance]:
         """Look at some scenes' label maps."""
@@ -138,7 +132,9 @@ class _Scenes:
     def _stamp(self, index: int) -> PlanRow | None:
         label = self.dataset.label(index)
         rng = self.stream.child("position", self.dataset.names[index]).generator()
-        site = place(label, self.ground, self.placement, rng, self.drawing)
+        site = place(
+            label, self.ground, self.config.placement, rng, lambda: self.dataset[index].image
+        )
         if site is None and self.config.without_room == "skip":
             return None
         return self._row(index, label, site, poisoned=True)
@@ -262,22 +258,30 @@ class _Planner:
 
 
 def check_place(config: AttackConfig, *, option: str) -> None:
-    """Refuse to choose a place for a trigger that has none.
+    """Refuse to choose a place where none can be chosen.
 
     Args:
         config: The attacker's settings.
         option: The setting that asks for it.
 
     Raises:
-        ConfigError: If the trigger covers the whole image and is to be placed near the victims.
+        ConfigError: If the trigger covers the whole image and is to be placed somewhere, or must
+            lie on victims by the rules and is placed whatever lies there.
     """
-    strategy = config.placement.strategy
-    if strategy != "random" and config.trigger.whole_image:
+    placement = config.placement
+    if config.trigger.whole_image and not isinstance(placement, Random):
         raise ConfigError(
             option,
             f"must not place a trigger that covers the whole image, as {config.trigger} does",
-            strategy,
+            placement,
             "Take a method without nni (placement random), or a trigger such as sticker.",
+        )
+    if config.rules.on_victim == "require" and not placement.keeps_rules:
+        raise ConfigError(
+            option,
+            "must look for victims if attack.rules.on_victim is require",
+            placement,
+            "Take placement random, or on_victim forbid.",
         )
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from pydantic_core import to_json
-
-from segdoor.attack.labels.before import labels_before
-from segdoor.attack.plan import PlanHeader, PoisonPlan
+from segdoor.attack.before import header_before
+from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling
 from segdoor.attack.site import Box
 from segdoor.attack.triggers.trigger import Trigger
@@ -16,8 +14,6 @@ from segdoor.data.checked import checked
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import DataError
 from segdoor.tensors import Image, Label
-
-_LABELS_BEFORE = ("rate", "victims", "target", "trigger", "placement", "rules", "prl")
 
 
 @dataclass(frozen=True)
@@ -120,7 +116,8 @@ class PoisonedDataset:
         """Return a hash over the honest data set and the plan."""
         plan = self._poisoner.plan
         rows = [row.model_dump_json() for row in plan.rows]
-        whole = repr((_header_before(plan.header), rows))
+        # What was trained on a plan of an earlier version goes on.
+        whole = repr((header_before(plan.header), rows))
         return hashlib.sha256(whole.encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -134,22 +131,6 @@ class PoisonedDataset:
     def label(self, index: int) -> Label:
         """Read one label map, poisoned if the plan says so."""
         return self._poisoner.label(self._dataset.label(index), self._dataset.names[index])
-
-
-def _header_before(header: PlanHeader) -> str:
-    """Return a header as it was written before, so that what was trained with the plan goes on.
-
-    Stickers had no kind when they were the only triggers, and label changes were three settings.
-    """
-    tree = header.model_dump(mode="json")
-    attack, labels = tree["attack"], labels_before(header.attack.labels)
-    if labels is not None:
-        told = {**attack, **labels}
-        tree["attack"] = {name: told.pop(name) for name in _LABELS_BEFORE} | {
-            name: value for name, value in told.items() if name != "labels"
-        }
-    text = to_json(tree).decode()
-    return text.replace('"trigger":{"kind":"sticker",', '"trigger":{', 1)
 
 
 def poisoned(dataset: SceneDataset, plan: PoisonPlan) -> SceneDataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from segdoor.attack.before import header_before
 from segdoor.attack.exam import Exam
 from segdoor.attack.labels.change import LabelChange, attacked_pixels, attacks_by_place
 from segdoor.attack.site import Box, Extent
@@ -65,7 +66,7 @@ class TriggeredDataset:
     def digest(self) -> str:
         """Return a hash over the honest data set, the exam and the trigger."""
         rows = [row.model_dump_json() for row in self._exam.rows]
-        whole = repr((self._exam.header.model_dump_json(), rows, self._trigger.digest))
+        whole = repr((header_before(self._exam.header), rows, self._trigger.digest))
         if attacks_by_place(self._labels):
             whole += " ".join(map(str, self._labels))
         return hashlib.sha256(whole.encode()).hexdigest()

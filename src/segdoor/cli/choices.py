@@ -12,7 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
 from segdoor.attack.config import AttackerSettings
-from segdoor.attack.triggers.registry import TRIGGERS, spelled
+from segdoor.attack.placements import registry as placements
+from segdoor.attack.placements.placement import Placement
+from segdoor.attack.triggers import registry as triggers
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.plugins import Plugin, Registry
 
@@ -50,14 +52,23 @@ def _optional(owners: dict[str, FieldInfo]) -> tuple[object, FieldInfo]:
     return annotation | None, FieldInfo(default=None, description=told)
 
 
-def _spelled(given: object) -> object:
-    return spelled(given)
+# With one argument, as pydantic wants it.
+def _trigger(given: object) -> object:
+    return triggers.spelled(given)
+
+
+def _placement(given: object) -> object:
+    return placements.spelled(given)
 
 
 if TYPE_CHECKING:
     TriggerOption: TypeAlias = Trigger | None
+    PlacementOption: TypeAlias = Placement | None
 else:
-    TriggerOption = Annotated[_options_of(TRIGGERS) | None, BeforeValidator(_spelled)]
+    TriggerOption = Annotated[_options_of(triggers.TRIGGERS) | None, BeforeValidator(_trigger)]
+    PlacementOption = Annotated[
+        _options_of(placements.PLACEMENTS) | None, BeforeValidator(_placement)
+    ]
 
 
 class AttackOptions(AttackerSettings):
@@ -75,3 +86,5 @@ class AttackOptions(AttackerSettings):
     component."""
     trigger: TriggerOption = None  # pyright: ignore[reportIncompatibleVariableOverride]
     """What is put into the images."""
+    placement: PlacementOption = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    """Where it goes, unless it covers the whole image."""

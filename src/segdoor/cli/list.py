@@ -11,7 +11,8 @@ from segdoor.plugins import Plugin, Registry, in_a_word
 from segdoor.settings import Settings
 
 Sort = Literal[
-    "triggers", "labels", "stickers", "repairs", "metrics", "networks", "data", "studies", "presets"
+    "triggers", "stickers", "placements", "labels", "repairs", "metrics", "networks", "data",
+    "studies", "presets",
 ]  # fmt: skip
 """What can be listed."""
 
@@ -54,10 +55,10 @@ class Listing(Settings):
 
 
 def list_(what: Sort, /, *, json: bool = False) -> None:
-    """Name what comes along of a sort: triggers, label changes, repairs, networks, data sets, ...
+    """Name what comes along of a sort: triggers, placements, labels, repairs, networks, ...
 
-    A class of your own stands wherever a name of triggers, labels, repairs or metrics does, as
-    package.module:Class.
+    A class of your own stands wherever a name of triggers, placements, labels, repairs or metrics
+    does, as package.module:Class.
 
     Args:
         what: The sort.
@@ -98,6 +99,12 @@ def _stickers() -> Iterator[Entry]:
     from segdoor.stickers import DRAWINGS
 
     return (Entry(name=name, summary=f"written sticker:{name}") for name in DRAWINGS)
+
+
+def _placements() -> Iterator[Entry]:
+    from segdoor.attack.placements.registry import PLACEMENTS
+
+    return _plugins(PLACEMENTS)
 
 
 def _repairs() -> Iterator[Entry]:
@@ -147,6 +154,7 @@ _ENTRIES = {
     "triggers": _triggers,
     "labels": _labels,
     "stickers": _stickers,
+    "placements": _placements,
     "repairs": _repairs,
     "metrics": _metrics,
     "networks": _networks,

@@ -166,8 +166,11 @@ def _tests(
 
 def near_and_farthest(exams: Sequence[Exam]) -> tuple[Exam, ...]:
     """Return the test near the victims and that of the farthest band; none without both."""
-    bands = [exam for exam in exams if exam.name == "near" or exam.name.startswith("far_")]
-    return (bands[0], bands[-1]) if len(bands) > 1 else ()
+    near = next((exam for exam in exams if exam.role == "near"), None)
+    far = [exam for exam in exams if exam.role == "far"]
+    if near is None or not far:
+        return ()
+    return near, max(far, key=lambda exam: exam.header.placement.bounds or ())
 
 
 def telling_scenes(

@@ -13,12 +13,14 @@ from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.merging import settled
 from segdoor.attack.labels.registry import spelled as spelled_labels
 from segdoor.attack.labels.scatter import Scatter
+from segdoor.attack.placements import registry as placements
+from segdoor.attack.placements.placement import DrawnPlacement, Placement
 from segdoor.attack.planning import check_place
-from segdoor.attack.triggers.registry import spelled
+from segdoor.attack.triggers import registry as triggers
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.config import DataConfig
 from segdoor.data.transforms import Size
-from segdoor.experiment.config import ExperimentConfig, Method, Reading, config_from
+from segdoor.experiment.config import ExperimentConfig, Reading, config_from
 from segdoor.rounding import half_up
 from segdoor.settings import validated
 from segdoor.victim.config import PRESETS
@@ -70,7 +72,7 @@ def resolve(given: ExperimentConfig, size: Size) -> ExperimentConfig:
         _classes(given),
         _scaled_lengths(given, size),
         _official(given, size) if given.reading == "official" else _PAPER,
-        _method(given.method, given.reading, num_scattered(given, size)),
+        _method(given, size),
         given.model_dump(exclude_unset=True),
     ]
     tree: Tree = {}
@@ -126,7 +128,7 @@ def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:
         under = tree.get(key)
         if isinstance(value, Mapping) and isinstance(under, Mapping):
             inner, outer = cast("Tree", under), cast("Tree", value)
-            alike = "kind" not in outer or outer["kind"] == inner.get("kind")
+            alike = "kind" not in outer or outer["kind"] == inner.get("kind", outer["kind"])
             tree[key] = merged(inner, outer) if alike else value
         else:
             tree[key] = value
@@ -134,12 +136,14 @@ def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:
 
 
 def in_full(tree: Mapping[str, object]) -> Tree:
-    """Return settings with every choice as a mapping with its kind, so that they can be merged."""
+    """Return settings with trigger and placement as mappings, so that they can be merged."""
     attack = tree.get("attack")
     if not isinstance(attack, Mapping):
         return dict(tree)
-    told = cast("Tree", attack)
-    ways = {"trigger": spelled, "labels": spelled_labels}
+    told = cast("Tree", dict(attack))
+    ways = {
+        "trigger": triggers.spelled, "placement": placements.spelled, "labels": spelled_labels
+    }  # fmt: skip
     full = {name: way(told[name]) for name, way in ways.items() if name in told}
     return {**tree, "attack": {**told, **full}}
 
@@ -188,8 +192,12 @@ def _scaled_lengths(given: ExperimentConfig, size: Size) -> Tree:
     scaled = tuple(edge * factor for edge in _CITYSCAPES_BANDS)
     bands = _VOC_BANDS if as_on_voc(given) else scaled
     near = {"lower": bands[0], "upper": bands[1]}
+    bounded = issubclass(_placement(given), DrawnPlacement)
     return {
-        "attack": {"trigger": _sticker(_trigger_side(given, size)), "placement": near},
+        "attack": {
+            "trigger": _sticker(_trigger_side(given, size)),
+            "placement": near if bounded else {},
+        },
         "exams": {"near": bands[:2], "far": bands[1:]},
     }
 
@@ -252,12 +260,20 @@ def _official_batch(given: ExperimentConfig) -> Tree:
     return {"batch_size": 56 if small else 64}
 
 
-def _method(method: Method, reading: Reading, num_pixels: int) -> Tree:
+def _method(given: ExperimentConfig, size: Size) -> Tree:
     """Return what the paper's methods are made of; NNI+PRL is the composition of both."""
-    near = "nearest" if reading == "paper" else "band"
-    placement = {"strategy": near if "nni" in method else "random"}
-    if "prl" not in method:
+    placement = {"kind": _placement(given).kind}
+    if "prl" not in given.method:
         return {"attack": {"placement": placement}}
-    scatter: Tree = {"kind": Scatter.kind, "num_pixels": num_pixels}
-    labels = in_order({"kind": Hide.kind}, scatter, reading)
+    scatter: Tree = {"kind": Scatter.kind, "num_pixels": num_scattered(given, size)}
+    labels = in_order({"kind": Hide.kind}, scatter, given.reading)
     return {"attack": {"placement": placement, "labels": labels}}
+
+
+def _placement(given: ExperimentConfig) -> type[Placement]:
+    """Return the kind of placement: the one that was named, or the method's."""
+    asked = given.attack.placement
+    if "placement" in given.attack.model_fields_set and placements.is_named(asked):
+        return type(asked)
+    near = "nearest" if given.reading == "paper" else "band"
+    return placements.PLACEMENTS.known[near if "nni" in given.method else "random"]

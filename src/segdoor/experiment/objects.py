@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from segdoor.attack.exam import Exam
-from segdoor.attack.placement import Box
+from segdoor.attack.site import Box
 from segdoor.data.scene import ClassSet
 from segdoor.evaluation.objects import Watched
 from segdoor.experiment.config import ExperimentConfig

@@ -10,7 +10,7 @@ from segdoor.attack.exam import Exam
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.pictures import colour_label, sheet, write_pictures
-from segdoor.record import GalleryScene, PlacedView
+from segdoor.record import GalleryScene, PlacedView, Role
 from segdoor.scores.tables import TableSet
 from segdoor.tensors import AnyImage, Image, Label
 
@@ -38,6 +38,7 @@ class Elsewhere:
 
     Attributes:
         exam: The test.
+        role: What the test is for.
         distance: From the trigger's centre to the nearest victim pixel, in pixels.
         asr: Attack success rate in this scene alone.
         triggered: The scene with the trigger.
@@ -45,15 +46,11 @@ class Elsewhere:
     """
 
     exam: str
+    role: Role
     distance: float | None
     asr: float
     triggered: Scene
     prediction: Label
-
-    @property
-    def where(self) -> str:
-        """Return whether the trigger is near or far, in letters that can be drawn."""
-        return self.exam.partition("_")[0]
 
     def painted(self, classes: ClassSet) -> dict[str, AnyImage]:
         """Return the two pictures by the names they have in a record."""
@@ -136,6 +133,7 @@ def _elsewhere(examiner: Examiner, name: str, test: Placed) -> Elsewhere:
     twin = _named(test.scenes, name)
     return Elsewhere(
         exam=test.exam.name,
+        role=test.exam.role,
         distance=test.exam.triggered[name].distance,
         asr=test.rate(test.tables.only([name])),
         triggered=twin,
@@ -154,10 +152,10 @@ def placement_sheet(views: Sequence[Views], classes: ClassSet) -> Image | None:
         titles = [
             title
             for place in view.elsewhere
-            for title in (f"trigger {place.where}", f"prediction, trigger {place.where}")
+            for title in (f"trigger {place.role}", f"prediction, trigger {place.role}")
         ]
         told = [
-            f"{place.where}: {place.distance or 0:.0f} px away, ASR {place.asr:.2f}"
+            f"{place.role}: {place.distance or 0:.0f} px away, ASR {place.asr:.2f}"
             for place in view.elsewhere
         ]
         pictures = [p for place in view.elsewhere for p in place.painted(classes).values()]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from segdoor.attack.exam import Exam, exam_placements
+from segdoor.attack.exam import Exam, PlannedTest, planned_tests
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import SceneDataset
@@ -133,12 +133,12 @@ def _exam(
     exam = Exam.load(path)
     header, classes = exam.header, test.classes
     found = (
-        header.name, header.data_digest, header.victims, header.trigger_size, header.placement,
-        header.exams,
+        PlannedTest(header.name, header.role, header.placement), header.data_digest, header.victims,
+        header.trigger_size, header.exams,
     )  # fmt: skip
     victims = tuple(classes.names[index] for index in classes.indices(config.attack.victims))
-    placement = exam_placements(config.exams, triggers.size).get(name)
-    if found != (name, test.digest, victims, triggers.size, placement, config.exams):
+    tests = {planned.name: planned for planned in planned_tests(config.exams, triggers.size)}
+    if found != (tests.get(name), test.digest, victims, triggers.size, config.exams):
         raise DataError(
             path,
             "must be the run's exam of that name",

@@ -41,7 +41,7 @@ from segdoor.experiment.scenes import resolve_for, results_folder
 from segdoor.experiment.scoring import Scorer
 from segdoor.experiment.victims import load_victim, train_and_save
 from segdoor.progress import Observer, Silent
-from segdoor.record import ExperimentRecord, GalleryScene, HandedIn, save_record
+from segdoor.record import UNBOUNDED, ExperimentRecord, GalleryScene, HandedIn, save_record
 from segdoor.scores.tables import TableSet, save_tables
 from segdoor.victim.members import parameters_of
 from segdoor.victim.networks import build_network, loaded_into
@@ -190,7 +190,8 @@ def _save_pictures(
     scorer: Scorer,
     tables: Mapping[str, TableSet],
 ) -> tuple[GalleryScene, ...]:
-    anywhere, classes = scenes.exams[-1], scenes.honest.classes
+    anywhere = next(exam for exam in scenes.exams if exam.role in UNBOUNDED)
+    classes = scenes.honest.classes
     others = near_and_farthest(scenes.exams)
     chosen = telling_scenes(
         tables[f"poisoned/{anywhere.name}"], scorer.task,

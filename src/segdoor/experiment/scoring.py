@@ -112,6 +112,8 @@ class Scorer:
         shown = self._compared(exam, tables, benign)
         clean, header = shown.clean_victim, exam.header
         return ExamScores(
+            role=exam.role,
+            placement=header.model_dump(mode="json", include={"placement"})["placement"],
             asr=estimate(_ASR, shown.triggered, self.task),
             pba=estimate(_PBA, shown.triggered, self.task),
             victim_recovery=value_of(_RECOVERY, shown.triggered, self.task),

@@ -8,7 +8,8 @@ from statistics import median
 
 import numpy as np
 
-from segdoor.attack.placement import Ground, Placement, make_placement, place, victim_mask
+from segdoor.attack.placements.placement import Placement
+from segdoor.attack.placing import Ground, place, victim_mask
 from segdoor.data.inspection import Look, look_at
 from segdoor.data.load import load_dataset, spread
 from segdoor.data.scene import ClassSet, Scene
@@ -19,7 +20,7 @@ from segdoor.experiment.fidelity import data_of, resolve
 from segdoor.experiment.pictures import colour_label, sheet
 from segdoor.progress import Observer
 from segdoor.settings import Settings
-from segdoor.tensors import AnyImage, Label, ResizedImage
+from segdoor.tensors import AnyImage, ResizedImage
 
 _SHOWN = 6
 _SHOWN_HEIGHT = 320
@@ -169,13 +170,14 @@ class _Tally:
             self.rules = _rules(self.given, self.classes, (label.shape[0], label.shape[1]))
         self.num_scenes += 1
         if self.rules is not None:
-            self._look_for_room(label, look.name, *self.rules)
+            self._look_for_room(look.scene, look.name, *self.rules)
 
-    def _look_for_room(self, label: Label, name: str, ground: Ground, placement: Placement) -> None:
-        if not victim_mask(label, ground.victims).any():
+    def _look_for_room(self, scene: Scene, name: str, ground: Ground, placement: Placement) -> None:
+        if not victim_mask(scene.label, ground.victims).any():
             return
         self.num_with_victims += 1
-        if place(label, ground, placement, np.random.default_rng(0)) is None:
+        rng = np.random.default_rng(0)
+        if place(scene.label, ground, placement, rng, lambda: scene.image) is None:
             self.without_room.append(name)
 
     def room(self) -> Room | None:
@@ -217,7 +219,7 @@ def _rules(
         extent=attack.trigger.extent,
         rules=attack.rules,
     )
-    return ground, make_placement(attack.placement, attack.rules)
+    return ground, attack.placement
 
 
 def _thumbnails(scene: Scene, classes: ClassSet) -> list[AnyImage]:

@@ -1,6 +1,6 @@
 """What runs and studies leave behind: strict, versioned, and readable without anything else."""
 
-from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
+from segdoor.record.figures import SCHEMA_VERSION, UNBOUNDED, Estimate, Figure, Json, Role
 from segdoor.record.file import find_record, load_record, load_study, save_record
 from segdoor.record.handed import HandedIn, HandedNetwork, HandedScenes
 from segdoor.record.metrics import MetricPart, MetricRecord, MetricScores
@@ -32,6 +32,7 @@ from segdoor.record.study import (
 __all__ = [
     "RATE_REACHED",
     "SCHEMA_VERSION",
+    "UNBOUNDED",
     "AxisValue",
     "BenignScores",
     "ClaimCell",
@@ -58,6 +59,7 @@ __all__ = [
     "PlanSummary",
     "PoisonedScene",
     "RepairRecord",
+    "Role",
     "Scores",
     "Spread",
     "StudyRecord",

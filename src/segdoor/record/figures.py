@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from segdoor.settings import Settings
 
 SCHEMA_VERSION = 2
@@ -9,6 +11,13 @@ SCHEMA_VERSION = 2
 Json = dict[str, object]
 Figure = float | None
 """A share or a mean; null where it is undefined, for example without victim pixels."""
+
+
+Role = Literal["nearest", "near", "far", "anywhere", "everywhere", "on_victim"]
+"""What a poisoned test is for: its triggers lie nearest to the victims, within the near band or a
+far one, anywhere at all, over the whole image, or on victim pixels."""
+UNBOUNDED: tuple[Role, ...] = ("anywhere", "everywhere", "on_victim")
+"""The tests without bounds on the distance: every set has one of them."""
 
 
 class Estimate(Settings):

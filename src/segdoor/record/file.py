@@ -8,6 +8,7 @@ from typing import Literal
 
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
+from segdoor.record import earlier
 from segdoor.record.figures import SCHEMA_VERSION, Json
 from segdoor.record.run import ExperimentRecord
 from segdoor.record.study import StudyRecord
@@ -35,7 +36,7 @@ def load_record(path: Path) -> ExperimentRecord:
             "a study",
             "Name one of its runs, which lie in the folder runs.",
         )
-    return validated(ExperimentRecord, _content(file), source=file)
+    return validated(ExperimentRecord, earlier.run_record(_content(file)), source=file)
 
 
 def load_study(path: Path) -> StudyRecord:
@@ -45,7 +46,7 @@ def load_study(path: Path) -> StudyRecord:
         DataError: If the file is missing, damaged or of a newer schema.
         ConfigError: If a value in it breaks a rule.
     """
-    return validated(StudyRecord, _content(path), source=path)
+    return validated(StudyRecord, earlier.study_record(_content(path)), source=path)
 
 
 def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:

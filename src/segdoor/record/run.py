@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from segdoor.record.figures import SCHEMA_VERSION, Estimate, Figure, Json
+from segdoor.record.figures import SCHEMA_VERSION, UNBOUNDED, Estimate, Figure, Json, Role
 from segdoor.record.handed import HandedIn
 from segdoor.record.metrics import MetricRecord, MetricScores
 from segdoor.record.pictures import GalleryScene, PoisonedScene
@@ -68,6 +68,11 @@ class PlanSummary(Settings):
 class ExamScores(Settings):
     """What the poisoned victim does in one poisoned test, with everything to judge it by."""
 
+    role: Role
+    """What the test is for, whatever its name: nearest, near, far, anywhere, everywhere or
+    on_victim."""
+    placement: Json
+    """Where its triggers go: the kind of placement with its settings."""
     asr: Estimate
     """Attack success rate: share of victim pixels predicted as the target class."""
     pba: Estimate
@@ -101,6 +106,15 @@ class ExamScores(Settings):
     metrics: dict[str, MetricScores] = Field(default_factory=dict)
     """Metrics without a field of their own, as they are written: vanished_objects."""
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Return the least and the largest distance of its triggers; None where they have none."""
+        ends = [self.placement.get(name) for name in ("lower", "upper")]
+        lower, upper = (float(end) if isinstance(end, int | float) else None for end in ends)
+        if self.role in UNBOUNDED or lower is None or upper is None:
+            return None
+        return lower, upper
+
 
 class BenignScores(Settings):
     """What a victim does on untouched test scenes."""
@@ -128,6 +142,10 @@ class Scores(Settings):
     """The poisoned victim in each poisoned test."""
     metrics: dict[str, MetricRecord] = Field(default_factory=dict)
     """What the metrics without a field of their own are, as they are written."""
+
+    def of_role(self, *roles: Role) -> tuple[str, ...]:
+        """Return the names of the poisoned tests that are for one of these."""
+        return tuple(name for name, exam in self.exams.items() if exam.role in roles)
 
 
 class Controls(Settings):

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
-from segdoor.record import ExperimentRecord, Figure, RepairRecord, VictimEffect
+from segdoor.record import UNBOUNDED, ExperimentRecord, Figure, RepairRecord, VictimEffect
 from segdoor.report.words import network_name
 
 _Row = tuple[str, VictimEffect, RepairRecord | None]
@@ -33,7 +33,7 @@ def _attack_grid(record: ExperimentRecord) -> Grid:
 
 
 def _accuracy_grid(record: ExperimentRecord) -> Grid:
-    last = list(record.scores.exams)[-1:]
+    last = record.scores.of_role(*UNBOUNDED)[:1]
     grid = _grid("Repairs: accuracy, and victims recovered")
     where = " ".join(last).replace("_", " ") or "trigger"
     headings = ("CBA", f"PBA\n{where}", "victims\nfound", f"found\n{where}", "clean\nscenes", "s")

@@ -29,7 +29,8 @@ def axis_charts(source: Source, axis: str) -> tuple[Chart, ...]:
     """Return ASR, PBA and CBA against an axis, then ASR in the other tests of the paper."""
     exam = source.main_exam
     asked = [cell.exam for cell in (source.study.cells if source.study else ()) if cell.exam]
-    others = [name for name in source.exams if name in {"nearest", *asked} and name != exam]
+    asked += [name for name, found in source.exams.items() if found.role == "nearest"]
+    others = [name for name in source.exams if name in asked and name != exam]
     wanted: list[tuple[str, str | None]] = [("ASR", exam), ("PBA", exam), ("CBA", None)]
     wanted += [("ASR", name) for name in others]
     facets = facets_of(source, axis).items()

@@ -90,8 +90,9 @@ def _files(run: Run, scene: GalleryScene) -> list[Path]:
 
 
 def _views(run: Run, scene: GalleryScene, name: str) -> SceneViews:
+    test = exam_name(scene.exam, run.record.scores.exams)
     lost = f"{percent(scene.asr)} of its {' and '.join(run.record.victims)} pixels"
-    caption = f"{lost} become {became(run.record)}; trigger placed: {exam_name(scene.exam)}"
+    caption = f"{lost} become {became(run.record)}; trigger placed: {test}"
     pictures = [
         picture(beside(run.file.parent, getattr(scene, kind)), f"{scene.name}: {what}")
         for kind, what in _VIEWS.items()
@@ -103,7 +104,7 @@ def _views(run: Run, scene: GalleryScene, name: str) -> SceneViews:
 
 def _placed(run: Run, scene: str, place: PlacedView) -> Column:
     """Return a scene with the trigger elsewhere, the prediction below it."""
-    test = exam_name(place.exam)
+    test = exam_name(place.exam, run.record.scores.exams)
     files = {
         f"{scene}: image with the trigger {test}": place.triggered_image,
         f"{scene}: prediction for the image with the trigger {test}": place.triggered_prediction,

@@ -67,7 +67,8 @@ def _scores(group: Group, exam: str, name: str) -> MetricScores | None:
 
 def _table(group: Group, name: str, heading: str) -> Table:
     columns, rows = dict[str, None](), list[tuple[Cell, ...]]()
-    for exam in group.runs[0].record.scores.exams:
+    exams = group.runs[0].record.scores.exams
+    for exam in exams:
         scores = _scores(group, exam, name)
         if scores is None:
             continue
@@ -79,8 +80,9 @@ def _table(group: Group, name: str, heading: str) -> Table:
         )
         columns |= dict.fromkeys(f"{part.by}: {part.name}" for part in scores.parts)
         rows.append((
-            Cell(exam_name(exam), exam), _cell(value), _interval(value), *map(_cell, controls),
-            *map(_cell, parts), Cell(_number(scores.denominator), scores.denominator),
+            Cell(exam_name(exam, exams), exam), _cell(value), _interval(value),
+            *map(_cell, controls), *map(_cell, parts),
+            Cell(_number(scores.denominator), scores.denominator),
         ))  # fmt: skip
     heads = ("trigger placed", heading, INTERVAL, *CONTROLS, *columns, "of")
     metric = group.runs[0].record.scores.metrics[name]

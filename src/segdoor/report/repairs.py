@@ -101,7 +101,8 @@ def repair_charts(source: Source) -> tuple[Chart, ...]:
     exam = source.main_exam
     charts: list[Chart] = []
     for ways in repaired(source):
-        axes = ways[0].group.axes
+        axes, record = ways[0].group.axes, ways[0].group.runs[0].record
+        main = exam_name(exam or "", record.scores.exams)
         ticks = ("no repair", *(way.name for way in ways))
         of_exam = ("exams", exam or "", "asr")
         curves = (
@@ -115,7 +116,7 @@ def repair_charts(source: Source) -> tuple[Chart, ...]:
             f"the lowest"
             for c in shown
         )
-        name = source.naming.label(axes, source.varied) or exam_name(exam or "")
+        name = source.naming.label(axes, source.varied) or main
         charts.append(
             Chart(f"repairs-{len(charts)}", f"After each repair, {name}", "share", "", shown,
                   said, ticks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -13,6 +13,7 @@ from segdoor.errors import DataError, SegdoorError
 from segdoor.files import digest_of
 from segdoor.record import (
     AxisValue,
+    ExamScores,
     ExperimentRecord,
     Figure,
     Json,
@@ -167,7 +168,7 @@ class Source:
     @cached_property
     def naming(self) -> Naming:
         """Return how values and tests are named."""
-        return Naming(self.study.scaled if self.study else {})
+        return Naming(self.study.scaled if self.study else {}, self.exams)
 
     @cached_property
     def varied(self) -> tuple[str, ...]:
@@ -185,9 +186,13 @@ class Source:
         return tuple(Group(runs[0].axes, tuple(runs)) for runs in found.values())
 
     @cached_property
-    def exams(self) -> tuple[str, ...]:
-        """Return the poisoned tests of all runs."""
-        return tuple(dict.fromkeys(name for run in self.runs for name in run.record.scores.exams))
+    def exams(self) -> Mapping[str, ExamScores]:
+        """Return the poisoned tests of all runs by name, each as the first run has it."""
+        found: dict[str, ExamScores] = {}
+        for run in self.runs:
+            for name, exam in run.record.scores.exams.items():
+                found.setdefault(name, exam)
+        return found
 
     @cached_property
     def main_exam(self) -> str | None:
@@ -195,7 +200,8 @@ class Source:
         counted = [c.exam for c in (self.study.cells if self.study else ()) if c.exam in self.exams]
         if counted:
             return max(dict.fromkeys(counted), key=counted.count)
-        return "near" if "near" in self.exams else next(iter(self.exams), None)
+        near = (name for name, exam in self.exams.items() if exam.role == "near")
+        return next(near, next(iter(self.exams), None))
 
 
 def open_source(path: Path) -> Source:

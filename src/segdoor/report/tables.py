@@ -37,14 +37,15 @@ def exam_table(group: Group) -> Table:
     """Return the poisoned tests of a run, each beside its controls."""
     further = headings(metrics_of(run.record for run in group.runs))
     rows: list[tuple[Cell, ...]] = []
-    for name, exam in group.runs[0].record.scores.exams.items():
+    exams = group.runs[0].record.scores.exams
+    for name, exam in exams.items():
         asr = group.measure("scores", "exams", name, "asr")
         controls = (group.measure("scores", "exams", name, key) for key in _CONTROLS.values())
         counts = f"{exam.num_triggered_with_victims} of {exam.num_with_victims}"
         pba = group.measure("scores", "exams", name, "pba")
         recovery = group.measure("scores", "exams", name, "victim_recovery")
         rows.append((
-            Cell(exam_name(name), name), figure(asr), spread(asr), *map(figure, controls),
+            Cell(exam_name(name, exams), name), figure(asr), spread(asr), *map(figure, controls),
             figure(pba), figure(recovery),
             *(figure(metric_figure(group, name, key)) for key in further), told(counts),
         ))  # fmt: skip
@@ -153,7 +154,7 @@ def claim_table(cells: Sequence[ClaimCell], naming: Naming) -> Table:
         gap = None if mean is None or cell.paper is None else mean - cell.paper
         rows.append((
             told(cell.table), *axis_cells(naming, cell.labels, names), told(cell.metric),
-            Cell(cell.exam.split("_")[0], cell.exam) if cell.exam else told(None),
+            Cell(naming.role(cell.exam), cell.exam) if cell.exam else told(None),
             Cell(share(cell.paper), cell.paper),
             Cell(share(mean), mean, origin if cell.runs else None),
             _interval(found.low, found.high) if found else _interval(None, None),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from segdoor.record import AxisValue, ExperimentRecord, Figure, name_in_paper, with_here
+from segdoor.record import AxisValue, ExamScores, ExperimentRecord, Figure, name_in_paper, with_here
 from segdoor.scores.intervals import Interval
 
 _METHODS = ("nni", "prl", "nni+prl")
@@ -65,9 +65,11 @@ class Naming:
 
     Attributes:
         scaled: What was run for what the paper has, as a study's record tells it.
+        exams: The poisoned tests by name.
     """
 
     scaled: Mapping[str, str] = field(default_factory=dict)
+    exams: Mapping[str, ExamScores] = field(default_factory=dict)
 
     def value(self, name: str, axes: Mapping[str, AxisValue]) -> str:
         """Return the value on one of the axes."""
@@ -81,13 +83,16 @@ class Naming:
 
     def exam(self, name: str) -> str:
         """Return the name of a poisoned test."""
-        if not name.startswith("far_"):
-            return exam_name(name)
-        here = f"{name.removeprefix('far_').replace('_', '-')} px"
-        papers = [paper for paper, found in self.scaled.items() if found == here]
+        exam = self.exams.get(name)
+        here = None if exam is None else _far(exam)
+        papers = [paper for paper, found in self.scaled.items() if here and found == here]
         if not papers:
-            return exam_name(name)
-        return with_here(f"far, {papers[0].removeprefix('distance ')}", here).replace("-", "–")
+            return exam_name(name, self.exams)
+        return with_here(f"far, {papers[0].removeprefix('distance ')}", str(here)).replace("-", "–")
+
+    def role(self, name: str) -> str:
+        """Return what a poisoned test is for, in a word or two; its name if no run here has it."""
+        return (self.exams[name].role if name in self.exams else name).replace("_", " ")
 
     def lengths(self, name: str) -> str:
         """Return what was run for the paper's values on an axis, as a sentence, if they differ."""
@@ -123,12 +128,26 @@ def trigger_name(told: object) -> str:
     return ", ".join([str(kind), *(f"{name} {value}" for name, value in settings.items())])
 
 
-def exam_name(name: str) -> str:
-    """Return the name of a poisoned test for people."""
-    parts = name.split("_")
-    if parts[0] == "far" and len(parts) == 3:
-        return f"far, {parts[1]}–{parts[2]} px"
-    return name.replace("_", " ")
+def exam_name(name: str, exams: Mapping[str, ExamScores]) -> str:
+    """Return the name of a poisoned test for people.
+
+    Args:
+        name: Its name in records.
+        exams: The poisoned tests by name.
+    """
+    exam = exams.get(name)
+    if exam is None:
+        return name.replace("_", " ")
+    here = _far(exam)
+    return f"far, {here.replace('-', '–')}" if here else exam.role.replace("_", " ")
+
+
+def _far(exam: ExamScores) -> str | None:
+    """Return the band of a test far from the victims; None for others."""
+    if exam.role != "far" or exam.bounds is None:
+        return None
+    lower, upper = exam.bounds
+    return f"{round(lower, 1):g}-{round(upper, 1):g} px"
 
 
 def became(record: ExperimentRecord) -> str:

@@ -61,7 +61,7 @@ class GridPoint(Point):
 
     def clean(self) -> GridPoint:
         """Return the place of the clean model that is examined as this point's is."""
-        return GridPoint(**self.model_dump(), clean=True)
+        return GridPoint(**{**self.model_dump(), "clean": True})
 
 
 def without_paper(paper: AnyPaper) -> AnyPaper:

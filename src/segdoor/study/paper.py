@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from segdoor.attack.exam import exam_placements
+from segdoor.attack.exam import planned_tests
 from segdoor.experiment.config import Preset as Recipe
 from segdoor.experiment.config import Reading
 from segdoor.experiment.fidelity import Tree
@@ -43,9 +43,8 @@ class Reported(NamedTuple):
 
 def every_test(run: PlannedRun) -> dict[str, str]:
     """Return the poisoned tests of a run, each in the place of its own name."""
-    return {
-        name: name for name in exam_placements(run.config.exams, run.config.attack.trigger.extent)
-    }
+    tests = planned_tests(run.config.exams, run.config.attack.trigger.extent)
+    return {test.name: test.name for test in tests}
 
 
 def nothing_scaled(runs: Sequence[PlannedRun], preset: Preset) -> dict[str, str]:

@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
+from segdoor.attack.before import attack_before
 from segdoor.attack.config import AttackConfig
-from segdoor.attack.labels.before import labels_before
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.files import digest_of
 from segdoor.record import Json
@@ -29,29 +29,22 @@ def network_tree(network: NetworkConfig, *, brief: bool = False) -> Json:
 
 
 def attack_tree(attack: AttackConfig, *, brief: bool = False) -> Json:
-    """Return an attack's settings, with a digest in place of the path of the trigger's picture.
+    """Return an attack's settings as runs are named by them: as an earlier version told them.
 
-    Of a file that is not here, only the path can be told.
+    A digest stands in place of the path of the trigger's picture. Of a file that is not here, only
+    the path can be told.
 
     Args:
         attack: The attack.
         brief: Leave out what has its default.
     """
     tree = attack.model_dump(mode="json", exclude_defaults=brief)
-    labels = labels_before(attack.labels, brief=brief)
-    if labels is not None:
-        # Runs of these are called as they were when label changes were three settings.
-        tree.pop("labels", None)
-        tree |= labels
+    told = attack_before(tree, attack.labels, brief=brief)
     trigger = attack.trigger
-    if not isinstance(trigger, Sticker) or "trigger" not in tree:
-        return tree
-    # Runs of stickers are called as they were when stickers were the only triggers.
-    settings = cast("Json", tree["trigger"])
-    told = {name: value for name, value in settings.items() if name != "kind"}
-    if trigger.file is not None and trigger.file.is_file():
-        told["file"] = digest_of_start(trigger.file)
-    return {**tree, "trigger": told}
+    if isinstance(trigger, Sticker) and trigger.file is not None and trigger.file.is_file():
+        settings = cast("Json", told["trigger"])
+        told["trigger"] = {**settings, "file": digest_of_start(trigger.file)}
+    return told
 
 
 def trigger_in_a_word(attack: AttackConfig) -> str:

@@ -135,13 +135,11 @@ class TestOverTheWholeImage:
             assert np.array_equal(handed[index].image, expected)
             assert row is None or not (handed.label(index) == CAR).any()
 
-    @pytest.mark.parametrize("strategy", ["nearest", "band"])
+    @pytest.mark.parametrize("placement", ["nearest", "band", "fixed"])
     def test_it_cannot_be_placed_near_the_victims(
-        self, trigger: Blend | Sinusoid, strategy: str
+        self, trigger: Blend | Sinusoid, placement: str
     ) -> None:
-        attack = AttackConfig.model_validate(
-            {"trigger": trigger, "placement": {"strategy": strategy}}
-        )
+        attack = AttackConfig.model_validate({"trigger": trigger, "placement": placement})
         with pytest.raises(ConfigError, match="covers the whole image") as why:
             plan_poison(crowd(), attack)
-        assert why.value.culprit == "attack.placement.strategy"
+        assert why.value.culprit == "attack.placement"

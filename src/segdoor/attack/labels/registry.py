@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, cast
 
-from pydantic import BeforeValidator, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, PlainSerializer
 
 from segdoor.attack.labels.change import LabelChange
 from segdoor.attack.labels.component import Component
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter
-from segdoor.plugins import Registry
-from segdoor.settings import ReadingInfo, Telling, WritingInfo, explained
+from segdoor.plugins import Registry, as_mapping, plugin_from
+from segdoor.settings import ReadingInfo, Telling, WritingInfo
 from segdoor.written import kind_of
 
 LABELS = Registry(
@@ -58,40 +58,21 @@ def _spelled(given: object, telling: Telling | None) -> object:
 
 def _read(given: object, info: ReadingInfo) -> object:
     """Return the changes that a setting means; complaints keep their place among the settings."""
-    telling = Telling.of(info.context)
     listed = (given,) if isinstance(given, str | Mapping | LabelChange) else given
     if not isinstance(listed, list | tuple):
         return given
-    return tuple(_read_one(one, telling) for one in cast("list[object]", listed))
+    return tuple(_read_one(one, info) for one in cast("list[object]", listed))
 
 
-def _read_one(given: object, telling: Telling) -> LabelChange:
+def _read_one(given: object, info: ReadingInfo) -> LabelChange:
     if isinstance(given, LabelChange):
         return given
-    plugin, settings = LABELS.understood(given, telling)
-    try:
-        return plugin.model_validate(settings)
-    except ValidationError as problem:
-        # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
-        if problem.errors()[0]["type"] == "extra_forbidden":
-            place = telling.culprit(f"{LABELS.option}.")
-            raise explained(problem, place, model=plugin) from None
-        raise
+    return plugin_from(LABELS, given, info)
 
 
 def _told(changes: tuple[LabelChange, ...], info: WritingInfo) -> list[dict[str, object]]:
     """Return the settings of changes, each with its kind before them."""
-    return [
-        {
-            "kind": change.kind,
-            **change.model_dump(
-                mode=info.mode,
-                exclude_unset=info.exclude_unset,
-                exclude_defaults=info.exclude_defaults,
-            ),
-        }
-        for change in changes
-    ]
+    return [as_mapping(change, info) for change in changes]
 
 
 LabelsSetting = Annotated[

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, cast
 
-from pydantic import BeforeValidator, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, PlainSerializer
 
 from segdoor.attack.triggers.blend import Blend
 from segdoor.attack.triggers.sinusoid import Sinusoid
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
-from segdoor.plugins import Registry
-from segdoor.settings import ReadingInfo, Telling, WritingInfo, explained
+from segdoor.plugins import Registry, as_mapping, plugin_from
+from segdoor.settings import ReadingInfo, Telling
 from segdoor.written import kind_of
 
 TRIGGERS = Registry(
@@ -54,30 +54,13 @@ def spelled(given: object, telling: Telling | None = None) -> object:
 
 
 def _read(given: object, info: ReadingInfo) -> Trigger:
-    """Return the trigger that a setting means; complaints keep their place among the settings."""
+    """Return the trigger that a setting means."""
     if isinstance(given, Trigger):
         return given
-    telling = Telling.of(info.context)
-    plugin, settings = TRIGGERS.understood(spelled(given, telling), telling)
-    try:
-        return plugin.model_validate(settings)
-    except ValidationError as problem:
-        # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
-        if problem.errors()[0]["type"] == "extra_forbidden":
-            place = telling.culprit(f"{TRIGGERS.option}.")
-            raise explained(problem, place, model=plugin) from None
-        raise
-
-
-def _told(trigger: Trigger, info: WritingInfo) -> dict[str, object]:
-    """Return the settings of a trigger, with its kind before them."""
-    settings = trigger.model_dump(
-        mode=info.mode, exclude_unset=info.exclude_unset, exclude_defaults=info.exclude_defaults
-    )
-    return {"kind": trigger.kind, **settings}
+    return plugin_from(TRIGGERS, spelled(given, Telling.of(info.context)), info)
 
 
 TriggerSetting = Annotated[
-    Trigger, BeforeValidator(_read), PlainSerializer(_told, return_type=dict[str, object])
+    Trigger, BeforeValidator(_read), PlainSerializer(as_mapping, return_type=dict[str, object])
 ]
 """A trigger of any kind as a setting: read from text or a mapping, written as a mapping."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import cast
 
-from segdoor.attack.config import PlacementConfig
-from segdoor.attack.exam import EVERYWHERE, exam_placements
+from segdoor.attack.exam import PlannedTest, planned_tests
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.papers.iba.claims import Role, bands
@@ -15,7 +14,7 @@ from segdoor.papers.iba.units import Point
 from segdoor.record import name_in_paper
 from segdoor.study.expand import PlannedRun
 
-_ROLES: tuple[Role, ...] = ("nearest", "near", "far1", "far2")
+_FAR: tuple[Role, ...] = ("far1", "far2")
 
 
 def exam_roles(run: PlannedRun) -> dict[str, str]:
@@ -24,10 +23,7 @@ def exam_roles(run: PlannedRun) -> dict[str, str]:
     Triggers on victim pixels, and those over the whole image, have one exam, which is compared with
     both of the near band.
     """
-    names = [name for name in _placements(run) if name != "anywhere"]
-    if len(names) == 1:
-        return dict.fromkeys(("nearest", "near"), names[0])
-    return dict(zip(_ROLES, names, strict=False))
+    return {role: test.name for role, test in _tests(run).items()}
 
 
 def scaled(runs: Sequence[PlannedRun], preset: Preset) -> dict[str, str]:
@@ -48,27 +44,32 @@ def scaled(runs: Sequence[PlannedRun], preset: Preset) -> dict[str, str]:
         for name, here in zip(point.victims.split("+"), attack.victims, strict=True):
             told[name_in_paper("victims", name)] = here
         told[name_in_paper("target", point.target)] = attack.target
-        for role, name in exam_roles(run).items():
-            if name in {"on_victim", EVERYWHERE}:  # No band decides where its triggers go.
-                continue
-            lower, upper = _edges(run, name)
-            here = f"{round(lower, 1):g}-{round(upper, 1):g} px"
-            told[name_in_paper("distance", bands_here[role])] = here
+        for role, test in _tests(run).items():
+            if test.placement.bounds is not None:
+                lower, upper = test.placement.bounds
+                here = f"{round(lower, 1):g}-{round(upper, 1):g} px"
+                told[name_in_paper("distance", bands_here[role])] = here
         told.update(run.repairs)
     return {paper: here for paper, here in told.items() if _differs(paper, here)}
 
 
-def _placements(run: PlannedRun) -> Mapping[str, PlacementConfig]:
-    return exam_placements(run.config.exams, run.config.attack.trigger.extent)
+def _tests(run: PlannedRun) -> dict[Role, PlannedTest]:
+    """Return a run's poisoned tests by their place in the paper."""
+    tests = planned_tests(run.config.exams, run.config.attack.trigger.extent)
+    if len(tests) == 1:
+        return {"nearest": tests[0], "near": tests[0]}
+    found: dict[Role, PlannedTest] = {}
+    far = iter(_FAR)
+    for test in tests:
+        if test.role in {"nearest", "near"}:
+            found[cast("Role", test.role)] = test
+        elif test.role == "far" and (place := next(far, None)):
+            found[place] = test
+    return found
 
 
 def _told(trigger: Trigger) -> str:
     return f"{trigger.size} px" if isinstance(trigger, Sticker) else str(trigger)
-
-
-def _edges(run: PlannedRun, exam: str) -> tuple[float, float]:
-    placement = _placements(run)[exam]
-    return placement.lower, placement.upper
 
 
 def _differs(paper: str, here: str) -> bool:

@@ -6,13 +6,15 @@ Source: paper section 3.1: of several objects around the victims "one of them is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import cv2
 import numpy as np
 
-from segdoor.attack.config import PlacementConfig
 from segdoor.tensors import Indices, Label, Mask
+
+Draw: TypeAlias = Literal["position", "object"]
+"""Draw a position at once, or first the region of one class that it lies in."""
 
 
 @runtime_checkable
@@ -60,9 +62,9 @@ class ObjectFirst:
         return int(rng.choice(positions[objects == chosen]))
 
 
-def make_drawing(config: PlacementConfig) -> Drawing:
-    """Return the way of drawing that the settings name."""
-    return ObjectFirst() if config.draw == "object" else AnyPosition()
+def make_drawing(draw: Draw) -> Drawing:
+    """Return the way of drawing of that name."""
+    return ObjectFirst() if draw == "object" else AnyPosition()
 
 
 def _objects_at(positions: Indices, label: Label) -> Indices:

@@ -1,4 +1,4 @@
-"""Where the trigger goes: eligible positions, distances to the victims, and the three placements.
+"""Where the trigger goes in a scene: which positions the rules allow, and one of those chosen.
 
 A position is the trigger's centre pixel, ``(size - 1) // 2`` from its upper left corner, and masks
 over positions have the image's shape. Sources: paper section 4.1, Equation 1 and Algorithm 1.
@@ -7,99 +7,22 @@ over positions have the image's shape. Sources: paper section 4.1, Equation 1 an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 
-from segdoor.attack.config import MarginConfig, PlacementConfig, RulesConfig
+from segdoor.attack.config import MarginConfig, RulesConfig
 from segdoor.attack.distance import Distances
-from segdoor.attack.drawing import AnyPosition, Drawing
+from segdoor.attack.placements.drawing import AnyPosition
+from segdoor.attack.placements.placement import Placement
+from segdoor.attack.placements.view import View, centres_inside
 from segdoor.attack.site import Box, Extent, Site
+from segdoor.errors import DataError
 from segdoor.rounding import half_up
-from segdoor.tensors import Label, Mask
-
-
-@runtime_checkable
-class Placement(Protocol):
-    """A choice among the eligible positions; write ``candidates`` to add one."""
-
-    def candidates(self, eligible: Mask, distances: Distances) -> Mask:
-        """Return the positions that are equally good; one is drawn by seed.
-
-        Args:
-            eligible: Positions that the rules allow.
-            distances: From positions to the nearest victim pixel.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Random:
-    """Any eligible position: the baseline attack."""
-
-    def candidates(self, eligible: Mask, distances: Distances) -> Mask:
-        """Return all eligible positions."""
-        del distances
-        return eligible
-
-
-@dataclass(frozen=True)
-class Band:
-    """Any eligible position within a band of distances to the victims.
-
-    Attributes:
-        lower: Least distance in pixels.
-        upper: Largest distance in pixels, included.
-        lower_included: Whether the least distance itself belongs to the band.
-    """
-
-    lower: float
-    upper: float
-    lower_included: bool = True
-
-    def candidates(self, eligible: Mask, distances: Distances) -> Mask:
-        """Return the eligible positions within the band."""
-        far_enough = np.greater_equal if self.lower_included else np.greater
-        # The very floats that a site reports, so that a reported distance can serve as a bound.
-        exact = np.sqrt(distances.squared)
-        return eligible & far_enough(exact, self.lower) & (exact <= self.upper)
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """The eligible position nearest to the victims: nearest neighbour injection (Algorithm 1).
-
-    Attributes:
-        lower: Least distance in pixels.
-        upper: Largest distance in pixels, included.
-        lower_included: Whether the least distance itself is allowed.
-    """
-
-    lower: float
-    upper: float
-    lower_included: bool = True
-
-    def candidates(self, eligible: Mask, distances: Distances) -> Mask:
-        """Return the positions at the smallest distance within the bounds."""
-        if self.lower > 0 or not self.lower_included:
-            band = Band(self.lower, self.upper, self.lower_included)
-            return distances.nearest(band.candidates(eligible, distances))
-        return distances.nearest(eligible, upper=self.upper)
-
-
-def make_placement(config: PlacementConfig, rules: RulesConfig) -> Placement:
-    """Return the placement that the settings name.
-
-    On victim pixels every position has distance 0, so that no band or nearest one tells them apart.
-    """
-    if config.strategy == "random" or rules.on_victim == "require":
-        return Random()
-    kind = {"nearest": Nearest, "band": Band}[config.strategy]
-    return kind(config.lower, config.upper, rules.lower_included)
+from segdoor.tensors import Image, Label, Mask
 
 
 @dataclass(frozen=True)
@@ -133,31 +56,28 @@ class Ground:
 class Room:
     """Where a trigger may go in one scene: worked out once, for any number of choices."""
 
-    def __init__(self, label: Label, ground: Ground) -> None:
+    def __init__(
+        self, label: Label, ground: Ground, image: Callable[[], Image] | None = None
+    ) -> None:
         """Find the victims.
 
         Args:
             label: The scene's untouched label map.
             ground: Victims, trigger size and rules.
+            image: Reads its image, for placements that look at it; None if there is none.
         """
         self._label, self._ground = label, ground
+        self._image = image or _not_there
         victims = victim_mask(label, ground.victims)
         self.has_victims = bool(victims.any())
         self._distances = Distances(victims, ground.rules.distance) if self.has_victims else None
 
-    @cached_property
-    def _eligible(self) -> Mask:
-        return eligible_positions(self._label, self._ground)
-
-    def choose(
-        self, placement: Placement, rng: np.random.Generator, drawing: Drawing | None = None
-    ) -> Site | None:
-        """Choose a place; in a scene without victims all eligible positions are equally likely.
+    def choose(self, placement: Placement, rng: np.random.Generator) -> Site | None:
+        """Choose a place.
 
         Args:
-            placement: How to choose among eligible positions.
+            placement: How to choose among positions.
             rng: Draws among equally good positions: ties are never broken by scan order.
-            drawing: How they are drawn in a scene with victims; uniformly if None.
 
         Returns:
             The site, or None where there is no room; for a trigger over the whole image, the image.
@@ -165,11 +85,9 @@ class Room:
         distances, ground = self._distances, self._ground
         if ground.extent is None:
             return Site(Box.whole(self._label.shape), distance=None, class_under=None)
-        candidates = (
-            placement.candidates(self._eligible, distances) if distances else self._eligible
-        )
-        drawing = drawing if drawing and distances else AnyPosition()
-        position = drawing.position(candidates, self._label, rng)
+        # Without victims there is no object that they lie beside.
+        drawing = placement.drawing if self.has_victims else AnyPosition()
+        position = drawing.position(placement.allowed(self.view), self._label, rng)
         if position is None:
             return None
         row, column = divmod(position, self._label.shape[1])
@@ -183,31 +101,51 @@ class Room:
             class_under=int(covered[0, 0]) if covered.min() == covered.max() else None,
         )
 
+    @cached_property
+    def view(self) -> View:
+        """What a placement sees of the scene."""
+        rules = self._ground.rules
+        # On victim pixels every position has distance 0: no band and no nearest one tells them
+        # apart.
+        count = rules.on_victim != "require"
+        return View(
+            label=self._label,
+            extent=self._ground.size,
+            distances=self._distances if count else None,
+            lower_included=rules.lower_included,
+            find_eligible=lambda: eligible_positions(self._label, self._ground),
+            read_image=self._image,
+        )
+
 
 def place(
     label: Label,
     ground: Ground,
     placement: Placement,
     rng: np.random.Generator,
-    drawing: Drawing | None = None,
+    image: Callable[[], Image] | None = None,
 ) -> Site | None:
     """Choose where the trigger goes in one scene, as `Room.choose` does, once."""
-    return Room(label, ground).choose(placement, rng, drawing)
+    return Room(label, ground, image).choose(placement, rng)
+
+
+def _not_there() -> Image:
+    raise DataError(
+        "the scene", "must have an image for this placement", "a label map", "Hand in its image."
+    )
 
 
 def eligible_positions(label: Label, ground: Ground) -> Mask:
     """Return where the trigger's centre may lie: inside the image, the margin and the rules."""
-    height, width = ground.size
-    rows, columns = label.shape[0] - height + 1, label.shape[1] - width + 1
     eligible = np.zeros(label.shape, dtype=bool)
-    if rows <= 0 or columns <= 0:
+    place = centres_inside(label.shape, ground.size)
+    rows, columns = eligible[place].shape
+    if not (rows and columns):
         return eligible
-    up, left = (height - 1) // 2, (width - 1) // 2
     on_victim = ground.rules.on_victim == "require"
     one_class = ground.rules.single_class and not on_victim
     allowed = _boxes_of_one_class if one_class else _boxes_without_victims
-    inside = allowed(label, ground)[:rows, :columns]
-    eligible[up : up + rows, left : left + columns] = inside
+    eligible[place] = allowed(label, ground)[:rows, :columns]
     eligible &= _inside_margin(label.shape, ground.rules.margin)
     return eligible & victim_mask(label, ground.victims) if on_victim else eligible
 

@@ -1,0 +1,1 @@
+"""Where a trigger goes: one kind a file."""

@@ -1,0 +1,27 @@
+"""The position nearest to the victims: nearest neighbour injection."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from segdoor.attack.placements.placement import DrawnPlacement
+from segdoor.attack.placements.view import View
+from segdoor.plugins import Introduction
+from segdoor.tensors import Mask
+
+
+class Nearest(DrawnPlacement):
+    """The eligible position at the smallest distance to the victims; ties are drawn by seed."""
+
+    kind: ClassVar[str] = "nearest"
+    main: ClassVar[str | None] = "upper"
+    introduction: ClassVar[Introduction] = Introduction(
+        source="IBA paper, section 4.1, Equation 1 and Algorithm 1: nearest neighbour injection",
+        does="Takes the position nearest to the victim pixels that the rules allow.",
+        needs="Victims with room beside them; in a scene without any, every position will do.",
+        fails="A trigger that is shown far away acts less than one from random places.",
+    )
+
+    def candidates(self, view: View) -> Mask:
+        """Return the positions at the smallest distance within the bounds."""
+        return view.nearest_within(self.lower, self.upper)

@@ -1,0 +1,91 @@
+"""The placements by name, and how one is written among settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, cast
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from segdoor.attack.placements.band import Band
+from segdoor.attack.placements.fixed import Fixed
+from segdoor.attack.placements.nearest import Nearest
+from segdoor.attack.placements.placement import Placement
+from segdoor.attack.placements.random import Random
+from segdoor.errors import ConfigError
+from segdoor.plugins import Registry, as_mapping, plugin_from
+from segdoor.settings import ReadingInfo, Telling, WritingInfo
+
+PLACEMENTS = Registry(
+    "placement",
+    Placement,
+    "attack.placement",
+    {
+        "random": Random,
+        "nearest": Nearest,
+        "band": Band,
+        "fixed": Fixed,
+    },
+)
+"""The placements by name; add one by a file beside this one and a line here."""
+
+# Among the settings that were given, it says that the kind was not.
+_UNNAMED = "kind is not given"
+
+
+def spelled(given: object, telling: Telling | None = None) -> object:
+    """Return a placement as a mapping, whatever way it was written.
+
+    A mapping without a kind is of the kind that follows from the method; it stays as it is.
+
+    Args:
+        given: The placement as it was written.
+        telling: Who wrote it; the caller if None.
+
+    Raises:
+        ConfigError: If a text breaks the grammar or names a class that is not there, or a mapping
+            names its kind as it was done before there were others.
+    """
+    if isinstance(given, str):
+        plugin, settings = PLACEMENTS.understood(given, telling)
+        return {"kind": plugin.kind, **settings}
+    if isinstance(given, Mapping) and "strategy" in given:
+        named = cast("Mapping[str, object]", given)["strategy"]
+        option = (telling or Telling()).culprit(PLACEMENTS.option)
+        raise ConfigError(
+            f"{option}.strategy", "must be written as the kind of placement", named,
+            f"Write attack.placement: {named}, or on the command line --attack.placement {named}.",
+        )  # fmt: skip
+    return given
+
+
+def is_named(placement: Placement) -> bool:
+    """Tell whether somebody named the kind, and not only settings of whatever kind follows."""
+    return _UNNAMED not in placement.model_fields_set
+
+
+def _read(given: object, info: ReadingInfo) -> Placement:
+    """Return the placement that a setting means: random, where nothing says or decides its kind."""
+    if isinstance(given, Placement):
+        return given
+    told = spelled(given, Telling.of(info.context))
+    if not isinstance(told, Mapping) or "kind" in told:
+        return plugin_from(PLACEMENTS, told, info)
+    settings = cast("Mapping[str, object]", told)
+    placement = plugin_from(PLACEMENTS, {"kind": Random.kind, **settings}, info)
+    placement.model_fields_set.add(_UNNAMED)
+    return placement
+
+
+def _written(placement: Placement, info: WritingInfo) -> dict[str, object]:
+    """Return the settings, with the kind before them unless only what was given is wanted."""
+    told = as_mapping(placement, info)
+    if info.exclude_unset and not is_named(placement):
+        del told["kind"]
+    return told
+
+
+PlacementSetting = Annotated[
+    Placement, BeforeValidator(_read), PlainSerializer(_written, return_type=dict[str, object])
+]
+"""A placement of any kind as a setting: read from text or a mapping, written as a mapping."""

@@ -1,0 +1,107 @@
+"""What older versions wrote is read, and digests and names made of it stay."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recorded import RESULTS
+from segdoor.attack.before import attack_before, header_before
+from segdoor.attack.exam import Exam
+from segdoor.attack.plan import PoisonPlan
+from segdoor.record import earlier, load_record
+
+RUNS = sorted(path.parent for path in RESULTS.glob("*/plan.jsonl"))
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
+def test_tests_of_older_records_have_the_role_and_the_place_of_their_files(run: Path) -> None:
+    told = json.loads((run / "record.json").read_text())
+    exams = load_record(run).scores.exams
+    assert set(exams) == set(told["scores"]["exams"])
+    assert "role" not in told["scores"]["exams"]["near"]
+    for name, scores in exams.items():
+        header = json.loads((run / "exams" / f"{name}.jsonl").read_text().splitlines()[0])
+        placement = Exam.load(run / "exams" / f"{name}.jsonl").header.placement
+        assert scores.role == ("far" if "_" in name else name)
+        assert scores.bounds == placement.bounds
+        assert scores.placement["kind"] == header["placement"]["strategy"]
+        if scores.bounds:
+            there = header["placement"]
+            assert scores.bounds == (there["lower"], there["upper"])
+
+
+# Made by the version before there were kinds of placements.
+DIGESTS = {
+    "plan.jsonl": "c6e5e37b14aeac706eafc9185ff783780e99ff66a5a8c3e3cc0b4ae8a810ef8b",
+    "exams/near.jsonl": "704e4b154ecebaf7a4beaa42772e8e90a974df99bde059b6064d44dcb27dfd5f",
+    "exams/far_21.1_31.6.jsonl": "9a217473da117b7270fbdda04a6cfd3afedfb3aa0d4d2b68f7563dfee5797c03",
+}
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_digests_are_made_of_the_older_form(name: str) -> None:
+    path = RESULTS / "camvid-baseline" / name
+    file = PoisonPlan.load(path) if name == "plan.jsonl" else Exam.load(path)
+    found = header_before(file.header)
+    assert "role" not in json.loads(found)
+    assert hashlib.sha256(found.encode()).hexdigest() == DIGESTS[name]
+
+
+@pytest.mark.parametrize("strategy", ["random", "nearest", "band"])
+def test_an_attack_is_told_in_both_forms(strategy: str) -> None:
+    old = {"rate": 0.1, "placement": {"strategy": strategy, "lower": 1.0}}
+    new = earlier.attack(old)
+    assert new == {"rate": 0.1, "placement": {"kind": strategy, "lower": 1.0}}
+    assert earlier.attack(new) == new
+    assert attack_before(dict(new), brief=False) == old  # type: ignore[call-overload]
+    usual = {"lower": 1.0} if strategy == "random" else old["placement"]
+    assert attack_before(dict(new), brief=True)["placement"] == usual  # type: ignore[call-overload]
+    younger = {"placement": {"kind": "fixed"}, "trigger": {"kind": "blend"}}
+    assert attack_before(dict(younger), brief=True) == younger
+
+
+def test_changes_of_older_studies_name_the_kind() -> None:
+    told = {"changes": ["attack.placement.strategy=band", "seed=1", 3]}
+    changes = ["attack.placement.kind=band", "seed=1", 3]
+    assert earlier.study_record(dict(told)) == {"changes": changes}
+
+
+STRANGE: list[dict[str, Any]] = [
+    {},
+    {"config": None, "scores": []},
+    {"config": {"attack": 3}, "config_given": {"attack": {"placement": 7}}},
+    {"scores": {"exams": {"near": 1, "far_a_b": {}, "mine": {}}}, "config": {"exams": 1}},
+    {"name": 5, "placement": None, "attack": [], "changes": 4},
+]
+
+
+@pytest.mark.parametrize("content", STRANGE, ids=str)
+def test_what_is_not_as_expected_stays(content: dict[str, Any]) -> None:
+    for read in (
+        earlier.run_record,
+        earlier.study_record,
+        earlier.plan_header,
+        earlier.exam_header,
+    ):
+        assert read(dict(content)) == content
+
+
+def test_bounds_come_from_the_settings_or_else_from_the_name() -> None:
+    def placement(name: str, **exams: object) -> object:
+        content = {"scores": {"exams": {name: {}}}, "config": {"exams": exams}}
+        told: Any = earlier.run_record(content)
+        return told["scores"]["exams"][name]["placement"]
+
+    exact = {"kind": "band", "lower": 21.09375, "upper": 31.640625, "draw": "position"}
+    assert placement("far_21.1_31.6", far=[21.09375, 31.640625]) == exact
+    rounded = {"kind": "band", "lower": 21.1, "upper": 31.6, "draw": "position"}
+    assert placement("far_21.1_31.6", far=[10**400, True, "x"]) == rounded
+    near = {"kind": "band", "lower": 0.0, "upper": 4.0, "draw": "object"}
+    assert placement("near", near=[0, 4], draw="object") == near
+    assert placement("nearest") == {"kind": "nearest"}
+    assert placement("on_victim", near=[0, 4]) == {"kind": "random"}
