@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from segdoor.attack.lengths import Lengths, needed
 from segdoor.attack.triggers.registry import TriggerSetting
 from segdoor.attack.triggers.sticker import Sticker
-from segdoor.settings import Settings
+from segdoor.settings import Settings, validated
 
 
 class MarginConfig(Settings):
@@ -57,17 +58,33 @@ class PlacementConfig(Settings):
     """Uniform over all eligible positions, the nearest one, or uniform within a band."""
     lower: float = Field(default=0.0, ge=0)
     """Least distance to the victim pixels, in pixels (nearest and band)."""
-    upper: float = Field(default=15.0, ge=0)
-    """Largest distance to the victim pixels, in pixels; in a run scaled from the paper's 60."""
+    upper: float | None = Field(default=None, ge=0)
+    """Largest distance to the victim pixels, in pixels (nearest and band)."""
     draw: Draw = "position"
     """Draw uniformly among equally good positions, or among the objects they lie on first: regions
     of one class, connected by sides or corners."""
 
     @model_validator(mode="after")
     def _ordered(self) -> PlacementConfig:
-        if self.lower > self.upper:
+        if self.upper is not None and self.lower > self.upper:
             raise ValueError(f"lower ({self.lower}) must not exceed upper ({self.upper})")
         return self
+
+    def following(self, lengths: Lengths) -> PlacementConfig:
+        """Return the placement with its largest distance explicit: the near band's, if left out."""
+        if self.upper is not None:
+            return self
+        given = {**self.model_dump(), "upper": lengths.edges[1]}
+        return validated(PlacementConfig, given, source="attack.placement")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return the least and the largest distance.
+
+        Raises:
+            ConfigError: If the largest was left out and does not follow from scenes yet.
+        """
+        return self.lower, needed(self.upper, "attack.placement.upper")
 
 
 class PixelRandomLabellingConfig(Settings):
@@ -119,15 +136,26 @@ class AttackConfig(Settings):
             raise ValueError("victims must be different classes")
         return self
 
+    def following(self, lengths: Lengths) -> AttackConfig:
+        """Return the attack with every length explicit.
+
+        Args:
+            lengths: What those follow from that were left out.
+
+        Raises:
+            ConfigError: If the trigger would be too small.
+        """
+        parts = self.trigger.following(lengths), self.placement.following(lengths)
+        return self.model_copy(update=dict(zip(("trigger", "placement"), parts, strict=True)))
+
 
 class ExamsConfig(Settings):
     """The poisoned tests, shared by every model and method that is compared."""
 
-    near: tuple[float, float] = (0.0, 15.0)
-    """Near band in pixels, of the exams nearest and near; in a run scaled from (0, 60)."""
-    far: tuple[float, ...] = (15.0, 22.5, 30.0)
-    """Edges of the far bands in pixels, one exam between each two; in a run scaled from 60, 90
-    and 120."""
+    near: tuple[float, float] | None = None
+    """Near band in pixels, of the exams nearest and near."""
+    far: tuple[float, ...] | None = None
+    """Edges of the far bands in pixels, one exam between each two."""
     rules: RulesConfig = RulesConfig()
     """Where the trigger of the test may go."""
     scope: Literal["all", "with_victims"] = "all"
@@ -144,15 +172,41 @@ class ExamsConfig(Settings):
 
     @model_validator(mode="after")
     def _ordered(self) -> ExamsConfig:
-        if not 0 <= self.near[0] <= self.near[1]:
+        if self.near is not None and not 0 <= self.near[0] <= self.near[1]:
             raise ValueError(f"near needs 0 <= lower <= upper, not {self.near}")
-        if len(self.far) == 1:
+        far = self.far or ()
+        if len(far) == 1:
             raise ValueError("far needs two edges or more, or none")
-        if any(lower < 0 or round(upper, 1) <= round(lower, 1) for lower, upper in self.far_bands):
-            raise ValueError(f"far needs edges that rise by 0.1 or more, not {self.far}")
+        bands = itertools.pairwise(far)
+        if any(lower < 0 or round(upper, 1) <= round(lower, 1) for lower, upper in bands):
+            raise ValueError(f"far needs edges that rise by 0.1 or more, not {far}")
         return self
+
+    def following(self, lengths: Lengths) -> ExamsConfig:
+        """Return the poisoned tests with every band explicit.
+
+        Args:
+            lengths: What those follow from that were left out.
+        """
+        edges = lengths.edges
+        near = edges[:2] if self.near is None else self.near
+        far = edges[1:] if self.far is None else self.far
+        return self.model_copy(update={"near": near, "far": far})
+
+    @property
+    def near_band(self) -> tuple[float, float]:
+        """Return the near band: lower and upper distance in pixels.
+
+        Raises:
+            ConfigError: If it was left out and does not follow from scenes yet.
+        """
+        return needed(self.near, "exams.near")
 
     @property
     def far_bands(self) -> tuple[tuple[float, float], ...]:
-        """Return the far bands: lower and upper distance in pixels."""
-        return tuple(itertools.pairwise(self.far))
+        """Return the far bands: lower and upper distance in pixels.
+
+        Raises:
+            ConfigError: If they were left out and do not follow from scenes yet.
+        """
+        return tuple(itertools.pairwise(needed(self.far, "exams.far")))

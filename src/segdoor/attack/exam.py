@@ -17,6 +17,7 @@ from pydantic import Field
 from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
 from segdoor.attack.config import ExamsConfig, PlacementConfig
 from segdoor.attack.drawing import make_drawing
+from segdoor.attack.lengths import explicit
 from segdoor.attack.placement import Ground, Room, make_placement
 from segdoor.attack.site import Extent
 from segdoor.data.checked import checked
@@ -29,6 +30,8 @@ SCHEMA_VERSION = 1
 
 EVERYWHERE = "everywhere"
 """The exam of a trigger that covers the whole image."""
+# A distance that decides nothing, as files of tests have always had it.
+_ANYWHERE = PlacementConfig(strategy="random", upper=15.0)
 
 
 class ExamRow(Settings):
@@ -143,10 +146,10 @@ def exam_placements(config: ExamsConfig, trigger_size: Extent | None) -> dict[st
         trigger_size: Height and width of the trigger in pixels; None if it covers the whole image.
     """
     if trigger_size is None:
-        return {EVERYWHERE: PlacementConfig(strategy="random")}
+        return {EVERYWHERE: _ANYWHERE}
     if config.rules.on_victim == "require":
-        return {"on_victim": PlacementConfig(strategy="random")}
-    lower, upper = config.near
+        return {"on_victim": _ANYWHERE}
+    lower, upper = config.near_band
     placements = {
         "nearest": PlacementConfig(strategy="nearest", lower=lower, upper=upper),
         "near": PlacementConfig(strategy="band", lower=lower, upper=upper, draw=config.draw),
@@ -154,7 +157,7 @@ def exam_placements(config: ExamsConfig, trigger_size: Extent | None) -> dict[st
     for lower, upper in config.far_bands:
         name = f"far_{round(lower, 1):g}_{round(upper, 1):g}"
         placements[name] = PlacementConfig(strategy="band", lower=lower, upper=upper)
-    return {**placements, "anywhere": PlacementConfig(strategy="random")}
+    return {**placements, "anywhere": _ANYWHERE}
 
 
 def plan_exams(
@@ -168,7 +171,7 @@ def plan_exams(
 
     Args:
         dataset: The honest test scenes.
-        config: Bands, rules, scope and seed.
+        config: Bands, rules, scope and seed; bands left out follow from the scenes' height.
         victims: Names of the victim classes.
         trigger_size: Height and width of the trigger in pixels, its extent; None if it covers the
             whole image.
@@ -178,6 +181,7 @@ def plan_exams(
         DataError: If the data set is not as a `SceneDataset` must be.
     """
     dataset = checked(dataset)
+    config = explicit(config, dataset)
     ground = Ground(
         victims=dataset.classes.indices(victims, option="attack.victims"),
         ignore_index=dataset.classes.ignore_index,

@@ -99,7 +99,7 @@ def make_placement(config: PlacementConfig, rules: RulesConfig) -> Placement:
     if config.strategy == "random" or rules.on_victim == "require":
         return Random()
     kind = {"nearest": Nearest, "band": Band}[config.strategy]
-    return kind(config.lower, config.upper, rules.lower_included)
+    return kind(*config.bounds, rules.lower_included)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from segdoor.attack.config import AttackConfig
 from segdoor.attack.triggers.registry import TRIGGERS, spelled
 from segdoor.attack.triggers.trigger import Trigger
+from segdoor.experiment.wishes import AttackWishes
 from segdoor.plugins import Plugin, Registry
 
 
@@ -60,7 +60,7 @@ else:
     TriggerOption = Annotated[_options_of(TRIGGERS) | None, BeforeValidator(_spelled)]
 
 
-class AttackOptions(AttackConfig):
+class AttackOptions(AttackWishes):
     """The attacker's settings as options."""
 
     trigger: TriggerOption = None  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -13,6 +13,33 @@ from segdoor.files import digest_of
 from segdoor.record import Json
 from segdoor.victim.config import START_WEIGHTS, NetworkConfig
 
+# Lengths that were defaults when keys were first made: keys go on leaving them out.
+_FORMER_DEFAULTS: dict[str, object] = {
+    "attack.trigger.size": 14,
+    "attack.placement.upper": 15.0,
+    "exams.near": [0.0, 15.0],
+    "exams.far": [15.0, 22.5, 30.0],
+}
+
+
+def without_former_defaults(tree: Json) -> Json:
+    """Return the settings of a run that its key tells: without lengths that once were defaults.
+
+    Args:
+        tree: Settings that have not their default.
+    """
+    return _without(tree, "")
+
+
+def _without(tree: Json, prefix: str) -> Json:
+    kept: Json = {}
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        inner = _without(cast("Json", value), f"{key}.") if isinstance(value, dict) else value
+        if inner != {} and (key not in _FORMER_DEFAULTS or inner != _FORMER_DEFAULTS[key]):
+            kept[name] = inner
+    return kept
+
 
 def network_tree(network: NetworkConfig, *, brief: bool = False) -> Json:
     """Return a network's settings, with digests in place of the paths of weights.

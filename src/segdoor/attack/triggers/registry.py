@@ -68,8 +68,6 @@ class _Writing(Protocol):
     @property
     def mode(self) -> str: ...
     @property
-    def exclude_unset(self) -> bool: ...
-    @property
     def exclude_defaults(self) -> bool: ...
 
 
@@ -91,9 +89,7 @@ def _read(given: object, info: _Reading) -> Trigger:
 
 def _told(trigger: Trigger, info: _Writing) -> dict[str, object]:
     """Return the settings of a trigger, with its kind before them."""
-    settings = trigger.model_dump(
-        mode=info.mode, exclude_unset=info.exclude_unset, exclude_defaults=info.exclude_defaults
-    )
+    settings = trigger.model_dump(mode=info.mode, exclude_defaults=info.exclude_defaults)
     return {"kind": trigger.kind, **settings}
 
 

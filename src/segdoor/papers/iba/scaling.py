@@ -68,7 +68,7 @@ def _told(trigger: Trigger) -> str:
 
 def _edges(run: PlannedRun, exam: str) -> tuple[float, float]:
     placement = _placements(run)[exam]
-    return placement.lower, placement.upper
+    return placement.bounds
 
 
 def _differs(paper: str, here: str) -> bool:

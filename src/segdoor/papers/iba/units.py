@@ -10,7 +10,7 @@ from segdoor.attack.config import OnVictim
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import Reading
-from segdoor.experiment.fidelity import Tree
+from segdoor.experiment.wishes import Tree
 from segdoor.papers.iba.config import Block, Counting, PaperData, Preset, Study
 from segdoor.rounding import half_up
 from segdoor.study import expand as general
@@ -136,7 +136,7 @@ def _settings(point: Point, block: Block, preset: Preset, reading: Reading) -> T
         "method": point.method,
         "attack": attack,
         "exams": {"rules": rules},
-        "network": network.model_dump(exclude_unset=True),
+        "network": network.tree(),
     }
 
 

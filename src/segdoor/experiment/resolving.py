@@ -1,0 +1,134 @@
+"""From wishes to facts: layers of settings, the upper one wins; what no layer says is a default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+from segdoor.attack.lengths import Lengths, typical_size
+from segdoor.attack.planning import check_place
+from segdoor.attack.triggers.registry import spelled
+from segdoor.data.config import DataConfig
+from segdoor.data.scene import SceneDataset
+from segdoor.data.transforms import Size
+from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.wishes import ExperimentWishes, Tree
+from segdoor.settings import validated
+from segdoor.victim.config import NetworkConfig
+
+
+class Layer:
+    """What follows from wishes; nothing but lengths, unless a paper says more."""
+
+    def data(self, wishes: ExperimentWishes) -> Tree:
+        """Return which scenes are meant."""
+        del wishes
+        return {}
+
+    def settings(self, wishes: ExperimentWishes, size: Size) -> Tree:
+        """Return settings that follow.
+
+        Args:
+            wishes: What is asked for.
+            size: Height and width of the scenes in pixels.
+        """
+        del wishes, size
+        return {}
+
+    def lengths(self, wishes: ExperimentWishes, height: int) -> Lengths:
+        """Return the lengths for scenes of a height in pixels."""
+        del wishes
+        return Lengths.at(height)
+
+    def exceptions(self, reading: str) -> tuple[str, ...]:
+        """Return what a reading deliberately leaves out."""
+        del reading
+        return ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run that is asked for, and what follows from that.
+
+    Attributes:
+        wishes: What is asked for.
+        layer: What follows.
+    """
+
+    wishes: ExperimentWishes
+    layer: Layer
+
+    @property
+    def network(self) -> str:
+        """Return the name of the network that is asked for."""
+        return self.wishes.network.name or NetworkConfig().name
+
+    def data(self) -> DataConfig:
+        """Return which scenes are meant.
+
+        Raises:
+            ConfigError: If the combination breaks a rule.
+        """
+        tree = merged(self.layer.data(self.wishes), self.wishes.data.tree())
+        return validated(DataConfig, tree, source="data")
+
+    def facts(self, size: Size, *, least_trigger: int = 4) -> ExperimentConfig:
+        """Return every setting, explicit.
+
+        Args:
+            size: Height and width of the scenes in pixels.
+            least_trigger: The smallest trigger that may follow from the height.
+
+        Raises:
+            ConfigError: If the combination breaks a rule.
+        """
+        wishes, tree = self.wishes, Tree()
+        below = {"data": self.layer.data(wishes)}, self.layer.settings(wishes, size)
+        for layer in (*below, wishes.tree()):
+            tree = merged(tree, layer)
+        config = config_from(tree)
+        placed = wishes.attack.placement.strategy is not None
+        check_place(config.attack, option="attack.placement" if placed else "method")
+        lengths = replace(self.layer.lengths(wishes, size[0]), least=least_trigger)
+        attack, exams = config.attack.following(lengths), config.exams.following(lengths)
+        return config.model_copy(update={"attack": attack, "exams": exams})
+
+    def facts_for(self, scenes: SceneDataset, *, least_trigger: int = 4) -> ExperimentConfig:
+        """Return every setting for a data set: for its median size.
+
+        Args:
+            scenes: The scenes.
+            least_trigger: The smallest trigger that may follow from the height.
+
+        Raises:
+            ConfigError: If the combination breaks a rule.
+            DataError: If a file is damaged or missing.
+        """
+        return self.facts(typical_size(scenes), least_trigger=least_trigger)
+
+
+def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:
+    """Return both trees of settings as one; where both speak, ``above`` wins.
+
+    A choice of another kind replaces the one below whole: its settings are no setting of the other.
+    """
+    tree = dict(below)
+    for key, value in above.items():
+        under = tree.get(key)
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            inner, outer = cast("Tree", under), cast("Tree", value)
+            alike = "kind" not in outer or outer["kind"] == inner.get("kind")
+            tree[key] = merged(inner, outer) if alike else value
+        else:
+            tree[key] = value
+    return tree
+
+
+def in_full(tree: Mapping[str, object]) -> Tree:
+    """Return settings with the trigger as a mapping with its kind, so that they can be merged."""
+    attack = tree.get("attack")
+    if not isinstance(attack, Mapping) or "trigger" not in attack:
+        return dict(tree)
+    told = cast("Tree", attack)
+    return {**tree, "attack": {**told, "trigger": spelled(told["trigger"])}}
