@@ -11,13 +11,13 @@ from typing import Literal, Union, cast, get_args, get_origin
 import yaml
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
+from segdoor.experiment.fidelity import EXCEPTIONS, resolve
 
 import segdoor
 from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import make_app
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.experiment.config import ExperimentConfig, Method, Preset, Reading, config_from
-from segdoor.experiment.fidelity import EXCEPTIONS, resolve
 from segdoor.plugins import Plugin, Registry
 from segdoor.record import ExperimentRecord
 from segdoor.settings import Settings

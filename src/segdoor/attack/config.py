@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from segdoor.attack.lengths import Lengths, needed
 from segdoor.attack.triggers.registry import TriggerSetting
 from segdoor.attack.triggers.sticker import Sticker
+from segdoor.data.scene import SceneDataset
 from segdoor.settings import Settings, validated
 
 
@@ -210,3 +211,24 @@ class ExamsConfig(Settings):
             ConfigError: If they were left out and do not follow from scenes yet.
         """
         return tuple(itertools.pairwise(needed(self.far, "exams.far")))
+
+
+_LengthsT = TypeVar("_LengthsT", AttackConfig, ExamsConfig)
+# Whatever is given goes with the lengths of scenes as large as any.
+_TALL = Lengths.at(16384)
+
+
+def explicit(settings: _LengthsT, dataset: SceneDataset) -> _LengthsT:
+    """Return settings with every length explicit; sizes are only looked at if one is open.
+
+    Args:
+        settings: The settings.
+        dataset: The scenes that open lengths follow from.
+
+    Raises:
+        ConfigError: If the trigger would be too small.
+        DataError: If a file is damaged or missing.
+    """
+    if settings.following(_TALL) == settings:
+        return settings
+    return settings.following(Lengths.of(dataset))

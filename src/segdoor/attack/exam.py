@@ -15,9 +15,8 @@ from typing import Literal
 from pydantic import Field
 
 from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
-from segdoor.attack.config import ExamsConfig, PlacementConfig
+from segdoor.attack.config import ExamsConfig, PlacementConfig, explicit
 from segdoor.attack.drawing import make_drawing
-from segdoor.attack.lengths import explicit
 from segdoor.attack.placement import Ground, Room, make_placement
 from segdoor.attack.site import Extent
 from segdoor.data.checked import checked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median_low
-from typing import Protocol, Self, TypeVar
+from typing import TypeVar
 
 from segdoor.data.scene import SceneDataset
 from segdoor.data.sizes import size_of
@@ -14,8 +14,6 @@ from segdoor.rounding import half_up
 
 _HEIGHT = 512
 _TRIGGER = 55
-# Nothing that is given is too large or too small beside its lengths.
-_TALL = 16384
 _EDGES = (0.0, 60.0, 90.0, 120.0)
 
 
@@ -34,6 +32,18 @@ class Lengths:
     trigger: int
     edges: tuple[float, float, float, float]
     least: int = 4
+
+    @classmethod
+    def of(cls, dataset: SceneDataset) -> Lengths:
+        """Return the lengths for a data set: for the height of its median scene.
+
+        Args:
+            dataset: The scenes.
+
+        Raises:
+            DataError: If a file is damaged or missing.
+        """
+        return cls.at(typical_size(dataset)[0])
 
     @classmethod
     def at(cls, height: int) -> Lengths:
@@ -78,28 +88,3 @@ def needed(length: _ValueT | None, setting: str) -> _ValueT:
             "Give it, or take the settings that a plan or a test holds.",
         )  # fmt: skip
     return length
-
-
-class _Follows(Protocol):
-    """Settings some of whose lengths may be left open."""
-
-    def following(self, lengths: Lengths) -> Self: ...
-
-
-_FollowsT = TypeVar("_FollowsT", bound=_Follows)
-
-
-def explicit(settings: _FollowsT, dataset: SceneDataset) -> _FollowsT:
-    """Return settings with every length explicit; sizes are only looked at if one is open.
-
-    Args:
-        settings: The settings.
-        dataset: The scenes; their median height counts.
-
-    Raises:
-        ConfigError: If the trigger would be too small.
-        DataError: If a file is damaged or missing.
-    """
-    if settings.following(Lengths.at(_TALL)) == settings:
-        return settings
-    return settings.following(Lengths.at(typical_size(dataset)[0]))

@@ -13,9 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from segdoor.attack.config import AttackConfig
+from segdoor.attack.config import AttackConfig, explicit
 from segdoor.attack.drawing import Drawing, make_drawing
-from segdoor.attack.lengths import explicit
 from segdoor.attack.placement import Ground, Placement, Site, make_placement, place, victim_mask
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling

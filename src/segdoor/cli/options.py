@@ -23,12 +23,10 @@ from segdoor.experiment.wishes import (
     ExamsWishes,
     NetworkWishes,
     TrainingWishes,
-    Tree,
-    Wishes,
     wishes_from,
 )
 from segdoor.papers.iba.reading import asked, told_of_data
-from segdoor.settings import brief
+from segdoor.settings import Tree, Wishes, brief
 from segdoor.victim.config import Preset
 
 

@@ -29,7 +29,6 @@ from segdoor.record import (
 from segdoor.scores.metrics.metric import Metric, Task
 from segdoor.scores.tables import TableSet
 
-
 _SettingsT = TypeVar("_SettingsT", ExperimentConfig, ExperimentWishes)
 
 

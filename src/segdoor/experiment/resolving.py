@@ -13,8 +13,8 @@ from segdoor.data.config import DataConfig
 from segdoor.data.scene import SceneDataset
 from segdoor.data.transforms import Size
 from segdoor.experiment.config import ExperimentConfig, config_from
-from segdoor.experiment.wishes import ExperimentWishes, Tree
-from segdoor.settings import validated
+from segdoor.experiment.wishes import ExperimentWishes
+from segdoor.settings import Tree, validated
 from segdoor.victim.config import NetworkConfig
 
 

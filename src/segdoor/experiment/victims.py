@@ -16,9 +16,9 @@ from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.recording import as_recorded
 from segdoor.experiment.resolving import Asked, merged
-from segdoor.experiment.wishes import Tree, wishes_from
+from segdoor.experiment.wishes import wishes_from
 from segdoor.record import LoadedWeights
-from segdoor.settings import validated
+from segdoor.settings import Tree, validated
 from segdoor.victim.checkpoint import read_remark, save_weights
 from segdoor.victim.config import START_WEIGHTS
 from segdoor.victim.device import choose_arithmetic

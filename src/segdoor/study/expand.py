@@ -13,9 +13,9 @@ from functools import cached_property
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, Reading
 from segdoor.experiment.resolving import Asked, Layer, merged
-from segdoor.experiment.wishes import Tree, wishes_from
+from segdoor.experiment.wishes import wishes_from
 from segdoor.record import Json
-from segdoor.settings import Settings
+from segdoor.settings import Settings, Tree
 from segdoor.study.config import Preset, Study
 from segdoor.study.start import (
     attack_tree,

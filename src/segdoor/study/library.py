@@ -11,8 +11,7 @@ import yaml
 from segdoor import plain_yaml
 from segdoor.errors import ConfigError
 from segdoor.experiment.resolving import in_full, merged
-from segdoor.experiment.wishes import Tree
-from segdoor.settings import brief, validated
+from segdoor.settings import Tree, brief, validated
 from segdoor.study.paper import AnyPaper, Paper, PresetT, StudyT
 
 

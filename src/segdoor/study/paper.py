@@ -10,8 +10,8 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from segdoor.attack.exam import exam_placements
 from segdoor.experiment.config import Reading
 from segdoor.experiment.resolving import Layer
-from segdoor.experiment.wishes import Tree
 from segdoor.record import AxisValue, Figure
+from segdoor.settings import Tree
 from segdoor.study.config import Preset, Study
 from segdoor.study.expand import Place, PlannedRun
 from segdoor.study.figures import Found, Quantity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Protocol, cast, runtime_checkable
+from typing import Annotated, Protocol, cast, runtime_checkable
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationError
 
@@ -13,7 +13,7 @@ from segdoor.attack.triggers.sinusoid import Sinusoid
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.plugins import Registry
-from segdoor.settings import Telling, explained
+from segdoor.settings import Telling, Validation, explained
 from segdoor.written import kind_of
 
 TRIGGERS = Registry(
@@ -54,14 +54,6 @@ def spelled(given: object, telling: Telling | None = None) -> object:
 
 
 @runtime_checkable
-class _Reading(Protocol):
-    """What a validator is told."""
-
-    @property
-    def context(self) -> Any: ...  # noqa: ANN401 - as pydantic has it
-
-
-@runtime_checkable
 class _Writing(Protocol):
     """What a serializer is told."""
 
@@ -71,7 +63,7 @@ class _Writing(Protocol):
     def exclude_defaults(self) -> bool: ...
 
 
-def _read(given: object, info: _Reading) -> Trigger:
+def _read(given: object, info: Validation) -> Trigger:
     """Return the trigger that a setting means; complaints keep their place among the settings."""
     if isinstance(given, Trigger):
         return given

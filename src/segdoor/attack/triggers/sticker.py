@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -52,7 +52,7 @@ class Sticker(Trigger):
     opacity: float = Field(default=1.0, gt=0, le=1)
     """1 covers the scene, less lets it shine through (alpha blending)."""
 
-    def following(self, lengths: Lengths) -> Self:
+    def following(self, lengths: Lengths) -> Sticker:
         """Return the sticker with an explicit size."""
         if self.size is not None:
             return self
@@ -113,7 +113,7 @@ class Sticker(Trigger):
         # Built-in stickers are square; a picture file may not be.
         return tuple(CutSticker(**vars(other), left=self.extent) for other in others)
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Sticker:
         """Return a copy, perhaps with other settings; what was drawn stays behind."""
         copy = super().model_copy(update=update, deep=deep)
         vars(copy).pop("_drawn", None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from typing import Self
 
 import numpy as np
 
@@ -42,7 +41,7 @@ class Trigger(Plugin):
     def siblings(self) -> tuple[Trigger, ...]:
         """Return others of its kind and extent, for the control "another trigger"; at least one."""
 
-    def following(self, lengths: Lengths) -> Self:
+    def following(self, lengths: Lengths) -> Trigger:
         """Return the trigger with its lengths explicit, those that were left out as they follow.
 
         Kinds without lengths are as they are.

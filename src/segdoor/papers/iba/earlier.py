@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from segdoor.experiment.config import Reading
 from segdoor.experiment.resolving import merged
-from segdoor.experiment.wishes import Tree
+from segdoor.settings import Tree
 from segdoor.victim.config import PRESETS, Preset
 
 NEWEST = 2

@@ -13,8 +13,9 @@ from segdoor.data.config import DataConfig
 from segdoor.data.transforms import Size
 from segdoor.experiment.config import ExperimentConfig, Method, Reading
 from segdoor.experiment.resolving import Asked, Layer, merged
-from segdoor.experiment.wishes import ExperimentWishes, Tree
+from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.rounding import half_up
+from segdoor.settings import Tree
 from segdoor.victim.config import PRESETS
 
 _CITYSCAPES_SIZE = (512, 1024)

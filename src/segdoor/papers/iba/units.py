@@ -10,9 +10,9 @@ from segdoor.attack.config import OnVictim
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import Reading
-from segdoor.experiment.wishes import Tree
 from segdoor.papers.iba.config import Block, Counting, PaperData, Preset, Study
 from segdoor.rounding import half_up
+from segdoor.settings import Tree
 from segdoor.study import expand as general
 from segdoor.study.expand import Place
 
