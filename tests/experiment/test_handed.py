@@ -20,6 +20,7 @@ from segdoor.errors import ConfigError
 from segdoor.experiment import run as run_module
 from segdoor.experiment.repair import repair_run
 from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.reading import asked
 from segdoor.papers.iba.run import run_experiment
 from segdoor.record import load_record
 from segdoor.scores.tables import load_tables
@@ -215,5 +216,7 @@ def test_objects_that_contradict_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=said):
-        run_experiment(wishes_from({**GIVEN, **given}), out=tmp_path / "run", **handed)
+        run_module.run_experiment(
+            asked(wishes_from({**GIVEN, **given})), out=tmp_path / "run", **handed
+        )
     assert not list(tmp_path.rglob("plan.jsonl"))

@@ -107,7 +107,7 @@ def test_python_and_a_run_take_the_same_lengths() -> None:
     scenes = street(64)
     plan = plan_poison(scenes, AttackConfig(rate=0.25))
     config = asked(ExperimentWishes()).facts_for(scenes)
-    assert plan.header.attack == config.attack
+    assert plan.header.attack == config.attack.model_copy(update={"rate": 0.25})
     assert plan.trigger == Sticker(size=7)
     exams = plan_exams(scenes, ExamsConfig(), victims=("car",), trigger_size=plan.trigger.extent)
     assert exams[0].header.exams.near == config.exams.near == (0, 7.5)
