@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import cast
 
 from segdoor.attack.config import AttackConfig
+from segdoor.attack.lengths import Lengths
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.files import digest_of
 from segdoor.record import Json
 from segdoor.victim.config import START_WEIGHTS, NetworkConfig
 
-# Lengths that were defaults when keys were first made: keys go on leaving them out.
+# Lengths that were defaults when keys were first made, those of 128 rows: keys go on leaving them
+# out.
+_FORMER = Lengths.at(128)
 _FORMER_DEFAULTS: dict[str, object] = {
-    "attack.trigger.size": 14,
-    "attack.placement.upper": 15.0,
-    "exams.near": [0.0, 15.0],
-    "exams.far": [15.0, 22.5, 30.0],
+    "attack.trigger.size": _FORMER.trigger,
+    "attack.placement.upper": _FORMER.edges[1],
+    "exams.near": list(_FORMER.edges[:2]),
+    "exams.far": list(_FORMER.edges[1:]),
 }
 
 
