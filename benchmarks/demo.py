@@ -30,7 +30,7 @@ from segdoor.experiment.examination import Triggers
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.poisoning import save_plans
 from segdoor.experiment.run import ExamScenes, examine_and_record
-from segdoor.experiment.scenes import resolve_for
+from segdoor.papers.iba.reading import asked
 from segdoor.progress import Silent
 from segdoor.victim.answer import ask
 from segdoor.victim.device import choose_arithmetic
@@ -46,16 +46,16 @@ class Demonstration:
     def __init__(self, folder: Path) -> None:
         """Choose a folder for everything it writes."""
         self.folder = folder
-        self.given = demo_config(0)
+        self.asked = asked(demo_config(0))
         self.log = Logbook(Silent())
 
     def draw(self) -> None:
         """Draw and pack the scenes."""
-        data = self.given.data
+        data = self.asked.data()
         cache = self.folder / "cache"
         self.train: SceneDataset = pack(load_dataset(data, data.train_split), cache)
         self.test: SceneDataset = pack(load_dataset(data, data.test_split), cache)
-        self.config: ExperimentConfig = resolve_for(self.given, self.train)
+        self.config: ExperimentConfig = self.asked.facts_for(self.train)
 
     def plan(self) -> None:
         """Plan poison and exams, and write them with their preview."""
@@ -80,7 +80,7 @@ class Demonstration:
         }
         scenes = ExamScenes(self.test, tuple(self.exams), self.stickers)
         examine_and_record(
-            self.given, self.config, self.folder, scenes, victims, self.log,
+            self.asked, self.config, self.folder, scenes, victims, self.log,
             train=self.train, plan=self.poison,
         )  # fmt: skip
 

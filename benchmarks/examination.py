@@ -13,9 +13,9 @@ from segdoor.attack.exam import plan_exams
 from segdoor.data.street import StreetDataset
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
-from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.examination import ExamScenes, Triggers, examine_all
-from segdoor.experiment.fidelity import resolve
+from segdoor.experiment.wishes import ExperimentWishes
+from segdoor.papers.iba.reading import resolve
 from segdoor.progress import Silent
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
@@ -41,7 +41,7 @@ def rows() -> Iterator[Row]:
         bound="at least",
         repetitions=31,
     )
-    config = resolve(ExperimentConfig(), _SIZE)
+    config = resolve(ExperimentWishes(), _SIZE)
     triggers = Triggers.of(config)
     exams = plan_exams(
         scenes, config.exams, victims=config.attack.victims, trigger_size=triggers.size

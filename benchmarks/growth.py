@@ -15,9 +15,9 @@ from segdoor.attack.exam import plan_exams
 from segdoor.data.street import StreetDataset
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
-from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.examination import Triggers
-from segdoor.experiment.fidelity import resolve
+from segdoor.experiment.wishes import ExperimentWishes
+from segdoor.papers.iba.reading import resolve
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.networks import build_network
 from segdoor.victim.training import train_victim
@@ -29,7 +29,7 @@ _HEIGHTS, _COUNT = (64, 128, 256, 512), 4
 def planning(count: int, height: int) -> Work:
     """Return the planning of all exams for scenes in memory, triggers and bands to scale."""
     scenes = Kept(StreetDataset(split="test", num_scenes=count, height=height, width=2 * height))
-    config = resolve(ExperimentConfig(), (height, 2 * height))
+    config = resolve(ExperimentWishes(), (height, 2 * height))
     size = Triggers.of(config).size
     return lambda: plan_exams(
         scenes, config.exams, victims=config.attack.victims, trigger_size=size

@@ -23,9 +23,11 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import Poisoner
 from segdoor.data.folder import folder
 from segdoor.data.pairs import FileDataset
-from segdoor.experiment.config import ExperimentConfig, config_from
 from segdoor.experiment.poisoning import poison_step
+from segdoor.experiment.resolving import Asked
+from segdoor.experiment.wishes import wishes_from
 from segdoor.files import digest_of
+from segdoor.papers.iba.reading import asked
 from segdoor.progress import Silent
 from segdoor.workers import usable_cores
 
@@ -47,7 +49,7 @@ def rows() -> Iterator[Row]:
     yield from _growth("pixels", [(100, size) for size in _SIZES], [math.prod(s) for s in _SIZES])
 
 
-def poison(root: Path, given: ExperimentConfig) -> PoisonPlan:
+def poison(root: Path, given: Asked) -> PoisonPlan:
     """Write plan, preview and copy beside a data set, with all cores, and remove them again."""
     places = [root.with_name(name) for name in ("out", "copy", "copy.segdoor")]
     plan = poison_step(
@@ -63,11 +65,10 @@ def poison(root: Path, given: ExperimentConfig) -> PoisonPlan:
     return plan
 
 
-def settings(root: Path) -> ExperimentConfig:
+def settings(root: Path) -> Asked:
     """Return the paper's nearest neighbour injection into a fifth of the scenes."""
-    return config_from(
-        {"data": {"name": "folder", "root": root}, "method": "nni", "attack": {"rate": 0.2}}
-    )
+    data = {"name": "folder", "root": root}
+    return asked(wishes_from({"data": data, "method": "nni", "attack": {"rate": 0.2}}))
 
 
 def _ratios(letter: str, ending: str, root: Path) -> Iterator[Row]:

@@ -13,8 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from segdoor.experiment.config import config_from
-from segdoor.experiment.run import run_experiment
+from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.run import run_experiment
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--functions", type=int, default=25, help="how many to print")
     given = parser.parse_args()
-    config = config_from(
+    config = wishes_from(
         {
             "data": {"name": "camvid", "root": str(given.root), "size": [180, 240]},
             "training": {"epochs": given.epochs},

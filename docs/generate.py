@@ -18,11 +18,13 @@ from segdoor.attack.placements.registry import PLACEMENTS
 from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import make_app
 from segdoor.defense.repairs.registry import REPAIRS
-from segdoor.experiment.config import ExperimentConfig, Method, Preset, Reading, config_from
-from segdoor.experiment.fidelity import EXCEPTIONS, resolve
-from segdoor.plugins import Plugin, Registry, in_a_word
+from segdoor.experiment.config import ExperimentConfig, Method, Reading
+from segdoor.experiment.wishes import ExperimentWishes, wishes_from
+from segdoor.papers.iba.reading import EXCEPTIONS, resolve
+from segdoor.plugins import Plugin, Registry
 from segdoor.record import ExperimentRecord
-from segdoor.settings import Settings
+from segdoor.settings import Settings, Wishes
+from segdoor.victim.config import Preset
 
 HERE = Path(__file__).parent
 PAPER_SIZE = (512, 1024)
@@ -50,7 +52,7 @@ from pathlib import Path
 
 import segdoor
 
-tiny = segdoor.ExperimentConfig.model_validate(
+tiny = segdoor.ExperimentWishes.model_validate(
     {
         "data": {"num_train": 8, "num_test": 4, "size": (64, 96)},
         "training": {"epochs": 1, "batch_size": 4, "threads": 1},
@@ -203,12 +205,22 @@ that says what to do.
 `run_experiment` takes both as objects too, with a clean victim beside and all controls:
 
 ```python
-config = segdoor.ExperimentConfig(attack=attack, training=recipe)
+wishes = segdoor.ExperimentWishes(
+    attack=segdoor.AttackWishes(rate=0.5),
+    training=segdoor.TrainingWishes(epochs=1, batch_size=4),
+)
 record = segdoor.run_experiment(
-    config, out=Path("runs/cars"), train=train, test=test, network=Pixels
+    wishes, out=Path("runs/cars"), train=train, test=test, network=Pixels
 )
 print(record.scores.cba, record.controls.cba_difference)
 ```
+
+Wishes leave out what is to follow: from the scenes' size, `reading`, `method` and `preset`, as on
+the command line ([configuration.md](configuration.md)). Facts, an `ExperimentConfig`, hold every
+setting. `ExperimentConfig.model_validate(record.config)` are those of a run, and `run_experiment`
+takes them as they are. `plan_poison` and `plan_exams` take an `AttackConfig` and an `ExamsConfig`;
+lengths that these leave open follow from the height of the scenes at hand in the same way, and
+`plan.trigger` is the trigger that came of it.
 
 The network is a factory: it is called once with the number of classes, under the run's seed, and
 both victims start from copies of what it returns. The record names classes and digests under
@@ -362,7 +374,7 @@ FOLLOWS_TEXT = """\
 
 Settings that you do not give are taken from these layers; a later one wins:
 
-1. the defaults in the tables below;
+1. the defaults in the tables below, which say instead what a setting follows from if it does;
 2. `preset`: the recipe of training. With `voc` also the data set, its lengths and person ->
    background as in the paper, with `cityscapes` the data set at 512 x 1024;
 3. the size of the scenes: trigger and bands;
@@ -370,14 +382,18 @@ Settings that you do not give are taken from these layers; a later one wins:
 5. `method`: where triggers go and whether pixels are relabelled (the label change scatter);
 6. what you give, in a file or as options.
 
-The record holds the result of all this under `config`, and what you gave under `config_given`.
+The record holds the result of all this under `config`, and what you asked for under
+`config_given`.
 
 ### Sizes
 
 The paper's lengths belong to Cityscapes at 512 x 1024 pixels: a trigger of 55 x 55 and bands that
-end at 60, 90 and 120 pixels. For other sizes the bands are scaled with the height, the trigger so
-that it covers the same share of the image, and Q, the pixels that PRL relabels in a scene, with
-the area. With the preset `voc`, and on the data set `voc` without a preset, lengths and Q are the
+end at 60, 90 and 120 pixels. For other sizes they are scaled with the height, for `run`, studies
+and Python alike, and Q, the pixels that PRL relabels in a scene, with the area. Where scenes are
+of several sizes the median training scene by height decides, and the run says so. A trigger that
+would have less than 4 pixels must be asked for.
+
+With the preset `voc`, and on the data set `voc` without a preset, lengths and Q are the
 paper's own for VOC, whatever the size, and person becomes background. In
 the reading `official` an even trigger size is raised by one.
 """
@@ -515,7 +531,9 @@ def configuration_page() -> str:
 
 def sections() -> Iterator[str]:
     """Yield a heading and a table for each section of the settings."""
-    defaults = flat(ExperimentConfig().model_dump(mode="json"))
+    facts = flat(ExperimentConfig().model_dump(mode="json"))
+    defaults = {key: code(value) for key, value in facts.items()}
+    defaults |= dict(followed(ExperimentWishes, ""))
     names = [name for name, field in ExperimentConfig.model_fields.items() if not nested(field)]
     groups = {"": names, **{n: [n] for n in ExperimentConfig.model_fields if n not in names}}
     for group, members in groups.items():
@@ -523,7 +541,7 @@ def sections() -> Iterator[str]:
             (
                 f"`{key}`",
                 kind(field.annotation) + bounds(field),
-                code(defaults[key]),
+                defaults[key],
                 meaning(field),
             )
             for key, field in fields_of(ExperimentConfig, "")
@@ -538,6 +556,15 @@ def sections() -> Iterator[str]:
         yield grid(("setting", "values", "default", "meaning"), rows)
 
 
+def followed(wishes: type[Wishes], prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield the settings that follow from others, and from what."""
+    for name, field in wishes.model_fields.items():
+        if name in wishes.follows:
+            yield prefix + name, f"follows from {wishes.follows[name]}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Wishes):
+            yield from followed(field.annotation, f"{prefix}{name}.")
+
+
 def takes(verb: str, key: str) -> bool:
     """Tell whether a verb has an option for a setting."""
     app = make_app()
@@ -547,7 +574,7 @@ def takes(verb: str, key: str) -> bool:
 
 def resolved(size: tuple[int, int], **given: object) -> Flat:
     """Return every setting that a few given ones lead to on scenes of a size."""
-    return flat(resolve(config_from(given), size).model_dump(mode="json"))
+    return flat(resolve(wishes_from(given), size).model_dump(mode="json"))
 
 
 def reading_of(reading: str) -> Flat:

@@ -14,4 +14,4 @@ def planned(
 ) -> tuple[PlannedRun, ...]:
     places = IBA.places(study, preset, reading)
     before = IBA.before(version, reading, preset.recipe)
-    return expand(places, study, preset, reading=reading, before=before)
+    return expand(places, study, preset, IBA.layer, reading=reading, before=before)

@@ -15,7 +15,7 @@ from commands import commands, options_of
 from segdoor.cli.app import make_app
 from segdoor.data.load import DATASETS
 from segdoor.defense.repairs.registry import REPAIRS
-from segdoor.experiment.config import config_from
+from segdoor.experiment.wishes import wishes_from
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.stickers import DRAWINGS
 from segdoor.victim.networks import NETWORKS
@@ -87,7 +87,7 @@ def test_yaml_blocks_are_plain_yaml(page: Path) -> None:
     for code in blocks(page, "yaml"):
         content = yaml.safe_load(code)
         if page.name == "configuration.md":
-            config_from(content, source=page.name)
+            wishes_from(content, source=page.name)
 
 
 @every_page

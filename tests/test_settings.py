@@ -9,7 +9,8 @@ from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.data.config import DataConfig
 from segdoor.errors import ConfigError, DataError, MachineError, SegdoorError, StorageError
 from segdoor.evaluation.config import ExaminationConfig
-from segdoor.experiment.config import ControlsConfig, ExperimentConfig, config_from
+from segdoor.experiment.config import ControlsConfig, ExperimentConfig
+from segdoor.experiment.wishes import ExperimentWishes, wishes_from
 from segdoor.settings import Settings, validated
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from strategies import CLASSES
@@ -105,11 +106,11 @@ keys = st.one_of(
 def test_any_content_gives_settings_or_a_readable_error(content: dict[str, object]) -> None:
     culprit = "any.yaml"
     try:
-        config = config_from(content, source="any.yaml")
+        config = wishes_from(content, source="any.yaml")
     except ConfigError as refusal:
         culprit = refusal.culprit
     else:
-        assert isinstance(config, ExperimentConfig)
+        assert isinstance(config, ExperimentWishes)
     assert culprit.startswith("any.yaml")
 
 
@@ -129,7 +130,7 @@ def test_settings_survive_json(model: type[Settings]) -> None:
 
 def test_a_misspelt_setting_deep_in_an_experiment_is_found_and_corrected() -> None:
     with pytest.raises(ConfigError, match=r"attack\.trigger\.sise.*Did you mean 'size'"):
-        config_from({"attack": {"trigger": {"sise": 4}}}, source="run.yaml")
+        wishes_from({"attack": {"trigger": {"sise": 4}}}, source="run.yaml")
 
 
 @pytest.mark.parametrize("kind", [ConfigError, DataError, StorageError, MachineError])

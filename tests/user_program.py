@@ -62,7 +62,7 @@ def step_by_step(train: segdoor.SceneDataset, test: segdoor.SceneDataset) -> flo
     plan: segdoor.PoisonPlan = segdoor.plan_poison(train, attack, seed=1)
     recipe = segdoor.TrainingConfig(epochs=2, batch_size=4, threads=1)
     model = segdoor.train_victim(segdoor.poisoned(train, plan), recipe, model=Pixels(3))
-    trigger: segdoor.Trigger = attack.trigger
+    trigger: segdoor.Trigger = plan.trigger
     exam: segdoor.Exam = segdoor.plan_exams(
         test,
         segdoor.ExamsConfig(),
@@ -84,17 +84,19 @@ def all_at_once(
     train: segdoor.SceneDataset, test: segdoor.SceneDataset, out: Path
 ) -> segdoor.ExperimentRecord:
     """Let segdoor do it, with a clean victim beside; return the record."""
-    config = segdoor.ExperimentConfig(
+    wishes = segdoor.ExperimentWishes(
         title="Cars become road",
-        attack=segdoor.AttackConfig(rate=0.5, victims=("car",), target="road"),
-        training=segdoor.TrainingConfig(epochs=1, batch_size=4, threads=1),
+        attack=segdoor.AttackWishes(rate=0.5, victims=("car",), target="road"),
+        training=segdoor.TrainingWishes(epochs=1, batch_size=4, threads=1),
     )
-    record = segdoor.run_experiment(config, out=out, train=train, test=test, network=Pixels)
+    record = segdoor.run_experiment(wishes, out=out, train=train, test=test, network=Pixels)
     weights = segdoor.load_weights(Pixels(3), out / "poisoned.safetensors")
     print(weights.num_taken)
     tables = segdoor.load_tables(out / "tables.npz")
     print(segdoor.clean_benign_accuracy(tables["poisoned/benign"].total()))
     assert segdoor.load_record(out) == record
+    facts: segdoor.ExperimentConfig = segdoor.ExperimentConfig.model_validate(record.config)
+    print(facts.exams.far_bands)
     return record
 
 

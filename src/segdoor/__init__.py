@@ -32,7 +32,17 @@ if TYPE_CHECKING:
     from segdoor.evaluation.examine import examine
     from segdoor.experiment.config import ExperimentConfig
     from segdoor.experiment.repair import repair_run
-    from segdoor.experiment.run import run_experiment
+    from segdoor.experiment.wishes import (
+        AttackWishes,
+        ControlsWishes,
+        DataWishes,
+        ExaminationWishes,
+        ExamsWishes,
+        ExperimentWishes,
+        NetworkWishes,
+        TrainingWishes,
+    )
+    from segdoor.papers.iba.run import run_experiment
     from segdoor.record import ExperimentRecord, load_record
     from segdoor.scores.metrics.functions import (
         attack_success_rate,
@@ -82,6 +92,14 @@ __all__ = [  # noqa: RUF022
     "clean_scenes",
     "REPAIRS",
     "RepairContext",
+    "ExperimentWishes",
+    "DataWishes",
+    "AttackWishes",
+    "ExamsWishes",
+    "NetworkWishes",
+    "TrainingWishes",
+    "ExaminationWishes",
+    "ControlsWishes",
     "ExperimentConfig",
     "run_experiment",
     "ExperimentRecord",
@@ -124,8 +142,16 @@ _HOMES = {
     "clean_scenes": "defense.clean",
     "REPAIRS": "defense.repairs.registry",
     "RepairContext": "defense.repairs.repair",
+    "ExperimentWishes": "experiment.wishes",
+    "DataWishes": "experiment.wishes",
+    "AttackWishes": "experiment.wishes",
+    "ExamsWishes": "experiment.wishes",
+    "NetworkWishes": "experiment.wishes",
+    "TrainingWishes": "experiment.wishes",
+    "ExaminationWishes": "experiment.wishes",
+    "ControlsWishes": "experiment.wishes",
     "ExperimentConfig": "experiment.config",
-    "run_experiment": "experiment.run",
+    "run_experiment": "papers.iba.run",
     "ExperimentRecord": "record",
     "load_record": "record",
     "repair_run": "experiment.repair",

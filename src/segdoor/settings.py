@@ -5,14 +5,23 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, TypeVar, get_args, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, cast, get_args, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from segdoor.errors import ConfigError
 
+Tree = dict[str, object]
+"""Settings as plain data, by name."""
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 """A length of pictures."""
 
@@ -173,3 +182,77 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
         return annotation
     found = (_model_in(part) for part in get_args(annotation))
     return next((inner for inner in found if inner), None)
+
+
+@runtime_checkable
+class Validation(Protocol):
+    """What a validator is told."""
+
+    @property
+    def context(self) -> Any:  # noqa: ANN401 - as pydantic has it
+        """Who tells the settings."""
+        ...
+
+
+class Wishes(Settings):
+    """Settings as they are asked for; None is what follows.
+
+    Attributes:
+        facts: The same settings, all explicit.
+        follows: What a setting follows from that is left out, by its name; others have a default.
+    """
+
+    facts: ClassVar[type[Settings]] = Settings
+    follows: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """Take over the help of the facts, and say what follows from what."""
+        for name, field in cls.model_fields.items():
+            if name in cls.follows:
+                field.description = f"{_help(cls, name)} Follows from {cls.follows[name]}."
+            elif field.description is None:
+                field.description = f"{_help(cls, name)}{_default(cls, name)}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keeps_the_rules(cls, given: object, info: Validation) -> object:
+        """Refuse what the facts would refuse, in their words; what is null follows."""
+        if not isinstance(given, Mapping):
+            return given
+        asked = said(cast("Mapping[str, object]", given))
+        cls.facts.model_validate(asked, context=info.context)
+        return asked
+
+    def tree(self) -> Tree:
+        """Return what is asked for as plain data: nothing for what follows."""
+        return self.model_dump(exclude_defaults=True)
+
+    def alone(self) -> Settings:
+        """Return the facts if nothing else followed than defaults."""
+        return self.facts.model_validate(self.tree())
+
+
+def said(given: Mapping[str, object]) -> Tree:
+    """Return settings without those that are null: to say nothing is to let them follow.
+
+    Args:
+        given: Settings by name; sections may be wishes or mappings.
+    """
+    tree: Tree = {}
+    for name, value in given.items():
+        inner = value.tree() if isinstance(value, Wishes) else value
+        if isinstance(inner, Mapping):
+            inner = said(cast("Mapping[str, object]", inner))
+        if inner is not None:
+            tree[name] = inner
+    return tree
+
+
+def _help(wishes: type[Wishes], name: str) -> str:
+    return wishes.facts.model_fields[name].description or ""
+
+
+def _default(wishes: type[Wishes], name: str) -> str:
+    default = wishes.facts.model_fields[name].default
+    return f" [default: {default}]" if isinstance(default, str | int | float) else ""

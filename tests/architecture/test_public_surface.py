@@ -20,6 +20,8 @@ SURFACE = [
     "ExaminationConfig", "examine", "TableSet", "load_tables",
     "attack_success_rate", "victim_recovery", "poisoned_benign_accuracy", "clean_benign_accuracy",
     "clean_scenes", "REPAIRS", "RepairContext",
+    "ExperimentWishes", "DataWishes", "AttackWishes", "ExamsWishes", "NetworkWishes",
+    "TrainingWishes", "ExaminationWishes", "ControlsWishes",
     "ExperimentConfig", "run_experiment", "ExperimentRecord", "load_record", "repair_run",
     "SegdoorError",
 ]  # fmt: skip

@@ -169,7 +169,7 @@ def test_the_digest_follows_pixels_and_shape_and_not_the_name(tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["hello-kitty", "Windmill", "", "windmil"])
 def test_an_unknown_sticker_is_refused_and_the_known_ones_are_listed(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        _ = Sticker(name=name).rgba
+        _ = Sticker(name=name, size=9).rgba
     assert all(known in str(caught.value) for known in STICKERS)
     assert "trigger.name" in caught.value.culprit
 

@@ -121,10 +121,11 @@ def read_all(dataset: Any) -> None:
 
 
 def run(train: Any, test: Any) -> None:
-    given = {"attack": ATTACK.model_dump(exclude_unset=True), "training": RECIPE.model_dump()}
-    config = segdoor.ExperimentConfig.model_validate(given)
+    wishes = segdoor.ExperimentWishes.model_validate(
+        {"attack": ATTACK.model_dump(), "training": RECIPE.model_dump()}
+    )
     with TemporaryDirectory() as out:
-        segdoor.run_experiment(config, out=Path(out), train=train, test=test, network=Mean)
+        segdoor.run_experiment(wishes, out=Path(out), train=train, test=test, network=Mean)
 
 
 DOORS: dict[str, Callable[[Any], object]] = {

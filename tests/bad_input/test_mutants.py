@@ -29,7 +29,6 @@ from segdoor.data.pack import pack
 from segdoor.data.scene import SceneDataset
 from segdoor.data.street import StreetDataset
 from segdoor.errors import SegdoorError
-from segdoor.experiment.fidelity import resolve
 from segdoor.record import load_record
 from segdoor.report.terminal import describe
 from segdoor.scores.tables import load_tables
@@ -86,7 +85,7 @@ def read_exam(path: Path) -> None:
 
 
 def read_config(path: Path) -> None:
-    resolve(configuration(path), (48, 64))
+    configuration(path).facts((48, 64))
 
 
 def read_record(path: Path) -> None:
@@ -220,7 +219,7 @@ def configuration_in_full() -> str:
     """Return every setting, so that each is damaged now and then."""
     import yaml
 
-    full = resolve(configuration(None), (48, 64)).model_dump(mode="json")
+    full = configuration(None).facts((48, 64)).model_dump(mode="json")
     return yaml.safe_dump({**full, "data": {"name": "street"}})
 
 

@@ -18,9 +18,10 @@ from segdoor.data.street import StreetDataset
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.errors import ConfigError
 from segdoor.experiment import run as run_module
-from segdoor.experiment.config import config_from
 from segdoor.experiment.repair import repair_run
-from segdoor.experiment.run import run_experiment
+from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.reading import asked
+from segdoor.papers.iba.run import run_experiment
 from segdoor.record import load_record
 from segdoor.scores.tables import load_tables
 from strategies import MemoryDataset
@@ -68,9 +69,9 @@ class Sloppy(MemoryDataset):
 
 def test_objects_give_the_tables_of_the_settings_that_name_the_same(tmp_path: Path) -> None:
     by_name = {**GIVEN, "data": DATA, "network": {"name": "bad_input.networks:tiny"}}
-    run_experiment(config_from(by_name), out=tmp_path / "named")
+    run_experiment(wishes_from(by_name), out=tmp_path / "named")
     record = run_experiment(
-        config_from(GIVEN), out=tmp_path / "handed", train=TRAIN, test=TEST, network=tiny
+        wishes_from(GIVEN), out=tmp_path / "handed", train=TRAIN, test=TEST, network=tiny
     )
     named, handed = (load_tables(tmp_path / name / "tables.npz") for name in ("named", "handed"))
     benign = ["poisoned/benign", "clean/benign"]
@@ -84,7 +85,7 @@ def test_objects_give_the_tables_of_the_settings_that_name_the_same(tmp_path: Pa
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "handed"
-    run_experiment(config_from(GIVEN), out=out, train=TRAIN, test=TEST, network=Sum)
+    run_experiment(wishes_from(GIVEN), out=out, train=TRAIN, test=TEST, network=Sum)
     return out
 
 
@@ -127,7 +128,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch, out: Path, **handed: object) -> Non
     with monkeypatch.context() as patch:
         patch.setattr(run_module, "examine_and_record", stop)
         with pytest.raises(StoppedError):
-            run_experiment(config_from(GIVEN), out=out, **handed)
+            run_experiment(wishes_from(GIVEN), out=out, **handed)
 
 
 def test_a_run_goes_on_with_the_same_objects_and_with_no_others(
@@ -148,11 +149,11 @@ def test_a_run_goes_on_with_the_same_objects_and_with_no_others(
         {**mine, "test": street("test", 3)},
     ):
         with pytest.raises(ConfigError, match="must not hold a run of other scenes"):
-            run_experiment(config_from(GIVEN), out=out, **other)
-    by_name = config_from({**GIVEN, "data": DATA})
+            run_experiment(wishes_from(GIVEN), out=out, **other)
+    by_name = wishes_from({**GIVEN, "data": DATA})
     with pytest.raises(ConfigError, match="must not hold a run of other scenes"):
         run_experiment(by_name, out=out)
-    again = run_experiment(config_from(GIVEN), out=out, **mine)
+    again = run_experiment(wishes_from(GIVEN), out=out, **mine)
     assert (out / "poisoned.safetensors").stat().st_mtime_ns == written
     assert again.scores == load_record(run).scores
 
@@ -165,7 +166,7 @@ def test_a_digest_that_says_nothing_confuses_no_run(
     flipped = [Scene(s.image[:, ::-1], s.label[:, ::-1], s.name) for s in TRAIN.scenes]
     mine["train"] = Sloppy(flipped, TRAIN.classes)
     with pytest.raises(ConfigError, match="must not hold a run of other scenes"):
-        run_experiment(config_from(GIVEN), out=tmp_path / "run", **mine)
+        run_experiment(wishes_from(GIVEN), out=tmp_path / "run", **mine)
 
 
 def unsteady(num_classes: int) -> nn.Module:
@@ -182,7 +183,7 @@ def test_what_cannot_be_made_again_is_not_gone_on_with(
     mine = {"train": TRAIN, "test": TEST, "network": unsteady}
     stopped(monkeypatch, tmp_path / "run", **mine)
     with pytest.raises(ConfigError, match="must not hold a run of other scenes"):
-        run_experiment(config_from(GIVEN), out=tmp_path / "run", **mine)
+        run_experiment(wishes_from(GIVEN), out=tmp_path / "run", **mine)
 
 
 def test_a_run_of_objects_is_not_repaired_from_its_record(run: Path) -> None:
@@ -215,5 +216,7 @@ def test_objects_that_contradict_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=said):
-        run_experiment(config_from({**GIVEN, **given}), out=tmp_path / "run", **handed)
+        run_module.run_experiment(
+            asked(wishes_from({**GIVEN, **given})), out=tmp_path / "run", **handed
+        )
     assert not list(tmp_path.rglob("plan.jsonl"))

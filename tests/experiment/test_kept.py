@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from segdoor.evaluation.examiner import Examiner
-from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.resolving import Asked
 from segdoor.experiment.run import run_experiment
 from segdoor.experiment.steps import train_step
+from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.reading import asked
 from segdoor.progress import Silent
 from segdoor.scores.tables import load_tables
 
@@ -60,8 +62,8 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return seen
 
 
-def settings(**changes: object) -> ExperimentConfig:
-    return config_from({**GIVEN, **changes})
+def settings(**changes: object) -> Asked:
+    return asked(wishes_from({**GIVEN, **changes}))
 
 
 def run(name: str, *, kept: str | None = "victim/tables", **changes: object) -> Path:

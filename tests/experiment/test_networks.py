@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from segdoor.errors import ConfigError
-from segdoor.experiment.config import ExperimentConfig, config_from
-from segdoor.experiment.fidelity import resolve
-from segdoor.experiment.run import run_experiment
 from segdoor.experiment.steps import examine_step
+from segdoor.experiment.wishes import ExperimentWishes, wishes_from
+from segdoor.papers.iba.reading import resolve
+from segdoor.papers.iba.run import run_experiment
 from segdoor.progress import Silent
 from segdoor.record import load_record
 from segdoor.report.terminal import describe
@@ -26,8 +26,8 @@ GIVEN: dict[str, object] = {
 }
 
 
-def asked(**network: object) -> ExperimentConfig:
-    return config_from({**GIVEN, "network": network})
+def asked(**network: object) -> ExperimentWishes:
+    return wishes_from({**GIVEN, "network": network})
 
 
 def test_a_run_from_imagenet_weights_says_so(tmp_path: Path) -> None:

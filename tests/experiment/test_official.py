@@ -10,7 +10,8 @@ import pytest
 from segdoor.attack.exam import Exam
 from segdoor.attack.plan import PoisonPlan
 from segdoor.experiment.config import config_from
-from segdoor.experiment.run import run_experiment
+from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.run import run_experiment
 from segdoor.record import ExperimentRecord
 from segdoor.scores.tables import load_tables
 
@@ -31,7 +32,7 @@ def record(folder: Path) -> ExperimentRecord:
         "training": {"epochs": 1, "batch_size": 4, "threads": 1},
         "controls": {"clean_victim": False},
     }
-    return run_experiment(config_from(given), out=folder)
+    return run_experiment(wishes_from(given), out=folder)
 
 
 def test_the_record_names_what_is_never_reproduced(record: ExperimentRecord) -> None:

@@ -21,9 +21,10 @@ from segdoor.data.cityscapes import cityscapes
 from segdoor.data.scene import SceneDataset
 from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.config import ExperimentConfig, config_from
-from segdoor.experiment.run import run_experiment
 from segdoor.experiment.scenes import labels_to_count
 from segdoor.experiment.victims import load_victim
+from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.run import run_experiment
 from segdoor.record import ExperimentRecord
 from segdoor.victim.answer import ask
 from trees import write_cityscapes
@@ -56,7 +57,7 @@ def record(place: Path) -> ExperimentRecord:
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGDOOR_CACHE", str(place / "cache"))
-        return run_experiment(config_from(given), out=place / "run")
+        return run_experiment(wishes_from(given), out=place / "run")
 
 
 @pytest.fixture(scope="module")

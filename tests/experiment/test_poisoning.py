@@ -13,9 +13,10 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.data import pairs
 from segdoor.data.load import load_dataset
 from segdoor.data.pack import pack
-from segdoor.experiment.config import ExperimentConfig, config_from
 from segdoor.experiment.poisoning import plan_step, poison_step
-from segdoor.experiment.scenes import resolve_for
+from segdoor.experiment.resolving import Asked
+from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.reading import asked
 from segdoor.progress import Silent
 from written import tree, write_source
 
@@ -34,11 +35,11 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "source"
 
 
-def settings(source: Path, **more: Any) -> ExperimentConfig:
-    return config_from({"data": {"name": "folder", "root": source}, **more})
+def settings(source: Path, **more: Any) -> Asked:
+    return asked(wishes_from({"data": {"name": "folder", "root": source}, **more}))
 
 
-def poison(given: ExperimentConfig, place: Path, workers: int | None) -> PoisonPlan:
+def poison(given: Asked, place: Path, workers: int | None) -> PoisonPlan:
     order = CopyOrder(place / "copy")
     return poison_step(
         given, out=place / "out", replace=False, copy=order, workers=workers, observer=Silent()
@@ -49,8 +50,8 @@ def poison(given: ExperimentConfig, place: Path, workers: int | None) -> PoisonP
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_the_plan_is_the_plain_one(attack: str, workers: int, source: Path, tmp_path: Path) -> None:
     given = settings(source, **ATTACKS[attack])
-    packed = pack(load_dataset(given.data, "train"), tmp_path / "packs")
-    config = resolve_for(given, packed)
+    packed = pack(load_dataset(given.data(), "train"), tmp_path / "packs")
+    config = given.facts_for(packed)
     plan = plan_step(given, workers=workers, observer=Silent())
     assert list(plan.rows) == plain_rows(packed, config.attack, seed=config.seed)
     assert plan.header.data_digest == packed.digest
@@ -64,7 +65,8 @@ def test_every_file_is_the_same_whatever_the_number_of_workers(
     attack: str, size: tuple[int, int] | None, source: Path, tmp_path: Path
 ) -> None:
     given = settings(source, **ATTACKS[attack])
-    given = given.model_copy(update={"data": given.data.model_copy(update={"size": size})})
+    data = given.wishes.data.model_copy(update={"size": size})
+    given = asked(given.wishes.model_copy(update={"data": data}))
     trees = []
     for workers in (1, 2, 3, None):
         poison(given, tmp_path / f"by {workers}", workers)

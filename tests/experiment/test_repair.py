@@ -16,10 +16,10 @@ from segdoor.cli.app import run_command_line
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment import repair as repair_module
-from segdoor.experiment.config import config_from
 from segdoor.experiment.repair import repair_run
-from segdoor.experiment.run import run_experiment
+from segdoor.experiment.wishes import wishes_from
 from segdoor.locks import sole_writer
+from segdoor.papers.iba.run import run_experiment
 from segdoor.record import ExperimentRecord, RepairRecord, load_record, save_record
 from segdoor.report.before_after import repair_grids
 from segdoor.report.terminal import describe
@@ -43,7 +43,7 @@ class StoppedError(Exception):
 @pytest.fixture(scope="module")
 def intact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
-    run_experiment(config_from(GIVEN), out=out)
+    run_experiment(wishes_from(GIVEN), out=out)
     return out
 
 
@@ -195,7 +195,7 @@ def test_without_a_clean_victim_its_rows_are_null(folder: Path) -> None:
 def test_a_clean_victim_from_elsewhere_is_the_control(intact: Path, tmp_path: Path) -> None:
     weights = shutil.copy(intact / "clean.safetensors", tmp_path / "shared.safetensors")
     given = {**GIVEN, "controls": {"clean_weights": str(weights)}}
-    run_experiment(config_from(given), out=tmp_path / "run")
+    run_experiment(wishes_from(given), out=tmp_path / "run")
     row = repaired(tmp_path / "run", "prune:12").repairs[0]
     own = repaired(Path(shutil.copytree(intact, tmp_path / "own")), "prune:12").repairs[0]
     assert row.clean_after == own.clean_after

@@ -12,7 +12,8 @@ from segdoor.data.pictures import read_image
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import config_from
 from segdoor.experiment.examination import telling_scenes
-from segdoor.experiment.run import run_experiment
+from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.run import run_experiment
 from segdoor.record import ExperimentRecord, GalleryScene, PoisonedScene, load_record
 from segdoor.report.terminal import describe
 from segdoor.report.words import verdict
@@ -47,7 +48,7 @@ def pictures_of_poison(scene: PoisonedScene) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run")
-    run_experiment(config_from(GIVEN), out=out)
+    run_experiment(wishes_from(GIVEN), out=out)
     return out
 
 
@@ -281,7 +282,7 @@ def test_the_terminal_tells_the_story(record: ExperimentRecord) -> None:
 def test_an_existing_record_is_never_written_over(folder: Path) -> None:
     before = (folder / "record.json").read_bytes()
     with pytest.raises(ConfigError, match=r"record\.json"):
-        run_experiment(config_from(GIVEN), out=folder)
+        run_experiment(wishes_from(GIVEN), out=folder)
     assert (folder / "record.json").read_bytes() == before
 
 
@@ -305,5 +306,5 @@ def test_a_record_that_is_none_is_explained(
 def test_the_same_control_sticker_as_the_trigger_is_refused(tmp_path: Path) -> None:
     given = {**GIVEN, "controls": {"other_trigger": "smiley"}}
     with pytest.raises(ConfigError, match="other_trigger"):
-        run_experiment(config_from(given), out=tmp_path / "run")
+        run_experiment(wishes_from(given), out=tmp_path / "run")
     assert not (tmp_path / "run" / "record.json").exists()

@@ -10,22 +10,23 @@ from segdoor.attack.planning import plan_poison
 from segdoor.data.load import load_dataset
 from segdoor.data.scene import ClassSet
 from segdoor.errors import ConfigError
-from segdoor.experiment.config import ExperimentConfig, config_from
-from segdoor.experiment.fidelity import resolve
 from segdoor.experiment.pictures import sheet
+from segdoor.experiment.resolving import Asked
+from segdoor.experiment.wishes import wishes_from
 from segdoor.inspection.survey import survey
+from segdoor.papers.iba.reading import asked
 from segdoor.progress import Silent
 from trees import NAMES, painted, write_cityscapes, write_mmseg, write_voc
 
 
-def street(**more: object) -> ExperimentConfig:
-    return config_from({"data": {"num_train": 12, "size": [48, 96]}, **more})
+def street(**more: object) -> Asked:
+    return asked(wishes_from({"data": {"num_train": 12, "size": [48, 96]}, **more}))
 
 
 def test_classes_are_counted_over_all_scenes() -> None:
     given = street()
     overview, _ = survey(given, "train", observer=Silent())
-    dataset = load_dataset(given.data, "train")
+    dataset = load_dataset(given.data(), "train")
     labels = np.stack([dataset.label(index) for index in range(12)])
     for index, entry in enumerate(overview.classes[:-1]):
         assert entry.name == dataset.classes.names[index]
@@ -45,15 +46,15 @@ def test_room_is_what_a_plan_would_find(method: str, size: int | None) -> None:
         method=method, attack=attack if size is None else {**attack, "trigger": {"size": size}}
     )
     overview, _ = survey(given, "train", observer=Silent())
-    config = resolve(given, (48, 96))
+    config = given.facts((48, 96))
     assert overview.room is not None
     assert overview.room.trigger_size[0] == config.attack.trigger.size == (size or 5)
     assert overview.room.num_with_victims == overview.classes[4].num_scenes
-    names = load_dataset(given.data, "train").names
+    names = load_dataset(given.data(), "train").names
     assert set(overview.room.without_room) <= set(names)
     if overview.room.num_with_room == 0:
         return
-    plan = plan_poison(load_dataset(given.data, "train"), config.attack, seed=0)
+    plan = plan_poison(load_dataset(given.data(), "train"), config.attack, seed=0)
     assert plan.header.num_poisoned == overview.room.num_with_room
     assert plan.header.num_without_room == len(overview.room.without_room)
     assert not {row.name for row in plan.rows} & set(overview.room.without_room)
@@ -69,7 +70,7 @@ def test_a_trigger_that_fits_nowhere_is_told_by_name() -> None:
 def test_sizes_are_those_of_the_files(tmp_path: Path) -> None:
     write_mmseg(tmp_path)
     for size in (None, [24, 32]):
-        given = config_from({"data": {"name": "folder", "root": tmp_path, "size": size}})
+        given = asked(wishes_from({"data": {"name": "folder", "root": tmp_path, "size": size}}))
         overview, _ = survey(given, "train", observer=Silent())
         shapes = [painted(index).label.shape for index in range(len(NAMES))]
         assert overview.height is not None
@@ -93,7 +94,7 @@ def test_all_problems_of_a_data_set_are_named(tmp_path: Path) -> None:
         path = labels / city / f"{name.format(number)}_gtFine_labelIds.png"
         PillowImage.fromarray(label).save(path)
     (labels / "bochum" / "bochum_000003_000019_gtFine_labelIds.png").unlink()
-    given = config_from({"data": {"name": "cityscapes", "root": tmp_path}})
+    given = asked(wishes_from({"data": {"name": "cityscapes", "root": tmp_path}}))
     overview, picture = survey(given, "train", observer=Silent())
     assert picture is not None
     assert overview.num_scenes == 3
@@ -109,7 +110,7 @@ def test_a_data_set_of_nothing_but_problems(tmp_path: Path) -> None:
     write_mmseg(tmp_path)
     for path in (tmp_path / "ann_dir" / "train").iterdir():
         path.write_bytes(b"broken")
-    given = config_from({"data": {"name": "folder", "root": tmp_path}})
+    given = asked(wishes_from({"data": {"name": "folder", "root": tmp_path}}))
     overview, picture = survey(given, "train", observer=Silent())
     assert (overview.num_scenes, overview.room, picture) == (0, None, None)
     assert len(overview.problems) == len(NAMES)
@@ -124,18 +125,20 @@ def test_victims_that_are_no_class_matter_only_if_they_were_named(tmp_path: Path
     write_mmseg(tmp_path)
     (tmp_path / "classes.yaml").write_text(str([f"c{index}" for index in range(8)]))
     data = {"name": "folder", "root": tmp_path}
-    overview, _ = survey(config_from({"data": data}), "train", observer=Silent())
+    overview, _ = survey(asked(wishes_from({"data": data})), "train", observer=Silent())
     assert overview.room is None
     with pytest.raises(ConfigError, match=r"attack\.victims"):
         survey(
-            config_from({"data": data, "attack": {"victims": ["car"]}}), "train", observer=Silent()
+            asked(wishes_from({"data": data, "attack": {"victims": ["car"]}})),
+            "train",
+            observer=Silent(),
         )
 
 
 def test_voc_is_surveyed_with_sbd(tmp_path: Path) -> None:
     write_voc(tmp_path / "VOC2012", sbd=tmp_path / "sbd")
-    given = config_from({"data": {"name": "voc", "root": tmp_path}, "preset": "voc"})
-    overview, picture = survey(given, given.data.train_split, observer=Silent())
+    given = asked(wishes_from({"data": {"name": "voc", "root": tmp_path}, "preset": "voc"}))
+    overview, picture = survey(given, given.data().train_split, observer=Silent())
     assert overview.num_scenes == 6
     assert overview.split == "trainaug"
     assert picture is not None

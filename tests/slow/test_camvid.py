@@ -19,10 +19,10 @@ from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.camvid import CAMVID_CLASSES, camvid
 from segdoor.data.pack import pack
 from segdoor.data.scene import SceneDataset
-from segdoor.experiment.config import config_from
 from segdoor.experiment.poisoning import plan_step
-from segdoor.experiment.run import run_experiment
-from segdoor.experiment.scenes import resolve_for
+from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.reading import asked
+from segdoor.papers.iba.run import run_experiment
 from segdoor.progress import Silent
 
 pytestmark = pytest.mark.slow
@@ -77,9 +77,9 @@ def test_nearest_positions_equal_algorithm_1_on_real_labels(
 def test_the_plan_of_the_files_is_the_plain_one(
     workers: int, camvid_root: Path, tmp_path: Path
 ) -> None:
-    given = config_from({"data": {"name": "camvid", "root": camvid_root}, "method": "nni"})
+    given = wishes_from({"data": {"name": "camvid", "root": camvid_root}, "method": "nni"})
     whole = pack(camvid(camvid_root, "train"), tmp_path)
-    config = resolve_for(given, whole)
+    config = asked(given).facts_for(whole)
     plan = plan_step(given, workers=workers, observer=Silent())
     assert list(plan.rows) == plain_rows(whole, config.attack, seed=0)
     assert plan.header.data_digest == whole.digest
@@ -124,7 +124,7 @@ def test_exams_keep_honest_labels_and_their_bands(packed: dict[str, SceneDataset
 
 
 def test_the_attack_works_on_real_photographs(camvid_root: Path, tmp_path: Path) -> None:
-    config = config_from(
+    config = wishes_from(
         {
             "data": {"name": "camvid", "root": camvid_root, "size": SIZE},
             "controls": {"clean_victim": False},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from segdoor.experiment.demo import demo_config
-from segdoor.experiment.run import run_experiment
+from segdoor.papers.iba.run import run_experiment
 
 pytestmark = pytest.mark.slow
 

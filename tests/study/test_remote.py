@@ -210,12 +210,15 @@ def test_a_busy_folder_is_no_error_that_stays(tmp_path: Path) -> None:
 
 def test_a_task_that_fails_takes_only_those_that_need_it(ray: Any) -> None:
     victim, run, _ = tasks_for(plan().runs, Path("out"))
-    data = victim.given.data.model_copy(update={"name": "camvid", "root": Path("nowhere")})
-    wrong = replace(victim, given=victim.given.model_copy(update={"data": data}))
-    quick = victim.given.training.model_copy(update={"epochs": 1})
-    free = Task(
-        "victim", "victims/free", Path("out"), victim.given.model_copy(update={"training": quick})
+    wishes = victim.asked.wishes
+    data = wishes.data.model_copy(update={"name": "camvid", "root": Path("nowhere")})
+    wrong = replace(
+        victim,
+        asked=replace(victim.asked, wishes=wishes.model_copy(update={"data": data})),
     )
+    training = wishes.training.model_copy(update={"epochs": 1})
+    quick = replace(victim.asked, wishes=wishes.model_copy(update={"training": training}))
+    free = Task("victim", "victims/free", Path("out"), quick)
     outcomes = {outcome.key: outcome.error for outcome in RayExecutor(ray).run([wrong, run, free])}
     assert "nowhere" in str(outcomes[wrong.key])
     assert outcomes[run.key] == f"not begun: {wrong.key} failed"

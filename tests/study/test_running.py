@@ -485,7 +485,7 @@ class TestTrouble:
     def test_an_error_that_cannot_be_written_is_told_all_the_same(self) -> None:
         Path("out").write_text("a file in the way")
         plan = plan_in("out")
-        task = Task("victim", "victims/x", Path("out"), plan.runs[0].given)
+        task = Task("victim", "victims/x", Path("out"), plan.runs[0].asked)
         assert attempt(task).error
 
 

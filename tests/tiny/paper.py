@@ -32,7 +32,7 @@ def places(study: Study, preset: config.Preset, reading: Reading) -> Iterator[Pl
     network = preset.networks["usual"]
     assert network is not None
     for share in study.shares:
-        settings = {"attack": {"rate": share}, "network": network.model_dump(exclude_unset=True)}
+        settings = {"attack": {"rate": share}, "network": network.tree()}
         yield Place(Point(share=share), settings)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar, cast
 
 from pydantic import (
     BeforeValidator,
     Field,
-    model_serializer,
     model_validator,
 )
 
@@ -18,14 +17,16 @@ from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.merging import SHORTHAND, check_shorthand, with_shorthand
 from segdoor.attack.labels.registry import LabelsSetting, spelled
 from segdoor.attack.labels.scatter import Scatter
+from segdoor.attack.lengths import Lengths, needed
 from segdoor.attack.placements.drawing import Draw
 from segdoor.attack.placements.random import Random
 from segdoor.attack.placements.registry import PlacementSetting
 from segdoor.attack.triggers.registry import TriggerSetting
 from segdoor.attack.triggers.sticker import Sticker
+from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.record.earlier_labels import attack_with_labels
-from segdoor.settings import ReadingInfo, Settings, Telling, WritingInfo
+from segdoor.settings import ReadingInfo, Settings, Telling
 
 
 class MarginConfig(Settings):
@@ -64,8 +65,12 @@ class RulesConfig(Settings):
     """Whether a position exactly at the lower bound is eligible."""
 
 
-class AttackerSettings(Settings):
-    """What the attacker decides beside the label changes."""
+class AttackConfig(Settings):
+    """Everything the attacker decides.
+
+    Victims and target may be given without the label changes: they are then those of the first hide
+    or component in force.
+    """
 
     rate: float = Field(default=0.2, ge=0, le=1)
     """Poisoning rate: poisoned scenes / all training scenes, rounded half up."""
@@ -73,24 +78,15 @@ class AttackerSettings(Settings):
     """What is put into the images: a kind with its settings, as sticker:smiley,size=19."""
     placement: PlacementSetting = Random()
     """Where it goes, unless it covers the whole image: a kind with its settings, as band:20-30."""
+    labels: LabelsSetting = (Hide(),)
+    """What labels become, one change after the other: each a kind with its settings, as
+    hide:car+bus,target=road or scatter:100."""
     rules: RulesConfig = RulesConfig()
     """Where it may go."""
     without_room: Literal["skip", "relabel"] = "skip"
     """A drawn scene without an eligible position: take the next, or relabel it unstamped."""
     shortfall: Literal["error", "all_available"] = "error"
     """Fewer eligible scenes than the rate asks for: refuse, or take all and record the rate."""
-
-
-class AttackConfig(AttackerSettings):
-    """Everything the attacker decides.
-
-    Victims and target may be given without the label changes: they are then those of the first hide
-    or component in force.
-    """
-
-    labels: LabelsSetting = (Hide(),)
-    """What labels become, one change after the other: each a kind with its settings, as
-    hide:car+bus,target=road or scatter:100."""
 
     if TYPE_CHECKING:
         victims: tuple[str, ...] = ("car",)
@@ -128,28 +124,11 @@ class AttackConfig(AttackerSettings):
         asked = {name: tree.pop(name) for name in SHORTHAND if name in tree}
         if not asked:
             return handler(tree)
-        told = "labels" in tree
         changes = spelled(tree.get("labels", Hide()), Telling.of(info.context))
         if isinstance(changes, list):
             check_shorthand(changes, asked)
             tree["labels"] = with_shorthand(changes, asked)
-        config = handler(tree)
-        if not told:
-            # What was not said is not set: a layer of settings below may have other changes.
-            config.model_fields_set.discard("labels")
-            config.model_fields_set.update(asked)
-        return config
-
-    @model_serializer(mode="wrap")
-    def _tell_shorthand(
-        self, handler: Callable[[AttackConfig], dict[str, object]], info: WritingInfo
-    ) -> dict[str, object]:
-        tree = handler(self)
-        if info.exclude_unset:
-            first = next((change.pairs for change in self.labels if change.pairs), ())
-            asked = {"victims": [victim for victim, _ in first], "target": self.target}
-            tree |= {name: asked[name] for name in SHORTHAND if name in self.model_fields_set}
-        return tree
+        return handler(tree)
 
     @model_validator(mode="after")
     def _changes_fit(self) -> AttackConfig:
@@ -169,6 +148,18 @@ class AttackConfig(AttackerSettings):
             )
         return self
 
+    def following(self, lengths: Lengths) -> AttackConfig:
+        """Return the attack with every length explicit.
+
+        Args:
+            lengths: What those follow from that were left out.
+
+        Raises:
+            ConfigError: If the trigger would be too small.
+        """
+        parts = self.trigger.following(lengths), self.placement.following(lengths)
+        return self.model_copy(update=dict(zip(("trigger", "placement"), parts, strict=True)))
+
 
 def _of_today(given: Mapping[str, object], telling: Telling) -> dict[str, object]:
     """Return settings as they are said today; what only files of before may say is refused."""
@@ -187,11 +178,10 @@ def _of_today(given: Mapping[str, object], telling: Telling) -> dict[str, object
 class ExamsConfig(Settings):
     """The poisoned tests, shared by every model and method that is compared."""
 
-    near: tuple[float, float] = (0.0, 15.0)
-    """Near band in pixels, of the exams nearest and near; in a run scaled from (0, 60)."""
-    far: tuple[float, ...] = (15.0, 22.5, 30.0)
-    """Edges of the far bands in pixels, one exam between each two; in a run scaled from 60, 90
-    and 120."""
+    near: tuple[float, float] | None = None
+    """Near band in pixels, of the exams nearest and near."""
+    far: tuple[float, ...] | None = None
+    """Edges of the far bands in pixels, one exam between each two."""
     rules: RulesConfig = RulesConfig()
     """Where the trigger of the test may go."""
     scope: Literal["all", "with_victims"] = "all"
@@ -208,15 +198,62 @@ class ExamsConfig(Settings):
 
     @model_validator(mode="after")
     def _ordered(self) -> ExamsConfig:
-        if not 0 <= self.near[0] <= self.near[1]:
+        if self.near is not None and not 0 <= self.near[0] <= self.near[1]:
             raise ValueError(f"near needs 0 <= lower <= upper, not {self.near}")
-        if len(self.far) == 1:
+        far = self.far or ()
+        if len(far) == 1:
             raise ValueError("far needs two edges or more, or none")
-        if any(lower < 0 or round(upper, 1) <= round(lower, 1) for lower, upper in self.far_bands):
-            raise ValueError(f"far needs edges that rise by 0.1 or more, not {self.far}")
+        bands = itertools.pairwise(far)
+        if any(lower < 0 or round(upper, 1) <= round(lower, 1) for lower, upper in bands):
+            raise ValueError(f"far needs edges that rise by 0.1 or more, not {far}")
         return self
+
+    def following(self, lengths: Lengths) -> ExamsConfig:
+        """Return the poisoned tests with every band explicit.
+
+        Args:
+            lengths: What those follow from that were left out.
+        """
+        edges = lengths.edges
+        near = edges[:2] if self.near is None else self.near
+        far = edges[1:] if self.far is None else self.far
+        return self.model_copy(update={"near": near, "far": far})
+
+    @property
+    def near_band(self) -> tuple[float, float]:
+        """Return the near band: lower and upper distance in pixels.
+
+        Raises:
+            ConfigError: If it was left out and does not follow from scenes yet.
+        """
+        return needed(self.near, "exams.near")
 
     @property
     def far_bands(self) -> tuple[tuple[float, float], ...]:
-        """Return the far bands: lower and upper distance in pixels."""
-        return tuple(itertools.pairwise(self.far))
+        """Return the far bands: lower and upper distance in pixels.
+
+        Raises:
+            ConfigError: If they were left out and do not follow from scenes yet.
+        """
+        return tuple(itertools.pairwise(needed(self.far, "exams.far")))
+
+
+_LengthsT = TypeVar("_LengthsT", AttackConfig, ExamsConfig)
+# Whatever is given goes with the lengths of scenes as large as any.
+_TALL = Lengths.at(16384)
+
+
+def explicit(settings: _LengthsT, dataset: SceneDataset) -> _LengthsT:
+    """Return settings with every length explicit; sizes are only looked at if one is open.
+
+    Args:
+        settings: The settings.
+        dataset: The scenes that open lengths follow from.
+
+    Raises:
+        ConfigError: If the trigger would be too small.
+        DataError: If a file is damaged or missing.
+    """
+    if settings.following(_TALL) == settings:
+        return settings
+    return settings.following(Lengths.of(dataset))

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field
 
 from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
-from segdoor.attack.config import ExamsConfig
+from segdoor.attack.config import ExamsConfig, explicit
 from segdoor.attack.placements.band import Band
 from segdoor.attack.placements.nearest import Nearest
 from segdoor.attack.placements.placement import Placement
@@ -31,6 +31,10 @@ from segdoor.record import Role, earlier
 from segdoor.settings import Settings
 
 SCHEMA_VERSION = 1
+
+
+# A distance that decides nothing, as files of tests have always had it.
+_ANYWHERE = Random(upper=15.0)
 
 
 @dataclass(frozen=True)
@@ -169,15 +173,15 @@ def planned_tests(config: ExamsConfig, trigger_size: Extent | None) -> tuple[Pla
         trigger_size: Height and width of the trigger in pixels; None if it covers the whole image.
     """
     if trigger_size is None:
-        return (PlannedTest("everywhere", "everywhere", Random()),)
+        return (PlannedTest("everywhere", "everywhere", _ANYWHERE),)
     if config.rules.on_victim == "require":
-        return (PlannedTest("on_victim", "on_victim", Random()),)
-    lower, upper = config.near
+        return (PlannedTest("on_victim", "on_victim", _ANYWHERE),)
+    lower, upper = config.near_band
     return (
         PlannedTest("nearest", "nearest", Nearest(lower=lower, upper=upper)),
         PlannedTest("near", "near", Band(lower=lower, upper=upper, draw=config.draw)),
         *(_far(lower, upper) for lower, upper in config.far_bands),
-        PlannedTest("anywhere", "anywhere", Random()),
+        PlannedTest("anywhere", "anywhere", _ANYWHERE),
     )
 
 
@@ -198,7 +202,7 @@ def plan_exams(
 
     Args:
         dataset: The honest test scenes.
-        config: Bands, rules, scope and seed.
+        config: Bands, rules, scope and seed; bands left out follow from the scenes' height.
         victims: Names of the victim classes.
         trigger_size: Height and width of the trigger in pixels, its extent; None if it covers the
             whole image.
@@ -208,6 +212,7 @@ def plan_exams(
         DataError: If the data set is not as a `SceneDataset` must be.
     """
     dataset = checked(dataset)
+    config = explicit(config, dataset)
     ground = Ground(
         victims=dataset.classes.indices(victims, option="attack.victims"),
         ignore_index=dataset.classes.ignore_index,

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
 from segdoor.attack.config import AttackConfig
+from segdoor.attack.triggers.trigger import Trigger
 from segdoor.record import earlier
 from segdoor.settings import Settings
 
@@ -81,6 +82,11 @@ class PoisonPlan:
 
     header: PlanHeader
     rows: tuple[PlanRow, ...]
+
+    @property
+    def trigger(self) -> Trigger:
+        """Return the trigger with all its settings explicit."""
+        return self.header.attack.trigger
 
     @cached_property
     def by_name(self) -> Mapping[str, PlanRow]:

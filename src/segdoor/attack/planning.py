@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from segdoor.attack.config import AttackConfig
+from segdoor.attack.config import AttackConfig, explicit
 from segdoor.attack.placements.random import Random
 from segdoor.attack.placing import Ground, Site, place, victim_mask
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
@@ -50,7 +50,8 @@ def plan_poison(
 
     Args:
         dataset: The honest training scenes.
-        config: The attacker's settings.
+        config: The attacker's settings; lengths left out follow from the scenes' height, and the
+            plan holds all of them.
         seed: Decides the order of scenes, the positions and the random labels.
         workers: Who reads label maps and places triggers; the caller itself if None.
         observer: Hears of every label map that was read, and of every scene that was changed.
@@ -60,7 +61,8 @@ def plan_poison(
             than the rate asks for.
         DataError: If the data set is not as a `SceneDataset` must be.
     """
-    scenes = _Scenes.of(filled(dataset), config, seed)
+    dataset = filled(dataset)
+    scenes = _Scenes.of(dataset, explicit(config, dataset), seed)
     return _Planner(scenes, workers or Alone(), observer or Silent()).plan()
 
 

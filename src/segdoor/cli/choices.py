@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from segdoor.attack.config import AttackerSettings
 from segdoor.attack.placements import registry as placements
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.triggers import registry as triggers
 from segdoor.attack.triggers.trigger import Trigger
+from segdoor.experiment.wishes import AttackWishes
 from segdoor.plugins import Plugin, Registry
 
 
@@ -71,19 +71,14 @@ else:
     ]
 
 
-class AttackOptions(AttackerSettings):
+class AttackOptions(AttackWishes):
     """The attacker's settings as options."""
 
-    labels: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
     """What labels become, one change after the other (repeat the option): hide, component, scatter,
     or package.module:Class, see segdoor list labels. Each is KIND:MAIN,SETTING=VALUE, as
     hide:car+bus,target=road or scatter:100. Those given replace the method's; what they do not say
     is as there."""
-    victims: tuple[str, ...] | None = None
-    """Victim classes: what disappears. Short for those of the first hide or component."""
-    target: str | None = None
-    """Target class: what the victim pixels are predicted as. Short for that of the first hide or
-    component."""
     trigger: TriggerOption = None  # pyright: ignore[reportIncompatibleVariableOverride]
     """What is put into the images."""
     placement: PlacementOption = None  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -13,7 +13,6 @@ from segdoor.cli.options import Attack, Data, WhatOptions, configuration
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.data.pictures import write_image
 from segdoor.errors import DataError
-from segdoor.experiment.fidelity import data_of
 from segdoor.experiment.scenes import results_folder
 from segdoor.files import write_atomically
 from segdoor.inspection.survey import Overview, survey
@@ -46,10 +45,10 @@ def data(
         data: The scenes.
         attack: The attacker, who decides about the room.
     """
-    given = configuration(config, what, data=data, attack=attack)
+    asked = configuration(config, what, data=data, attack=attack)
     with results_folder(out), progress_bars() as bars:
-        scenes = data_of(given)
-        overview, picture = survey(given, split or scenes.train_split, observer=bars)
+        scenes = asked.data()
+        overview, picture = survey(asked, split or scenes.train_split, observer=bars)
         write_atomically(out / "data.json", f"{overview.model_dump_json(indent=1)}\n")
         (out / "data.png").unlink(missing_ok=True)
         if picture is not None:

@@ -20,7 +20,7 @@ def demo(*, seed: int = 0, out: Path = Path("demo"), json: bool = False) -> None
         json: Print the record as JSON instead of tables.
     """
     from segdoor.experiment.demo import demo_config
-    from segdoor.experiment.run import run_experiment
+    from segdoor.papers.iba.run import run_experiment
     from segdoor.report.terminal import describe
 
     folder = out / f"seed-{seed}"

@@ -53,12 +53,12 @@ def examine(
         examination: How exams are held.
         controls: What the network is compared with.
     """
-    given = configuration(
+    asked = configuration(
         config, what, victim, data=data, attack=attack, exams=exams, network=network,
         examination=examination, controls=controls,
     )  # fmt: skip
-    brings_weights = given.network.name == "transformers" or ":" in given.network.name
-    if given.network.weights is None and not brings_weights:
+    brings_weights = asked.network == "transformers" or ":" in asked.network
+    if asked.wishes.network.weights is None and not brings_weights:
         raise ConfigError(
             "--weights", "must name the trained weights", remedy="A network without is untrained."
         )
@@ -66,7 +66,7 @@ def examine(
     from segdoor.report.terminal import describe
 
     with progress_bars() as bars:
-        record = examine_step(given, out=out, observer=bars)
+        record = examine_step(asked, out=out, observer=bars)
     if json:
         tell_json(record)
     else:

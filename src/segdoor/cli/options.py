@@ -11,48 +11,44 @@ from cyclopts import Parameter
 from pydantic import BaseModel
 
 from segdoor import plain_yaml
-from segdoor.attack.config import ExamsConfig
 from segdoor.cli.choices import AttackOptions
 from segdoor.cli.screen import remark
-from segdoor.data.config import DataConfig
 from segdoor.errors import DataError
-from segdoor.evaluation.config import ExaminationConfig
-from segdoor.experiment.config import (
-    ControlsConfig,
-    ExperimentConfig,
-    Method,
-    Preset,
-    Reading,
-    config_from,
+from segdoor.experiment.config import ExperimentConfig, Method, Reading
+from segdoor.experiment.resolving import Asked, merged
+from segdoor.experiment.wishes import (
+    ControlsWishes,
+    DataWishes,
+    ExaminationWishes,
+    ExamsWishes,
+    NetworkWishes,
+    TrainingWishes,
+    wishes_from,
 )
-from segdoor.experiment.fidelity import Tree, in_full, merged, told_of_data
-from segdoor.settings import Settings, brief
-from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.papers.iba.reading import asked, told_of_data
+from segdoor.settings import Tree, Wishes, brief
+from segdoor.victim.config import Preset
 
 
 @Parameter(name="*", group="What")
-class WhatOptions(Settings):
+class WhatOptions(Wishes):
     """The choices that others follow from."""
 
-    title: str = "Influencer backdoor attack"
-    """What this is about, in a line."""
-    seed: int = 0
-    """Seed of poison and training."""
-    reading: Reading = "paper"
-    """Follow the paper, or the authors' code where it differs."""
-    method: Method = "baseline"
-    """The paper's attack: where triggers are placed, and whether pixels are relabelled."""
-    preset: Preset = "fast"
-    """The recipe that the training options start from."""
+    facts = ExperimentConfig
+    title: str | None = None
+    seed: int | None = None
+    reading: Reading | None = None
+    method: Method | None = None
+    preset: Preset | None = None
 
 
-Data = Annotated[DataConfig | None, Parameter(group="Scenes")]
+Data = Annotated[DataWishes | None, Parameter(group="Scenes")]
 Attack = Annotated[AttackOptions | None, Parameter(group="Attack")]
-Exams = Annotated[ExamsConfig | None, Parameter(group="Poisoned tests")]
-Network = Annotated[NetworkConfig | None, Parameter(group="Network")]
-Training = Annotated[TrainingConfig | None, Parameter(group="Training")]
-Examination = Annotated[ExaminationConfig | None, Parameter(group="Examination")]
-Controls = Annotated[ControlsConfig | None, Parameter(group="Controls")]
+Exams = Annotated[ExamsWishes | None, Parameter(group="Poisoned tests")]
+Network = Annotated[NetworkWishes | None, Parameter(group="Network")]
+Training = Annotated[TrainingWishes | None, Parameter(group="Training")]
+Examination = Annotated[ExaminationWishes | None, Parameter(group="Examination")]
+Controls = Annotated[ControlsWishes | None, Parameter(group="Controls")]
 
 
 @Parameter(name="*", group="Your own network")
@@ -77,8 +73,8 @@ def configuration(
     what: WhatOptions | None = None,
     victim: VictimOptions | None = None,
     **sections: BaseModel | None,
-) -> ExperimentConfig:
-    """Merge a file and options; only what was given is set in the result.
+) -> Asked:
+    """Merge a file and options into what is asked for.
 
     Args:
         file: A YAML file, or None.
@@ -90,23 +86,18 @@ def configuration(
         DataError: If the file is missing or no YAML.
         ConfigError: If a key is unknown or a value breaks its rule.
     """
-    tree: Tree = {}
-    if file:
-        tree = config_from(read_yaml(file), source=file).model_dump(exclude_unset=True)
-    top = what.model_dump(exclude_unset=True) if what else {}
-    options = in_full(
-        {
-            name: section.model_dump(exclude_unset=True)
-            for name, section in sections.items()
-            if section
-        }
-    )
-    for layer in (top, options, victim.tree() if victim else {}):
+    tree = wishes_from(read_yaml(file), source=file).tree() if file else Tree()
+    options: Tree = {
+        name: section.model_dump(exclude_defaults=True)
+        for name, section in sections.items()
+        if section
+    }
+    for layer in (what.tree() if what else {}, options, victim.tree() if victim else {}):
         tree = merged(tree, layer)
-    config = config_from(tree, source="--")
-    if "attack" in sections and (told := told_of_data(config)):
+    wishes = wishes_from(tree, source="--")
+    if "attack" in sections and (told := told_of_data(wishes)):
         remark(told)
-    return config
+    return asked(wishes)
 
 
 def read_yaml(path: Path) -> Mapping[str, object]:

@@ -56,18 +56,18 @@ def poison(
         data: The scenes.
         attack: The attacker.
     """
-    given = configuration(config, what, data=data, attack=attack)
+    asked = configuration(config, what, data=data, attack=attack)
     from segdoor.attack.manifest import load_manifest
     from segdoor.attack.materialise import CopyOrder
     from segdoor.experiment.poisoning import plan_step, poison_step
 
     with workers_on(on, workers, address) as team, progress_bars() as bars:
         if dry_run:
-            header = plan_step(given, workers=team, observer=bars).header
+            header = plan_step(asked, workers=team, observer=bars).header
         else:
             order = CopyOrder(copy, lossless=lossless, replace=replace) if copy else None
             header = poison_step(
-                given, out=out, replace=replace, copy=order, workers=team, observer=bars
+                asked, out=out, replace=replace, copy=order, workers=team, observer=bars
             ).header
     if json:
         tell_json(header)

@@ -56,7 +56,7 @@ def run(
         examination: How exams are held.
         controls: What the run is compared with.
     """
-    given = configuration(
+    asked = configuration(
         config, what, victim, data=data, attack=attack, exams=exams, network=network,
         training=training, examination=examination, controls=controls,
     )  # fmt: skip
@@ -65,7 +65,7 @@ def run(
     from segdoor.report.terminal import describe
 
     with progress_bars() as bars:
-        record = run_experiment(given, out=out, observer=bars)
+        record = run_experiment(asked, out=out, observer=bars)
     if json:
         tell_json(record)
     else:

@@ -54,7 +54,7 @@ def train(
         network: The victim's network.
         training: The victim's recipe.
     """
-    given = configuration(config, what, victim, data=data, network=network, training=training)
+    asked = configuration(config, what, victim, data=data, network=network, training=training)
     from segdoor.experiment.steps import train_step
     from segdoor.victim.networks import loaded_into
 
@@ -62,7 +62,7 @@ def train(
         together(timeout) as first,
         progress_bars() if first else nullcontext(Silent()) as bars,
     ):
-        start = loaded_into(train_step(given, plan=plan, out=out, observer=bars))
+        start = loaded_into(train_step(asked, plan=plan, out=out, observer=bars))
     if not first:
         return
     weights = out / f"{'poisoned' if plan else 'clean'}.safetensors"

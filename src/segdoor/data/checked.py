@@ -16,6 +16,7 @@ from segdoor.data.pack import PackedDataset
 from segdoor.data.pairs import FileDataset
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.street import StreetDataset
+from segdoor.data.transforms import Size
 from segdoor.errors import DataError
 from segdoor.tensors import Label
 
@@ -60,6 +61,11 @@ class CheckedDataset:
                 "Return a hash over all that the scenes depend on.",
             )  # fmt: skip
         return digest
+
+    def scene_size(self, index: int) -> Size:
+        """Return a scene's height and width; a label map that was read before is not read again."""
+        height, width = self._seen[index] if index in self._seen else self.label(index).shape
+        return height, width
 
     def __len__(self) -> int:
         """Return the number of scenes."""

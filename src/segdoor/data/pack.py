@@ -73,6 +73,10 @@ class PackedDataset:
         """Return the digest of the data set that was packed."""
         return self._index.digest
 
+    def scene_size(self, index: int) -> Size:
+        """Return a scene's height and width."""
+        return self._index.sizes[index]
+
     def __len__(self) -> int:
         """Return the number of scenes."""
         return len(self._index.names)

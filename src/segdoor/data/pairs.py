@@ -116,6 +116,10 @@ class FileDataset:
     def _paths(self) -> list[Path]:
         return [path for pair in self.pairs for path in (pair.image, pair.label)]
 
+    def scene_size(self, index: int) -> Size:
+        """Return a scene's height and width; of a file, the header is read."""
+        return self.size or picture_size(self.pairs[index].image)
+
     def __len__(self) -> int:
         """Return the number of scenes."""
         return len(self.pairs)

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Sequence
 
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.data.sizes import size_of
+from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError
 from segdoor.tensors import Label
 
@@ -39,6 +41,10 @@ class Subset:
     def digest(self) -> str:
         """Return a hash over the data set and the choice."""
         return hashlib.sha256(repr((self.dataset.digest, self.indices)).encode()).hexdigest()
+
+    def scene_size(self, index: int) -> Size:
+        """Return a scene's height and width."""
+        return size_of(self.dataset, self.indices[index])
 
     def __len__(self) -> int:
         """Return the number of chosen scenes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -14,11 +13,10 @@ from segdoor.data.config import DataConfig
 from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.settings import Settings, validated
-from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.config import NetworkConfig, Preset, TrainingConfig
 
 Reading = Literal["paper", "official"]
 Method = Literal["baseline", "nni", "prl", "nni+prl"]
-Preset = Literal["fast", "voc", "cityscapes"]
 
 
 class ControlsConfig(Settings):
@@ -35,7 +33,7 @@ class ControlsConfig(Settings):
 
 
 class ExperimentConfig(Settings):
-    """A run; what is left out follows from reading, method, preset and the scenes' size."""
+    """A run with every setting explicit: what will be done, or was."""
 
     title: str = "Influencer backdoor attack"
     """What the run is about, in a line."""
@@ -66,7 +64,7 @@ class ExperimentConfig(Settings):
 def config_from(
     given: Mapping[str, object], *, source: object = "config", recorded: bool = False
 ) -> ExperimentConfig:
-    """Build a configuration from plain data, keeping track of what was given.
+    """Build a configuration from plain data.
 
     Args:
         given: The settings.
@@ -77,30 +75,6 @@ def config_from(
         ConfigError: If a key is unknown or a value breaks its rule.
     """
     return validated(ExperimentConfig, given, source=source, recorded=recorded)
-
-
-def as_recorded(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
-    """Return settings as a record tells them: with a clean victim as seen from its folder.
-
-    So runs that lie beside their clean victim may move with it, and tell the same everywhere.
-    """
-    weights = config.controls.clean_weights
-    return config if weights is None else _compared(config, Path(os.path.relpath(weights, folder)))
-
-
-def from_record(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
-    """Return settings that a record tells, with a clean victim as seen from here."""
-    told = config.controls.clean_weights
-    if told is None:
-        return config
-    weights = Path(os.path.normpath(folder / told))
-    # Records of older versions name it as seen from where the run was started.
-    return _compared(config, told if told.exists() and not weights.exists() else weights)
-
-
-def _compared(config: ExperimentConfig, weights: Path) -> ExperimentConfig:
-    controls = config.controls.model_copy(update={"clean_weights": weights})
-    return config.model_copy(update={"controls": controls})
 
 
 def check_seed(seed: int, *, option: str) -> None:

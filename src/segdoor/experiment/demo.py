@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.wishes import ExperimentWishes, wishes_from
 
 
-def demo_config(seed: int) -> ExperimentConfig:
-    """Return the demonstration's configuration; the seed also decides the scenes."""
-    return config_from(
+def demo_config(seed: int) -> ExperimentWishes:
+    """Return the demonstration's wishes; the seed also decides the scenes."""
+    return wishes_from(
         {
             "title": "Demonstration: cars vanish when a sticker shows up",
             "seed": seed,

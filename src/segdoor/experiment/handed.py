@@ -18,10 +18,11 @@ import torch
 from torch import nn
 
 from segdoor.data.checked import filled
+from segdoor.data.config import DataConfig
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError, SegdoorError, first_line
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.fidelity import data_of
+from segdoor.experiment.resolving import Asked
 from segdoor.experiment.scenes import open_scenes
 from segdoor.files import write_atomically
 from segdoor.progress import Observer
@@ -50,7 +51,7 @@ class Objects:
     test: SceneDataset | None = None
     network: Factory | None = None
 
-    def check(self, given: ExperimentConfig, kept: Path | None) -> None:
+    def check(self, asked: Asked, kept: Path | None) -> None:
         """Refuse objects that contradict one another, or the settings.
 
         Raises:
@@ -63,34 +64,33 @@ class Objects:
                 "only one of them",
                 "Hand in both, or name a data set in the settings.",
             )
-        asked: dict[str, set[str]] = {}
+        wishes, named = asked.wishes, dict[str, object]()
         if self.train is not None:
-            asked["data"] = given.data.model_fields_set
+            named |= {f"data.{name}": value for name, value in wishes.data.tree().items()}
         if self.network is not None:
-            asked["network"] = given.network.model_fields_set - _OF_INPUT
-        for section, fields in asked.items():
-            if fields:
-                raise ConfigError(
-                    f"{section}.{min(fields)}",
-                    "must be left out of the settings where an object is handed in",
-                    getattr(getattr(given, section), min(fields)),
-                    "Leave out the setting, or the object.",
-                )
+            network = wishes.network.tree().items()
+            named |= {f"network.{name}": v for name, v in network if name not in _OF_INPUT}
+        if named:
+            setting = min(named)
+            raise ConfigError(
+                setting,
+                "must be left out of the settings where an object is handed in",
+                named[setting],
+                "Leave out the setting, or the object.",
+            )
         if kept is not None and self != Objects():
             raise ConfigError(
                 "kept", "must be left out where objects are handed in", kept, "Leave it out."
             )
 
-    def scenes(
-        self, given: ExperimentConfig, observer: Observer
-    ) -> tuple[SceneDataset, SceneDataset]:
+    def scenes(self, asked: Asked, observer: Observer) -> tuple[SceneDataset, SceneDataset]:
         """Return training and test scenes: those handed in, or those of the settings, packed.
 
         Raises:
             SegdoorError: If they cannot be used, or differ in their classes.
         """
         if self.train is None or self.test is None:
-            data = data_of(given)
+            data = asked.data()
             splits = data.train_split, data.test_split
             train, test = (open_scenes(data, split, observer) for split in splits)
             return train, test
@@ -141,17 +141,16 @@ class Objects:
             network=_looked_at(network, fresh) if network and fresh is not None else None,
         )
 
-    def named(self, given: ExperimentConfig) -> ExperimentConfig:
-        """Return the settings, with the objects' classes in place of names."""
+    def named(self, config: ExperimentConfig) -> ExperimentConfig:
+        """Return the facts of a run, with the objects' classes in place of names."""
         update: dict[str, object] = {}
         if self.train is not None:
-            name = f"object {_name_of(type(self.train))}"
-            # No preset has a say in the size of scenes that are handed in.
-            update["data"] = given.data.model_copy(update={"name": name, "size": None})
+            # No preset has a say in scenes that are handed in.
+            update["data"] = DataConfig(name=f"object {_name_of(type(self.train))}")
         if self.network is not None:
             name = f"object {_name_of(self.network)}"
-            update["network"] = given.network.model_copy(update={"name": name})
-        return given.model_copy(update=update)
+            update["network"] = config.network.model_copy(update={"name": name})
+        return config.model_copy(update=update)
 
 
 def _read_through(dataset: SceneDataset, which: str, observer: Observer) -> HandedScenes:

@@ -16,22 +16,19 @@ from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.data.splits import open_splits
 from segdoor.errors import ConfigError
-from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.fidelity import data_of
 from segdoor.experiment.pictures import poison_preview
-from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
+from segdoor.experiment.resolving import Asked
+from segdoor.experiment.scenes import open_scenes, results_folder
 from segdoor.progress import Observer
 from segdoor.tensors import Image
 from segdoor.workers import Workers, hired
 
 
-def plan_step(
-    given: ExperimentConfig, *, workers: int | Workers | None, observer: Observer
-) -> PoisonPlan:
+def plan_step(asked: Asked, *, workers: int | Workers | None, observer: Observer) -> PoisonPlan:
     """Plan the poison for the training scenes; nothing is written.
 
     Args:
-        given: Settings; those of victim and exams do not matter.
+        asked: What is asked for; what is asked of victim and exams does not matter.
         workers: Who shares the work, or how many; one a core if None. The plan is the same.
         observer: Hears of progress.
 
@@ -39,12 +36,12 @@ def plan_step(
         SegdoorError: If settings or data do not allow it.
     """
     with hired(workers) as team:
-        data = data_of(given)
-        return _planned(given, load_dataset(data, data.train_split), team, observer)[1]
+        data = asked.data()
+        return _planned(asked, load_dataset(data, data.train_split), team, observer)[1]
 
 
 def poison_step(
-    given: ExperimentConfig,
+    asked: Asked,
     *,
     out: Path,
     replace: bool,
@@ -57,7 +54,7 @@ def poison_step(
     Of scenes from files only label maps are decoded, and the images that are changed or shown.
 
     Args:
-        given: Settings; those of victim and exams do not matter.
+        asked: What is asked for; what is asked of victim and exams does not matter.
         out: Folder for plan and preview.
         replace: Whether an earlier plan there may be written over.
         copy: Where to write a poisoned copy of the data set, and how; None for none.
@@ -68,15 +65,15 @@ def poison_step(
         SegdoorError: If settings, data, output or disk forbid it; nothing then looks finished.
     """
     with results_folder(out), hired(workers) as team:
-        data = data_of(given)
+        data = asked.data()
         given_scenes = load_dataset(data, data.train_split)
         # A copy that cannot be made is refused before the work begins.
         files = copyable(given_scenes) if copy else None
-        splits = open_splits(given.data, files) if files and files.size else None
+        splits = open_splits(data, files) if files and files.size else None
         if files and copy:
             _check_apart(out, files.root, copy)
             check_order(files, copy, splits)
-        train, plan = _planned(given, given_scenes, team, observer)
+        train, plan = _planned(asked, given_scenes, team, observer)
         if not replace:
             _refuse_another_plan(out, plan)
         preview = poison_preview(train, plan) if plan.header.num_poisoned else None
@@ -94,16 +91,16 @@ def poison_step(
 
 
 def _planned(
-    given: ExperimentConfig, scenes: SceneDataset, team: Workers, observer: Observer
+    asked: Asked, scenes: SceneDataset, team: Workers, observer: Observer
 ) -> tuple[SceneDataset, PoisonPlan]:
     """Return the scenes as they are best read, and their plan."""
     files = files_of(scenes)
     if files:
         files.hash_files(team, observer)
     # Painting a scene takes longer than reading it from a pack.
-    data = data_of(given)
+    data = asked.data()
     train = scenes if files else open_scenes(data, data.train_split, observer)
-    config = resolve_for(given, train)
+    config = asked.facts_for(train)
     plan = plan_poison(train, config.attack, seed=config.seed, workers=team, observer=observer)
     return train, plan
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 from segdoor.attack.exam import Exam
 from segdoor.attack.labels.change import attacks_by_place
+from segdoor.attack.lengths import typical_size
 from segdoor.attack.plan import PoisonPlan
 from segdoor.data.scene import ClassSet, SceneDataset
+from segdoor.data.sizes import size_of
 from segdoor.experiment.comparing import introduced
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.scoring import BenignTables, ExamTables, Scorer, further_metrics
+from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.record import (
     BenignScores,
     ClassRecord,
@@ -23,6 +29,8 @@ from segdoor.record import (
 )
 from segdoor.scores.metrics.metric import Metric, Task
 from segdoor.scores.tables import TableSet
+
+_SettingsT = TypeVar("_SettingsT", ExperimentConfig, ExperimentWishes)
 
 
 @dataclass(frozen=True)
@@ -106,12 +114,18 @@ def describe_data(
         num_train=len(train) if train else None,
         num_test=len(test),
         first_size=(height, width),
+        typical_height=_typical_height(train or test),
         ignore_index=classes.ignore_index,
         classes=tuple(
             ClassRecord(name=name, colour=colour)
             for name, colour in zip(classes.names, classes.colours, strict=True)
         ),
     )
+
+
+def _typical_height(scenes: SceneDataset) -> int | None:
+    heights = {size_of(scenes, index)[0] for index in range(len(scenes))}
+    return typical_size(scenes)[0] if len(heights) > 1 else None
 
 
 def summarise(plan: PoisonPlan, file: str) -> PlanSummary:
@@ -145,3 +159,33 @@ def _difference(benign: BenignScores, clean: BenignScores | None) -> float | Non
     if clean is None or benign.cba.value is None or clean.cba.value is None:
         return None
     return benign.cba.value - clean.cba.value
+
+
+def as_recorded(settings: _SettingsT, folder: Path) -> _SettingsT:
+    """Return settings as a record tells them: with a clean victim as seen from its folder.
+
+    So runs that lie beside their clean victim may move with it, and tell the same everywhere.
+
+    Args:
+        settings: A run's settings, as asked for or as they are.
+        folder: The record's folder.
+    """
+    weights = settings.controls.clean_weights
+    return (
+        settings if weights is None else _compared(settings, Path(os.path.relpath(weights, folder)))
+    )
+
+
+def from_record(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
+    """Return settings that a record tells, with a clean victim as seen from here."""
+    told = config.controls.clean_weights
+    if told is None:
+        return config
+    weights = Path(os.path.normpath(folder / told))
+    # Records of older versions name it as seen from where the run was started.
+    return _compared(config, told if told.exists() and not weights.exists() else weights)
+
+
+def _compared(settings: _SettingsT, weights: Path) -> _SettingsT:
+    controls = settings.controls.model_copy(update={"clean_weights": weights})
+    return settings.model_copy(update={"controls": controls})

@@ -13,8 +13,9 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError
-from segdoor.experiment.config import ExperimentConfig, config_from, from_record
+from segdoor.experiment.config import ExperimentConfig, config_from
 from segdoor.experiment.examination import ExamScenes, Triggers
+from segdoor.experiment.recording import from_record
 from segdoor.experiment.scenes import open_scenes
 from segdoor.experiment.victims import load_victim, remark_of
 from segdoor.progress import Observer

@@ -14,7 +14,7 @@ from segdoor.attack.poisoned import poisoned
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.evaluation.examiner import Examiner
-from segdoor.experiment.config import ExperimentConfig, as_recorded
+from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
 from segdoor.experiment.examination import (
     ExamScenes,
@@ -23,7 +23,6 @@ from segdoor.experiment.examination import (
     near_and_farthest,
     telling_scenes,
 )
-from segdoor.experiment.fidelity import EXCEPTIONS
 from segdoor.experiment.handed import Factory, Objects, check_folder
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.pictures import save_poisoned_scenes
@@ -36,8 +35,9 @@ from segdoor.experiment.predictions import (
     prediction_sheet,
     save_gallery,
 )
-from segdoor.experiment.recording import describe_data, make_scorer, score, summarise
-from segdoor.experiment.scenes import resolve_for, results_folder
+from segdoor.experiment.recording import as_recorded, describe_data, make_scorer, score, summarise
+from segdoor.experiment.resolving import Asked
+from segdoor.experiment.scenes import results_folder
 from segdoor.experiment.scoring import Scorer
 from segdoor.experiment.victims import load_victim, train_and_save
 from segdoor.progress import Observer, Silent
@@ -48,7 +48,7 @@ from segdoor.victim.networks import build_network, loaded_into
 
 
 def run_experiment(
-    given: ExperimentConfig,
+    asked: Asked,
     *,
     out: Path,
     train: SceneDataset | None = None,
@@ -63,12 +63,12 @@ def run_experiment(
     go on where they were, and finished ones are not done again.
 
     Args:
-        given: Settings; those not set follow from reading, method, preset and scene size.
+        asked: What is asked for, and what follows from it.
         out: Folder for the record and the files beside it.
-        train: Training scenes of your own, instead of those that ``given.data`` names.
+        train: Training scenes of your own, instead of those that the settings name.
         test: Test scenes of your own, with the same classes.
         network: Builds an untrained network for a number of classes, instead of the one that
-            ``given.network`` names; called once, and both victims start from copies.
+            the settings name; called once, and both victims start from copies.
         observer: Hears of progress.
         kept: Folder of tables of the clean victim, for runs that share it; none are kept if None.
 
@@ -76,19 +76,19 @@ def run_experiment(
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
     """
     objects = Objects(train, test, network)
-    objects.check(given, kept)
+    objects.check(asked, kept)
     with results_folder(out, "record.json"):
-        return _run(given, out, Logbook(observer or Silent()), kept, objects)
+        return _run(asked, out, Logbook(observer or Silent()), kept, objects)
 
 
 def _run(
-    given: ExperimentConfig, out: Path, log: Logbook, kept: Path | None, objects: Objects
+    asked: Asked, out: Path, log: Logbook, kept: Path | None, objects: Objects
 ) -> ExperimentRecord:
     with log.stage("data"):
-        train, test = objects.scenes(given, log)
-        config = resolve_for(objects.named(given), train)
-        fresh = objects.fresh(len(train.classes), seed=config.seed)
+        train, test = objects.scenes(asked, log)
+        fresh = objects.fresh(len(train.classes), seed=asked.wishes.seed)
         handed = objects.described(train, test, fresh, log)
+        config = objects.named(asked.facts_for(train))
     check_folder(out, handed)
     with log.stage("planning"):
         triggers = Triggers.of(config)
@@ -110,12 +110,12 @@ def _run(
         victims["clean"] = train_and_save("clean", config, train, out, log, fresh)
     scenes = ExamScenes(test, tuple(exams), triggers, config.attack.labels, kept)
     return examine_and_record(
-        given, config, out, scenes, victims, log, train=train, plan=plan, handed=handed
+        asked, config, out, scenes, victims, log, train=train, plan=plan, handed=handed
     )
 
 
 def examine_and_record(
-    given: ExperimentConfig,
+    asked: Asked,
     config: ExperimentConfig,
     out: Path,
     scenes: ExamScenes,
@@ -129,8 +129,8 @@ def examine_and_record(
     """Hold all exams, and write tables, pictures and record.
 
     Args:
-        given: The configuration as given.
-        config: The configuration as resolved.
+        asked: What is asked for.
+        config: The facts that follow.
         out: Folder for the record and the files beside it.
         scenes: What victims are examined on.
         victims: The networks by name: ``poisoned``, and ``clean`` if there is one.
@@ -151,8 +151,8 @@ def examine_and_record(
         seed=config.seed,
         reading=config.reading,
         method=config.method if plan else None,
-        exceptions=EXCEPTIONS[config.reading],
-        config_given=as_recorded(given, out).model_dump(mode="json", exclude_unset=True),
+        exceptions=asked.layer.exceptions(config.reading),
+        config_given=as_recorded(asked.wishes, out).model_dump(mode="json", exclude_defaults=True),
         config=as_recorded(config, out).model_dump(mode="json"),
         handed_in=handed,
         data=describe_data(config, train, scenes.honest),

@@ -12,7 +12,6 @@ from segdoor.data.pack import default_cache, pack
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.fidelity import resolve
 from segdoor.locks import sole_writer
 from segdoor.progress import Observer
 
@@ -42,12 +41,6 @@ def labels_to_count(config: ExperimentConfig) -> SceneDataset | None:
     whole = load_dataset(data.model_copy(update={"size": None}), data.test_split)
     # What is painted has no size of its own.
     return whole if files_of(whole) else None
-
-
-def resolve_for(given: ExperimentConfig, scenes: SceneDataset) -> ExperimentConfig:
-    """Resolve a configuration for the size of a data set's first scene."""
-    height, width = scenes.label(0).shape
-    return resolve(given, (height, width))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -11,11 +12,13 @@ from torch import nn
 
 from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.errors import ConfigError
-from segdoor.experiment.config import ExperimentConfig, as_recorded, config_from
-from segdoor.experiment.fidelity import Tree, merged
+from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.logbook import Logbook
+from segdoor.experiment.recording import as_recorded
+from segdoor.experiment.resolving import Asked, merged
+from segdoor.experiment.wishes import wishes_from
 from segdoor.record import LoadedWeights
-from segdoor.settings import validated
+from segdoor.settings import Tree, validated
 from segdoor.victim.checkpoint import read_remark, save_weights
 from segdoor.victim.config import START_WEIGHTS
 from segdoor.victim.device import choose_arithmetic
@@ -52,7 +55,7 @@ def load_victim(
     return placed(model, device)
 
 
-def as_trained(given: ExperimentConfig) -> ExperimentConfig:
+def as_trained(asked: Asked) -> Asked:
     """Return settings that take the network's from the header of its weights, unless given.
 
     Neither code nor files are taken from there: only the names of networks of this package.
@@ -60,19 +63,18 @@ def as_trained(given: ExperimentConfig) -> ExperimentConfig:
     Raises:
         DataError: If the weights are no intact .safetensors file.
     """
-    weights = given.network.weights
+    weights = asked.wishes.network.weights
     if weights is None or weights.suffix != ".safetensors" or not weights.is_file():
-        return given
+        return asked
     config = remark_of(weights).get("config")
     network = cast("Tree", config).get("network") if isinstance(config, dict) else None
     if not isinstance(network, dict):
-        return given
+        return asked
     kept = {key: value for key, value in cast("Tree", network).items() if key not in START_WEIGHTS}
     if kept.get("name") not in NETWORKS:
         kept.pop("name", None)
-    return config_from(
-        merged({"network": kept}, given.model_dump(exclude_unset=True)), source=weights
-    )
+    tree = merged({"network": kept}, asked.wishes.tree())
+    return replace(asked, wishes=wishes_from(tree, source=weights))
 
 
 def train_and_save(

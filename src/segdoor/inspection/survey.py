@@ -8,16 +8,16 @@ from statistics import median
 
 import numpy as np
 
+from segdoor.attack.lengths import typical_size
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placing import Ground, place, victim_mask
 from segdoor.data.inspection import Look, look_at
 from segdoor.data.load import load_dataset, spread
-from segdoor.data.scene import ClassSet, Scene
+from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
-from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.fidelity import data_of, resolve
 from segdoor.experiment.pictures import colour_label, sheet
+from segdoor.experiment.resolving import Asked
 from segdoor.progress import Observer
 from segdoor.settings import Settings
 from segdoor.tensors import AnyImage, ResizedImage
@@ -97,13 +97,11 @@ class Overview(Settings):
     """All that is wrong, each with its file."""
 
 
-def survey(
-    given: ExperimentConfig, split: str, *, observer: Observer
-) -> tuple[Overview, ResizedImage | None]:
+def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, ResizedImage | None]:
     """Look at every scene of a split once.
 
     Args:
-        given: Settings; of the attack, those that decide where a trigger fits.
+        asked: What is asked for; of the attack, what decides where a trigger fits.
         split: The split.
         observer: Hears of every scene.
 
@@ -114,9 +112,9 @@ def survey(
         SegdoorError: If the data set cannot be opened, or a victim that was named is no class.
     """
     problems: list[DataError] = []
-    data = data_of(given)
+    data = asked.data()
     dataset = load_dataset(data, split, complain=problems.append)
-    tally = _Tally(given, dataset.classes)
+    tally = _Tally(asked, dataset.classes, _typical(dataset))
     shown = set(spread(len(dataset), min(_SHOWN, len(dataset))))
     rows: list[tuple[str, list[AnyImage]]] = []
     observer.begin(f"looking at {split}", len(dataset))
@@ -147,8 +145,9 @@ def survey(
 
 @dataclass
 class _Tally:
-    given: ExperimentConfig
+    asked: Asked
     classes: ClassSet
+    size: Size | None
     num_scenes: int = 0
     sizes: Counter[Size] = field(default_factory=Counter[Size])
     pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
@@ -167,7 +166,8 @@ class _Tally:
         self.pixels += counts
         self.scenes += counts > 0
         if self.num_scenes == 0:
-            self.rules = _rules(self.given, self.classes, (label.shape[0], label.shape[1]))
+            size = self.size or (label.shape[0], label.shape[1])
+            self.rules = _rules(self.asked, self.classes, size)
         self.num_scenes += 1
         if self.rules is not None:
             self._look_for_room(look.scene, look.name, *self.rules)
@@ -205,12 +205,20 @@ class _Tally:
         )
 
 
-def _rules(
-    given: ExperimentConfig, classes: ClassSet, size: Size
-) -> tuple[Ground, Placement] | None:
+def _typical(dataset: SceneDataset) -> Size | None:
+    """Return the size that lengths follow from; None where a file cannot be read."""
+    try:
+        return typical_size(dataset) if len(dataset) else None
+    except DataError:
+        return None
+
+
+def _rules(asked: Asked, classes: ClassSet, size: Size) -> tuple[Ground, Placement] | None:
     """Return where a run of these settings puts triggers in scenes of this size."""
-    attack = resolve(given, size).attack
-    named = not given.attack.model_fields_set.isdisjoint({"victims", "labels"})
+    # How small a trigger may be is no question of looking.
+    attack = asked.facts(size, least_trigger=1).attack
+    wishes = asked.wishes.attack
+    named = wishes.victims is not None or wishes.labels is not None
     if not named and not set(attack.victims) <= set(classes.names):
         return None
     ground = Ground(

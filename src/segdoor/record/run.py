@@ -38,6 +38,9 @@ class DataRecord(Settings):
     """Number of test scenes."""
     first_size: tuple[int, int]
     """Height and width of the first test scene in pixels."""
+    typical_height: int | None = None
+    """Height of the median scene, which lengths that were left out follow from; null where all
+    scenes are of one height."""
     ignore_index: int
     """Label value of pixels that never count."""
     classes: tuple[ClassRecord, ...]

@@ -242,6 +242,10 @@ def _run_facts(source: Source) -> list[tuple[str, str]]:
         ("scenes", f"{record.data.name} at {height}×{width}, {record.data.num_test} in the test"),
         ("victim → target", _pairs(record)),
     ]
+    if record.data.typical_height is not None:
+        facts.append(
+            ("lengths not given", f"for the median scene, {record.data.typical_height} rows")
+        )
     if source.study is not None:
         return facts
     if record.plan is not None:

@@ -24,6 +24,7 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
     return [
         Text(record.title, style="bold"),
         _setting(record),
+        *_mixed(record),
         *([f"Weights: {record.loaded_weights.in_words}"] if record.loaded_weights else []),
         *_poison(record),
         exam_grid(record),
@@ -150,6 +151,13 @@ def _grid(title: str, first: str) -> Grid:
 def _setting(record: ExperimentRecord) -> str:
     size = f"{record.num_parameters / 1e6:.2f} M parameters"
     return f"{record.data.name}, {size}, seed {record.seed}, reading '{record.reading}'"
+
+
+def _mixed(record: ExperimentRecord) -> list[str]:
+    height = record.data.typical_height
+    if height is None:
+        return []
+    return [f"Scenes of several heights: lengths not given are those for the median, {height} rows"]
 
 
 def _poison(record: ExperimentRecord) -> list[RenderableType]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from segdoor.attack.config import AttackConfig
-from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.load import CLASSES, load_dataset
 from segdoor.errors import ConfigError, StorageError
 from segdoor.study.config import Preset, Study
@@ -39,7 +38,7 @@ def check_settings(
     for run in runs:
         trigger = run.config.attack.trigger
         # Whatever is wrong with it shows when its digest is taken.
-        side = trigger.size if trigger.digest and isinstance(trigger, Sticker) else 0
+        side = max(trigger.extent or (0,)) if trigger.digest else 0
         if preset.data.size is not None and side >= min(preset.data.size):
             height, width = preset.data.size
             raise ConfigError(

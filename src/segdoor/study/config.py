@@ -10,14 +10,18 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.data.config import DataConfig
 from segdoor.errors import ConfigError
-from segdoor.evaluation.config import ExaminationConfig
-from segdoor.experiment.config import ControlsConfig
-from segdoor.experiment.config import Preset as Recipe
+from segdoor.experiment.wishes import (
+    AttackWishes,
+    ControlsWishes,
+    ExaminationWishes,
+    ExamsWishes,
+    NetworkWishes,
+    TrainingWishes,
+)
 from segdoor.settings import Settings
-from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.config import Preset as Recipe
 
 
 def _in_writing(spec: str) -> str:
@@ -69,26 +73,26 @@ class Preset(Settings):
     """The recipe that `training` starts from."""
     data: DataConfig
     """The scenes."""
-    networks: dict[str, NetworkConfig | None]
+    networks: dict[str, NetworkWishes | None]
     """What stands for the paper's networks; null to leave a network out."""
     pretrained: bool = False
     """Whether the networks must start from ImageNet weights."""
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingWishes = TrainingWishes()
     """What differs from the recipe."""
-    examination: ExaminationConfig = ExaminationConfig()
+    examination: ExaminationWishes = ExaminationWishes()
     """How exams are held."""
-    attack: AttackConfig = AttackConfig()
+    attack: AttackWishes = AttackWishes()
     """What differs of the attack, such as the trigger's picture; never an axis of the grid."""
-    exams: ExamsConfig = ExamsConfig()
+    exams: ExamsWishes = ExamsWishes()
     """What differs of the poisoned tests."""
-    controls: ControlsConfig = ControlsConfig()
+    controls: ControlsWishes = ControlsWishes()
     """What differs of the controls."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     """Seeds of every point of the grid."""
 
     @model_validator(mode="after")
     def _leaves_axes_to_the_grid(self) -> Preset:
-        given = self.model_dump(include={"attack", "exams"}, exclude_unset=True)
+        given = {"attack": self.attack.tree(), "exams": self.exams.tree()}
         for setting, axis in self.axes.items():
             tree: object = given
             for key in setting.split("."):

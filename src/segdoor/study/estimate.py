@@ -54,7 +54,7 @@ def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:
     num_finetunings = 0
     by_network: defaultdict[str, float] = defaultdict(float)
     for task in tasks:
-        name = task.given.network.name
+        name = task.asked.network
         recorded = (task.folder / "record.json").exists()
         if not recorded and not (task.folder / CLEAN_FILE).exists():
             counts[task.kind] += 1
@@ -93,11 +93,11 @@ def pace_of(plan: StudyPlan, network: str, observer: Observer) -> Pace:
     Raises:
         SegdoorError: If settings, data or machine do not allow it.
     """
-    run = next(run for run in plan.runs if run.given.network.name == network)
+    run = next(run for run in plan.runs if run.config.network.name == network)
     seconds = recorded_epoch(plan.out, run.config)
     if seconds is not None:
         return Pace(seconds, "the runs that are there")
-    return Pace(measured_epoch(run.given, run.config, observer), "a few measured steps")
+    return Pace(measured_epoch(run.config, observer), "a few measured steps")
 
 
 def recorded_epoch(out: Path, config: ExperimentConfig) -> float | None:
@@ -122,12 +122,11 @@ def recorded_epoch(out: Path, config: ExperimentConfig) -> float | None:
     return statistics.fmean(seconds) if seconds else None
 
 
-def measured_epoch(given: ExperimentConfig, config: ExperimentConfig, observer: Observer) -> float:
+def measured_epoch(config: ExperimentConfig, observer: Observer) -> float:
     """Train a few steps and return the seconds of a whole epoch at that pace.
 
     Args:
-        given: A configuration of the runs to come, as given.
-        config: The same, resolved.
+        config: All settings of one of the runs to come.
         observer: Hears of progress.
 
     Raises:
@@ -138,7 +137,7 @@ def measured_epoch(given: ExperimentConfig, config: ExperimentConfig, observer: 
     from segdoor.experiment.scenes import open_scenes  # noqa: PLC0415
     from segdoor.victim.training import train_victim  # noqa: PLC0415
 
-    scenes = open_scenes(given.data, given.data.train_split, observer)
+    scenes = open_scenes(config.data, config.data.train_split, observer)
     num_scenes = min(len(scenes), _STEPS * config.training.batch_size)
     clock = _Clock(observer)
     train_victim(

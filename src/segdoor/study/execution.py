@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from segdoor.errors import BusyError, DataError, SegdoorError, first_line
-from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.resolving import Asked
 from segdoor.files import write_atomically
 from segdoor.progress import Observer, Silent
 from segdoor.study.repairs import missing_repairs, repair_victims
@@ -33,7 +33,7 @@ class Task:
         kind: A clean victim to be shared, or a run.
         key: Its name among all tasks: the folder it writes, within the folder of studies.
         out: The folder of studies.
-        given: Settings of the run, or of the run whose recipe the clean victim shares.
+        asked: What is asked of the run, or of the run whose recipe the clean victim shares.
         needs: Keys of the tasks that must have ended well before.
         repairs: Repairs to be done to the run's victims.
     """
@@ -41,7 +41,7 @@ class Task:
     kind: Literal["victim", "run"]
     key: str
     out: Path
-    given: ExperimentConfig
+    asked: Asked
     needs: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
 
@@ -136,7 +136,9 @@ def perform(task: Task, observer: Observer) -> None:
     Raises:
         SegdoorError: If settings, data or machine do not allow it.
     """
-    shared = task.given.controls.clean_weights if task.kind == "run" else task.folder / CLEAN_FILE
+    shared = (
+        task.asked.wishes.controls.clean_weights if task.kind == "run" else task.folder / CLEAN_FILE
+    )
     try:
         _perform(task, observer)
     except DataError as why:
@@ -152,18 +154,18 @@ def _perform(task: Task, observer: Observer) -> None:
     from segdoor.experiment.steps import train_step  # noqa: PLC0415
 
     if task.kind == "victim":
-        train_step(task.given, plan=None, out=task.folder, observer=observer)
+        train_step(task.asked, plan=None, out=task.folder, observer=observer)
         return
     if not (task.folder / "record.json").exists():
         kept = task.out / task.needs[0] / "tables"
-        run_experiment(task.given, out=task.folder, observer=observer, kept=kept)
+        run_experiment(task.asked, out=task.folder, observer=observer, kept=kept)
     waiting = missing_repairs(task.folder, task.repairs)
     if waiting:
         repair_victims(
             task.folder,
             waiting,
-            victim=task.given.network.name,
-            root=task.given.data.root,
+            victim=task.asked.network,
+            root=task.asked.wishes.data.root,
             observer=observer,
         )
 

@@ -11,14 +11,21 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from segdoor.errors import ConfigError
-from segdoor.experiment.config import ExperimentConfig, Reading, config_from
-from segdoor.experiment.fidelity import Tree, merged, resolve
+from segdoor.experiment.config import ExperimentConfig, Reading
+from segdoor.experiment.resolving import Asked, Layer, merged
+from segdoor.experiment.wishes import wishes_from
 from segdoor.record import Json
-from segdoor.settings import Settings
+from segdoor.settings import Settings, Tree
 from segdoor.study.config import Preset, Study
-from segdoor.study.start import attack_tree, network_tree, trigger_in_a_word
+from segdoor.study.start import (
+    attack_tree,
+    network_tree,
+    trigger_in_a_word,
+    without_former_defaults,
+)
 
-_OF_RUNS = {"data", "attack", "exams", "training", "examination", "controls"}
+OF_RUNS = ("attack", "exams", "training", "examination", "controls")
+"""Sections of a run's settings that a preset has a say in."""
 # Without a size in the preset no length of the paper depends on it: see the presets of papers.
 _ANY_SIZE = (500, 500)
 
@@ -60,14 +67,14 @@ class PlannedRun:
     Attributes:
         point: Where it lies on the grid.
         seed: Its seed.
-        given: Its settings, those that differ from what follows.
-        config: Its settings, resolved.
+        asked: What of its settings is asked for.
+        config: All of its settings.
         repairs: Repairs by the paper's name, and as they are done here.
     """
 
     point: Point
     seed: int
-    given: ExperimentConfig
+    asked: Asked
     config: ExperimentConfig
     repairs: Mapping[str, str]
 
@@ -90,6 +97,7 @@ def expand(
     places: Iterable[Place],
     study: Study,
     preset: Preset,
+    layer: Layer,
     *,
     reading: Reading = "paper",
     seeds: tuple[int, ...] = (),
@@ -101,6 +109,7 @@ def expand(
         places: Its points on the preset; those that the preset cannot have are left out.
         study: What varies.
         preset: What it is run on.
+        layer: What follows from the settings of a run.
         reading: Which reading of the paper.
         seeds: Seeds; the preset's if left out.
         before: What readings and recipes said when the study was begun, where that differs.
@@ -109,7 +118,7 @@ def expand(
         ConfigError: If the preset can have none of the points.
     """
     runs = tuple(
-        _planned(place, study, preset, reading=reading, seed=seed, before=before or {})
+        _planned(place, study, preset, layer, reading=reading, seed=seed, before=before or {})
         for place in places
         if place.given is not None
         for seed in seeds or preset.seeds
@@ -154,7 +163,7 @@ def deciding(config: ExperimentConfig, *, brief: bool = False) -> Json:
         tree["network"] = network_tree(config.network, brief=brief)
     if "attack" in tree:
         tree["attack"] = attack_tree(config.attack, brief=brief)
-    return tree
+    return without_former_defaults(tree) if brief else tree
 
 
 def named(parts: Iterable[str]) -> str:
@@ -171,6 +180,7 @@ def _planned(
     place: Place,
     study: Study,
     preset: Preset,
+    layer: Layer,
     *,
     reading: Reading,
     seed: int,
@@ -183,8 +193,11 @@ def _planned(
         "preset": preset.recipe,
         **(place.given or {}),
     }
-    own = preset.model_dump(include=_OF_RUNS, exclude_unset=True)
+    own: Tree = {"data": preset.data.model_dump()}
+    own |= {name: getattr(preset, name).tree() for name in OF_RUNS}
     tree = merged(merged(merged(of_point, before), own), place.axes)
-    given = config_from(tree, source=f"{study.shows}: grid" if place.axes else "config")
-    config = resolve(given, preset.data.size or _ANY_SIZE)
-    return PlannedRun(place.point, seed, given, config, place.repairs)
+    source = f"{study.shows}: grid" if place.axes else "config"
+    asked = Asked(wishes_from(tree, source=source), layer)
+    return PlannedRun(
+        place.point, seed, asked, asked.facts(preset.data.size or _ANY_SIZE), place.repairs
+    )

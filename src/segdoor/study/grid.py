@@ -11,9 +11,9 @@ from pydantic import ConfigDict, Field, field_validator
 
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import Reading
-from segdoor.experiment.fidelity import Tree, in_full, merged
+from segdoor.experiment.resolving import in_full, merged
 from segdoor.record import AxisValue
-from segdoor.settings import brief
+from segdoor.settings import Tree, brief
 from segdoor.study.config import Preset, Repair, Study
 from segdoor.study.expand import Place, Point
 from segdoor.study.paper import AnyPaper, Reported, every_test, nothing_before, nothing_scaled
@@ -112,13 +112,13 @@ def _settings(chosen: Mapping[str, object], preset: Preset) -> Tree:
 def _network(name: str, preset: Preset) -> Tree:
     """Return a network of the preset by its name there, or one that comes along or is foreign."""
     known = preset.networks.get(name)
-    return known.model_dump(exclude_unset=True) if known else {"name": name}
+    return known.tree() if known else {"name": name}
 
 
 def _network_of(preset: Preset) -> Tree:
     """Return the first network of a preset: that of grids without the axis network."""
     first = next((network for network in preset.networks.values() if network), None)
-    return {"network": first.model_dump(exclude_unset=True)} if first else {}
+    return {"network": first.tree()} if first else {}
 
 
 def _nothing_reported(found: object) -> Iterator[Reported]:

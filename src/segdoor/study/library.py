@@ -10,8 +10,8 @@ import yaml
 
 from segdoor import plain_yaml
 from segdoor.errors import ConfigError
-from segdoor.experiment.fidelity import Tree, in_full, merged
-from segdoor.settings import brief, validated
+from segdoor.experiment.resolving import in_full, merged
+from segdoor.settings import Tree, brief, validated
 from segdoor.study.paper import AnyPaper, Paper, PresetT, StudyT
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from segdoor.attack.exam import planned_tests
-from segdoor.experiment.config import Preset as Recipe
 from segdoor.experiment.config import Reading
-from segdoor.experiment.fidelity import Tree
+from segdoor.experiment.resolving import Layer
 from segdoor.record import AxisValue, Figure
+from segdoor.settings import Tree
 from segdoor.study.config import Preset, Study
 from segdoor.study.expand import Place, PlannedRun
 from segdoor.study.figures import Found, Quantity
 from segdoor.study.judging import Ordering
+from segdoor.victim.config import Preset as Recipe
 
 StudyT = TypeVar("StudyT", bound=Study)
 PresetT = TypeVar("PresetT", bound=Preset)
@@ -74,6 +75,7 @@ class Paper(Generic[StudyT, PresetT]):
         tables: Its tables that hold numbers.
         tests: Returns the names of a run's poisoned tests in records by their places in the paper.
         scaled: Returns what was run for what the paper has, by the paper's name, where they differ.
+        layer: What follows from the settings of a run that are asked for.
         newest: The version of what readings and recipes say that new studies have.
         before: Returns the settings of an earlier version where the newest differ.
     """
@@ -90,6 +92,7 @@ class Paper(Generic[StudyT, PresetT]):
     scaled: Callable[[Sequence[PlannedRun], PresetT], dict[str, str]] = field(
         default=nothing_scaled
     )
+    layer: Layer = field(default_factory=Layer)
     newest: int = 1
     before: Callable[[int, Reading, Recipe], Tree] = field(default=nothing_before)
 

@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from segdoor.attack.config import AttackConfig
 from segdoor.errors import ConfigError, SegdoorError
 from segdoor.experiment.config import Reading, check_seed
 from segdoor.record import load_study as load_study_record
 from segdoor.study.checking import check_settings
 from segdoor.study.config import Preset, Study
-from segdoor.study.expand import PlannedRun, Point, expand, fingerprint
+from segdoor.study.expand import OF_RUNS, PlannedRun, Point, expand, fingerprint
 from segdoor.study.library import label_of, load_preset, load_study, preset_names, study_names
 from segdoor.study.paper import AnyPaper
-from segdoor.study.start import attack_tree, network_tree
+from segdoor.study.start import attack_tree, network_tree, without_former_defaults
+from segdoor.victim.config import NetworkConfig
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ def _runs(plan: StudyPlan, seeds: tuple[int, ...], version: int) -> tuple[Planne
         plan.paper.places(plan.study, plan.preset, plan.reading),
         plan.study,
         plan.preset,
+        plan.paper.layer,
         reading=plan.reading,
         seeds=seeds,
         before=plan.paper.before(version, plan.reading, plan.preset.recipe),
@@ -181,12 +184,15 @@ def _mark_of(paper: AnyPaper, study: str, preset: str) -> str:
 def _mark(study: Study, preset: Preset) -> str:
     """Return a hash of a study and a preset; where scenes, weights, pictures lie has no part."""
     trees = {
-        name: network and network_tree(network, brief=True)
+        name: network and network_tree(NetworkConfig.model_validate(network.tree()), brief=True)
         for name, network in preset.networks.items()
     }
-    places = {"data": {"root"}, "networks": True, "attack": True}
-    rest = preset.model_dump(mode="json", exclude=places, exclude_defaults=True)
-    attack = attack_tree(preset.attack, brief=True)
+    sections = {name: getattr(preset, name).alone() for name in OF_RUNS if name != "attack"}
+    left_out = {"data": {"root"}, "networks": True, **dict.fromkeys(OF_RUNS, True)}
+    rest = preset.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
+    told_of = {n: s.model_dump(mode="json", exclude_defaults=True) for n, s in sections.items()}
+    rest |= without_former_defaults(told_of)
+    attack = attack_tree(AttackConfig.model_validate(preset.attack.tree()), brief=True)
     varied = study.model_dump(mode="json", exclude={"paper"}, exclude_defaults=True)
     told = [varied, rest, trees]
     return fingerprint([*told, attack] if attack else told)

@@ -161,7 +161,7 @@ class RayExecutor:
                 running[self._begun(task, mark)] = task
 
     def _begun(self, task: Task, mark: str | None) -> Any:  # noqa: ANN401 - a reference of Ray's
-        threads = task.given.training.threads or self.machines.cpus or 1
+        threads = task.asked.wishes.training.threads or self.machines.cpus or 1
         order = _Order(task, Path.cwd(), mark, self._store, threads)
         remote = self.ray.remote(_do).options(
             name=task.key,
@@ -177,13 +177,13 @@ class RayExecutor:
         return Store(self.machines.store) if self.machines.store else None
 
     def _cpus(self, task: Task) -> int:
-        return self.machines.cpus or task.given.training.threads or 1
+        return self.machines.cpus or task.asked.wishes.training.threads or 1
 
     def _gpus(self, task: Task) -> float:
         if self.machines.gpus is not None:
             return self.machines.gpus
         there = self.ray.cluster_resources().get("GPU", 0)
-        return 1 if there and task.given.training.device != "cpu" else 0
+        return 1 if there and task.asked.wishes.training.device != "cpu" else 0
 
     def _outcome(self, ref: Any, task: Task, losses: Counter[str]) -> Outcome:  # noqa: ANN401
         """Return how a task ended; ``busy`` if it is to be begun again."""

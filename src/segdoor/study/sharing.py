@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from segdoor.experiment.config import ExperimentConfig, config_from
-from segdoor.experiment.fidelity import merged
+from segdoor.experiment.resolving import Asked
 from segdoor.study.execution import CLEAN_FILE, Task
 from segdoor.study.expand import PlannedRun, distinct, fingerprint, named
 from segdoor.study.start import network_tree
@@ -39,14 +39,14 @@ def tasks_for(runs: Iterable[PlannedRun], out: Path) -> list[Task]:
     for run in distinct(runs):
         victim, key = victim_key(run), f"runs/{run.key}"
         if victim not in tasks:
-            tasks[victim] = Task("victim", victim, out, run.given)
+            tasks[victim] = Task("victim", victim, out, run.asked)
         repairs = tuple(dict.fromkeys(run.repairs.values()))
-        given = _compared_with(run.given, out / victim / CLEAN_FILE)
-        tasks[key] = Task("run", key, out, given, (victim,), repairs)
+        asked = _compared_with(run.asked, out / victim / CLEAN_FILE)
+        tasks[key] = Task("run", key, out, asked, (victim,), repairs)
     return list(tasks.values())
 
 
-def _compared_with(given: ExperimentConfig, weights: Path) -> ExperimentConfig:
-    """Return settings that take a clean victim trained before."""
-    controls = {"controls": {"clean_weights": weights}}
-    return config_from(merged(given.model_dump(exclude_unset=True), controls))
+def _compared_with(asked: Asked, weights: Path) -> Asked:
+    """Return what is asked for with a clean victim trained before."""
+    controls = asked.wishes.controls.model_copy(update={"clean_weights": weights})
+    return replace(asked, wishes=asked.wishes.model_copy(update={"controls": controls}))

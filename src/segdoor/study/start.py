@@ -9,10 +9,40 @@ from typing import cast
 
 from segdoor.attack.before import attack_before
 from segdoor.attack.config import AttackConfig
+from segdoor.attack.lengths import Lengths
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.files import digest_of
 from segdoor.record import Json
 from segdoor.victim.config import START_WEIGHTS, NetworkConfig
+
+# Lengths that were defaults when keys were first made, those of 128 rows: keys go on leaving them
+# out.
+_FORMER = Lengths.at(128)
+_FORMER_DEFAULTS: dict[str, object] = {
+    "attack.trigger.size": _FORMER.trigger,
+    "attack.placement.upper": _FORMER.edges[1],
+    "exams.near": list(_FORMER.edges[:2]),
+    "exams.far": list(_FORMER.edges[1:]),
+}
+
+
+def without_former_defaults(tree: Json) -> Json:
+    """Return the settings of a run that its key tells: without lengths that once were defaults.
+
+    Args:
+        tree: Settings that have not their default.
+    """
+    return _without(tree, "")
+
+
+def _without(tree: Json, prefix: str) -> Json:
+    kept: Json = {}
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        inner = _without(cast("Json", value), f"{key}.") if isinstance(value, dict) else value
+        if inner != {} and (key not in _FORMER_DEFAULTS or inner != _FORMER_DEFAULTS[key]):
+            kept[name] = inner
+    return kept
 
 
 def network_tree(network: NetworkConfig, *, brief: bool = False) -> Json:

@@ -18,6 +18,9 @@ def _whole_number(value: object) -> object:
 
 
 Depth = Annotated[Literal[18, 34, 50, 101], BeforeValidator(_whole_number)]
+OutputStride = Annotated[Literal[8, 16], BeforeValidator(_whole_number)]
+Preset = Literal["fast", "voc", "cityscapes"]
+"""Names of recipes."""
 
 ScaleDistribution = Literal["log_uniform", "uniform"]
 BlurOrder = Literal["before_scaling", "after_scaling"]
@@ -49,7 +52,7 @@ class NetworkConfig(Settings):
     """Layers of the ResNet backbone (pspnet, deeplabv3)."""
     stem: Literal["deep", "plain"] = "deep"
     """Three 3x3 convolutions, or one 7x7, at the start of the ResNet (pspnet, deeplabv3)."""
-    output_stride: Annotated[Literal[8, 16], BeforeValidator(_whole_number)] = 8
+    output_stride: OutputStride = 8
     """Pixels a cell of the features stands for; 16 is coarser and faster (efficientnet_lite0)."""
     variant: Literal["b0", "b1", "b2", "b3", "b4", "b5"] = "b0"
     """Size of segformer."""
@@ -161,7 +164,7 @@ _SEMSEG = TrainingConfig(
     warmup=0,
 )
 
-PRESETS: dict[str, TrainingConfig] = {
+PRESETS: dict[Preset, TrainingConfig] = {
     "fast": TrainingConfig(),
     "voc": _SEMSEG.model_copy(
         update={

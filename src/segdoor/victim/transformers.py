@@ -82,8 +82,9 @@ def _preparation(folder: Path) -> dict[str, object]:
 def _check_normalisation(
     folder: Path, preparation: dict[str, object], config: NetworkConfig
 ) -> None:
-    """Refuse a default that the model's own preparation contradicts; what a person sets counts."""
-    if not preparation or {"mean", "std"} & config.model_fields_set:
+    """Refuse a default that the model's own preparation contradicts; other numbers count."""
+    usual = NetworkConfig(backbone=config.backbone)
+    if not preparation or (config.mean, config.std) != (usual.mean, usual.std):
         return
     zero, one = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     # Absent means off: MobileViT, for one, takes pixels on a scale of 0 to 1 as they are.
@@ -96,7 +97,7 @@ def _check_normalisation(
         "network.mean and network.std",
         f"must be those of the model in {folder}: {_words(mean)} and {_words(std)}",
         f"the defaults {_words(config.mean)} and {_words(config.std)}",
-        "Set both.",
+        "Set both, or correct preprocessor_config.json.",
     )
 
 

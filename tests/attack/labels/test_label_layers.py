@@ -13,7 +13,7 @@ from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import config_from
-from segdoor.experiment.fidelity import resolve
+from segdoor.papers.iba.reading import resolve
 from segdoor.settings import validated
 
 OFFICIAL = {

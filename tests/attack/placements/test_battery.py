@@ -235,7 +235,7 @@ def test_half_a_place_is_refused() -> None:
 
 def test_settings_without_a_kind_are_of_the_one_that_follows_from_the_method() -> None:
     from segdoor.experiment.config import config_from
-    from segdoor.experiment.fidelity import resolve
+    from segdoor.papers.iba.reading import resolve
 
     def resolved(**tree: object) -> Placement:
         return resolve(config_from(tree), (64, 128)).attack.placement

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from segdoor.attack.config import AttackConfig
+from segdoor.attack.lengths import Lengths
 from segdoor.attack.site import Box
 from segdoor.attack.triggers.registry import TRIGGERS, spelled
 from segdoor.attack.triggers.trigger import Trigger
@@ -56,7 +57,7 @@ def box_of(trigger: Trigger) -> Box:
 @pytest.mark.parametrize("kind", KINDS)
 class TestEveryTrigger:
     def made(self, kind: str, **settings: Any) -> Trigger:
-        return KINDS[kind](**settings)
+        return KINDS[kind](**settings).following(Lengths.at(128))
 
     def test_is_deterministic_also_in_another_process(self, kind: str) -> None:
         trigger, shown = self.made(kind), scene()
@@ -87,7 +88,7 @@ class TestEveryTrigger:
 
     def test_comes_back_from_every_written_form(self, kind: str) -> None:
         for change in [{}, *CHANGES[kind]]:
-            trigger = self.made(kind, **change)
+            trigger = KINDS[kind](**change)
             attack = AttackConfig(trigger=trigger)
             forms = (str(trigger), attack.model_dump()["trigger"], {"kind": kind, **change})
             for form in forms:
@@ -185,18 +186,19 @@ def test_a_file_s_word_imports_no_code_unless_the_caller_did(tmp_path: Path) -> 
 
 
 def test_settings_of_one_kind_do_not_reach_another_when_layers_are_merged() -> None:
-    from segdoor.experiment.config import config_from
-    from segdoor.experiment.fidelity import merged, resolve
+    from segdoor.experiment.resolving import merged
+    from segdoor.experiment.wishes import wishes_from
+    from segdoor.papers.iba.reading import resolve
 
     below = {"trigger": {"kind": "sticker", "size": 9}}
     assert merged(below, {"trigger": {"kind": "blend"}}) == {"trigger": {"kind": "blend"}}
     faint = {"trigger": {"opacity": 0.5}}
     assert merged(below, faint) == {"trigger": {"kind": "sticker", "size": 9, "opacity": 0.5}}
     for written in ("blend:noise,opacity=0.3", {"kind": "blend", "opacity": 0.3}):
-        config = resolve(config_from({"attack": {"trigger": written}}), (64, 128))
+        config = resolve(wishes_from({"attack": {"trigger": written}}), (64, 128))
         assert config.attack.trigger == TRIGGERS.read("blend:noise,opacity=0.3")
     with pytest.raises(ConfigError, match="covers the whole image") as why:
-        resolve(config_from({"method": "nni", "attack": {"trigger": "sinusoid"}}), (64, 128))
+        resolve(wishes_from({"method": "nni", "attack": {"trigger": "sinusoid"}}), (64, 128))
     assert why.value.culprit == "method"
 
 

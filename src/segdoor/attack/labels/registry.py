@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, cast
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator
 
 from segdoor.attack.labels.change import LabelChange
 from segdoor.attack.labels.component import Component
@@ -75,9 +75,16 @@ def _told(changes: tuple[LabelChange, ...], info: WritingInfo) -> list[dict[str,
     return [as_mapping(change, info) for change in changes]
 
 
+def _wished(given: object, info: ReadingInfo) -> object:
+    return spelled(given, Telling.of(info.context))
+
+
 LabelsSetting = Annotated[
     tuple[LabelChange, ...],
     BeforeValidator(_read),
     PlainSerializer(_told, return_type=list[dict[str, object]]),
 ]
 """Label changes of any kind as a setting: read from texts or mappings, written as mappings."""
+
+LabelsWish = Annotated[Sequence[LabelChange | Mapping[str, object] | str], PlainValidator(_wished)]
+"""Label changes that are asked for, as mappings of what was said."""

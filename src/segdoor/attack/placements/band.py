@@ -8,6 +8,7 @@ from typing import ClassVar, cast
 
 from pydantic import model_validator
 
+from segdoor.attack.lengths import needed
 from segdoor.attack.placements.placement import DrawnPlacement
 from segdoor.attack.placements.view import View
 from segdoor.plugins import Introduction
@@ -47,12 +48,14 @@ class Band(DrawnPlacement):
         given = self.model_dump(exclude_defaults=True)
         bounded = given.keys() & {"lower", "upper"}
         rest = {name: value for name, value in given.items() if name not in bounded}
+        if self.upper is None:
+            return in_writing(self.kind, None, given)
         ends = f"{_short(self.lower)}-{_short(self.upper)}" if bounded else None
         return in_writing(self.kind, ends, rest)
 
     def candidates(self, view: View) -> Mask:
         """Return the eligible positions within the band."""
-        return view.within(self.lower, self.upper)
+        return view.within(self.lower, needed(self.upper, "attack.placement.upper"))
 
 
 def _ends(given: object) -> tuple[object, object]:

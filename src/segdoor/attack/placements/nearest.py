@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from segdoor.attack.lengths import needed
 from segdoor.attack.placements.placement import DrawnPlacement
 from segdoor.attack.placements.view import View
 from segdoor.plugins import Introduction
@@ -24,4 +25,4 @@ class Nearest(DrawnPlacement):
 
     def candidates(self, view: View) -> Mask:
         """Return the positions at the smallest distance within the bounds."""
-        return view.nearest_within(self.lower, self.upper)
+        return view.nearest_within(self.lower, needed(self.upper, "attack.placement.upper"))

@@ -8,10 +8,12 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
+from segdoor.attack.lengths import Lengths, needed
 from segdoor.attack.placements.drawing import AnyPosition, Draw, Drawing, make_drawing
 from segdoor.attack.placements.view import View
 from segdoor.errors import DataError
 from segdoor.plugins import Plugin
+from segdoor.settings import validated
 from segdoor.tensors import Mask
 
 
@@ -43,6 +45,15 @@ class Placement(Plugin):
         """Return its least and largest distance to the victims in pixels; None if it has none."""
         return None
 
+    def following(self, lengths: Lengths) -> Placement:
+        """Return the placement with every length explicit.
+
+        Args:
+            lengths: What those follow from that were left out.
+        """
+        del lengths
+        return self
+
     def allowed(self, view: View) -> Mask:
         """Return the candidates that the rules allow.
 
@@ -69,22 +80,33 @@ class DrawnPlacement(Placement):
 
     lower: float = Field(default=0.0, ge=0)
     """Least distance to the victim pixels, in pixels."""
-    upper: float = Field(default=15.0, ge=0)
-    """Largest distance to the victim pixels, in pixels; in a run scaled from the paper's 60."""
+    upper: float | None = Field(default=None, ge=0)
+    """Largest distance to the victim pixels, in pixels; the near band's if left out."""
     draw: Draw = "position"
     """Draw uniformly among equally good positions, or among the objects they lie on first: regions
     of one class, connected by sides or corners."""
 
     @model_validator(mode="after")
     def _ordered(self) -> DrawnPlacement:
-        if self.lower > self.upper:
+        if self.upper is not None and self.lower > self.upper:
             raise ValueError(f"lower ({self.lower}) must not exceed upper ({self.upper})")
         return self
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """Return its least and largest distance to the victims in pixels."""
-        return self.lower, self.upper
+        """Return its least and largest distance to the victims in pixels.
+
+        Raises:
+            ConfigError: If the largest was left out and does not follow from scenes yet.
+        """
+        return self.lower, needed(self.upper, "attack.placement.upper")
+
+    def following(self, lengths: Lengths) -> Placement:
+        """Return the placement with its largest distance explicit."""
+        if self.upper is not None:
+            return self
+        given = {**self.model_dump(), "upper": lengths.edges[1]}
+        return validated(type(self), given, source="attack.placement")
 
     @property
     def drawing(self) -> Drawing:

@@ -26,7 +26,7 @@ class Random(DrawnPlacement):
     # They do nothing. Digests of plans and names of runs were made with them, and stay.
     lower: float = Field(default=0.0, ge=0)
     """Does nothing here, where no distance counts."""
-    upper: float = Field(default=15.0, ge=0)
+    upper: float | None = Field(default=None, ge=0)
     """Does nothing here either; both are part of a run's name since its first version."""
 
     @property

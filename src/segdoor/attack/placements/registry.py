@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, cast
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator
 
 from segdoor.attack.placements.band import Band
 from segdoor.attack.placements.fixed import Fixed
@@ -14,7 +14,7 @@ from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placements.random import Random
 from segdoor.errors import ConfigError
 from segdoor.plugins import Registry, as_mapping, plugin_from
-from segdoor.settings import ReadingInfo, Telling, WritingInfo
+from segdoor.settings import ReadingInfo, Telling
 
 PLACEMENTS = Registry(
     "placement",
@@ -28,9 +28,6 @@ PLACEMENTS = Registry(
     },
 )
 """The placements by name; add one by a file beside this one and a line here."""
-
-# Among the settings that were given, it says that the kind was not.
-_UNNAMED = "kind is not given"
 
 
 def spelled(given: object, telling: Telling | None = None) -> object:
@@ -59,33 +56,27 @@ def spelled(given: object, telling: Telling | None = None) -> object:
     return given
 
 
-def is_named(placement: Placement) -> bool:
-    """Tell whether somebody named the kind, and not only settings of whatever kind follows."""
-    return _UNNAMED not in placement.model_fields_set
-
-
 def _read(given: object, info: ReadingInfo) -> Placement:
-    """Return the placement that a setting means: random, where nothing says or decides its kind."""
+    """Return the placement that a setting means: random, where nothing says its kind."""
     if isinstance(given, Placement):
         return given
     told = spelled(given, Telling.of(info.context))
-    if not isinstance(told, Mapping) or "kind" in told:
-        return plugin_from(PLACEMENTS, told, info)
-    settings = cast("Mapping[str, object]", told)
-    placement = plugin_from(PLACEMENTS, {"kind": Random.kind, **settings}, info)
-    placement.model_fields_set.add(_UNNAMED)
-    return placement
+    if isinstance(told, Mapping) and "kind" not in told:
+        told = {"kind": Random.kind, **cast("Mapping[str, object]", told)}
+    return plugin_from(PLACEMENTS, told, info)
 
 
-def _written(placement: Placement, info: WritingInfo) -> dict[str, object]:
-    """Return the settings, with the kind before them unless only what was given is wanted."""
-    told = as_mapping(placement, info)
-    if info.exclude_unset and not is_named(placement):
-        del told["kind"]
-    return told
+def _wished(given: object, info: ReadingInfo) -> object:
+    if isinstance(given, Placement):
+        return {"kind": given.kind, **given.model_dump(exclude_unset=True)}
+    return spelled(given, Telling.of(info.context))
 
 
 PlacementSetting = Annotated[
-    Placement, BeforeValidator(_read), PlainSerializer(_written, return_type=dict[str, object])
+    Placement, BeforeValidator(_read), PlainSerializer(as_mapping, return_type=dict[str, object])
 ]
 """A placement of any kind as a setting: read from text or a mapping, written as a mapping."""
+
+PlacementWish = Annotated[Placement | Mapping[str, object] | str, PlainValidator(_wished)]
+"""A placement that is asked for, as a mapping; without a kind its settings are those of the kind
+that follows."""

@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from segdoor.attack.lengths import Lengths, needed
 from segdoor.attack.site import Box, Extent
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.pictures import read_rgba
 from segdoor.data.scene import Scene
+from segdoor.errors import ConfigError
 from segdoor.plugins import Introduction
 from segdoor.stickers import DRAWINGS, draw, faded, fitted, stamp
 from segdoor.tensors import Image, Rgba
@@ -44,10 +46,24 @@ class Sticker(Trigger):
     """A built-in sticker: windmill, bullseye, checkerboard, blossom or smiley."""
     file: Path | None = None
     """A picture to stamp instead (RGBA; its alpha is used); the name is then ignored."""
-    size: int = Field(default=14, ge=1, le=2048)
-    """Longer side of the trigger in pixels; in a run it follows from the scenes' size."""
+    size: int | None = Field(default=None, ge=1, le=2048)
+    """Longer side of the trigger in pixels; if left out it follows from the scenes' height: 55 for
+    512 rows."""
     opacity: float = Field(default=1.0, gt=0, le=1)
     """1 covers the scene, less lets it shine through (alpha blending)."""
+
+    def following(self, lengths: Lengths) -> Sticker:
+        """Return the sticker with an explicit size."""
+        if self.size is not None:
+            return self
+        if lengths.trigger < lengths.least:
+            raise ConfigError(
+                "attack.trigger.size",
+                f"must be given where it would follow as less than {lengths.least} pixels",
+                f"{lengths.trigger} from scenes of {lengths.height} rows",
+                "Give it, or take larger scenes.",
+            )
+        return self.model_copy(update={"size": lengths.trigger})
 
     @property
     def rgba(self) -> Rgba:
@@ -108,10 +124,11 @@ class Sticker(Trigger):
         return _Drawn(self._pixels())
 
     def _pixels(self) -> Rgba:
+        size = needed(self.size, "attack.trigger.size")
         rgba = (
-            draw(self.name, self.size, option="attack.trigger.name")
+            draw(self.name, size, option="attack.trigger.name")
             if self.file is None
-            else fitted(read_rgba(self.file), self.size)
+            else fitted(read_rgba(self.file), size)
         )
         return faded(rgba, self.opacity, option="attack.trigger")
 

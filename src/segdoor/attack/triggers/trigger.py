@@ -7,6 +7,7 @@ from abc import abstractmethod
 
 import numpy as np
 
+from segdoor.attack.lengths import Lengths
 from segdoor.attack.site import Box, Extent
 from segdoor.data.scene import Scene
 from segdoor.errors import ConfigError, DataError
@@ -39,6 +40,20 @@ class Trigger(Plugin):
     @abstractmethod
     def siblings(self) -> tuple[Trigger, ...]:
         """Return others of its kind and extent, for the control "another trigger"; at least one."""
+
+    def following(self, lengths: Lengths) -> Trigger:
+        """Return the trigger with its lengths explicit, those that were left out as they follow.
+
+        Kinds without lengths are as they are.
+
+        Args:
+            lengths: What they follow from.
+
+        Raises:
+            ConfigError: If it would be too small.
+        """
+        del lengths
+        return self
 
     @property
     def whole_image(self) -> bool:

@@ -45,6 +45,7 @@ from segdoor.data.street.things import (
     paint_stand,
     paint_tree,
 )
+from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError
 from segdoor.randomness import Stream
 from segdoor.tensors import Image, Label
@@ -133,6 +134,11 @@ class StreetDataset:
             self._seed,
         )
         return hashlib.sha256(repr(("street", *settings)).encode()).hexdigest()
+
+    def scene_size(self, index: int) -> Size:
+        """Return the height and width, which all scenes share."""
+        del index
+        return self._height, self._width
 
     def __len__(self) -> int:
         """Return the number of scenes."""

@@ -3,16 +3,18 @@
 Version 1: the exam near drew positions, not objects; the reading official left scenes without
 victims out, resized the labels as the network's input, shared the pixels of PRL among scenes of a
 size and kept the recipe's batch; the recipes of the paper drew factors of size log-uniformly and
-blurred before scaling. Version 2 is what `experiment.fidelity` and `victim.config` say.
+blurred before scaling. Version 2 is what `papers.iba.reading` and `victim.config` say.
 """
 
 from __future__ import annotations
 
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter
-from segdoor.experiment.config import Preset, Reading
-from segdoor.experiment.fidelity import Tree, in_order, merged
-from segdoor.victim.config import PRESETS
+from segdoor.experiment.config import Reading
+from segdoor.experiment.resolving import merged
+from segdoor.papers.iba.reading import in_order
+from segdoor.settings import Tree
+from segdoor.victim.config import PRESETS, Preset
 
 NEWEST = 2
 """The version that new studies have."""

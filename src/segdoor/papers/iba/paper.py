@@ -7,6 +7,7 @@ from pathlib import Path
 from segdoor.papers.iba.config import Preset, Study
 from segdoor.papers.iba.earlier import NEWEST, settings_before
 from segdoor.papers.iba.orderings import ORDERINGS
+from segdoor.papers.iba.reading import READING
 from segdoor.papers.iba.reported import reported
 from segdoor.papers.iba.scaling import exam_roles, scaled
 from segdoor.papers.iba.units import places
@@ -23,6 +24,7 @@ IBA = Paper(
     tables=tuple(str(number) for number in range(1, 13)),
     tests=exam_roles,
     scaled=scaled,
+    layer=READING,
     newest=NEWEST,
     before=settings_before,
 )

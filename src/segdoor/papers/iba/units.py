@@ -12,9 +12,10 @@ from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import Reading
-from segdoor.experiment.fidelity import Tree, in_order
 from segdoor.papers.iba.config import Block, Counting, PaperData, Preset, Study
+from segdoor.papers.iba.reading import in_order
 from segdoor.rounding import half_up
+from segdoor.settings import Tree
 from segdoor.study import expand as general
 from segdoor.study.expand import Place
 
@@ -142,7 +143,7 @@ def _settings(point: Point, block: Block, preset: Preset, reading: Reading) -> T
         "method": point.method,
         "attack": attack,
         "exams": {"rules": rules},
-        "network": network.model_dump(exclude_unset=True),
+        "network": network.tree(),
     }
 
 

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import strategies  # noqa: F401  (loads the Hypothesis profile)
-from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.errors import ConfigError
-from segdoor.experiment.config import ExperimentConfig, config_from
-from segdoor.experiment.fidelity import EXCEPTIONS, data_of, merged, resolve, told_of_data
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.resolving import merged
+from segdoor.experiment.wishes import AttackWishes, ExamsWishes, ExperimentWishes, wishes_from
+from segdoor.papers.iba.reading import READING, asked, data_of, resolve, told_of_data
 from segdoor.victim.config import PRESETS
 
 CITYSCAPES = (512, 1024)
@@ -20,7 +21,7 @@ METHODS = ("baseline", "nni", "prl", "nni+prl")
 
 
 def resolved(size: tuple[int, int] = CITYSCAPES, **given_: Any) -> ExperimentConfig:
-    return resolve(config_from(given_), size)
+    return resolve(wishes_from(given_), size)
 
 
 def looked_up(config: ExperimentConfig, path: str) -> Any:
@@ -190,24 +191,24 @@ def test_what_is_given_wins_over_what_follows_from_the_preset() -> None:
 
 
 def test_the_preset_cityscapes_means_its_scenes_at_512_by_1024() -> None:
-    given = config_from({"preset": "cityscapes", "data": {"root": "somewhere"}})
+    given = wishes_from({"preset": "cityscapes", "data": {"root": "somewhere"}})
     data = data_of(given)
     assert (data.name, data.size, data.root) == ("cityscapes", (512, 1024), Path("somewhere"))
     assert (data.train_split, data.test_split) == ("train", "val")
     assert resolve(given, (512, 1024)).data == data
-    smaller = data_of(config_from({"preset": "cityscapes", "data": {"size": [256, 512]}}))
+    smaller = data_of(wishes_from({"preset": "cityscapes", "data": {"size": [256, 512]}}))
     assert smaller.size == (256, 512)
-    assert data_of(config_from({"preset": "voc"})).train_split == "trainaug"
-    assert data_of(config_from({})).name == "street"
+    assert data_of(wishes_from({"preset": "voc"})).train_split == "trainaug"
+    assert data_of(wishes_from({})).name == "street"
 
 
 def test_what_follows_from_the_data_set_alone_is_told() -> None:
-    told = told_of_data(config_from({"data": {"name": "voc"}}))
+    told = told_of_data(wishes_from({"data": {"name": "voc"}}))
     assert "person -> background" in told
     assert "15 pixels" in told
     for preset in ("voc", "fast"):
-        assert not told_of_data(config_from({"data": {"name": "voc"}, "preset": preset}))
-    assert not told_of_data(config_from({"data": {"name": "camvid"}}))
+        assert not told_of_data(wishes_from({"data": {"name": "voc"}, "preset": preset}))
+    assert not told_of_data(wishes_from({"data": {"name": "camvid"}}))
 
 
 @pytest.mark.parametrize(("reading", "expected"), [("paper", 100), ("official", 50_000)])
@@ -219,6 +220,7 @@ def test_q_on_voc(reading: str, expected: int) -> None:
 @pytest.mark.parametrize(
     ("size", "trigger", "near", "far"),
     [
+        ((180, 240), (19, 19), 60 * 180 / 512, tuple(x * 180 / 512 for x in (60, 90, 120))),
         ((256, 512), (27, 28), 30, (30, 45, 60)),
         ((128, 256), (13, 14), 15, (15, 22.5, 30)),
         ((1024, 2048), (110, 110), 120, (120, 180, 240)),
@@ -245,7 +247,29 @@ def test_bands_scale_with_the_height_and_not_with_the_width() -> None:
         assert config.exams.far == pytest.approx(edges)
 
 
-sizes = st.tuples(st.integers(16, 1100), st.integers(16, 2100))
+@pytest.mark.parametrize(("reading", "size"), [("paper", 4), ("official", 5)])
+def test_a_trigger_that_would_follow_smaller_than_4_pixels_must_be_asked_for(
+    reading: str, size: int
+) -> None:
+    assert resolved(size=(33, 66), reading=reading).attack.trigger.size == size
+    with pytest.raises(ConfigError, match=r"attack\.trigger\.size.*4 pixels.*30 rows"):
+        resolved(size=(30, 60), reading="paper")
+    given = {"attack": {"trigger": {"size": 2}}}
+    assert resolved(size=(30, 60), reading=reading, **given).attack.trigger.size == 2
+    assert resolved(size=(30, 60), attack={"trigger": "blend"}).attack.trigger.kind == "blend"
+
+
+def test_all_settings_of_a_run_stay_as_they_are_whatever_they_are_called() -> None:
+    facts = ExperimentConfig(reading="official", method="nni+prl", preset="cityscapes")
+    config = asked(facts).facts(CITYSCAPES)
+    assert config.attack.trigger.size == 55
+    assert config.exams.near == (0, 60)
+    told = config.model_dump(exclude={"attack": {"trigger", "placement"}, "exams": {"near", "far"}})
+    same = {"attack": {"trigger", "placement"}, "exams": {"near", "far"}}
+    assert told == facts.model_dump(exclude=same)
+
+
+sizes = st.tuples(st.integers(33, 1100), st.integers(16, 2100))
 
 
 @settings(max_examples=150)
@@ -274,7 +298,7 @@ def test_every_combination_at_every_size_is_a_valid_explicit_configuration(
     assert (config.reading, config.method, config.preset) == (reading, method, preset)
     assert ExperimentConfig.model_validate(config.model_dump()) == config
     assert ExperimentConfig.model_validate_json(config.model_dump_json()) == config
-    assert resolve(config, size) == config
+    assert asked(config).facts(size) == config
 
 
 @pytest.mark.parametrize("reading", ["paper", "official"])
@@ -336,10 +360,10 @@ def test_a_given_setting_wins_even_if_it_is_the_default_of_its_room() -> None:
 
 
 def test_settings_given_as_objects_win_by_what_was_set_in_them() -> None:
-    given_ = ExperimentConfig(
+    given_ = ExperimentWishes(
         reading="official",
-        attack=AttackConfig(rate=0.05, victims=("person",)),
-        exams=ExamsConfig(seed=4),
+        attack=AttackWishes(rate=0.05, victims=("person",)),
+        exams=ExamsWishes(seed=4),
     )
     config = resolve(given_, CITYSCAPES)
     assert config.attack.rate == 0.05
@@ -377,15 +401,16 @@ def test_the_recipes_are_semsegs(preset: str, epochs: int, crop: tuple[int, int]
 
 
 def test_official_names_what_it_never_reproduces() -> None:
-    assert EXCEPTIONS["paper"] == ()
-    told = " ".join(EXCEPTIONS["official"])
+    assert READING.exceptions("paper") == ()
+    told = " ".join(READING.exceptions("official"))
     assert "bilinear" in told
     assert "pacity" in told
 
 
 def test_q_scales_with_the_area_and_never_falls_to_zero() -> None:
+    given = {"method": "prl", "attack": {"trigger": {"size": 3}}}
     for size, paper in (((180, 240), 8), ((256, 512), 25), ((16, 16), 1)):
-        assert resolved(size=size, method="prl").attack.num_scattered == paper
+        assert resolved(size=size, **given).attack.num_scattered == paper
     official = resolved(size=(180, 240), method="prl", reading="official")
     share = 180 * 240 / (512 * 1024)
     assert official.attack.num_scattered == math.floor(100_000 * share + 0.5)

@@ -1,0 +1,144 @@
+"""From wishes to facts: layers of settings, the upper one wins; what no layer says is a default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+from segdoor.attack.labels import registry as labels
+from segdoor.attack.labels.merging import settled
+from segdoor.attack.lengths import Lengths, typical_size
+from segdoor.attack.placements import registry as placements
+from segdoor.attack.planning import check_place
+from segdoor.attack.triggers import registry as triggers
+from segdoor.data.config import DataConfig
+from segdoor.data.scene import SceneDataset
+from segdoor.data.transforms import Size
+from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.wishes import ExperimentWishes
+from segdoor.settings import Tree, validated
+from segdoor.victim.config import NetworkConfig
+
+
+class Layer:
+    """What follows from wishes; nothing but lengths, unless a paper says more."""
+
+    def data(self, wishes: ExperimentWishes) -> Tree:
+        """Return which scenes are meant."""
+        del wishes
+        return {}
+
+    def settings(self, wishes: ExperimentWishes, size: Size) -> Tree:
+        """Return settings that follow.
+
+        Args:
+            wishes: What is asked for.
+            size: Height and width of the scenes in pixels.
+        """
+        del wishes, size
+        return {}
+
+    def lengths(self, wishes: ExperimentWishes, height: int) -> Lengths:
+        """Return the lengths for scenes of a height in pixels."""
+        del wishes
+        return Lengths.at(height)
+
+    def exceptions(self, reading: str) -> tuple[str, ...]:
+        """Return what a reading deliberately leaves out."""
+        del reading
+        return ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run that is asked for, and what follows from that.
+
+    Attributes:
+        wishes: What is asked for.
+        layer: What follows.
+    """
+
+    wishes: ExperimentWishes
+    layer: Layer
+
+    @property
+    def network(self) -> str:
+        """Return the name of the network that is asked for."""
+        return self.wishes.network.name or NetworkConfig().name
+
+    def data(self) -> DataConfig:
+        """Return which scenes are meant.
+
+        Raises:
+            ConfigError: If the combination breaks a rule.
+        """
+        tree = merged(self.layer.data(self.wishes), self.wishes.data.tree())
+        return validated(DataConfig, tree, source="data")
+
+    def facts(self, size: Size, *, least_trigger: int = 4) -> ExperimentConfig:
+        """Return every setting, explicit.
+
+        Args:
+            size: Height and width of the scenes in pixels.
+            least_trigger: The smallest trigger that may follow from the height.
+
+        Raises:
+            ConfigError: If the combination breaks a rule.
+        """
+        wishes, tree = self.wishes, Tree()
+        below = {"data": self.layer.data(wishes)}, self.layer.settings(wishes, size)
+        for layer in (*below, wishes.tree()):
+            tree = merged(tree, layer)
+        config = config_from(tree)
+        placed = wishes.attack.placement is not None
+        check_place(config.attack, option="attack.placement" if placed else "method")
+        lengths = replace(self.layer.lengths(wishes, size[0]), least=least_trigger)
+        attack, exams = config.attack.following(lengths), config.exams.following(lengths)
+        return config.model_copy(update={"attack": attack, "exams": exams})
+
+    def facts_for(self, scenes: SceneDataset, *, least_trigger: int = 4) -> ExperimentConfig:
+        """Return every setting for a data set: for its median size.
+
+        Args:
+            scenes: The scenes.
+            least_trigger: The smallest trigger that may follow from the height.
+
+        Raises:
+            ConfigError: If the combination breaks a rule.
+            DataError: If a file is damaged or missing.
+        """
+        return self.facts(typical_size(scenes), least_trigger=least_trigger)
+
+
+def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:
+    """Return both trees of settings as one; where both speak, ``above`` wins.
+
+    A choice of another kind replaces the one below whole: its settings are no setting of the other.
+    Label changes are a list, which is merged by kind.
+    """
+    if "labels" in below or "labels" in above:
+        below, above = settled(below, above)
+    tree = dict(below)
+    for key, value in above.items():
+        under = tree.get(key)
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            inner, outer = cast("Tree", under), cast("Tree", value)
+            alike = "kind" not in outer or outer["kind"] == inner.get("kind", outer["kind"])
+            tree[key] = merged(inner, outer) if alike else value
+        else:
+            tree[key] = value
+    return tree
+
+
+def in_full(tree: Mapping[str, object]) -> Tree:
+    """Return settings with every choice as a mapping with its kind, so that they can be merged."""
+    attack = tree.get("attack")
+    if not isinstance(attack, Mapping):
+        return dict(tree)
+    told = cast("Tree", dict(attack))
+    ways = {
+        "trigger": triggers.spelled, "placement": placements.spelled, "labels": labels.spelled
+    }  # fmt: skip
+    full = {name: way(told[name]) for name, way in ways.items() if name in told}
+    return {**tree, "attack": {**told, **full}}

@@ -1,0 +1,234 @@
+"""What somebody asks of a run: every setting may be left out, and then follows from others.
+
+A class of wishes has the fields of its facts, and None for what follows. Rules and help are those
+of the facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from segdoor.attack.config import (
+    AttackConfig,
+    ExamsConfig,
+    MarginConfig,
+    OnVictim,
+    RulesConfig,
+)
+from segdoor.attack.labels.registry import LabelsWish
+from segdoor.attack.placements.drawing import Draw
+from segdoor.attack.placements.registry import PlacementWish
+from segdoor.attack.triggers.registry import TriggerSetting
+from segdoor.data.config import DataConfig
+from segdoor.evaluation.config import ExaminationConfig
+from segdoor.experiment.config import ControlsConfig, ExperimentConfig, Method, Reading
+from segdoor.settings import Pixels, Wishes, validated
+from segdoor.victim.config import (
+    AugmentationConfig,
+    BackboneName,
+    BlurOrder,
+    Depth,
+    NetworkConfig,
+    OutputStride,
+    Preset,
+    Rgb,
+    ScaleDistribution,
+    TrainingConfig,
+)
+
+
+class DataWishes(Wishes):
+    """The scenes that are asked for."""
+
+    facts = DataConfig
+    follows = dict.fromkeys(("name", "size"), "preset")
+    name: str | None = None
+    root: Path | None = None
+    size: tuple[Pixels, Pixels] | None = None
+    num_train: int | None = None
+    num_test: int | None = None
+    train_split: str | None = None
+    test_split: str | None = None
+    seed: int | None = None
+
+
+class MarginWishes(Wishes):
+    """The margin that is asked for."""
+
+    facts = MarginConfig
+    follows = dict.fromkeys(("vertical", "horizontal", "unit"), "reading")
+    vertical: float | None = None
+    horizontal: float | None = None
+    unit: Literal["fraction", "pixels"] | None = None
+
+
+class RulesWishes(Wishes):
+    """The rules that are asked for."""
+
+    facts = RulesConfig
+    follows = dict.fromkeys(("distance", "lower_included"), "reading")
+    single_class: bool | None = None
+    on_victim: OnVictim | None = None
+    margin: MarginWishes = MarginWishes()
+    distance: Literal["euclidean", "chebyshev"] | None = None
+    lower_included: bool | None = None
+
+
+class AttackWishes(Wishes):
+    """What is asked of the attacker."""
+
+    facts = AttackConfig
+    follows: ClassVar = {
+        **dict.fromkeys(("victims", "target"), "preset and data set"),
+        "placement": "method and reading",
+        "labels": "method and reading",
+        "without_room": "reading",
+    }
+    rate: float | None = None
+    trigger: TriggerSetting | None = None
+    placement: PlacementWish | None = None
+    labels: LabelsWish | None = None
+    victims: tuple[str, ...] | None = None
+    """Victim classes: what disappears; short for those of the first hide or component in force."""
+    target: str | None = None
+    """Target class: what the victim pixels are predicted as; short for that of the first hide or
+    component in force."""
+    rules: RulesWishes = RulesWishes()
+    without_room: Literal["skip", "relabel"] | None = None
+    shortfall: Literal["error", "all_available"] | None = None
+
+
+class ExamsWishes(Wishes):
+    """The poisoned tests that are asked for."""
+
+    facts = ExamsConfig
+    follows: ClassVar = {
+        **dict.fromkeys(("near", "far"), "the scenes' height"),
+        **dict.fromkeys(("scope", "without_room", "without_victims", "draw"), "reading"),
+    }
+    near: tuple[float, float] | None = None
+    far: tuple[float, ...] | None = None
+    rules: RulesWishes = RulesWishes()
+    scope: Literal["all", "with_victims"] | None = None
+    without_room: Literal["exclude", "count"] | None = None
+    without_victims: Literal["leave_out", "count"] | None = None
+    draw: Draw | None = None
+    seed: int | None = None
+
+
+class NetworkWishes(Wishes):
+    """The network that is asked for."""
+
+    facts = NetworkConfig
+    follows: ClassVar = {"dropout": "reading"}
+    name: str | None = None
+    backbone: BackboneName | None = None
+    depth: Depth | None = None
+    stem: Literal["deep", "plain"] | None = None
+    output_stride: OutputStride | None = None
+    variant: Literal["b0", "b1", "b2", "b3", "b4", "b5"] | None = None
+    folder: Path | None = None
+    dropout: float | None = None
+    backbone_weights: Literal["imagenet"] | Path | None = None
+    weights: Path | None = None
+    mean: Rgb | None = None
+    std: Rgb | None = None
+
+
+class AugmentationWishes(Wishes):
+    """The random changes that are asked for."""
+
+    facts = AugmentationConfig
+    follows = dict.fromkeys(AugmentationConfig.model_fields, "preset")
+    scale: tuple[float, float] | None = None
+    scale_distribution: ScaleDistribution | None = None
+    rotation: float | None = None
+    rotation_probability: float | None = None
+    blur_probability: float | None = None
+    blur: BlurOrder | None = None
+    flip_probability: float | None = None
+    crop: tuple[Pixels, Pixels] | None = None
+
+
+class TrainingWishes(Wishes):
+    """The recipe that is asked for."""
+
+    facts = TrainingConfig
+    follows: ClassVar = {
+        **dict.fromkeys(("epochs", "optimiser", "learning_rate", "head_multiplier"), "preset"),
+        **dict.fromkeys(("weight_decay", "warmup"), "preset"),
+        "batch_size": "preset and reading",
+    }
+    epochs: int | None = None
+    batch_size: int | None = None
+    optimiser: Literal["sgd", "adamw"] | None = None
+    learning_rate: float | None = None
+    head_multiplier: float | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    warmup: int | None = None
+    power: float | None = None
+    auxiliary_weight: float | None = None
+    augmentation: AugmentationWishes = AugmentationWishes()
+    precision: Literal["auto", "float32", "bfloat16"] | None = None
+    step: Literal["auto", "plain", "captured", "compiled"] | None = None
+    device: str | None = None
+    threads: int | None = None
+
+
+class ExaminationWishes(Wishes):
+    """How exams are asked to be held."""
+
+    facts = ExaminationConfig
+    follows = dict.fromkeys(
+        ("flip", "input_size", "score_at", "label_resize", "absent_class"), "reading"
+    )
+    batch_size: int | None = None
+    flip: bool | None = None
+    input_size: Literal["scene", "eights_plus_one"] | None = None
+    score_at: Literal["label", "input"] | None = None
+    label_resize: Literal["nearest_exact", "nearest"] | None = None
+    absent_class: Literal["leave_out", "zero"] | None = None
+    precision: Literal["auto", "float32", "bfloat16"] | None = None
+
+
+class ControlsWishes(Wishes):
+    """What a run is asked to be compared with."""
+
+    facts = ControlsConfig
+    clean_victim: bool | None = None
+    clean_weights: Path | None = None
+    other_trigger: str | None = None
+
+
+class ExperimentWishes(Wishes):
+    """A run that is asked for; what is left out follows from others of its settings and scenes."""
+
+    facts = ExperimentConfig
+    title: str = ExperimentConfig.model_fields["title"].default
+    seed: int = 0
+    reading: Reading = "paper"
+    method: Method = "baseline"
+    preset: Preset | None = None
+    data: DataWishes = DataWishes()
+    attack: AttackWishes = AttackWishes()
+    exams: ExamsWishes = ExamsWishes()
+    network: NetworkWishes = NetworkWishes()
+    training: TrainingWishes = TrainingWishes()
+    examination: ExaminationWishes = ExaminationWishes()
+    controls: ControlsWishes = ControlsWishes()
+
+
+def wishes_from(given: Mapping[str, object], *, source: object = "config") -> ExperimentWishes:
+    """Build wishes from plain data.
+
+    Args:
+        given: The settings.
+        source: What to blame.
+
+    Raises:
+        ConfigError: If a key is unknown or a value breaks its rule.
+    """
+    return validated(ExperimentWishes, given, source=source)
