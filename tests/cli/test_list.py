@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
+from segdoor.attack.labels.registry import LABELS
 from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import run_command_line
 from segdoor.cli.list import Sort
@@ -18,6 +19,7 @@ from segdoor.victim.networks import NETWORKS
 
 NAMES = {
     "triggers": list(TRIGGERS.known),
+    "labels": list(LABELS.known),
     "stickers": list(DRAWINGS),
     "repairs": list(REPAIRS.known),
     "metrics": list(METRICS.known),
