@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
+from segdoor.attack.placements.registry import PLACEMENTS
 from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import run_command_line
 from segdoor.cli.list import Sort
@@ -19,6 +20,7 @@ from segdoor.victim.networks import NETWORKS
 NAMES = {
     "triggers": list(TRIGGERS.known),
     "stickers": list(DRAWINGS),
+    "placements": list(PLACEMENTS.known),
     "repairs": list(REPAIRS.known),
     "metrics": list(METRICS.known),
     "networks": list(NETWORKS),

@@ -82,7 +82,12 @@ STRANGE: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("content", STRANGE, ids=str)
 def test_what_is_not_as_expected_stays(content: dict[str, Any]) -> None:
-    for read in (earlier.run_record, earlier.study_record, earlier.plan_header, earlier.exam_header):
+    for read in (
+        earlier.run_record,
+        earlier.study_record,
+        earlier.plan_header,
+        earlier.exam_header,
+    ):
         assert read(dict(content)) == content
 
 
