@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from segdoor.attack.labels.registry import LABELS
+from segdoor.attack.placements.registry import PLACEMENTS
 from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import run_command_line
 from segdoor.cli.list import Sort
@@ -21,6 +22,7 @@ NAMES = {
     "triggers": list(TRIGGERS.known),
     "labels": list(LABELS.known),
     "stickers": list(DRAWINGS),
+    "placements": list(PLACEMENTS.known),
     "repairs": list(REPAIRS.known),
     "metrics": list(METRICS.known),
     "networks": list(NETWORKS),
