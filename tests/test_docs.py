@@ -67,7 +67,7 @@ def test_there_are_pages() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["record.md", "configuration.md", "python.md"])
+@pytest.mark.parametrize("name", ["record.md", "configuration.md", "python.md", "plugins.md"])
 def test_generated_pages_are_current(generator: ModuleType, name: str) -> None:
     current = (DOCS / name).read_text(encoding="utf-8")
     assert current == generator.pages()[name], "run: python docs/generate.py"

@@ -11,7 +11,8 @@ from segdoor.plugins import Plugin, Registry
 from segdoor.settings import Settings
 
 Sort = Literal[
-    "triggers", "stickers", "repairs", "metrics", "networks", "data", "studies", "presets"
+    "triggers", "stickers", "repairs", "filters", "detectors", "purifiers", "scans", "metrics",
+    "networks", "data", "studies", "presets",
 ]  # fmt: skip
 """What can be listed."""
 
@@ -56,8 +57,7 @@ class Listing(Settings):
 def list_(what: Sort, /, *, json: bool = False) -> None:
     """Name what comes along of a sort: triggers, stickers, repairs, networks, data sets, ...
 
-    A class of your own stands wherever a name of triggers, repairs or metrics does, as
-    package.module:Class.
+    A class of your own stands wherever a name of a plug-in does, as package.module:Class.
 
     Args:
         what: The sort.
@@ -69,6 +69,8 @@ def list_(what: Sort, /, *, json: bool = False) -> None:
         return
     for entry in listing.entries:
         tell(*_told(entry))
+    if not listing.entries:
+        tell(f"none yet: no {what} come along; one of your own is package.module:Class")
 
 
 def _told(entry: Entry) -> Iterator[str]:
@@ -98,6 +100,30 @@ def _repairs() -> Iterator[Entry]:
     from segdoor.defense.repairs.registry import REPAIRS
 
     return _plugins(REPAIRS)
+
+
+def _filters() -> Iterator[Entry]:
+    from segdoor.defense.filters.registry import FILTERS
+
+    return _plugins(FILTERS)
+
+
+def _detectors() -> Iterator[Entry]:
+    from segdoor.defense.detectors.registry import DETECTORS
+
+    return _plugins(DETECTORS)
+
+
+def _purifiers() -> Iterator[Entry]:
+    from segdoor.defense.purifiers.registry import PURIFIERS
+
+    return _plugins(PURIFIERS)
+
+
+def _scans() -> Iterator[Entry]:
+    from segdoor.defense.scans.registry import SCANS
+
+    return _plugins(SCANS)
 
 
 def _metrics() -> Iterator[Entry]:
@@ -141,6 +167,10 @@ _ENTRIES = {
     "triggers": _triggers,
     "stickers": _stickers,
     "repairs": _repairs,
+    "filters": _filters,
+    "detectors": _detectors,
+    "purifiers": _purifiers,
+    "scans": _scans,
     "metrics": _metrics,
     "networks": _networks,
     "data": _data,
