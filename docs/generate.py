@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 import segdoor
 from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import make_app
+from segdoor.data.registry import DATASETS
 from segdoor.defense.detectors.registry import DETECTORS
 from segdoor.defense.filters.registry import FILTERS
 from segdoor.defense.purifiers.registry import PURIFIERS
@@ -30,7 +31,7 @@ HERE = Path(__file__).parent
 PAPER_SIZE = (512, 1024)
 SIZES = ((128, 256), (180, 240), (360, 480), PAPER_SIZE)
 REGISTRIES: tuple[Registry[Plugin], ...] = (
-    TRIGGERS, REPAIRS, FILTERS, DETECTORS, PURIFIERS, SCANS,
+    DATASETS, TRIGGERS, REPAIRS, FILTERS, DETECTORS, PURIFIERS, SCANS,
 )  # fmt: skip
 VERBS = ("data", "poison", "train", "examine", "run")
 Flat = dict[str, object]

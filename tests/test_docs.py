@@ -13,7 +13,7 @@ import yaml
 
 from commands import commands, options_of
 from segdoor.cli.app import make_app
-from segdoor.data.load import DATASETS
+from segdoor.data.registry import DATASETS
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.experiment.config import config_from
 from segdoor.scores.metrics.registry import METRICS
@@ -137,7 +137,7 @@ def test_the_list_of_forbidden_words_finds_them(path: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *DATASETS,
+        *DATASETS.known,
         *DRAWINGS,
         *NETWORKS,
         *REPAIRS.known,

@@ -8,7 +8,7 @@ import pytest
 from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import run_command_line
 from segdoor.cli.list import Sort
-from segdoor.data.load import DATASETS
+from segdoor.data.registry import DATASETS
 from segdoor.defense.detectors.registry import DETECTORS
 from segdoor.defense.filters.registry import FILTERS
 from segdoor.defense.purifiers.registry import PURIFIERS
@@ -30,7 +30,7 @@ NAMES = {
     "scans": list(SCANS.known),
     "metrics": list(METRICS.known),
     "networks": list(NETWORKS),
-    "data": list(DATASETS),
+    "data": list(DATASETS.known),
     "studies": study_names(IBA),
     "presets": preset_names(IBA),
 }

@@ -139,9 +139,9 @@ def _networks() -> Iterator[Entry]:
 
 
 def _data() -> Iterator[Entry]:
-    from segdoor.data.load import DATASETS
+    from segdoor.data.registry import DATASETS
 
-    return _modules("segdoor.data", DATASETS)
+    return _plugins(DATASETS)
 
 
 def _studies() -> Iterator[Entry]:

@@ -10,8 +10,9 @@ import numpy as np
 
 from segdoor.attack.placement import Ground, Placement, make_placement, place, victim_mask
 from segdoor.data.inspection import Look, look_at
-from segdoor.data.load import load_dataset, spread
+from segdoor.data.load import load_dataset
 from segdoor.data.scene import ClassSet, Scene
+from segdoor.data.subset import spread
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
 from segdoor.experiment.config import ExperimentConfig
