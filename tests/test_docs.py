@@ -14,7 +14,11 @@ import yaml
 from commands import commands, options_of
 from segdoor.cli.app import make_app
 from segdoor.data.registry import DATASETS
+from segdoor.defense.detectors.registry import DETECTORS
+from segdoor.defense.filters.registry import FILTERS
+from segdoor.defense.purifiers.registry import PURIFIERS
 from segdoor.defense.repairs.registry import REPAIRS
+from segdoor.defense.scans.registry import SCANS
 from segdoor.experiment.config import config_from
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.stickers import DRAWINGS
@@ -141,6 +145,10 @@ def test_the_list_of_forbidden_words_finds_them(path: str) -> None:
         *DRAWINGS,
         *NETWORKS,
         *REPAIRS.known,
+        *FILTERS.known,
+        *DETECTORS.known,
+        *PURIFIERS.known,
+        *SCANS.known,
         *METRICS.known,
         *(v for v in make_app() if not v.startswith("-")),
     ],
