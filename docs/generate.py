@@ -17,7 +17,12 @@ from segdoor.attack.labels.registry import LABELS
 from segdoor.attack.placements.registry import PLACEMENTS
 from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import make_app
+from segdoor.data.registry import DATASETS
+from segdoor.defense.detectors.registry import DETECTORS
+from segdoor.defense.filters.registry import FILTERS
+from segdoor.defense.purifiers.registry import PURIFIERS
 from segdoor.defense.repairs.registry import REPAIRS
+from segdoor.defense.scans.registry import SCANS
 from segdoor.experiment.config import ExperimentConfig, Method, Reading
 from segdoor.experiment.wishes import ExperimentWishes, wishes_from
 from segdoor.papers.iba.reading import EXCEPTIONS, resolve
@@ -29,7 +34,9 @@ from segdoor.victim.config import Preset
 HERE = Path(__file__).parent
 PAPER_SIZE = (512, 1024)
 SIZES = ((128, 256), (180, 240), (360, 480), PAPER_SIZE)
-REGISTRIES: tuple[Registry[Plugin], ...] = (TRIGGERS, PLACEMENTS, LABELS, REPAIRS)
+REGISTRIES: tuple[Registry[Plugin], ...] = (
+    DATASETS, TRIGGERS, PLACEMENTS, LABELS, REPAIRS, FILTERS, DETECTORS, PURIFIERS, SCANS,
+)  # fmt: skip
 VERBS = ("data", "poison", "train", "examine", "run")
 Flat = dict[str, object]
 Row = tuple[str, FieldInfo]
@@ -449,7 +456,7 @@ def plugins_page() -> str:
 
 def kinds_of(registry: Registry[Plugin]) -> str:
     """Return a chapter about the kinds of a choice."""
-    parts = [f"\n## {registry.what.capitalize()}s\n\nNamed by `{registry.option}`.\n"]
+    parts = [f"\n## {registry.what.capitalize()}s\n\n{named_by(registry)}\n"]
     for name, plugin in registry.known.items():
         told = plugin.introduction
         rows = [(f"`{key}`", *others) for key, *others in settings_of(plugin)]
@@ -458,6 +465,18 @@ def kinds_of(registry: Registry[Plugin]) -> str:
             f"- Fails: {told.fails}\n\n{grid(('setting', 'values', 'default', 'meaning'), rows)}"
         )
     return "".join(parts)
+
+
+def named_by(registry: Registry[Plugin]) -> str:
+    """Return how a kind is chosen, and whether there is one to choose."""
+    if registry.known:
+        return f"Named by `{registry.option}`."
+    base, name = registry.base, f"{registry.what.upper()}S"
+    return (
+        f"{what_is(base)}\n\nNone yet, and no verb that takes one. One of your own derives from\n"
+        f"`{base.__module__}.{base.__name__}`; `{name}.read('package.module:Class')`\n"
+        "makes it ([how](defenses.md#methods-of-your-own))."
+    )
 
 
 def settings_of(plugin: type[Plugin]) -> Iterator[tuple[str, str, str, str]]:

@@ -13,8 +13,12 @@ import yaml
 
 from commands import commands, options_of
 from segdoor.cli.app import make_app
-from segdoor.data.load import DATASETS
+from segdoor.data.registry import DATASETS
+from segdoor.defense.detectors.registry import DETECTORS
+from segdoor.defense.filters.registry import FILTERS
+from segdoor.defense.purifiers.registry import PURIFIERS
 from segdoor.defense.repairs.registry import REPAIRS
+from segdoor.defense.scans.registry import SCANS
 from segdoor.experiment.wishes import wishes_from
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.stickers import DRAWINGS
@@ -67,7 +71,7 @@ def test_there_are_pages() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["record.md", "configuration.md", "python.md"])
+@pytest.mark.parametrize("name", ["record.md", "configuration.md", "python.md", "plugins.md"])
 def test_generated_pages_are_current(generator: ModuleType, name: str) -> None:
     current = (DOCS / name).read_text(encoding="utf-8")
     assert current == generator.pages()[name], "run: python docs/generate.py"
@@ -137,10 +141,14 @@ def test_the_list_of_forbidden_words_finds_them(path: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *DATASETS,
+        *DATASETS.known,
         *DRAWINGS,
         *NETWORKS,
         *REPAIRS.known,
+        *FILTERS.known,
+        *DETECTORS.known,
+        *PURIFIERS.known,
+        *SCANS.known,
         *METRICS.known,
         *(v for v in make_app() if not v.startswith("-")),
     ],

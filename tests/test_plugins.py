@@ -128,3 +128,11 @@ def test_a_class_of_ones_own_is_named_by_its_place_and_writes_it_of_itself(stran
 def test_code_is_only_run_when_its_name_is_given(strangers: str) -> None:
     ANIMALS.read("cat")
     assert strangers not in sys.modules
+
+
+def test_a_registry_without_members_says_so_and_takes_a_class_of_ones_own(strangers: str) -> None:
+    empty = Registry("animal", Animal, "--animal", {})
+    for given in ("cat", f"{strangers}:Bird"):
+        with pytest.raises(ConfigError, match="Known: none yet"):
+            empty.read(given)
+    assert empty.read(f"{strangers}:Dog,size=5").model_dump() == {"size": 5}

@@ -101,6 +101,11 @@ class Registry(Generic[PluginT_co]):
     option: str
     known: Mapping[str, type[PluginT_co]]
 
+    @property
+    def listed(self) -> str:
+        """Return the known names, as messages list them."""
+        return ", ".join(self.known) or "none yet"
+
     def read(self, given: object) -> PluginT_co:
         """Return the plug-in that a text or mapping names; one that is there already stays.
 
@@ -163,7 +168,7 @@ class Registry(Generic[PluginT_co]):
             option,
             f"must name a known {self.what}",
             kind or "nothing",
-            f"Known: {', '.join(self.known)}; one of your own is package.module:Class.",
+            f"Known: {self.listed}; one of your own is package.module:Class.",
         )
 
     def _imported(self, kind: str, option: str) -> type[PluginT_co]:
@@ -192,7 +197,7 @@ class Registry(Generic[PluginT_co]):
                 option,
                 f"must name a known {self.what}, or a class as package.module:Class",
                 f"{kind}: {first_line(why)}",
-                f"Known: {', '.join(self.known)}.",
+                f"Known: {self.listed}.",
             ) from why
         return self._derived(found, kind, option)
 

@@ -38,6 +38,9 @@ Values: TypeAlias = UInt8[np.ndarray, "V"]  # pyright: ignore[reportUndefinedVar
 Mask: TypeAlias = Bool[np.ndarray, "H W"]
 """One yes or no a pixel."""
 
+AnyMask: TypeAlias = Bool[np.ndarray, "_ _"]
+"""One yes or no a pixel, among others of other sizes."""
+
 SquaredDistance: TypeAlias = Int64[np.ndarray, "H W"]
 """Exact squared Euclidean distances in pixels squared."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -26,9 +27,9 @@ def siblings(name: str) -> set[str]:
 
 
 def test_every_data_set_is_listed() -> None:
-    from segdoor.data.load import DATASETS
+    from segdoor.data.registry import DATASETS
 
-    assert siblings("Data sets do not know one another") == set(DATASETS)
+    assert siblings("Data sets do not know one another") == set(DATASETS.known)
 
 
 def test_every_network_is_listed() -> None:
@@ -37,13 +38,22 @@ def test_every_network_is_listed() -> None:
     assert siblings("Networks do not know one another") == set(NETWORKS)
 
 
-def test_every_defense_is_listed() -> None:
-    from segdoor.defense.repairs.registry import REPAIRS
-
+@pytest.mark.parametrize(
+    ("room", "registry"),
+    [
+        ("repairs", "REPAIRS"),
+        ("filters", "FILTERS"),
+        ("detectors", "DETECTORS"),
+        ("purifiers", "PURIFIERS"),
+        ("scans", "SCANS"),
+    ],
+)
+def test_every_file_of_a_defense_is_in_its_registry(room: str, registry: str) -> None:
+    home = importlib.import_module(f"segdoor.defense.{room}.registry")
     # What all of them stand on, and what brings them together.
-    shared = {"__init__", "repair", "registry"}
-    files = {path.stem for path in (SOURCE / "defense" / "repairs").glob("*.py")} - shared
-    assert siblings("Repairs do not know one another") == files == set(REPAIRS.known)
+    shared = {"__init__", "registry", room.removesuffix("s")}
+    files = {path.stem for path in (SOURCE / "defense" / room).glob("*.py")} - shared
+    assert files == set(getattr(home, registry).known)
 
 
 def test_every_trigger_is_listed() -> None:
@@ -119,6 +129,10 @@ def test_what_is_of_every_paper_names_nothing_of_one(room: str) -> None:
         ("data/camvid.py", "import segdoor.data.folder"),
         ("defense/repairs/prune.py", "import segdoor.defense.repairs.finetune"),
         ("defense/repairs/repair.py", "import segdoor.attack.exam"),
+        ("defense/defense.py", "import segdoor.attack.site"),
+        ("defense/filters/mine.py", "import segdoor.attack.plan"),
+        ("defense/filters/mine.py", "import segdoor.defense.filters.registry"),
+        ("defense/scans/mine.py", "import segdoor.defense.detectors.detector"),
         ("utils.py", "import segdoor.errors"),
     ],
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from segdoor.data.load import DATASETS
+from segdoor.data.registry import DATASETS
 from segdoor.inspection import diagnosis
 from segdoor.inspection.diagnosis import Finding, diagnose
 from segdoor.inspection.discovery import MARKS, data_sets, weights_files
@@ -135,7 +135,7 @@ def test_data_sets_are_known_by_their_marks(name: str, tmp_path: Path) -> None:
 
 
 def test_every_data_set_on_disk_has_its_marks() -> None:
-    assert DATASETS.keys() - {"street"} <= MARKS.keys()
+    assert DATASETS.known.keys() - {"street"} == MARKS.keys()
 
 
 def test_weights_are_found_a_little_below_and_not_beside(tmp_path: Path) -> None:

@@ -10,8 +10,12 @@ from segdoor.attack.placements.registry import PLACEMENTS
 from segdoor.attack.triggers.registry import TRIGGERS
 from segdoor.cli.app import run_command_line
 from segdoor.cli.list import Sort
-from segdoor.data.load import DATASETS
+from segdoor.data.registry import DATASETS
+from segdoor.defense.detectors.registry import DETECTORS
+from segdoor.defense.filters.registry import FILTERS
+from segdoor.defense.purifiers.registry import PURIFIERS
 from segdoor.defense.repairs.registry import REPAIRS
+from segdoor.defense.scans.registry import SCANS
 from segdoor.papers.iba.paper import IBA
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.stickers import DRAWINGS
@@ -24,9 +28,13 @@ NAMES = {
     "stickers": list(DRAWINGS),
     "placements": list(PLACEMENTS.known),
     "repairs": list(REPAIRS.known),
+    "filters": list(FILTERS.known),
+    "detectors": list(DETECTORS.known),
+    "purifiers": list(PURIFIERS.known),
+    "scans": list(SCANS.known),
     "metrics": list(METRICS.known),
     "networks": list(NETWORKS),
-    "data": list(DATASETS),
+    "data": list(DATASETS.known),
     "studies": study_names(IBA),
     "presets": preset_names(IBA),
 }
@@ -45,6 +53,7 @@ def test_everything_of_a_sort_is_listed(what: str, capsys: pytest.CaptureFixture
     assert run_command_line(["list", what]) == 0
     shown = capsys.readouterr().out
     assert all(f"{name}: " in shown for name in NAMES[what])
+    assert ("none yet" in shown) == (not NAMES[what])
 
 
 def test_a_plug_in_tells_its_settings_the_main_one_first(

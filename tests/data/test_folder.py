@@ -10,8 +10,9 @@ from PIL import Image as PillowImage
 
 from segdoor.data.config import DataConfig
 from segdoor.data.folder import folder, palette, read_classes
-from segdoor.data.load import load_dataset, spread
+from segdoor.data.load import load_dataset
 from segdoor.data.scene import ClassSet, SceneDataset
+from segdoor.data.subset import spread
 from segdoor.errors import ConfigError, DataError, SegdoorError
 from segdoor.settings import validated
 

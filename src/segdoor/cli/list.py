@@ -11,8 +11,8 @@ from segdoor.plugins import Plugin, Registry, in_a_word
 from segdoor.settings import Settings
 
 Sort = Literal[
-    "triggers", "stickers", "placements", "labels", "repairs", "metrics", "networks", "data",
-    "studies", "presets",
+    "triggers", "stickers", "placements", "labels", "repairs", "filters", "detectors", "purifiers",
+    "scans", "metrics", "networks", "data", "studies", "presets",
 ]  # fmt: skip
 """What can be listed."""
 
@@ -57,8 +57,7 @@ class Listing(Settings):
 def list_(what: Sort, /, *, json: bool = False) -> None:
     """Name what comes along of a sort: triggers, placements, labels, repairs, networks, ...
 
-    A class of your own stands wherever a name of triggers, placements, labels, repairs or metrics
-    does, as package.module:Class.
+    A class of your own stands wherever a name of a plug-in does, as package.module:Class.
 
     Args:
         what: The sort.
@@ -70,6 +69,8 @@ def list_(what: Sort, /, *, json: bool = False) -> None:
         return
     for entry in listing.entries:
         tell(*_told(entry))
+    if not listing.entries:
+        tell(f"none yet: no {what} come along; one of your own is package.module:Class")
 
 
 def _told(entry: Entry) -> Iterator[str]:
@@ -113,6 +114,30 @@ def _repairs() -> Iterator[Entry]:
     return _plugins(REPAIRS)
 
 
+def _filters() -> Iterator[Entry]:
+    from segdoor.defense.filters.registry import FILTERS
+
+    return _plugins(FILTERS)
+
+
+def _detectors() -> Iterator[Entry]:
+    from segdoor.defense.detectors.registry import DETECTORS
+
+    return _plugins(DETECTORS)
+
+
+def _purifiers() -> Iterator[Entry]:
+    from segdoor.defense.purifiers.registry import PURIFIERS
+
+    return _plugins(PURIFIERS)
+
+
+def _scans() -> Iterator[Entry]:
+    from segdoor.defense.scans.registry import SCANS
+
+    return _plugins(SCANS)
+
+
 def _metrics() -> Iterator[Entry]:
     from segdoor.scores.metrics.registry import METRICS
 
@@ -126,9 +151,9 @@ def _networks() -> Iterator[Entry]:
 
 
 def _data() -> Iterator[Entry]:
-    from segdoor.data.load import DATASETS
+    from segdoor.data.registry import DATASETS
 
-    return _modules("segdoor.data", DATASETS)
+    return _plugins(DATASETS)
 
 
 def _studies() -> Iterator[Entry]:
@@ -156,6 +181,10 @@ _ENTRIES = {
     "stickers": _stickers,
     "placements": _placements,
     "repairs": _repairs,
+    "filters": _filters,
+    "detectors": _detectors,
+    "purifiers": _purifiers,
+    "scans": _scans,
     "metrics": _metrics,
     "networks": _networks,
     "data": _data,

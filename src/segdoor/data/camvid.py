@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
+from segdoor.data.dataset import FilesOnDisk
 from segdoor.data.listing import read_lines
 from segdoor.data.pairs import Complain, FileDataset, Pair, refuse
 from segdoor.data.scene import ClassSet
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
+from segdoor.plugins import Introduction
 
 CAMVID_CLASSES = ClassSet(
     names=(
@@ -22,6 +26,29 @@ CAMVID_CLASSES = ClassSet(
     ignore_index=11,
 )  # fmt: skip
 """Ids and colours of the SegNet split; 11 is void."""
+
+
+class CamVid(FilesOnDisk):
+    """CamVid in the SegNet split."""
+
+    kind: ClassVar[str] = "camvid"
+    classes: ClassVar[ClassSet | None] = CAMVID_CLASSES
+    marks: ClassVar[tuple[str, ...]] = ("train.txt", "train", "trainannot")
+    introduction: ClassVar[Introduction] = Introduction(
+        source="Brostow, Fauqueur and Cipolla, Semantic Object Classes in Video (2009), in the "
+        "split of SegNet",
+        does="Reads street scenes from a car's camera, eleven classes.",
+        needs="A folder with SPLIT.txt, SPLIT/ and SPLITannot/.",
+        fails="Its scenes are frames of few videos; val is a sequence that is also in train.",
+    )
+
+    def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
+        """Open a split with all of its scenes."""
+        return camvid(root, split, size=self.size, complain=complain)
+
+    def splits(self, root: Path) -> Sequence[str]:
+        """Return the splits that there are."""
+        return camvid_splits(root)
 
 
 def camvid(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from segdoor.data.coding import Coding
+from segdoor.data.dataset import FilesOnDisk
 from segdoor.data.listing import pictures_in
 from segdoor.data.pairs import Complain, FileDataset, Pair, refuse
 from segdoor.data.scene import ClassSet
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
+from segdoor.plugins import Introduction
 
 CITYSCAPES_CLASSES = ClassSet(
     names=(
@@ -45,6 +49,31 @@ CODINGS = {
 
 The licence plate has the label id -1, which no file holds: the makers' scripts do not draw it.
 """
+
+
+class Cityscapes(FilesOnDisk):
+    """Cityscapes with fine labels."""
+
+    kind: ClassVar[str] = "cityscapes"
+    classes: ClassVar[ClassSet | None] = CITYSCAPES_CLASSES
+    marks: ClassVar[tuple[str, ...]] = ("leftImg8bit", "gtFine")
+    introduction: ClassVar[Introduction] = Introduction(
+        source="Cordts et al., The Cityscapes Dataset (CVPR 2016)",
+        does="Reads street scenes of German cities with fine labels, 19 classes.",
+        needs="A folder with leftImg8bit and gtFine, as label ids or as train ids.",
+        fails="The labels of test are not public: tests are held on val.",
+    )
+
+    test_split: str = "val"
+    """The split that tests are held on."""
+
+    def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
+        """Open a split with all of its scenes."""
+        return cityscapes(root, split, size=self.size, complain=complain)
+
+    def splits(self, root: Path) -> Sequence[str]:
+        """Return the splits that there are."""
+        return cityscapes_splits(root)
 
 
 def cityscapes(

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from segdoor.settings import Pixels, Settings
+from segdoor.data.dataset import DataSet
+from segdoor.data.registry import DATASETS
+from segdoor.errors import ConfigError
+from segdoor.settings import Pixels, Settings, Telling
 
-_SPLITS = {"voc": ("trainaug", "val"), "cityscapes": ("train", "val")}
+
+def _usual(split: str) -> Callable[[dict[str, str]], str]:
+    """Return how a split follows from the data set's name: it is the data set's own default."""
+    # Without a name, it was refused.
+    return lambda given: _kind(given.get("name", "street")).model_fields[split].default
 
 
-def _usual_split(number: int) -> Callable[[dict[str, str]], str]:
-    """Return how a split follows from the data set's name: the paper's, as others use it."""
-    return lambda given: _SPLITS.get(given.get("name", ""), ("train", "test"))[number]
+def _kind(name: str, telling: Telling | None = None) -> type[DataSet]:
+    return DATASETS.understood(name, telling)[0]
+
+
+@runtime_checkable
+class _Reading(Protocol):
+    """What a validator is told."""
+
+    @property
+    def context(self) -> Any: ...  # noqa: ANN401 - as pydantic has it
 
 
 class DataConfig(Settings):
     """A data set and its two splits."""
 
     name: str = "street"
-    """Data set: street (built in, procedural), camvid, voc, cityscapes, or folder (your own
-    files)."""
+    """Data set: street (built in, procedural), camvid, voc, cityscapes, folder (your own files), or
+    package.module:Class, which may have settings of its own behind commas."""
     root: Path | None = None
     """Folder of the data set; street needs none."""
     size: tuple[Pixels, Pixels] | None = None
@@ -32,12 +47,24 @@ class DataConfig(Settings):
     """Number of training scenes: all of them if left out (street: 400)."""
     num_test: int | None = Field(default=None, ge=1, le=1_000_000)
     """Number of test scenes: all of them if left out (street: 100)."""
-    train_split: str = Field(default_factory=_usual_split(0))
+    train_split: str = Field(default_factory=_usual("train_split"))
     """The split that the victim trains on: train if left out (voc: trainaug)."""
-    test_split: str = Field(default_factory=_usual_split(1))
+    test_split: str = Field(default_factory=_usual("test_split"))
     """The split that exams are held on: test if left out (voc and cityscapes: val)."""
     seed: int = Field(default=0, ge=0)
     """Seed of street's scenes."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_there(cls, name: str, info: _Reading) -> str:
+        telling = Telling.of(info.context)
+        kind = _kind(name, telling).kind
+        if kind in DATASETS.known and name != kind:
+            raise ConfigError(
+                telling.culprit(DATASETS.option), "must be the data set's name alone", name,
+                f"Write {kind}, and its settings as data.root and so on.",
+            )  # fmt: skip
+        return name
 
     @model_validator(mode="after")
     def _two_splits(self) -> DataConfig:

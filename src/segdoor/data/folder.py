@@ -16,17 +16,20 @@ Folders called ``masks`` are as good as ``labels``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from segdoor.data.layouts import find_pairs
+from segdoor.data.dataset import FilesOnDisk
+from segdoor.data.layouts import find_pairs, possible_splits
 from segdoor.data.pairs import Complain, FileDataset, refuse
 from segdoor.data.scene import ClassSet, Colour
 from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError
 from segdoor.plain_yaml import read_yaml
+from segdoor.plugins import Introduction
 from segdoor.settings import Settings, validated
 
 _CLASS_FILE_REMEDY = (
@@ -54,6 +57,27 @@ class ClassFile(Settings):
     """The classes in the order of their ids: names, or names with colours."""
     ignore_index: int = Field(default=255, ge=0, le=255)
     """Label value of pixels that never count."""
+
+
+class Folder(FilesOnDisk):
+    """Your own files in one of the usual layouts."""
+
+    kind: ClassVar[str] = "folder"
+    marks: ClassVar[tuple[str, ...]] = ("classes.yaml",)
+    introduction: ClassVar[Introduction] = Introduction(
+        source="the layouts of semseg, mmsegmentation and Hugging Face",
+        does="Reads pictures and label maps of your own, with the classes that classes.yaml names.",
+        needs="A folder with classes.yaml, images and label maps.",
+        fails="Where label values are no class ids; segdoor data says which files are wrong.",
+    )
+
+    def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
+        """Open a split with all of its scenes."""
+        return folder(root, split, size=self.size, complain=complain)
+
+    def splits(self, root: Path) -> Sequence[str]:
+        """Return the splits that there are."""
+        return possible_splits(root)
 
 
 def folder(

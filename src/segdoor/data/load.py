@@ -1,26 +1,20 @@
-"""From settings to a data set: the registry of data sets."""
+"""From settings to a data set, and to the files behind it."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from segdoor.data.camvid import CAMVID_CLASSES, camvid
-from segdoor.data.cityscapes import CITYSCAPES_CLASSES, cityscapes
+from segdoor.data.checked import CheckedDataset, checked
 from segdoor.data.config import DataConfig
-from segdoor.data.folder import folder
+from segdoor.data.dataset import DataSet, FilesOnDisk
 from segdoor.data.pairs import Complain, FileDataset, refuse
-from segdoor.data.scene import ClassSet, SceneDataset
-from segdoor.data.street import STREET_CLASSES, StreetDataset
+from segdoor.data.registry import DATASETS
+from segdoor.data.scene import SceneDataset
 from segdoor.data.subset import Subset
-from segdoor.data.voc import VOC_CLASSES, voc
 from segdoor.errors import ConfigError, DataError
-
-_Opener = Callable[[DataConfig, str, Complain], SceneDataset]
-_STREET_SIZE = (128, 256)
-_STREET_SCENES = {"train": 400, "test": 100}
+from segdoor.settings import validated
 
 
 def load_dataset(config: DataConfig, split: str, *, complain: Complain = refuse) -> SceneDataset:
@@ -32,18 +26,52 @@ def load_dataset(config: DataConfig, split: str, *, complain: Complain = refuse)
         complain: Hears of missing files; if it returns, their scenes are left out.
 
     Raises:
-        ConfigError: If the data set is unknown or needs a root; the message lists the known ones.
+        ConfigError: If the data set is unknown, needs a root, or has no use for a setting; the
+            message lists the known ones.
         DataError: If its files cannot be used.
     """
-    if config.name not in DATASETS:
-        known = ", ".join(DATASETS)
-        raise ConfigError("data.name", "must be a known data set", config.name, f"Known: {known}.")
-    return DATASETS[config.name](config, split, complain)
+    opened = data_set(config)
+    scenes = opened.open(split, complain)
+    # Those that come along check what they read.
+    return scenes if opened.kind in DATASETS.known else checked(scenes)
+
+
+def data_set(config: DataConfig) -> DataSet:
+    """Return the data set that the settings name, not opened.
+
+    Args:
+        config: A setting that differs from its default must be one of the data set's.
+
+    Raises:
+        ConfigError: If the data set is unknown, or has no use for a setting.
+    """
+    plugin, given = DATASETS.understood(config.name)
+    settings = dict(given)
+    for name, field in DataConfig.model_fields.items():
+        value = getattr(config, name)
+        if name == "name" or value is None or value == field.default:
+            continue
+        if name not in plugin.model_fields or name in given:
+            raise ConfigError(
+                f"data.{name}",
+                f"is no setting of '{plugin.kind}'" if name not in given else "is in data.name too",
+                value,
+                f"It has {', '.join(plugin.model_fields)}.",
+            )
+        settings[name] = value
+    return validated(plugin, settings, source=f"data.name {config.name}")
+
+
+def lacks_root(config: DataConfig) -> bool:
+    """Tell whether the data set lies in a folder that nobody has named."""
+    found = data_set(config)
+    return isinstance(found, FilesOnDisk) and found.root is None
 
 
 def files_of(dataset: SceneDataset) -> FileDataset | None:
     """Return the files behind a data set, of all its scenes; None if it is painted."""
-    whole = dataset.dataset if isinstance(dataset, Subset) else dataset
+    whole = dataset.dataset if isinstance(dataset, CheckedDataset) else dataset
+    whole = whole.dataset if isinstance(whole, Subset) else whole
     return whole if isinstance(whole, FileDataset) else None
 
 
@@ -60,7 +88,7 @@ def copyable(dataset: SceneDataset) -> FileDataset:
         raise ConfigError(
             "data.name",
             "must be a data set of files to be copied",
-            "street",
+            "scenes without files",
             "See docs/data.md.",
         )
     paths = [path for pair in files.pairs for path in (pair.image, pair.label)]
@@ -93,87 +121,3 @@ def _refuse_linked_folders(root: Path) -> None:
                     path.readlink(),
                     "Put the folder itself in its place.",
                 )
-
-
-def num_scenes(config: DataConfig, split: str) -> int | None:
-    """Return how many scenes of a split the settings ask for; None for all."""
-    return config.num_test if split == config.test_split else config.num_train
-
-
-def _street(config: DataConfig, split: str, complain: Complain) -> SceneDataset:
-    del complain
-    height, width = config.size or _STREET_SIZE
-    kinds = {config.test_split: "test", config.train_split: "train"}
-    if split not in kinds:
-        raise ConfigError("data split", "must be one of street's", split, f"Known: {set(kinds)}.")
-    kind = kinds[split]
-    return StreetDataset(
-        split=kind,
-        num_scenes=num_scenes(config, split) or _STREET_SCENES[kind],
-        height=height,
-        width=width,
-        seed=config.seed,
-    )
-
-
-def _on_disk(open_split: Callable[..., SceneDataset]) -> _Opener:
-    def load(config: DataConfig, split: str, complain: Complain) -> SceneDataset:
-        dataset = open_split(_root(config), split, size=config.size, complain=complain)
-        wanted = num_scenes(config, split)
-        if wanted is None:
-            return dataset
-        option = "data.num_test" if split == config.test_split else "data.num_train"
-        return Subset(dataset, spread(len(dataset), wanted, option=option))
-
-    return load
-
-
-def _root(config: DataConfig) -> Path:
-    if config.root is None:
-        raise ConfigError(
-            "data.root",
-            f"must name the folder of '{config.name}'",
-            remedy="Set --data.root.",
-        )
-    try:
-        root = config.root.expanduser()
-    except RuntimeError as why:
-        raise ConfigError("data.root", "must name a folder", why, "Write it in full.") from None
-    if not root.is_dir():
-        raise ConfigError("data.root", "must be a folder that exists", root, "Check the path.")
-    return root
-
-
-def spread(available: int, wanted: int, *, option: str = "number of scenes") -> Sequence[int]:
-    """Choose evenly spaced indices: neighbouring video frames look alike.
-
-    Args:
-        available: How many scenes there are.
-        wanted: How many to choose.
-        option: Which setting to blame if there are too few.
-
-    Raises:
-        ConfigError: If more are wanted than there are.
-    """
-    if wanted > available:
-        raise ConfigError(
-            option, f"must be at most {available}", wanted, "Lower it, or leave it out for all."
-        )
-    return [index * available // wanted for index in range(wanted)]
-
-
-DATASETS: dict[str, _Opener] = {
-    "street": _street,
-    "camvid": _on_disk(camvid),
-    "voc": _on_disk(voc),
-    "cityscapes": _on_disk(cityscapes),
-    "folder": _on_disk(folder),
-}
-"""The data sets by name."""
-CLASSES: dict[str, ClassSet] = {
-    "street": STREET_CLASSES,
-    "camvid": CAMVID_CLASSES,
-    "voc": VOC_CLASSES,
-    "cityscapes": CITYSCAPES_CLASSES,
-}
-"""Classes of the data sets whose files need not be read to know them."""

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from segdoor.data.camvid import camvid_splits
-from segdoor.data.cityscapes import cityscapes_splits
 from segdoor.data.config import DataConfig
-from segdoor.data.layouts import NoSplitError, possible_splits
-from segdoor.data.load import files_of, load_dataset
+from segdoor.data.layouts import NoSplitError
+from segdoor.data.load import data_set, files_of, load_dataset
 from segdoor.data.pairs import FileDataset
-from segdoor.data.voc import voc_splits
 from segdoor.errors import DataError
-
-_NAMES: Mapping[str, Callable[[Path], Sequence[str]]] = {
-    "camvid": camvid_splits,
-    "cityscapes": cityscapes_splits,
-    "voc": voc_splits,
-    "folder": possible_splits,
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +40,7 @@ def open_splits(config: DataConfig, train: FileDataset) -> Splits:
         train: Its training split, all of it.
     """
     opened, left_out = {config.train_split: train}, dict[str, str]()
-    for name in _NAMES[config.name](train.root):
+    for name in data_set(config).splits(train.root):
         if name in opened:
             continue
         try:

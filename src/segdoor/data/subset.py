@@ -57,3 +57,21 @@ class Subset:
     def label(self, index: int) -> Label:
         """Read one label map."""
         return self.dataset.label(self.indices[index])
+
+
+def spread(available: int, wanted: int, *, option: str = "number of scenes") -> Sequence[int]:
+    """Choose evenly spaced indices: neighbouring video frames look alike.
+
+    Args:
+        available: How many scenes there are.
+        wanted: How many to choose.
+        option: Which setting to blame if there are too few.
+
+    Raises:
+        ConfigError: If more are wanted than there are.
+    """
+    if wanted > available:
+        raise ConfigError(
+            option, f"must be at most {available}", wanted, "Lower it, or leave it out for all."
+        )
+    return [index * available // wanted for index in range(wanted)]

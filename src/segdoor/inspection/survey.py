@@ -12,8 +12,9 @@ from segdoor.attack.lengths import typical_size
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placing import Ground, place, victim_mask
 from segdoor.data.inspection import Look, look_at
-from segdoor.data.load import load_dataset, spread
+from segdoor.data.load import load_dataset
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.data.subset import spread
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
 from segdoor.experiment.pictures import colour_label, sheet

@@ -36,7 +36,7 @@ def load_record(path: Path) -> ExperimentRecord:
             "a study",
             "Name one of its runs, which lie in the folder runs.",
         )
-    return validated(ExperimentRecord, earlier.run_record(_content(file)), source=file)
+    return validated(ExperimentRecord, earlier.run_record(read_content(file)), source=file)
 
 
 def load_study(path: Path) -> StudyRecord:
@@ -46,7 +46,7 @@ def load_study(path: Path) -> StudyRecord:
         DataError: If the file is missing, damaged or of a newer schema.
         ConfigError: If a value in it breaks a rule.
     """
-    return validated(StudyRecord, earlier.study_record(_content(path)), source=path)
+    return validated(StudyRecord, earlier.study_record(read_content(path)), source=path)
 
 
 def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:
@@ -56,7 +56,7 @@ def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:
         DataError: If there is none, or several studies lie in the folder.
     """
     if not path.is_dir():
-        study = _content(path).get("kind") == "study-record"
+        study = read_content(path).get("kind") == "study-record"
         return path, "study" if study else "run"
     studies = sorted(path.glob("*study.json"))
     if (path / "record.json").exists() or not studies:
@@ -67,7 +67,16 @@ def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:
     return studies[0], "study"
 
 
-def _content(file: Path) -> Json:
+def read_content(file: Path, *, newest: int = SCHEMA_VERSION) -> Json:
+    """Read a record's file as plain data.
+
+    Args:
+        file: The file.
+        newest: The newest schema version that is understood.
+
+    Raises:
+        DataError: If it is missing, damaged, no record, or of a newer schema.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         # Python also reads NaN and halves of characters, which are no JSON for others.
@@ -79,8 +88,8 @@ def _content(file: Path) -> Json:
         raise DataError(
             file, "must be a record of segdoor", type(content).__name__, "Name a run's folder."
         )
-    if version > SCHEMA_VERSION:
+    if version > newest:
         raise DataError(
-            file, f"must have schema version {SCHEMA_VERSION} or older", version, "Update segdoor."
+            file, f"must have schema version {newest} or older", version, "Update segdoor."
         )
     return content

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from segdoor.attack.config import AttackConfig
-from segdoor.data.load import CLASSES, load_dataset
+from segdoor.data.load import data_set, load_dataset
 from segdoor.errors import ConfigError, StorageError
 from segdoor.study.config import Preset, Study
 from segdoor.study.expand import PlannedRun
@@ -32,7 +32,7 @@ def check_settings(
             if one not in known:
                 told = ", ".join(map(str, known))
                 raise ConfigError(name, f"must be {name} of the paper", one, f"Known: {told}.")
-    classes = CLASSES.get(preset.data.name)
+    classes = data_set(preset.data).classes
     if classes is not None:
         check_classes(runs, classes.names)
     for run in runs:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from segdoor.data.load import lacks_root
 from segdoor.errors import BusyError, ConfigError
 from segdoor.locks import sole_writer
 from segdoor.record import StudyRecord, save_record
@@ -72,7 +73,7 @@ def check_possible(plan: StudyPlan) -> None:
         ConfigError: If the place of scenes or of ImageNet weights is missing.
     """
     preset = plan.preset
-    if preset.data.name != "street" and preset.data.root is None:
+    if lacks_root(preset.data):
         raise ConfigError(
             "--root", f"must name the folder of '{preset.data.name}'", remedy="Set --root."
         )

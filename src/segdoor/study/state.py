@@ -9,7 +9,7 @@ from typing import Literal
 from segdoor.attack.config import AttackConfig
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.triggers.sticker import Sticker
-from segdoor.data.load import load_dataset
+from segdoor.data.load import lacks_root, load_dataset
 from segdoor.errors import DataError, SegdoorError
 from segdoor.experiment.config import config_from
 from segdoor.record import ExperimentRecord, load_record
@@ -112,7 +112,7 @@ def digests_of(preset: Preset) -> Digests | None:
         SegdoorError: If the scenes cannot be used.
     """
     data = preset.data
-    if data.name != "street" and data.root is None:
+    if lacks_root(data):
         return None
     return (
         load_dataset(data, data.train_split).digest,

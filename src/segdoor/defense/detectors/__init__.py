@@ -1,0 +1,1 @@
+"""Detectors: does an image hold what a backdoored model waits for."""

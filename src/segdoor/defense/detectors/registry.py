@@ -1,0 +1,9 @@
+"""The detectors by name."""
+
+from __future__ import annotations
+
+from segdoor.defense.detectors.detector import Detector
+from segdoor.plugins import Registry
+
+DETECTORS: Registry[Detector] = Registry("detector", Detector, "detector", {})
+"""The detectors by name; add one by a file beside this one and a line here."""

@@ -1,0 +1,1 @@
+"""Filters: which training scenes are suspicious, before anybody trains on them."""

@@ -1,0 +1,1 @@
+"""Scans: was a model given a backdoor, and between which classes."""
