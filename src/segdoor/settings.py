@@ -184,16 +184,6 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
     return next((inner for inner in found if inner), None)
 
 
-@runtime_checkable
-class Validation(Protocol):
-    """What a validator is told."""
-
-    @property
-    def context(self) -> Any:  # noqa: ANN401 - as pydantic has it
-        """Who tells the settings."""
-        ...
-
-
 class Wishes(Settings):
     """Settings as they are asked for; None is what follows.
 
@@ -216,7 +206,7 @@ class Wishes(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _keeps_the_rules(cls, given: object, info: Validation) -> object:
+    def _keeps_the_rules(cls, given: object, info: ReadingInfo) -> object:
         """Refuse what the facts would refuse, in their words; what is null follows."""
         if not isinstance(given, Mapping):
             return given

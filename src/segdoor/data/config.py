@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
 
 from pydantic import Field, field_validator, model_validator
 
 from segdoor.data.dataset import DataSet
 from segdoor.data.registry import DATASETS
 from segdoor.errors import ConfigError
-from segdoor.settings import Pixels, Settings, Telling
+from segdoor.settings import Pixels, ReadingInfo, Settings, Telling
 
 
 def _usual(split: str) -> Callable[[dict[str, str]], str]:
@@ -22,14 +21,6 @@ def _usual(split: str) -> Callable[[dict[str, str]], str]:
 
 def _kind(name: str, telling: Telling | None = None) -> type[DataSet]:
     return DATASETS.understood(name, telling)[0]
-
-
-@runtime_checkable
-class _Reading(Protocol):
-    """What a validator is told."""
-
-    @property
-    def context(self) -> Any: ...  # noqa: ANN401 - as pydantic has it
 
 
 class DataConfig(Settings):
@@ -56,7 +47,7 @@ class DataConfig(Settings):
 
     @field_validator("name")
     @classmethod
-    def _is_there(cls, name: str, info: _Reading) -> str:
+    def _is_there(cls, name: str, info: ReadingInfo) -> str:
         telling = Telling.of(info.context)
         kind = _kind(name, telling).kind
         if kind in DATASETS.known and name != kind:
