@@ -18,7 +18,8 @@ from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.experiment.config import config_from
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.stickers import DRAWINGS
-from segdoor.victim.networks import NETWORKS
+from segdoor.victim.backbones.registry import BACKBONES
+from segdoor.victim.networks.registry import NETWORKS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -139,7 +140,8 @@ def test_the_list_of_forbidden_words_finds_them(path: str) -> None:
     [
         *DATASETS,
         *DRAWINGS,
-        *NETWORKS,
+        *NETWORKS.known,
+        *BACKBONES.known,
         *REPAIRS.known,
         *METRICS.known,
         *(v for v in make_app() if not v.startswith("-")),

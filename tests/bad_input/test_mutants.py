@@ -34,9 +34,9 @@ from segdoor.record import load_record
 from segdoor.report.terminal import describe
 from segdoor.scores.tables import load_tables
 from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.networks.transformers import load_transformers
 from segdoor.victim.semseg import load_weights
-from segdoor.victim.training import train_victim
-from segdoor.victim.transformers import load_transformers
+from segdoor.victim.training.loop import train_victim
 from shell import say
 
 NUM_CLASSES = 9

@@ -11,7 +11,8 @@ from segdoor.plugins import Plugin, Registry
 from segdoor.settings import Settings
 
 Sort = Literal[
-    "triggers", "stickers", "repairs", "metrics", "networks", "data", "studies", "presets"
+    "triggers", "stickers", "repairs", "metrics", "networks", "backbones", "data", "studies",
+    "presets",
 ]  # fmt: skip
 """What can be listed."""
 
@@ -56,8 +57,8 @@ class Listing(Settings):
 def list_(what: Sort, /, *, json: bool = False) -> None:
     """Name what comes along of a sort: triggers, stickers, repairs, networks, data sets, ...
 
-    A class of your own stands wherever a name of triggers, repairs or metrics does, as
-    package.module:Class.
+    A class of your own stands wherever a name of triggers, repairs, metrics, networks or backbones
+    does, as package.module:Class.
 
     Args:
         what: The sort.
@@ -107,9 +108,15 @@ def _metrics() -> Iterator[Entry]:
 
 
 def _networks() -> Iterator[Entry]:
-    from segdoor.victim.networks import NETWORKS
+    from segdoor.victim.networks.registry import NETWORKS
 
-    return _modules("segdoor.victim", NETWORKS)
+    return _plugins(NETWORKS)
+
+
+def _backbones() -> Iterator[Entry]:
+    from segdoor.victim.backbones.registry import BACKBONES
+
+    return _plugins(BACKBONES)
 
 
 def _data() -> Iterator[Entry]:
@@ -143,6 +150,7 @@ _ENTRIES = {
     "repairs": _repairs,
     "metrics": _metrics,
     "networks": _networks,
+    "backbones": _backbones,
     "data": _data,
     "studies": _studies,
     "presets": _presets,

@@ -22,8 +22,8 @@ from segdoor.evaluation.objects import ObjectTally, Place, Watched
 from segdoor.evaluation.tally import Predicted, Tally
 from segdoor.progress import Observer, Silent
 from segdoor.scores.tables import TableSet
+from segdoor.victim.answer import Images
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.outputs import Images
 
 
 def examine(

@@ -19,7 +19,7 @@ from segdoor.experiment.scenes import open_scenes, resolve_for, results_folder
 from segdoor.experiment.victims import as_trained, load_victim, train_and_save
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
-from segdoor.victim.distributed import Team
+from segdoor.victim.training.distributed import Team
 
 
 def train_step(
@@ -27,7 +27,8 @@ def train_step(
 ) -> nn.Module:
     """Train one victim, and write its weights; a call that was killed is continued.
 
-    Several processes may do it together, see `segdoor.victim.distributed`; the first one writes.
+    Several processes may do it together, see `segdoor.victim.training.distributed`;
+    the first one writes.
 
     Args:
         given: Settings; those of attack and exams do not matter.

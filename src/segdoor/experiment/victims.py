@@ -16,15 +16,15 @@ from segdoor.experiment.fidelity import Tree, merged
 from segdoor.experiment.logbook import Logbook
 from segdoor.record import LoadedWeights
 from segdoor.settings import validated
-from segdoor.victim.checkpoint import read_remark, save_weights
+from segdoor.victim.checkpoint import loaded_into, note_loaded, read_remark, save_weights
 from segdoor.victim.config import START_WEIGHTS
 from segdoor.victim.device import choose_arithmetic
-from segdoor.victim.distributed import Team
-from segdoor.victim.fingerprint import training_fingerprint
 from segdoor.victim.members import evaluating, placed
-from segdoor.victim.networks import NETWORKS, build_network, loaded_into, note_loaded
+from segdoor.victim.networks.registry import NETWORKS, build_network
 from segdoor.victim.semseg import load_weights
-from segdoor.victim.training import train_victim
+from segdoor.victim.training.distributed import Team
+from segdoor.victim.training.fingerprint import training_fingerprint
+from segdoor.victim.training.loop import train_victim
 
 
 def load_victim(
@@ -68,7 +68,7 @@ def as_trained(given: ExperimentConfig) -> ExperimentConfig:
     if not isinstance(network, dict):
         return given
     kept = {key: value for key, value in cast("Tree", network).items() if key not in START_WEIGHTS}
-    if kept.get("name") not in NETWORKS:
+    if kept.get("name") not in NETWORKS.known:
         kept.pop("name", None)
     return config_from(
         merged({"network": kept}, given.model_dump(exclude_unset=True)), source=weights
