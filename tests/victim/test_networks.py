@@ -203,6 +203,7 @@ def test_on_a_files_word_no_class_is_imported(
         {"name": "touching:Net", "kernel": 3},
         {"name": "pspnet", "backbone": "touching:Net,kernel=3"},
         {"name": "pspnet", "backbone": "touching:Net"},
+        {"name": "pspnet", "backbone": "touching:Net", "mean": [0, 0, 0], "std": [1, 1, 1]},
     ):
         with pytest.raises(ConfigError, match="no code is run"):
             validated(NetworkConfig, given, source="record.json", recorded=True)

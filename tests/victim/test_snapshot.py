@@ -22,6 +22,7 @@ from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError, DataError
 from segdoor.victim.checkpoint import save_weights
 from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.training import loop
 from segdoor.victim.training.fingerprint import training_fingerprint
 from segdoor.victim.training.loop import train_victim
 from segdoor.victim.training.snapshot import Snapshot, SnapshotFile

@@ -16,6 +16,7 @@ from segdoor.experiment.fidelity import Tree, merged
 from segdoor.experiment.logbook import Logbook
 from segdoor.record import LoadedWeights
 from segdoor.settings import validated
+from segdoor.victim.backbones.registry import BACKBONES
 from segdoor.victim.checkpoint import loaded_into, note_loaded, read_remark, save_weights
 from segdoor.victim.config import START_WEIGHTS
 from segdoor.victim.device import choose_arithmetic
@@ -68,8 +69,9 @@ def as_trained(given: ExperimentConfig) -> ExperimentConfig:
     if not isinstance(network, dict):
         return given
     kept = {key: value for key, value in cast("Tree", network).items() if key not in START_WEIGHTS}
-    if kept.get("name") not in NETWORKS.known:
-        kept.pop("name", None)
+    for key, registry in (("name", NETWORKS), ("backbone", BACKBONES)):
+        if kept.get(key) not in registry.known:
+            kept.pop(key, None)
     return config_from(
         merged({"network": kept}, given.model_dump(exclude_unset=True)), source=weights
     )
