@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from segdoor.record import ExperimentRecord, load_record
@@ -601,6 +602,24 @@ LEGAL = {
     "--exams.far": "20 30 40",
     "--exams.near": "0 20",
 }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--network", "pspnet:'resnet:18'"),
+        ("--victim", "pspnet,depth=18"),
+        ("--network.name", "pspnet", "--network.backbone", "resnet:18"),
+        ("--network", "pspnet", "--network.depth", "18"),
+        ("shallow.yaml", "--network.depth", "18"),
+    ],
+)
+def test_a_network_is_written_whole_or_by_its_settings(words: tuple[str, ...]) -> None:
+    Path("shallow.yaml").write_text("network: pspnet:'resnet:34'")
+    assert say("train", *words, *TINY, *QUICK, "--out", "t").code == 0
+    with safe_open("t/clean.safetensors", framework="np") as file:
+        given = json.loads(file.metadata()["segdoor"])["config"]["network"]
+    assert (given["name"], given["backbone"], given["depth"]) == ("pspnet", "resnet", 18)
 
 
 @pytest.mark.parametrize("option", LEGAL)

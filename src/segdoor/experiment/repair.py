@@ -32,7 +32,6 @@ from segdoor.scores.tables import TableSet, load_tables, save_tables
 from segdoor.settings import Settings, validated
 from segdoor.victim.checkpoint import save_weights
 from segdoor.victim.members import evaluating
-from segdoor.victim.networks.own import imported
 from segdoor.victim.training.fingerprint import recipe_text, weights_digest
 
 _EXACT = 1e-9
@@ -78,9 +77,6 @@ def repair_run(
     folder = run if run.is_dir() else run.parent
     with sole_writer(folder, culprit=f"run {folder}"):
         record = load_record(folder)
-        if victim is not None and ":" in victim:
-            # Who names it trusts it; only its class can read the record's settings of it.
-            imported(victim)
         config = config_from(record.config, source=folder / "record.json", recorded=True)
         seed = record.seed if seed is None else seed
         operations = [
