@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from segdoor.cli.app import make_app
+from segdoor.cli.options import configuration
 from segdoor.record import ExperimentRecord, load_record
 from shell import say
 
@@ -609,17 +610,19 @@ LEGAL = {
     [
         ("--network", "pspnet:'resnet:18'"),
         ("--victim", "pspnet,depth=18"),
-        ("--network.name", "pspnet", "--network.backbone", "resnet:18"),
-        ("--network", "pspnet", "--network.depth", "18"),
+        ("--victim", "pspnet", "--network.backbone", "resnet:18"),
         ("shallow.yaml", "--network.depth", "18"),
     ],
 )
 def test_a_network_is_written_whole_or_by_its_settings(words: tuple[str, ...]) -> None:
     Path("shallow.yaml").write_text("network: pspnet:'resnet:34'")
-    assert say("train", *words, *TINY, *QUICK, "--out", "t").code == 0
-    with safe_open("t/clean.safetensors", framework="np") as file:
-        given = json.loads(file.metadata()["segdoor"])["config"]["network"]
-    assert (given["name"], given["backbone"], given["depth"]) == ("pspnet", "resnet", 18)
+    _, bound, _ = make_app().parse_args(["train", *words])
+    given = bound.arguments
+    config = configuration(
+        given.get("config"), None, given.get("victim"), network=given.get("network")
+    )
+    network = config.network
+    assert (network.name, network.backbone, network.depth) == ("pspnet", "resnet", 18)
 
 
 @pytest.mark.parametrize("option", LEGAL)
