@@ -34,8 +34,8 @@ from segdoor.papers.iba.reading import asked
 from segdoor.progress import Silent
 from segdoor.victim.answer import ask
 from segdoor.victim.device import choose_arithmetic
-from segdoor.victim.networks import build_network
-from segdoor.victim.training import train_victim
+from segdoor.victim.networks.registry import build_network
+from segdoor.victim.training.loop import train_victim
 
 _STEPS, _BLOCKS = 20, 12
 

@@ -19,7 +19,7 @@ from segdoor.papers.iba.reading import resolve
 from segdoor.progress import Silent
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.networks import build_network
+from segdoor.victim.networks.registry import build_network
 
 _SIZE, _COUNT = (128, 256), 16
 _BATCH = ExaminationConfig().batch_size

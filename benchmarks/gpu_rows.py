@@ -23,13 +23,13 @@ from segdoor.evaluation.tally import Tally
 from segdoor.progress import Silent
 from segdoor.randomness import Stream
 from segdoor.victim.answer import ask
-from segdoor.victim.batches import SceneStore, Shelf
 from segdoor.victim.config import PRESETS, NetworkConfig, TrainingConfig
 from segdoor.victim.device import Arithmetic, choose_arithmetic
-from segdoor.victim.lane import Lane
-from segdoor.victim.networks import build_network
-from segdoor.victim.trainer import Trainer
-from segdoor.victim.training import Training, train_victim, train_victims
+from segdoor.victim.networks.registry import build_network
+from segdoor.victim.training.batches import SceneStore
+from segdoor.victim.training.cache import SceneCache
+from segdoor.victim.training.loop import Trainer, Training, train_victim, train_victims
+from segdoor.victim.training.streams import CudaStream
 
 Figure = dict[str, object]
 Found = Row | Figure
@@ -46,10 +46,10 @@ class Loop:
         self, place: Place, scenes: Kept, network: NetworkConfig, recipe: TrainingConfig
     ) -> None:
         """Build the network, and put a batch on the device."""
-        store = SceneStore(scenes, Shelf(place.device))
+        store = SceneStore(scenes, SceneCache(place.device))
         self.model: nn.Module = build_network(network, len(scenes.classes))
         self.trainer = Trainer(store, self.model, recipe, network, Stream(0))
-        self.lane = Lane(place.device)
+        self.lane = CudaStream(place.device)
         self.steps = self.trainer.steps(Silent(), None)
         with self.lane.turn():
             indices = np.arange(recipe.batch_size)

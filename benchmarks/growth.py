@@ -19,8 +19,8 @@ from segdoor.experiment.examination import Triggers
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.papers.iba.reading import resolve
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.networks import build_network
-from segdoor.victim.training import train_victim
+from segdoor.victim.networks.registry import build_network
+from segdoor.victim.training.loop import train_victim
 
 _COUNTS, _HEIGHT = (8, 16, 32, 64), 64
 _HEIGHTS, _COUNT = (64, 128, 256, 512), 4

@@ -14,8 +14,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from segdoor.data.scene import SceneDataset
+from segdoor.victim.answer import SegmentationOutput
 from segdoor.victim.config import AugmentationConfig, NetworkConfig
-from segdoor.victim.outputs import SegmentationOutput
 
 _ENDLESS = 1_000_000
 _IGNORED = 255

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from benchmarks.measure import Row, compared, not_measured
 from segdoor.data.street import StreetDataset
 from segdoor.randomness import Stream
-from segdoor.victim.augment import Batch
-from segdoor.victim.batches import SceneStore, Shelf
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.networks import build_network
-from segdoor.victim.optimiser import make_optimiser
-from segdoor.victim.trainer import Trainer
+from segdoor.victim.networks.registry import build_network
+from segdoor.victim.training.batches import Batch, SceneStore
+from segdoor.victim.training.cache import SceneCache
+from segdoor.victim.training.loop import Trainer
+from segdoor.victim.training.step import make_optimiser
 
 _SIZE = (128, 256)
 _NETWORK = NetworkConfig()
@@ -27,7 +27,7 @@ class Step:
 
     def __init__(self, scenes: StreetDataset, config: TrainingConfig) -> None:
         """Build the network and what it is trained with."""
-        store = SceneStore(scenes, Shelf(torch.device("cpu")))
+        store = SceneStore(scenes, SceneCache(torch.device("cpu")))
         model = build_network(_NETWORK, len(scenes.classes))
         self.trainer = Trainer(store, model, config, _NETWORK, Stream(0))
         self.turns = itertools.count()

@@ -29,13 +29,16 @@ from segdoor.papers.iba.reading import EXCEPTIONS, resolve
 from segdoor.plugins import Plugin, Registry
 from segdoor.record import ExperimentRecord
 from segdoor.settings import Settings, Wishes
+from segdoor.victim.backbones.registry import BACKBONES
 from segdoor.victim.config import Preset
+from segdoor.victim.networks.registry import NETWORKS
 
 HERE = Path(__file__).parent
 PAPER_SIZE = (512, 1024)
 SIZES = ((128, 256), (180, 240), (360, 480), PAPER_SIZE)
 REGISTRIES: tuple[Registry[Plugin], ...] = (
-    DATASETS, TRIGGERS, PLACEMENTS, LABELS, REPAIRS, FILTERS, DETECTORS, PURIFIERS, SCANS,
+    DATASETS, TRIGGERS, PLACEMENTS, LABELS, NETWORKS, BACKBONES, REPAIRS, FILTERS, DETECTORS,
+    PURIFIERS, SCANS,
 )  # fmt: skip
 VERBS = ("data", "poison", "train", "examine", "run")
 Flat = dict[str, object]
@@ -489,7 +492,7 @@ def settings_of(plugin: type[Plugin]) -> Iterator[tuple[str, str, str, str]]:
 def plain_default(field: FieldInfo) -> object:
     """Return a default as plain data."""
     value = in_a_word(field.get_default(call_default_factory=True))
-    return str(value) if isinstance(value, Path) else value
+    return str(value) if isinstance(value, Path | Plugin) else value
 
 
 def plugin_rows(registry: Registry[Plugin]) -> list[tuple[str, str, str, str]]:
@@ -696,7 +699,8 @@ def plain_kind(annotation: object) -> str:
         str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path",
         object: "anything", type(None): "null",
     }  # fmt: skip
-    return words.get(annotation, "object")
+    plugin = isinstance(annotation, type) and issubclass(annotation, Plugin)
+    return words.get(annotation, "kind with its settings" if plugin else "object")
 
 
 def bounds(field: FieldInfo) -> str:

@@ -22,7 +22,8 @@ from segdoor.defense.scans.registry import SCANS
 from segdoor.experiment.wishes import wishes_from
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.stickers import DRAWINGS
-from segdoor.victim.networks import NETWORKS
+from segdoor.victim.backbones.registry import BACKBONES
+from segdoor.victim.networks.registry import NETWORKS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -105,7 +106,8 @@ def test_commands_in_blocks_exist(page: Path) -> None:
 def test_options_in_pages_exist(page: Path) -> None:
     app = make_app()
     known = {name for verb, _ in commands(app) for name in options_of(app, verb)}
-    known |= {"--help", "--version"} | TORCHRUN
+    # A choice can be written whole, too; listed are its settings.
+    known |= {"--help", "--version", "--network"} | TORCHRUN
     ours = re.sub(r"^ray .*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     written = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*[a-z_]", ours))
     assert written - known == set()
@@ -143,7 +145,8 @@ def test_the_list_of_forbidden_words_finds_them(path: str) -> None:
     [
         *DATASETS.known,
         *DRAWINGS,
-        *NETWORKS,
+        *NETWORKS.known,
+        *BACKBONES.known,
         *REPAIRS.known,
         *FILTERS.known,
         *DETECTORS.known,

@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     from segdoor.scores.tables import TableSet, load_tables
     from segdoor.victim.checkpoint import save_weights
     from segdoor.victim.config import NetworkConfig, TrainingConfig
-    from segdoor.victim.networks import build_network
+    from segdoor.victim.networks.registry import build_network
     from segdoor.victim.semseg import load_weights
-    from segdoor.victim.training import train_victim
+    from segdoor.victim.training.loop import train_victim
 
 # In the order of the story, written out because type checkers do not run code.
 __all__ = [  # noqa: RUF022
@@ -119,9 +119,9 @@ _HOMES = {
     "PoisonPlan": "attack.plan",
     "poisoned": "attack.poisoned",
     "NetworkConfig": "victim.config",
-    "build_network": "victim.networks",
+    "build_network": "victim.networks.registry",
     "TrainingConfig": "victim.config",
-    "train_victim": "victim.training",
+    "train_victim": "victim.training.loop",
     "save_weights": "victim.checkpoint",
     "load_weights": "victim.semseg",
     "ExamsConfig": "attack.config",

@@ -240,7 +240,8 @@ def said(given: Mapping[str, object]) -> Tree:
 
 
 def _help(wishes: type[Wishes], name: str) -> str:
-    return wishes.facts.model_fields[name].description or ""
+    own = wishes.model_fields[name].description
+    return own or wishes.facts.model_fields[name].description or ""
 
 
 def _default(wishes: type[Wishes], name: str) -> str:

@@ -33,9 +33,29 @@ def test_every_data_set_is_listed() -> None:
 
 
 def test_every_network_is_listed() -> None:
-    from segdoor.victim.networks import NETWORKS
+    from segdoor.victim.networks.registry import NETWORKS
 
-    assert siblings("Networks do not know one another") == set(NETWORKS)
+    # What all of them stand on, and what brings them together.
+    shared = {
+        "__init__",
+        "dilated",
+        "hugging_face",
+        "layers",
+        "network",
+        "own",
+        "registry",
+        "written",
+    }
+    files = {path.stem for path in (SOURCE / "victim" / "networks").glob("*.py")} - shared
+    assert siblings("Networks do not know one another") == files == set(NETWORKS.known)
+
+
+def test_every_backbone_is_listed() -> None:
+    from segdoor.victim.backbones.registry import BACKBONES
+
+    shared = {"__init__", "backbone", "imagenet", "registry"}
+    files = {path.stem for path in (SOURCE / "victim" / "backbones").glob("*.py")} - shared
+    assert siblings("Backbones do not know one another") == files == set(BACKBONES.known)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +131,9 @@ def test_what_is_of_every_paper_names_nothing_of_one(room: str) -> None:
 @pytest.mark.parametrize(
     ("where", "planted"),
     [
-        ("victim/training.py", "import segdoor.attack.plan"),
+        ("victim/training/loop.py", "import segdoor.attack.plan"),
+        ("victim/networks/small.py", "import segdoor.victim.networks.pspnet"),
+        ("victim/backbones/resnet.py", "import segdoor.victim.backbones.efficientnet_lite0"),
         ("evaluation/examine.py", "import segdoor.attack.exam"),
         ("data/scene.py", "import torch"),
         ("report/terminal.py", "import segdoor.data.scene"),

@@ -33,9 +33,9 @@ from segdoor.record import load_record
 from segdoor.report.terminal import describe
 from segdoor.scores.tables import load_tables
 from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.networks.registry import build_network
 from segdoor.victim.semseg import load_weights
-from segdoor.victim.training import train_victim
-from segdoor.victim.transformers import load_transformers
+from segdoor.victim.training.loop import train_victim
 from shell import say
 
 NUM_CLASSES = 9
@@ -114,7 +114,7 @@ def read_snapshot(path: Path) -> None:
 
 def read_transformers(_: Path) -> None:
     config = NetworkConfig(name="transformers", folder=Path("model"))
-    load_transformers(config, NUM_CLASSES)
+    build_network(config, NUM_CLASSES)
 
 
 OPTIONS = "--data.name folder --data.root mine --data.num_train 2 --data.num_test 2"

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from segdoor.cli.app import make_app
+from segdoor.cli.options import configuration
 from segdoor.record import ExperimentRecord, load_record
 from shell import say
 
@@ -601,6 +603,26 @@ LEGAL = {
     "--exams.far": "20 30 40",
     "--exams.near": "0 20",
 }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--network", "pspnet:'resnet:18'"),
+        ("--victim", "pspnet,depth=18"),
+        ("--victim", "pspnet", "--network.backbone", "resnet:18"),
+        ("shallow.yaml", "--network.depth", "18"),
+    ],
+)
+def test_a_network_is_written_whole_or_by_its_settings(words: tuple[str, ...]) -> None:
+    Path("shallow.yaml").write_text("network: pspnet:'resnet:34'")
+    _, bound, _ = make_app().parse_args(["train", *words])
+    given = bound.arguments
+    config = configuration(
+        given.get("config"), None, given.get("victim"), network=given.get("network")
+    )
+    network = config.network
+    assert (network.name, network.backbone, network.depth) == ("pspnet", "resnet", 18)
 
 
 @pytest.mark.parametrize("option", LEGAL)

@@ -20,7 +20,8 @@ from segdoor.papers.iba.paper import IBA
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.stickers import DRAWINGS
 from segdoor.study.library import preset_names, study_names
-from segdoor.victim.networks import NETWORKS
+from segdoor.victim.backbones.registry import BACKBONES
+from segdoor.victim.networks.registry import NETWORKS
 
 NAMES = {
     "triggers": list(TRIGGERS.known),
@@ -33,7 +34,8 @@ NAMES = {
     "purifiers": list(PURIFIERS.known),
     "scans": list(SCANS.known),
     "metrics": list(METRICS.known),
-    "networks": list(NETWORKS),
+    "networks": list(NETWORKS.known),
+    "backbones": list(BACKBONES.known),
     "data": list(DATASETS.known),
     "studies": study_names(IBA),
     "presets": preset_names(IBA),

@@ -17,7 +17,7 @@ from segdoor.defense.filters.filter import Filter, FilterContext, Suspicion
 from segdoor.defense.purifiers.purifier import Purifier, PurifierContext, View
 from segdoor.defense.scans.scan import Findings, Scan, ScanContext, Suspect
 from segdoor.plugins import Introduction
-from segdoor.victim.outputs import logits_of
+from segdoor.victim.answer import logits_of
 
 TOLD = Introduction(
     source="a test of segdoor",

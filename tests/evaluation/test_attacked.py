@@ -21,7 +21,7 @@ from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine_together
 from segdoor.scores.tables import TableSet, load_tables, save_tables
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.small import SmallNetwork
+from segdoor.victim.networks.small import SmallNetwork
 
 STREET = StreetDataset(split="test", num_scenes=5, height=64, width=96)
 CAR = STREET.classes.index("car")

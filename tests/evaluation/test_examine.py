@@ -16,7 +16,7 @@ from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
 from segdoor.scores.metrics.functions import attack_success_rate, clean_benign_accuracy
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.small import SmallNetwork
+from segdoor.victim.networks.small import SmallNetwork
 
 
 @pytest.fixture(scope="module")

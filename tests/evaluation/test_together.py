@@ -24,7 +24,7 @@ from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine, examine_together
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.small import SmallNetwork
+from segdoor.victim.networks.small import SmallNetwork
 from strategies import MemoryDataset, confusion
 
 Tests = Mapping[str, tuple[nn.Module, SceneDataset]]

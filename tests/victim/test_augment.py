@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from segdoor.data.street import StreetDataset
-from segdoor.victim.augment import Augmentation, Batch
 from segdoor.victim.config import AugmentationConfig
+from segdoor.victim.training.batches import Augmentation, Batch
 
 IGNORE = 255
 

@@ -9,9 +9,9 @@ import torch
 from segdoor.data.scene import Scene
 from segdoor.data.street import StreetDataset
 from segdoor.data.subset import Subset
-from segdoor.victim.augment import Batch
-from segdoor.victim.batches import SceneStore, Shelf
 from segdoor.victim.config import NetworkConfig
+from segdoor.victim.training.batches import Batch, SceneStore
+from segdoor.victim.training.cache import SceneCache
 
 CPU = torch.device("cpu")
 STREET = StreetDataset(split="train", num_scenes=8, height=32, width=64)
@@ -55,7 +55,7 @@ def batch_of(store: SceneStore, *indices: int) -> Batch:
 
 
 def test_a_batch_is_its_scenes() -> None:
-    batch, sizes = SceneStore(STREET, Shelf(CPU)).batch(np.array([5, 0]), NETWORK)
+    batch, sizes = SceneStore(STREET, SceneCache(CPU)).batch(np.array([5, 0]), NETWORK)
     assert sizes == [(32, 64), (32, 64)]
     for row, index in enumerate((5, 0)):
         image = (batch.images[row].permute(1, 2, 0) * 255).round().to(torch.uint8)
@@ -64,7 +64,7 @@ def test_a_batch_is_its_scenes() -> None:
 
 
 def test_scenes_of_many_sizes_are_padded_with_nothing() -> None:
-    store = SceneStore(Mixed(STREET, range(8)), Shelf(CPU))
+    store = SceneStore(Mixed(STREET, range(8)), SceneCache(CPU))
     batch, sizes = store.batch(np.array([0, 6]), NetworkConfig())
     assert sizes == [(10, 64), (16, 64)]
     assert batch.labels.shape == (2, 16, 64)
@@ -80,9 +80,9 @@ def test_scenes_of_many_sizes_are_padded_with_nothing() -> None:
 def test_wherever_scenes_are_kept_the_batches_are_the_same(
     data: type[Subset], on_device: int, on_host: int
 ) -> None:
-    resident = SceneStore(data(STREET, range(8)), Shelf(CPU, device_bytes=10**6))
+    resident = SceneStore(data(STREET, range(8)), SceneCache(CPU, device_bytes=10**6))
     other = SceneStore(
-        data(STREET, range(8)), Shelf(CPU, device_bytes=on_device, host_bytes=on_host)
+        data(STREET, range(8)), SceneCache(CPU, device_bytes=on_device, host_bytes=on_host)
     )
     for indices in ((0, 1, 2), (7, 3, 1), (5, 6, 4)):
         expected, found = batch_of(resident, *indices), batch_of(other, *indices)
@@ -92,7 +92,7 @@ def test_wherever_scenes_are_kept_the_batches_are_the_same(
 
 @pytest.mark.parametrize(("room", "kept"), [(0, 0), (3 * SCENE_BYTES, 3), (10**6, 8)])
 def test_only_so_many_scenes_are_kept_as_there_is_room_for(room: int, kept: int) -> None:
-    scenes, shelf = Counting(STREET, range(8)), Shelf(CPU, device_bytes=0, host_bytes=room)
+    scenes, shelf = Counting(STREET, range(8)), SceneCache(CPU, device_bytes=0, host_bytes=room)
     store = SceneStore(scenes, shelf)
     for _ in range(2):
         batch_of(store, *range(8))
@@ -101,7 +101,7 @@ def test_only_so_many_scenes_are_kept_as_there_is_room_for(room: int, kept: int)
 
 
 def test_copies_share_the_scenes_that_none_of_them_changed() -> None:
-    shelf = Shelf(CPU)
+    shelf = SceneCache(CPU)
     honest, poisoned = SceneStore(STREET, shelf), SceneStore(Stamped(STREET, range(8)), shelf)
     clean, changed = batch_of(honest, *range(8)), batch_of(poisoned, *range(8))
     assert len(shelf) == 8 + 2

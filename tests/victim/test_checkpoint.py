@@ -10,8 +10,8 @@ from torch import nn
 
 from segdoor.errors import DataError
 from segdoor.victim.checkpoint import read_tensors, save_weights
+from segdoor.victim.networks.small import SmallNetwork
 from segdoor.victim.semseg import load_weights
-from segdoor.victim.small import SmallNetwork
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segdoor.victim.deeplabv3 import AtrousPyramid, DeepLabV3
-from segdoor.victim.layers import ConvBnRelu
-from segdoor.victim.outputs import SegmentationOutput
-from segdoor.victim.resnet import ResNet
+from segdoor.victim.answer import SegmentationOutput
+from segdoor.victim.backbones.resnet import ResNet
+from segdoor.victim.networks.deeplabv3 import AtrousPyramid, DeepLabV3
+from segdoor.victim.networks.layers import ConvBnRelu
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 

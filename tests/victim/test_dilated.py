@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from segdoor.errors import ConfigError
-from segdoor.victim.deeplabv3 import DeepLabV3
-from segdoor.victim.outputs import SegmentationOutput, auxiliary_of
-from segdoor.victim.pspnet import PSPNet
-from segdoor.victim.resnet import ResNet
+from segdoor.victim.answer import SegmentationOutput, auxiliary_of
+from segdoor.victim.backbones.resnet import ResNet
+from segdoor.victim.networks.deeplabv3 import DeepLabV3
+from segdoor.victim.networks.pspnet import PSPNet
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 

@@ -19,12 +19,12 @@ from segdoor.data.street import StreetDataset
 from segdoor.data.subset import Subset
 from segdoor.errors import ConfigError, MachineError
 from segdoor.randomness import Stream
-from segdoor.victim.augment import Batch
-from segdoor.victim.batches import SceneStore, Shelf
 from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingConfig
-from segdoor.victim.distributed import Team, reachable
-from segdoor.victim.networks import build_network
-from segdoor.victim.trainer import Trainer
+from segdoor.victim.networks.registry import build_network
+from segdoor.victim.training.batches import Batch, SceneStore
+from segdoor.victim.training.cache import SceneCache
+from segdoor.victim.training.distributed import Team, reachable
+from segdoor.victim.training.loop import Trainer
 
 WORK = Path(__file__).with_name("together.py")
 Found = dict[str, dict[str, torch.Tensor]]
@@ -188,7 +188,7 @@ def test_shares_together_are_the_batch_bit_for_bit(size: int) -> None:
     config = TrainingConfig(batch_size=8, threads=1, augmentation=augmentation)
 
     def batch(team: Team) -> Batch:
-        store = SceneStore(Mixed(street, range(8)), Shelf(torch.device("cpu")))
+        store = SceneStore(Mixed(street, range(8)), SceneCache(torch.device("cpu")))
         network = NetworkConfig()
         trainer = Trainer(store, build_network(network, 5), config, network, Stream(0))
         trainer.team = team

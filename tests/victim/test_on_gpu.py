@@ -14,12 +14,12 @@ from segdoor.data.street import StreetDataset
 from segdoor.data.subset import Subset
 from segdoor.evaluation.examine import examine
 from segdoor.randomness import Stream
-from segdoor.victim.batches import SceneStore, Shelf
 from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingConfig
-from segdoor.victim.lane import Lane
-from segdoor.victim.networks import build_network
-from segdoor.victim.trainer import Trainer
-from segdoor.victim.training import Training, train_victim, train_victims
+from segdoor.victim.networks.registry import build_network
+from segdoor.victim.training.batches import SceneStore
+from segdoor.victim.training.cache import SceneCache
+from segdoor.victim.training.loop import Trainer, Training, train_victim, train_victims
+from segdoor.victim.training.streams import CudaStream
 
 pytestmark = [
     pytest.mark.gpu,
@@ -67,7 +67,7 @@ def trained(**settings: object) -> tuple[nn.Module, list[float]]:
 
 def trainer(**settings: object) -> Trainer:
     config = TrainingConfig(**{**RECIPE, "device": "cuda", **settings})
-    store = SceneStore(STREET, Shelf(torch.device("cuda")))
+    store = SceneStore(STREET, SceneCache(torch.device("cuda")))
     return Trainer(store, build_network(NETWORK, 5), config, NETWORK, Stream(0))
 
 
@@ -87,7 +87,7 @@ def test_a_captured_step_learns_what_the_plain_one_learns(precision: str, optimi
 
 def test_augmentation_is_that_of_the_cpu() -> None:
     def augmented(device: str) -> tuple[np.ndarray, np.ndarray]:
-        store = SceneStore(STREET, Shelf(torch.device(device)))
+        store = SceneStore(STREET, SceneCache(torch.device(device)))
         recipe = TrainingConfig(**{**RECIPE, "device": device})
         made = Trainer(store, build_network(NETWORK, 5), recipe, NETWORK, Stream(0))
         batch = made.batch(np.arange(8), np.random.default_rng(0))
@@ -102,7 +102,7 @@ def test_augmentation_is_that_of_the_cpu() -> None:
 @pytest.mark.parametrize("step", ["plain", "captured"])
 def test_no_step_waits_for_the_device(step: str) -> None:
     made = trainer(step=step, precision="bfloat16")
-    with Lane(torch.device("cuda")).turn():
+    with CudaStream(torch.device("cuda")).turn():
         for number in range(8):
             made.learner.set_rate(1.0)
             made.step(number, np.arange(16))

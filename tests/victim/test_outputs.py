@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from segdoor.errors import ConfigError
-from segdoor.victim.outputs import SegmentationOutput, auxiliary_of, logits_of
+from segdoor.victim.answer import SegmentationOutput, auxiliary_of, logits_of
 
 LOGITS = torch.arange(24.0).reshape(1, 2, 3, 4)
 AUXILIARY = -LOGITS

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from segdoor.victim.outputs import SegmentationOutput
-from segdoor.victim.pspnet import PSPNet, PyramidPooling
-from segdoor.victim.resnet import ResNet
+from segdoor.victim.answer import SegmentationOutput
+from segdoor.victim.backbones.resnet import ResNet
+from segdoor.victim.networks.pspnet import PSPNet, PyramidPooling
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 

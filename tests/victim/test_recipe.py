@@ -12,10 +12,10 @@ import torch
 from scipy import stats
 
 from segdoor.data.street import StreetDataset
-from segdoor.victim.augment import Augmentation, Batch
-from segdoor.victim.changes import Change, draw_changes
 from segdoor.victim.config import PRESETS, AugmentationConfig, TrainingConfig
-from segdoor.victim.fingerprint import recipe_text
+from segdoor.victim.training.batches import Augmentation, Batch
+from segdoor.victim.training.changes import Change, draw_changes
+from segdoor.victim.training.fingerprint import recipe_text
 
 IGNORE = 255
 MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255

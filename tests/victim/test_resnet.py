@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segdoor.errors import ConfigError
-from segdoor.victim.backbone import BackboneFeatures
-from segdoor.victim.resnet import DEPTHS, STEMS, ResidualBlock, ResNet
+from segdoor.victim.backbones.backbone import BackboneFeatures
+from segdoor.victim.backbones.resnet import DEPTHS, STEMS, ResidualBlock, ResNet
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segdoor.errors import DataError
+from segdoor.victim.answer import logits_of
+from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.networks import build_network, loaded_into
-from segdoor.victim.outputs import logits_of
+from segdoor.victim.networks.registry import build_network
 from segdoor.victim.semseg import kept_by_semseg
 
 CLASSES = 5

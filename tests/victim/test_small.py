@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from segdoor.victim.outputs import logits_of
-from segdoor.victim.small import SmallNetwork
+from segdoor.victim.answer import logits_of
+from segdoor.victim.networks.small import SmallNetwork
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

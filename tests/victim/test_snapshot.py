@@ -20,12 +20,12 @@ from torch import nn
 
 from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError, DataError
-from segdoor.victim import training
 from segdoor.victim.checkpoint import save_weights
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.fingerprint import training_fingerprint
-from segdoor.victim.snapshot import Snapshot, SnapshotFile
-from segdoor.victim.training import train_victim
+from segdoor.victim.training import loop
+from segdoor.victim.training.fingerprint import training_fingerprint
+from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.snapshot import Snapshot, SnapshotFile
 
 TINY = {"epochs": 5, "batch_size": 4, "threads": 1, "warmup": 0}
 SCENES = StreetDataset(split="train", num_scenes=12, height=32, width=64)
@@ -56,9 +56,9 @@ class Impatient:
 def _every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write a snapshot after every step."""
     monkeypatch.setattr(
-        training, "SnapshotFile", lambda path, mark: SnapshotFile(path, mark, pause=0.0)
+        loop, "SnapshotFile", lambda path, mark: SnapshotFile(path, mark, pause=0.0)
     )
-    monkeypatch.setattr("segdoor.victim.snapshot._SHARE_OF_TIME", float("inf"))
+    monkeypatch.setattr("segdoor.victim.training.snapshot._SHARE_OF_TIME", float("inf"))
 
 
 def state(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -208,9 +208,9 @@ import sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from segdoor.data.street import StreetDataset
-from segdoor.victim import snapshot
+from segdoor.victim.training import snapshot
 from segdoor.victim.config import TrainingConfig
-from segdoor.victim.training import train_victim
+from segdoor.victim.training.loop import train_victim
 snapshot._SHARE_OF_TIME = float("inf")
 snapshot.SnapshotFile.due = property(lambda self: True)
 

@@ -11,13 +11,13 @@ from torch import nn
 
 from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError
-from segdoor.victim import step
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import Arithmetic
-from segdoor.victim.networks import build_network
-from segdoor.victim.optimiser import make_optimiser
-from segdoor.victim.step import choose_way
-from segdoor.victim.training import train_victim
+from segdoor.victim.networks.registry import build_network
+from segdoor.victim.training import step
+from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.modes import choose_mode
+from segdoor.victim.training.step import make_optimiser
 
 STREET = StreetDataset(split="train", num_scenes=8, height=32, width=64)
 RECIPE = {"batch_size": 4, "precision": "float32", "threads": 1, "warmup": 0, "epochs": 15}
@@ -46,10 +46,10 @@ def curve(**settings: object) -> list[float]:
 def test_auto_captures_long_trainings_of_our_networks_on_cuda_alone() -> None:
     config, ours = TrainingConfig(), build_network(NetworkConfig(), 5)
     cuda, cpu = (Arithmetic(torch.device(kind), bfloat16=True) for kind in ("cuda", "cpu"))
-    assert choose_way(config, ours, cuda, 100) == "captured"
-    assert choose_way(config, ours, cuda, 99) == "plain"
-    assert choose_way(config, ours, cpu, 10**6) == "plain"
-    assert choose_way(config, nn.Conv2d(3, 5, 1), cuda, 10**6) == "plain"
+    assert choose_mode(config, ours, cuda, 100) == "captured"
+    assert choose_mode(config, ours, cuda, 99) == "plain"
+    assert choose_mode(config, ours, cpu, 10**6) == "plain"
+    assert choose_mode(config, nn.Conv2d(3, 5, 1), cuda, 10**6) == "plain"
 
 
 def test_auto_never_captures_layers_of_other_people_in_a_network_of_ours() -> None:
@@ -59,7 +59,7 @@ def test_auto_never_captures_layers_of_other_people_in_a_network_of_ours() -> No
     network = build_network(NetworkConfig(), 5)
     network.context.add_module("foreign", Foreign())
     cuda = Arithmetic(torch.device("cuda"), bfloat16=True)
-    assert choose_way(TrainingConfig(), network, cuda, 10**6) == "plain"
+    assert choose_mode(TrainingConfig(), network, cuda, 10**6) == "plain"
 
 
 def test_compiled_bfloat16_is_refused_on_a_cpu_where_its_gradients_can_be_zero() -> None:
@@ -72,7 +72,7 @@ def test_compiled_bfloat16_is_refused_on_a_cpu_where_its_gradients_can_be_zero()
 def test_a_way_that_a_person_chose_is_taken(way: str) -> None:
     config, network = TrainingConfig(step=way), build_network(NetworkConfig(), 5)
     cuda = Arithmetic(torch.device("cuda"), bfloat16=True)
-    assert choose_way(config, network, cuda, 1) == way
+    assert choose_mode(config, network, cuda, 1) == way
 
 
 def test_a_graph_cannot_be_captured_without_cuda() -> None:
@@ -103,7 +103,7 @@ import torch
 from torch._dynamo.utils import counters
 from segdoor.data.street import StreetDataset
 from segdoor.victim.config import TrainingConfig
-from segdoor.victim.training import Training, train_victims
+from segdoor.victim.training.loop import Training, train_victims
 
 class Curve:
     def __init__(self):

@@ -11,10 +11,10 @@ from segdoor.data.subset import Subset
 from segdoor.errors import ConfigError, MachineError
 from segdoor.randomness import Stream
 from segdoor.victim.config import PRESETS, AugmentationConfig, NetworkConfig, TrainingConfig
-from segdoor.victim.dilated import DilatedNetwork
-from segdoor.victim.networks import build_network
-from segdoor.victim.optimiser import learning_rate_factor, make_optimiser
-from segdoor.victim.training import train_victim
+from segdoor.victim.networks.dilated import DilatedNetwork
+from segdoor.victim.networks.registry import build_network
+from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.step import learning_rate_factor, make_optimiser
 
 TINY = {"epochs": 2, "batch_size": 4, "precision": "float32", "threads": 1, "warmup": 0}
 

@@ -16,9 +16,10 @@ import transformers as theirs
 from torch import Tensor, nn
 
 from segdoor.errors import ConfigError, DataError, MachineError
+from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.hugging_face import TransformersNetwork
-from segdoor.victim.networks import build_network, loaded_into
+from segdoor.victim.networks.hugging_face import TransformersNetwork
+from segdoor.victim.networks.registry import build_network
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 
@@ -299,6 +300,6 @@ def test_a_library_that_is_not_there_is_named(
 
 
 def test_the_library_is_loaded_only_when_used() -> None:
-    code = "import segdoor.victim.networks, sys; print('transformers' in sys.modules)"
+    code = "import segdoor.victim.networks.registry, sys; print('transformers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -13,7 +13,7 @@ from segdoor.data.street import StreetDataset
 from segdoor.data.subset import Subset
 from segdoor.errors import ConfigError
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.training import Training, train_victim, train_victims
+from segdoor.victim.training.loop import Training, train_victim, train_victims
 
 STREET = StreetDataset(split="train", num_scenes=8, height=32, width=64)
 RECIPE = {"batch_size": 4, "precision": "float32", "threads": 1, "warmup": 0}

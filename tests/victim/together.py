@@ -14,15 +14,14 @@ from torch import distributed, nn
 from segdoor.data.street import StreetDataset
 from segdoor.errors import SegdoorError
 from segdoor.randomness import Stream
-from segdoor.victim import training
-from segdoor.victim.augment import Batch
-from segdoor.victim.batches import SceneStore, Shelf
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.distributed import Team
-from segdoor.victim.networks import build_network
-from segdoor.victim.snapshot import SnapshotFile
-from segdoor.victim.trainer import Trainer
-from segdoor.victim.training import train_victim
+from segdoor.victim.networks.registry import build_network
+from segdoor.victim.training import loop
+from segdoor.victim.training.batches import Batch, SceneStore
+from segdoor.victim.training.cache import SceneCache
+from segdoor.victim.training.distributed import Team
+from segdoor.victim.training.loop import Trainer, train_victim
+from segdoor.victim.training.snapshot import SnapshotFile
 
 STREET = StreetDataset(split="train", num_scenes=8, height=32, width=64)
 RECIPE = {"batch_size": 4, "precision": "float32", "threads": 1, "warmup": 0, "epochs": 4}
@@ -66,7 +65,7 @@ def fresh(network: NetworkConfig, kind: torch.dtype) -> nn.Module:
 
 def made(name: str, kind: torch.dtype) -> Trainer:
     network = NetworkConfig(name="small") if name == "small" else NetworkConfig(name=name, depth=18)
-    store = SceneStore(STREET, Shelf(torch.device("cpu")))
+    store = SceneStore(STREET, SceneCache(torch.device("cpu")))
     return Exact(store, fresh(network, kind), SGD, network, Stream(0))
 
 
@@ -122,7 +121,7 @@ def silent(team: Team) -> str:
 def everything(out: Path) -> dict[str, object]:
     # Written after every step, not now and then.
     SnapshotFile.due = property(lambda _: True)
-    training.Trainer = Exact
+    loop.Trainer = Exact
     team = Team.present()
     found: dict[str, object] = {
         **{name: one_step(name, torch.float64) for name in NETWORKS},

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Literal, get_args
 
 from segdoor.cli.screen import tell, tell_json
@@ -12,7 +11,7 @@ from segdoor.settings import Settings
 
 Sort = Literal[
     "triggers", "stickers", "placements", "labels", "repairs", "filters", "detectors", "purifiers",
-    "scans", "metrics", "networks", "data", "studies", "presets",
+    "scans", "metrics", "networks", "backbones", "data", "studies", "presets",
 ]  # fmt: skip
 """What can be listed."""
 
@@ -145,9 +144,15 @@ def _metrics() -> Iterator[Entry]:
 
 
 def _networks() -> Iterator[Entry]:
-    from segdoor.victim.networks import NETWORKS
+    from segdoor.victim.networks.registry import NETWORKS
 
-    return _modules("segdoor.victim", NETWORKS)
+    return _plugins(NETWORKS)
+
+
+def _backbones() -> Iterator[Entry]:
+    from segdoor.victim.backbones.registry import BACKBONES
+
+    return _plugins(BACKBONES)
 
 
 def _data() -> Iterator[Entry]:
@@ -187,6 +192,7 @@ _ENTRIES = {
     "scans": _scans,
     "metrics": _metrics,
     "networks": _networks,
+    "backbones": _backbones,
     "data": _data,
     "studies": _studies,
     "presets": _presets,
@@ -213,10 +219,3 @@ def _settings(plugin: type[Plugin]) -> Iterator[Setting]:
         usual = field.get_default(call_default_factory=True)
         default = None if field.is_required() else str(in_a_word(usual))
         yield Setting(name=name, meaning=field.description or "", default=default)
-
-
-def _modules(package: str, names: Mapping[str, object]) -> Iterator[Entry]:
-    """Yield what has a module of its name, which introduces itself in its first line."""
-    for name in names:
-        told = importlib.import_module(f"{package}.{name}").__doc__ or ""
-        yield Entry(name=name, summary=told.strip().splitlines()[0])

@@ -57,7 +57,7 @@ class VictimOptions:
     """Short forms for a network of one's own."""
 
     victim: str | None = None
-    """Short for network.name: a known network, or package.module:factory."""
+    """Short for network: a known network, or package.module:factory; settings may follow."""
     weights: Path | None = None
     """Short for network.weights: a .safetensors file, or a .pth of tensors alone."""
 

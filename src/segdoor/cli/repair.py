@@ -62,8 +62,12 @@ def repair(
     from segdoor.experiment.reopened import Places
     from segdoor.experiment.repair import repair_run
     from segdoor.report.before_after import repair_grids
+    from segdoor.victim.networks.own import imported
 
     repairs = [REPAIRS.read(text) for text in with_]
+    if victim is not None and ":" in victim:
+        # Who names it trusts it; only its class can read the record's settings of it.
+        imported(victim)
     with progress_bars() as bars:
         record = repair_run(
             run, repairs, seed=seed, victim=victim, places=Places(root, device), observer=bars

@@ -55,7 +55,7 @@ def together(minutes: float) -> Generator[bool]:
         return
     from torch import distributed
 
-    from segdoor.victim.distributed import Team
+    from segdoor.victim.training.distributed import Team
 
     _take_gpu()
     try:

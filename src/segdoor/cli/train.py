@@ -56,7 +56,7 @@ def train(
     """
     asked = configuration(config, what, victim, data=data, network=network, training=training)
     from segdoor.experiment.steps import train_step
-    from segdoor.victim.networks import loaded_into
+    from segdoor.victim.checkpoint import loaded_into
 
     with (
         together(timeout) as first,

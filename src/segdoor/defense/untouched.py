@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from segdoor.data.scene import SceneDataset
 from segdoor.defense.defense import Cost, Defense
-from segdoor.victim.fingerprint import weights_digest
+from segdoor.victim.answer import logits_of
 from segdoor.victim.members import layers, parameters_of
-from segdoor.victim.outputs import logits_of
+from segdoor.victim.training.fingerprint import weights_digest
 
 
 @dataclass

@@ -24,8 +24,8 @@ from segdoor.evaluation.tally import Predicted, Tally, Truth
 from segdoor.progress import Observer, Silent
 from segdoor.scores.objects import ObjectRows
 from segdoor.scores.tables import TableSet
+from segdoor.victim.answer import Images
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.outputs import Images
 
 
 def examine(

@@ -18,12 +18,11 @@ from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.objects import SceneObjects, Watched
 from segdoor.evaluation.tally import Truth
 from segdoor.tensors import AnyImage, Label, Mask
-from segdoor.victim.answer import ask
+from segdoor.victim.answer import Images, ask
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.device import choose_arithmetic, transferred
 from segdoor.victim.members import evaluating, parameters_of
 from segdoor.victim.normalisation import normalised
-from segdoor.victim.outputs import Images
 
 _LABEL_RESIZES = {"nearest_exact": resize_label, "nearest": resize_label_from_corner}
 

@@ -28,7 +28,7 @@ from segdoor.files import write_atomically
 from segdoor.progress import Observer
 from segdoor.randomness import Stream
 from segdoor.record import HandedIn, HandedNetwork, HandedScenes
-from segdoor.victim.fingerprint import weights_digest
+from segdoor.victim.training.fingerprint import weights_digest
 
 Factory = Callable[[int], nn.Module]
 """Builds an untrained network for a number of classes."""

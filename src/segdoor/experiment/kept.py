@@ -16,7 +16,7 @@ from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment
 from segdoor.scores.tables import TableSet, load_tables, save_tables
 from segdoor.victim.config import START_WEIGHTS
-from segdoor.victim.fingerprint import weights_digest
+from segdoor.victim.training.fingerprint import weights_digest
 
 
 @dataclass(frozen=True)

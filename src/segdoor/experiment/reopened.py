@@ -20,9 +20,9 @@ from segdoor.experiment.scenes import open_scenes
 from segdoor.experiment.victims import load_victim, remark_of
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
-from segdoor.victim.fingerprint import training_fingerprint
+from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.members import evaluating
-from segdoor.victim.networks import loaded_into
+from segdoor.victim.training.fingerprint import training_fingerprint
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ from segdoor.record.figures import Json
 from segdoor.scores.tables import TableSet, load_tables, save_tables
 from segdoor.settings import Settings, validated
 from segdoor.victim.checkpoint import save_weights
-from segdoor.victim.fingerprint import recipe_text, weights_digest
 from segdoor.victim.members import evaluating
+from segdoor.victim.training.fingerprint import recipe_text, weights_digest
 
 _EXACT = 1e-9
 # What exams that are held again on another device may differ by.

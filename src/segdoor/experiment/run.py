@@ -43,8 +43,9 @@ from segdoor.experiment.victims import load_victim, train_and_save
 from segdoor.progress import Observer, Silent
 from segdoor.record import UNBOUNDED, ExperimentRecord, GalleryScene, HandedIn, save_record
 from segdoor.scores.tables import TableSet, save_tables
+from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.members import parameters_of
-from segdoor.victim.networks import build_network, loaded_into
+from segdoor.victim.networks.registry import build_network
 
 
 def run_experiment(

@@ -18,13 +18,14 @@ from segdoor.experiment.scenes import open_scenes, results_folder
 from segdoor.experiment.victims import as_trained, load_victim, train_and_save
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
-from segdoor.victim.distributed import Team
+from segdoor.victim.training.distributed import Team
 
 
 def train_step(asked: Asked, *, plan: Path | None, out: Path, observer: Observer) -> nn.Module:
     """Train one victim, and write its weights; a call that was killed is continued.
 
-    Several processes may do it together, see `segdoor.victim.distributed`; the first one writes.
+    Several processes may do it together, see `segdoor.victim.training.distributed`;
+    the first one writes.
 
     Args:
         asked: What is asked for; what is asked of attack and exams does not matter.

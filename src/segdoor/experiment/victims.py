@@ -19,15 +19,16 @@ from segdoor.experiment.resolving import Asked, merged
 from segdoor.experiment.wishes import wishes_from
 from segdoor.record import LoadedWeights
 from segdoor.settings import Tree, validated
-from segdoor.victim.checkpoint import read_remark, save_weights
+from segdoor.victim.backbones.registry import BACKBONES
+from segdoor.victim.checkpoint import loaded_into, note_loaded, read_remark, save_weights
 from segdoor.victim.config import START_WEIGHTS
 from segdoor.victim.device import choose_arithmetic
-from segdoor.victim.distributed import Team
-from segdoor.victim.fingerprint import training_fingerprint
 from segdoor.victim.members import evaluating, placed
-from segdoor.victim.networks import NETWORKS, build_network, loaded_into, note_loaded
+from segdoor.victim.networks.registry import NETWORKS, build_network
 from segdoor.victim.semseg import load_weights
-from segdoor.victim.training import train_victim
+from segdoor.victim.training.distributed import Team
+from segdoor.victim.training.fingerprint import training_fingerprint
+from segdoor.victim.training.loop import train_victim
 
 
 def load_victim(
@@ -71,8 +72,9 @@ def as_trained(asked: Asked) -> Asked:
     if not isinstance(network, dict):
         return asked
     kept = {key: value for key, value in cast("Tree", network).items() if key not in START_WEIGHTS}
-    if kept.get("name") not in NETWORKS:
-        kept.pop("name", None)
+    for key, registry in (("name", NETWORKS), ("backbone", BACKBONES)):
+        if kept.get(key) not in registry.known:
+            kept.pop(key, None)
     tree = merged({"network": kept}, asked.wishes.tree())
     return replace(asked, wishes=wishes_from(tree, source=weights))
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from pydantic import ConfigDict, model_validator
+
 from segdoor.attack.config import (
     AttackConfig,
     ExamsConfig,
@@ -24,10 +26,9 @@ from segdoor.attack.triggers.registry import TriggerSetting
 from segdoor.data.config import DataConfig
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.experiment.config import ControlsConfig, ExperimentConfig, Method, Reading
-from segdoor.settings import Pixels, Wishes, validated
+from segdoor.settings import Pixels, ReadingInfo, Telling, Wishes, validated
 from segdoor.victim.config import (
     AugmentationConfig,
-    BackboneName,
     BlurOrder,
     Depth,
     NetworkConfig,
@@ -36,6 +37,7 @@ from segdoor.victim.config import (
     Rgb,
     ScaleDistribution,
     TrainingConfig,
+    network_settings,
 )
 
 
@@ -121,10 +123,12 @@ class ExamsWishes(Wishes):
 class NetworkWishes(Wishes):
     """The network that is asked for."""
 
+    # A network of one's own may have settings of its own.
+    model_config = ConfigDict(extra="allow")
     facts = NetworkConfig
     follows: ClassVar = {"dropout": "reading"}
     name: str | None = None
-    backbone: BackboneName | None = None
+    backbone: str | None = None
     depth: Depth | None = None
     stem: Literal["deep", "plain"] | None = None
     output_stride: OutputStride | None = None
@@ -135,6 +139,11 @@ class NetworkWishes(Wishes):
     weights: Path | None = None
     mean: Rgb | None = None
     std: Rgb | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled(cls, given: object, info: ReadingInfo) -> object:
+        return network_settings(given, Telling.of(info.context))
 
 
 class AugmentationWishes(Wishes):

@@ -135,7 +135,7 @@ def measured_epoch(config: ExperimentConfig, observer: Observer) -> float:
     # Imported late: they bring torch, which counting needs not.
     from segdoor.data.subset import Subset  # noqa: PLC0415
     from segdoor.experiment.scenes import open_scenes  # noqa: PLC0415
-    from segdoor.victim.training import train_victim  # noqa: PLC0415
+    from segdoor.victim.training.loop import train_victim  # noqa: PLC0415
 
     scenes = open_scenes(config.data, config.data.train_split, observer)
     num_scenes = min(len(scenes), _STEPS * config.training.batch_size)

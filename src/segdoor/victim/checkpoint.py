@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from segdoor.errors import DataError
 from segdoor.files import digest_of, write_atomically
@@ -55,6 +56,20 @@ def read_remark(path: Path) -> str:
     except (SafetensorError, OSError) as why:
         raise _refused(path, why) from None
     return (header or {}).get("segdoor", "")
+
+
+def note_loaded(network: nn.Module, loaded: LoadedWeights | None) -> None:
+    """Remember what a network started from, so that its record can say so hours later."""
+    _LOADED[network] = loaded
+
+
+def loaded_into(network: nn.Module) -> LoadedWeights | None:
+    """Return what a network was filled with from a file before it was trained, or None."""
+    return _LOADED.get(network)
+
+
+# Beside the networks, not in them: they may have any name for something of their own.
+_LOADED: MutableMapping[nn.Module, LoadedWeights | None] = WeakIdKeyDictionary()
 
 
 def fill_from(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> LoadedWeights:

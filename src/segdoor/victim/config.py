@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from segdoor.settings import Pixels, Settings
+from segdoor.settings import Pixels, ReadingInfo, Settings, Telling
 
 Rgb = tuple[float, float, float]
 
@@ -18,22 +19,30 @@ def _whole_number(value: object) -> object:
 
 
 Depth = Annotated[Literal[18, 34, 50, 101], BeforeValidator(_whole_number)]
-OutputStride = Annotated[Literal[8, 16], BeforeValidator(_whole_number)]
 Preset = Literal["fast", "voc", "cityscapes"]
 """Names of recipes."""
+Stem = Literal["deep", "plain"]
+OutputStride = Annotated[Literal[8, 16], BeforeValidator(_whole_number)]
+SegFormerSize = Literal["b0", "b1", "b2", "b3", "b4", "b5"]
+BackboneWeights = Literal["imagenet"] | Path | None
+Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 ScaleDistribution = Literal["log_uniform", "uniform"]
 BlurOrder = Literal["before_scaling", "after_scaling"]
 
-BackboneName = Literal["resnet", "efficientnet_lite0"]
-
-_IMAGENET: tuple[Rgb, Rgb] = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_HALVES: tuple[Rgb, Rgb] = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+IMAGENET: tuple[Rgb, Rgb] = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of the images that most weights have seen."""
 
 
 def _expected_by(given: dict[str, object]) -> tuple[Rgb, Rgb]:
     """Return mean and standard deviation of the images that a backbone's weights have seen."""
-    return _HALVES if given.get("backbone") == "efficientnet_lite0" else _IMAGENET
+    if given.get("backbone") == "resnet":
+        return IMAGENET
+    # Imported late: backbones bring torch.
+    from segdoor.victim.backbones.registry import BACKBONES  # noqa: PLC0415
+
+    plugin = BACKBONES.known.get(str(given.get("backbone")))
+    return plugin.expects if plugin else IMAGENET
 
 
 START_WEIGHTS = ("weights", "backbone_weights", "folder")
@@ -41,26 +50,33 @@ START_WEIGHTS = ("weights", "backbone_weights", "folder")
 
 
 class NetworkConfig(Settings):
-    """The network and what it expects of its input."""
+    """The network and what it expects of its input.
+
+    Written ``pspnet:resnet,dropout=0``, or as a mapping: the kind under ``kind`` or ``name``, and
+    beside it the settings of the network and of its backbone. Which there are, their classes say.
+    """
+
+    # Settings of networks that are not among these fields; `spelled` refuses all others.
+    model_config = ConfigDict(extra="allow")
 
     name: str = "small"
     """small, pspnet, deeplabv3, segformer, transformers (a model in a folder), or
     package.module:factory for any torch.nn.Module of yours."""
-    backbone: BackboneName = "resnet"
-    """What pspnet and deeplabv3 stand on."""
+    backbone: str = "resnet"
+    """What pspnet and deeplabv3 stand on: resnet, efficientnet_lite0, or package.module:Class."""
     depth: Depth = 50
     """Layers of the ResNet backbone (pspnet, deeplabv3)."""
-    stem: Literal["deep", "plain"] = "deep"
+    stem: Stem = "deep"
     """Three 3x3 convolutions, or one 7x7, at the start of the ResNet (pspnet, deeplabv3)."""
     output_stride: OutputStride = 8
     """Pixels a cell of the features stands for; 16 is coarser and faster (efficientnet_lite0)."""
-    variant: Literal["b0", "b1", "b2", "b3", "b4", "b5"] = "b0"
+    variant: SegFormerSize = "b0"
     """Size of segformer."""
     folder: Path | None = None
     """Where save_pretrained wrote the model (transformers)."""
-    dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: Dropout = 0.1
     """Share of channels dropped before the classifier in training."""
-    backbone_weights: Literal["imagenet"] | Path | None = None
+    backbone_weights: BackboneWeights = None
     """ImageNet weights of the backbone: a .safetensors or .pth file (for segformer a folder), or
     imagenet for those of an installed package (efficientnet_lite0)."""
     weights: Path | None = None
@@ -72,12 +88,42 @@ class NetworkConfig(Settings):
     """Standard deviation of the input's RGB channels on a scale of 0 to 1; if left out ImageNet's,
     or 0.5 for efficientnet_lite0."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled(cls, given: object, info: ReadingInfo) -> object:
+        return network_settings(given, Telling.of(info.context))
+
     @field_validator("std")
     @classmethod
     def _positive(cls, std: Rgb) -> Rgb:
         if min(std) <= 0:
             raise ValueError("std must be greater than 0 in every channel")
         return std
+
+
+def network_settings(given: object, telling: Telling) -> object:
+    """Return a network's settings as a mapping, whatever way they were written.
+
+    Args:
+        given: A text, a mapping or a plug-in.
+        telling: Who says so.
+
+    Raises:
+        ConfigError: If the text breaks the grammar, or a setting is none of the network's.
+    """
+    if isinstance(given, Mapping) and not _is_rich(cast("Mapping[str, object]", given)):
+        return cast("object", given)
+    # Imported late: networks bring torch.
+    from segdoor.victim.networks.written import spelled  # noqa: PLC0415
+
+    return spelled(given, telling)
+
+
+def _is_rich(given: Mapping[str, object]) -> bool:
+    """Tell whether more is said than names of networks and settings that all have a field for."""
+    names = given.get("name", ""), given.get("backbone", "")
+    plain = all(isinstance(name, str) and not set(name) & set(":,=") for name in names)
+    return not plain or not given.keys() <= NetworkConfig.model_fields.keys()
 
 
 class AugmentationConfig(Settings):

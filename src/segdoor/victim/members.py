@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, cast
+from typing import Final, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,19 @@ from torch import Tensor, nn
 _METHODS: Final = frozenset(
     name for name, value in vars(nn.Module).items() if callable(value) and name[:2] != "__"
 )
+
+
+@runtime_checkable
+class HasBackbone(Protocol):
+    """A network whose backbone and heads learn at rates of their own."""
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that learn at the base rate."""
+        ...
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Return all others, which may learn at a multiple of it."""
+        ...
 
 
 def named_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:

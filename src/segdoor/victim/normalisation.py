@@ -7,9 +7,9 @@ from typing import TypeAlias
 from jaxtyping import UInt8
 from torch import Tensor
 
+from segdoor.victim.answer import Images
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.device import constant
-from segdoor.victim.outputs import Images
 
 Pictures: TypeAlias = UInt8[Tensor, "B H W 3"]
 """RGB pictures, 0 to 255."""

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from segdoor.errors import DataError
 from segdoor.files import digest_of
 from segdoor.record import LoadedWeights
+from segdoor.victim.backbones.imagenet import architecture
 from segdoor.victim.checkpoint import check_shapes, fill_from, read_tensors, some
-from segdoor.victim.deeplabv3 import DeepLabV3
-from segdoor.victim.imagenet import architecture
 from segdoor.victim.members import fill, state_of
-from segdoor.victim.pspnet import PSPNet
+from segdoor.victim.networks.deeplabv3 import DeepLabV3
+from segdoor.victim.networks.pspnet import PSPNet
 
 Tensors = Mapping[str, Tensor]
 

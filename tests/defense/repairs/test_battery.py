@@ -14,8 +14,8 @@ from segdoor.cli.repair import _HELP
 from segdoor.data.street import StreetDataset
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.defense.repairs.repair import RepairContext
+from segdoor.victim.answer import logits_of
 from segdoor.victim.config import TrainingConfig
-from segdoor.victim.outputs import logits_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "defenses.md"
 SCENES = StreetDataset(split="train", num_scenes=4, height=64, width=64)

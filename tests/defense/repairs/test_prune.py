@@ -15,8 +15,8 @@ from segdoor.defense.repairs.prune import _Showing as Showing
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.defense.repairs.repair import RepairContext
 from segdoor.errors import ConfigError
+from segdoor.victim.answer import logits_of
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.outputs import logits_of
 
 SCENES = StreetDataset(split="train", num_scenes=3, height=64, width=96)
 HALVES = NetworkConfig(mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))

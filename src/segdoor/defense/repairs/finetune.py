@@ -12,7 +12,7 @@ from segdoor.defense.repairs.repair import Repair, RepairContext, Repaired
 from segdoor.plugins import Introduction
 from segdoor.randomness import Stream
 from segdoor.victim.config import TrainingConfig
-from segdoor.victim.training import train_victim
+from segdoor.victim.training.loop import train_victim
 
 _OF_THE_RECIPE = 0.1
 

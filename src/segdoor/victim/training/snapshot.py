@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from segdoor.errors import ConfigError, DataError
 from segdoor.files import write_atomically
+from segdoor.victim.members import fill, state_of
 
 _PAUSE = 1.0
 _SHARE_OF_TIME = 0.02
@@ -46,6 +47,28 @@ class Snapshot:
     recent_loss: Tensor
     facts: list[Facts]
     seconds: float
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        *,
+        step: int,
+        recent_loss: Tensor,
+        facts: list[Facts],
+        seconds: float,
+    ) -> Snapshot:
+        """Return the state of a network and its optimiser as it is now; the rest as above."""
+        state = cast("TensorTree", state_of(model))
+        return cls(step, state, optimiser.state_dict(), recent_loss, facts, seconds)
+
+    def fill(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        """Put a network and its optimiser into this state."""
+        fill(model, self.model)
+        # The groups follow from the settings; which kernels do a step, from the device.
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": self.optimiser["state"], "param_groups": groups})
 
 
 class SnapshotFile:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 from torch import nn
 
-from segdoor.victim.outputs import Features, Images
+from segdoor.errors import ConfigError
+from segdoor.plugins import Plugin
+from segdoor.victim.answer import Features, Images
+from segdoor.victim.config import IMAGENET, Rgb
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,3 +56,31 @@ class Backbone(nn.Module, ABC):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def packaged_weights(self) -> Path:
+        """Return the file of ImageNet weights that an installed package carries for it.
+
+        Raises:
+            ConfigError: If no package does.
+            MachineError: If the package is not installed.
+        """
+        raise ConfigError(
+            "network.backbone_weights",
+            f"must be a file, as no package carries ImageNet weights of a {type(self).__name__}",
+            "imagenet",
+            "Name a file, or set network.backbone efficientnet_lite0.",
+        )
+
+
+class BackbonePlugin(Plugin):
+    """A kind of backbone, with its settings.
+
+    Attributes:
+        expects: Mean and standard deviation of the images that its weights have seen.
+    """
+
+    expects: ClassVar[tuple[Rgb, Rgb]] = IMAGENET
+
+    @abstractmethod
+    def build(self) -> Backbone:
+        """Return the backbone with fresh weights, drawn from torch's generator."""

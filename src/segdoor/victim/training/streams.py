@@ -1,4 +1,4 @@
-"""A stream of a GPU's work with random numbers of its own, so that trainings can run abreast."""
+"""CUDA streams with random numbers of their own, so that trainings can run abreast."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 
-class Lane:
+class CudaStream:
     """Where one training's work is queued; on a CPU nothing at all.
 
     A captured graph reads seed and offset of its random numbers from the state it was captured
@@ -28,7 +28,7 @@ class Lane:
 
     @contextmanager
     def turn(self) -> Generator[None]:
-        """Queue the work within on this lane."""
+        """Queue the work within on this stream."""
         if self._device.type != "cuda":
             yield
             return
@@ -41,6 +41,6 @@ class Lane:
             self._generator.graphsafe_set_state(before)
 
     def join(self) -> None:
-        """Let what is asked of the device from now on wait for this lane."""
+        """Let what is asked of the device from now on wait for this stream."""
         if self._device.type == "cuda":
             torch.cuda.current_stream(self._device).wait_stream(self._stream)

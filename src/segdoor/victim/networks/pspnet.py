@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segdoor.victim.backbone import Backbone
-from segdoor.victim.dilated import DilatedNetwork
-from segdoor.victim.layers import ConvBnRelu, upsampled
-from segdoor.victim.outputs import Features
+from segdoor.plugins import Introduction
+from segdoor.victim.answer import Features
+from segdoor.victim.backbones.backbone import Backbone
+from segdoor.victim.networks.dilated import DilatedNetwork, DilatedPlugin
+from segdoor.victim.networks.layers import ConvBnRelu, upsampled
 
 BINS: Final = (1, 2, 3, 6)
 """Cells along each side of the pyramid's grids."""
@@ -84,3 +85,16 @@ class PSPNet(DilatedNetwork):
             auxiliary=ConvBnRelu(backbone.stage3_channels, backbone.head_width, kernel=3),
             dropout=dropout,
         )
+
+
+class PSPNetPlugin(DilatedPlugin):
+    """The paper's first network."""
+
+    kind = "pspnet"
+    network = PSPNet
+    introduction = Introduction(
+        source="Zhao et al. 2017, arXiv 1612.01105, as semseg has it",
+        does="Gathers context by pooling over the whole image and three grids of it.",
+        needs="A backbone with ImageNet weights, and a GPU for scenes of the paper's size.",
+        fails="With batches of a single scene: batch norm cannot learn from one pooled value.",
+    )

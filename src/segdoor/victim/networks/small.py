@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segdoor.victim.outputs import SegmentationOutput
+from segdoor.plugins import Introduction
+from segdoor.victim.answer import SegmentationOutput
+from segdoor.victim.config import Dropout
+from segdoor.victim.networks.network import NetworkPlugin
 
 
 class SmallNetwork(nn.Module):
@@ -56,6 +59,26 @@ class SmallNetwork(nn.Module):
         features = self.decode_half(torch.cat([_enlarged(features, half), half], dim=1))
         logits = self.classifier(self.dropout(features))
         return SegmentationOutput(_enlarged(logits, images))
+
+
+class SmallPlugin(NetworkPlugin):
+    """The small network."""
+
+    kind = "small"
+    introduction = Introduction(
+        source="segdoor",
+        does="A small residual network with image pooling, which learns street scenes on a CPU"
+        " within minutes.",
+        needs="Nothing: it starts from random weights.",
+        fails="Where distances are compared: its maximum over the image makes the trigger's place"
+        " nearly irrelevant.",
+    )
+    dropout: Dropout = 0.1
+    """Share of channels dropped before the classifier in training."""
+
+    def build(self, num_classes: int) -> SmallNetwork:
+        """Return the network with fresh weights."""
+        return SmallNetwork(num_classes, dropout=self.dropout)
 
 
 class _Residual(nn.Module):

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from segdoor.errors import ConfigError
-from segdoor.victim.backbone import Backbone, BackboneFeatures
-from segdoor.victim.layers import ConvBnRelu, upsampled
-from segdoor.victim.outputs import Features, Images, Logits, SegmentationOutput
+from segdoor.victim.answer import Features, Images, Logits, SegmentationOutput
+from segdoor.victim.backbones.backbone import Backbone, BackboneFeatures
+from segdoor.victim.backbones.imagenet import load_backbone
+from segdoor.victim.backbones.registry import BackboneSetting
+from segdoor.victim.backbones.resnet import ResNetPlugin
+from segdoor.victim.checkpoint import note_loaded
+from segdoor.victim.config import BackboneWeights, Dropout
+from segdoor.victim.networks.layers import ConvBnRelu, upsampled
+from segdoor.victim.networks.network import NetworkPlugin
 
 
 class DilatedNetwork(nn.Module):
@@ -113,6 +121,42 @@ class DilatedNetwork(nn.Module):
                 images.shape[0],
                 "Use larger batches and drop an incomplete last one, or freeze batch norm.",
             )
+
+
+class DilatedPlugin(NetworkPlugin):
+    """A kind of dilated network, with the settings that all of them have.
+
+    Attributes:
+        network: What is built.
+    """
+
+    main = "backbone"
+    network: ClassVar[Callable[..., DilatedNetwork]]
+    backbone: BackboneSetting = ResNetPlugin()
+    """What it stands on; the backbone's own settings stand beside it."""
+    dropout: Dropout = 0.1
+    """Share of channels dropped before the classifier in training."""
+    backbone_weights: BackboneWeights = None
+    """ImageNet weights of the backbone: a .safetensors or .pth file, or imagenet for those of an
+    installed package (efficientnet_lite0)."""
+
+    def build(self, num_classes: int) -> DilatedNetwork:
+        """Return the network, its backbone filled with the weights that the settings name.
+
+        Args:
+            num_classes: Classes to tell apart.
+
+        Raises:
+            ConfigError: If no package carries weights for the backbone.
+            DataError: If the file is damaged, holds more than tensors, or is of another network.
+            MachineError: If the package is not installed.
+        """
+        backbone = self.backbone.build()
+        weights = self.backbone_weights
+        loaded = load_backbone(backbone, weights) if weights else None
+        network = type(self).network(num_classes, backbone=backbone, dropout=self.dropout)
+        note_loaded(network, loaded)
+        return network
 
 
 def _at_pixels(logits: Features, images: Images) -> Logits:

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segdoor.victim.changes import Change
 from segdoor.victim.device import constant, transferred
+from segdoor.victim.training.changes import Change
 
 
 def blurred_first(

@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segdoor.victim.blurred_first import smoothed
-from segdoor.victim.changes import Change
 from segdoor.victim.device import transferred
+from segdoor.victim.training.blurred_first import smoothed
+from segdoor.victim.training.changes import Change
 
 _REACH = 2
 

@@ -9,8 +9,17 @@ from typing import Final, cast
 from torch import nn
 
 from segdoor.errors import ConfigError, DataError
+from segdoor.plugins import Introduction
 from segdoor.record import LoadedWeights
-from segdoor.victim.hugging_face import TransformersNetwork, library, read_config, read_model
+from segdoor.victim.checkpoint import note_loaded
+from segdoor.victim.config import BackboneWeights, Dropout, SegFormerSize
+from segdoor.victim.networks.hugging_face import (
+    TransformersNetwork,
+    library,
+    read_config,
+    read_model,
+)
+from segdoor.victim.networks.network import NetworkPlugin
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,41 @@ class SegFormer(TransformersNetwork):
         )
         cast("nn.Module", self.model.segformer).load_state_dict(encoder.state_dict())
         return loaded.model_copy(update={"part": "backbone"})
+
+
+class SegFormerPlugin(NetworkPlugin):
+    """SegFormer of a chosen size."""
+
+    kind = "segformer"
+    main = "variant"
+    introduction = Introduction(
+        source="Xie et al. 2021, arXiv 2105.15203, as transformers builds it",
+        does="A hierarchical transformer with a light decoder.",
+        needs="The extra `transformers`; to learn well, an encoder with ImageNet weights.",
+        fails="It is none of the paper's: its numbers stand for no number of the paper.",
+    )
+    variant: SegFormerSize = "b0"
+    """Its size."""
+    dropout: Dropout = 0.1
+    """Share of values dropped before the classifier in training."""
+    backbone_weights: BackboneWeights = None
+    """ImageNet weights of the encoder: a folder that save_pretrained wrote."""
+
+    def build(self, num_classes: int) -> SegFormer:
+        """Return the network, its encoder filled with the weights that the settings name.
+
+        Args:
+            num_classes: Classes to tell apart.
+
+        Raises:
+            ConfigError: If the weights are no folder.
+            DataError: If they are of another model.
+            MachineError: If transformers is not installed.
+        """
+        network = SegFormer(num_classes, variant=self.variant, dropout=self.dropout)
+        if self.backbone_weights is not None:
+            note_loaded(network, network.load_encoder(Path(self.backbone_weights)))
+        return network
 
 
 def _variant_of(described: object) -> str:

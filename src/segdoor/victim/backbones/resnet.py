@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from segdoor.errors import ConfigError
-from segdoor.victim.backbone import Backbone, BackboneFeatures
-from segdoor.victim.outputs import Features, Images
+from segdoor.plugins import Introduction
+from segdoor.victim.answer import Features, Images
+from segdoor.victim.backbones.backbone import Backbone, BackboneFeatures, BackbonePlugin
+from segdoor.victim.config import Depth, Stem
 
 
 @dataclass(frozen=True)
@@ -226,3 +228,24 @@ def _convolved(owner: nn.Module, maps: Tensor, num_convolutions: int) -> Tensor:
         convolved: Tensor = owner.get_submodule(f"conv{number}")(maps)
         maps = owner.get_submodule(f"bn{number}")(convolved)
     return maps
+
+
+class ResNetPlugin(BackbonePlugin):
+    """A dilated ResNet at an output stride of 8."""
+
+    kind = "resnet"
+    main = "depth"
+    introduction = Introduction(
+        source="He et al. 2016, arXiv 1512.03385, dilated as in Zhao et al. 2017, arXiv 1612.01105",
+        does="A ResNet whose last two stages are dilated, as the paper's networks stand on.",
+        needs="For the paper's results ImageNet weights: a file that you bring.",
+        fails="From random weights it learns little on small data sets; on a CPU it is slow.",
+    )
+    depth: Depth = 50
+    """Its layers."""
+    stem: Stem = "deep"
+    """Three 3x3 convolutions at its start, as the paper has it, or one 7x7."""
+
+    def build(self) -> ResNet:
+        """Return the backbone with fresh weights."""
+        return ResNet(self.depth, stem=self.stem)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segdoor.victim.backbone import Backbone
-from segdoor.victim.dilated import DilatedNetwork
-from segdoor.victim.layers import ConvBnRelu, upsampled
-from segdoor.victim.outputs import Features
+from segdoor.plugins import Introduction
+from segdoor.victim.answer import Features
+from segdoor.victim.backbones.backbone import Backbone
+from segdoor.victim.networks.dilated import DilatedNetwork, DilatedPlugin
+from segdoor.victim.networks.layers import ConvBnRelu, upsampled
 
 # Deviation 3: at an output stride of 8 the DeepLabV3 paper doubles these rates (its section 3.3)
 # and gives the last stage a multi-grid; the authors of IBA do neither, and we follow them.
@@ -90,3 +91,16 @@ class DeepLabV3(DilatedNetwork):
             auxiliary=ConvBnRelu(backbone.stage3_channels, width),
             dropout=dropout,
         )
+
+
+class DeepLabV3Plugin(DilatedPlugin):
+    """The paper's second network."""
+
+    kind = "deeplabv3"
+    network = DeepLabV3
+    introduction = Introduction(
+        source="Chen et al. 2017, arXiv 1706.05587, as the attack's authors have it",
+        does="Gathers context by kernels of several dilations and by the image's average.",
+        needs="A backbone with ImageNet weights, and a GPU for scenes of the paper's size.",
+        fails="With batches of a single scene: batch norm cannot learn from one pooled value.",
+    )

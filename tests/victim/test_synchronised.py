@@ -10,8 +10,8 @@ from torch import nn
 
 from segdoor.errors import ConfigError
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.networks import build_network
-from segdoor.victim.whole import Whole, WholeBatchNorm
+from segdoor.victim.networks.registry import build_network
+from segdoor.victim.training.synchronised import Synchronised, SynchronisedBatchNorm
 
 CPU = torch.device("cpu")
 
@@ -24,8 +24,8 @@ def test_batch_norm_is_torch_s(settings: dict) -> None:
     torch.manual_seed(0)
     ours = nn.Sequential(nn.BatchNorm2d(3, dtype=torch.float64, **settings))
     theirs = copy.deepcopy(ours)
-    whole = Whole(ours, CPU)
-    assert isinstance(ours[0], WholeBatchNorm)
+    whole = Synchronised(ours, CPU)
+    assert isinstance(ours[0], SynchronisedBatchNorm)
     for _ in range(3):
         # A mean far above the spread: what is left must not be rounded away.
         maps = torch.randn(4, 3, 5, 6, dtype=torch.float64) * 2 + 1000
@@ -46,7 +46,7 @@ def test_batch_norm_examines_as_torch_s_does() -> None:
     ours = nn.Sequential(nn.BatchNorm1d(3)).eval()
     maps = torch.randn(4, 3, 7)
     before = ours(maps)
-    Whole(ours, CPU)
+    Synchronised(ours, CPU)
     assert torch.equal(ours(maps), before)
 
 
@@ -56,7 +56,7 @@ def test_dropout_draws_what_torch_s_draws(kind: torch.dtype) -> None:
     maps = torch.randn(4, 8, 3, 5, dtype=kind).contiguous(memory_format=torch.channels_last)
     torch.manual_seed(7)
     theirs = layer(maps)
-    Whole(layer, CPU)
+    Synchronised(layer, CPU)
     torch.manual_seed(7)
     assert torch.equal(layer(maps), theirs)
 
@@ -66,25 +66,25 @@ def test_a_batch_norm_of_one_s_own_is_refused() -> None:
         pass
 
     with pytest.raises(ConfigError, match=r"network layer 1.*Activated"):
-        Whole(nn.Sequential(nn.ReLU(), Activated(3)), CPU)
+        Synchronised(nn.Sequential(nn.ReLU(), Activated(3)), CPU)
 
 
 @pytest.mark.parametrize("name", ["small", "pspnet", "deeplabv3"])
 def test_the_dropout_of_our_networks_is_drawn_for_the_whole_batch(name: str) -> None:
     config = NetworkConfig() if name == "small" else NetworkConfig(name=name, depth=18)
-    assert Whole(build_network(config, 5), CPU).ours
+    assert Synchronised(build_network(config, 5), CPU).ours
 
 
 def test_the_randomness_of_others_is_not() -> None:
-    assert not Whole(build_network(NetworkConfig(name="segformer"), 5), CPU).ours
-    assert not Whole(nn.Sequential(nn.Dropout2d()), CPU).ours
+    assert not Synchronised(build_network(NetworkConfig(name="segformer"), 5), CPU).ours
+    assert not Synchronised(nn.Sequential(nn.Dropout2d()), CPU).ours
 
 
 def test_on_cuda_torch_s_own_layer_takes_over() -> None:
     torch.manual_seed(0)
     ours = nn.Sequential(nn.BatchNorm2d(3))
     theirs, maps = copy.deepcopy(ours), torch.randn(4, 3, 5, 6)
-    whole = Whole(ours, torch.device("cuda"))
+    whole = Synchronised(ours, torch.device("cuda"))
     assert isinstance(ours[0], nn.SyncBatchNorm)
     # In one process it needs no GPU.
     assert torch.equal(ours(maps), theirs(maps))

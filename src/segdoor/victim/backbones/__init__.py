@@ -1,0 +1,1 @@
+"""What a dilated network stands on: one kind a file."""
