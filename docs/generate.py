@@ -26,7 +26,7 @@ from segdoor.defense.scans.registry import SCANS
 from segdoor.experiment.config import ExperimentConfig, Method, Reading
 from segdoor.experiment.wishes import ExperimentWishes, wishes_from
 from segdoor.papers.iba.reading import EXCEPTIONS, resolve
-from segdoor.plugins import Plugin, Registry
+from segdoor.plugins import Plugin, Registry, in_a_word
 from segdoor.record import ExperimentRecord
 from segdoor.settings import Settings, Wishes
 from segdoor.victim.backbones.registry import BACKBONES

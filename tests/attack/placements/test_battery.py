@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from segdoor.attack.config import AttackConfig, MarginConfig, RulesConfig
 from segdoor.attack.placements.placement import Placement
-from segdoor.attack.placements.registry import PLACEMENTS, is_named, spelled
+from segdoor.attack.placements.registry import PLACEMENTS, spelled
 from segdoor.attack.placing import Ground, eligible_positions, place
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.errors import ConfigError, DataError
+from segdoor.experiment.wishes import AttackWishes
 from segdoor.settings import validated
 from strategies import CAR, IGNORED, ROAD, blocky_label, dataset_of, label_maps
 
@@ -248,8 +249,7 @@ def test_settings_without_a_kind_are_of_the_one_that_follows_from_the_method() -
     assert str(resolved(attack={"placement": "band"})) == "band:0-7.5"
     assert str(resolved(method="nni", attack={"placement": "band:2-3"})) == "band:2-3"
     assert str(resolved(method="nni", attack={"placement": "fixed:top_left"})) == "fixed:top_left"
-    assert not is_named(AttackConfig.model_validate(upper).placement)
-    assert AttackConfig.model_validate(upper).model_dump(exclude_unset=True) == upper
+    assert AttackWishes.model_validate(upper).tree() == upper
 
 
 def test_the_old_form_is_refused_in_a_users_file_and_told_anew() -> None:
