@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.measure import Row, Work, quartiles, seconds
-from segdoor.attack.exam import Exam, plan_exams
 from segdoor.attack.planning import plan_poison
 from segdoor.cli.screen import progress_bars
 from segdoor.data.load import load_dataset
@@ -26,10 +25,10 @@ from segdoor.data.scene import SceneDataset
 from segdoor.data.subset import Subset
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.demo import demo_config
-from segdoor.experiment.examination import Triggers
+from segdoor.experiment.examination import scenes_of_tests
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.poisoning import save_plans
-from segdoor.experiment.run import ExamScenes, examine_and_record
+from segdoor.experiment.run import Poisoning, Run, examine_and_record
 from segdoor.papers.iba.reading import asked
 from segdoor.progress import Silent
 from segdoor.victim.answer import ask
@@ -59,15 +58,9 @@ class Demonstration:
 
     def plan(self) -> None:
         """Plan poison and exams, and write them with their preview."""
-        self.stickers = Triggers.of(self.config)
         self.poison = plan_poison(self.train, self.config.attack, seed=self.config.seed)
-        self.exams: list[Exam] = plan_exams(
-            self.test,
-            self.config.exams,
-            victims=self.config.attack.victims,
-            trigger_size=self.stickers.size,
-        )
-        save_plans(self.folder, self.train, self.poison, self.exams)
+        self.scenes = scenes_of_tests(self.test, self.config)
+        save_plans(self.folder, self.train, self.poison, self.scenes.exams)
 
     def examine(self) -> None:
         """Hold all exams, and write tables, record and pictures."""
@@ -78,11 +71,9 @@ class Demonstration:
             )
             for name in ("poisoned", "clean")
         }
-        scenes = ExamScenes(self.test, tuple(self.exams), self.stickers)
-        examine_and_record(
-            self.asked, self.config, self.folder, scenes, victims, self.log,
-            train=self.train, plan=self.poison,
-        )  # fmt: skip
+        run = Run(self.asked, self.folder, self.log)
+        poisoning = Poisoning(self.train, self.poison, handed=None)
+        examine_and_record(run, self.config, self.scenes, victims, poisoning)
 
     def train_block(self) -> None:
         """Train for some steps as the demonstration does, progress bars and snapshots included."""

@@ -12,11 +12,18 @@ from segdoor.data.registry import DATASETS
 from segdoor.errors import ConfigError
 from segdoor.settings import Pixels, ReadingInfo, Settings, Telling
 
+OBJECT = "object "
+"""How records name scenes that were handed in, before the name of their class."""
+
 
 def _usual(split: str) -> Callable[[dict[str, str]], str]:
     """Return how a split follows from the data set's name: it is the data set's own default."""
     # Without a name, it was refused.
-    return lambda given: _kind(given.get("name", "street")).model_fields[split].default
+    return lambda given: _owner(given.get("name", "street")).model_fields[split].default
+
+
+def _owner(name: str) -> type[DataSet]:
+    return DataSet if name.startswith(OBJECT) else _kind(name)
 
 
 def _kind(name: str, telling: Telling | None = None) -> type[DataSet]:
@@ -48,6 +55,8 @@ class DataConfig(Settings):
     @field_validator("name")
     @classmethod
     def _is_there(cls, name: str, info: ReadingInfo) -> str:
+        if name.startswith(OBJECT):
+            return name
         telling = Telling.of(info.context)
         kind = _kind(name, telling).kind
         if kind in DATASETS.known and name != kind:

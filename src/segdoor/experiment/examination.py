@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from segdoor.attack.exam import Exam
+from segdoor.attack.exam import Exam, plan_exams
 from segdoor.attack.labels.change import LabelChange, attacks_by_place
 from segdoor.attack.site import Extent
 from segdoor.attack.triggered import triggered
@@ -102,6 +102,26 @@ class ExamScenes:
         return triggered(self.honest, exam, trigger, self.labels)
 
 
+def scenes_of_tests(
+    test: SceneDataset, config: ExperimentConfig, kept: Path | None = None
+) -> ExamScenes:
+    """Plan the poisoned tests of a run, and return what its victims are examined on.
+
+    Args:
+        test: The honest test scenes.
+        config: The facts of the run.
+        kept: Folder of tables that the clean victim got in other runs; None to look at none.
+
+    Raises:
+        ConfigError: If there is no control for the trigger, or no test scene that it fits in.
+    """
+    triggers = Triggers.of(config)
+    exams = plan_exams(
+        test, config.exams, victims=config.attack.victims, trigger_size=triggers.size
+    )
+    return ExamScenes(test, tuple(exams), triggers, config.attack.labels, kept)
+
+
 def examine_all(
     config: ExperimentConfig,
     victims: Mapping[str, nn.Module],
@@ -153,10 +173,10 @@ def _tests(
     victims: Mapping[str, nn.Module], scenes: ExamScenes
 ) -> dict[str, tuple[nn.Module, SceneDataset]]:
     """Return who is shown what, by the names of the tables."""
-    test = scenes.honest
+    honest = scenes.honest
     tests: dict[str, tuple[nn.Module, SceneDataset]] = {}
     for name, victim in victims.items():
-        tests[f"{name}/benign"] = victim, test
+        tests[f"{name}/benign"] = victim, honest
         for exam in scenes.exams:
             tests[f"{name}/{exam.name}"] = victim, scenes.stamped(exam)
     for exam in scenes.exams:

@@ -128,18 +128,18 @@ def _check_scenes(which: str, scenes: SceneDataset, digest: str | None) -> None:
 
 
 def _exam(
-    folder: Path, name: str, test: SceneDataset, config: ExperimentConfig, triggers: Triggers
+    folder: Path, name: str, honest: SceneDataset, config: ExperimentConfig, triggers: Triggers
 ) -> Exam:
     path = folder / "exams" / f"{name}.jsonl"
     exam = Exam.load(path)
-    header, classes = exam.header, test.classes
+    header, classes = exam.header, honest.classes
     found = (
         PlannedTest(header.name, header.role, header.placement), header.data_digest, header.victims,
         header.trigger_size, header.exams,
     )  # fmt: skip
     victims = tuple(classes.names[index] for index in classes.indices(config.attack.victims))
     tests = {planned.name: planned for planned in planned_tests(config.exams, triggers.size)}
-    if found != (tests.get(name), test.digest, victims, triggers.size, config.exams):
+    if found != (tests.get(name), honest.digest, victims, triggers.size, config.exams):
         raise DataError(
             path,
             "must be the run's exam of that name",

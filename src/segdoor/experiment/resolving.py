@@ -21,6 +21,7 @@ from segdoor.settings import Tree, validated
 from segdoor.victim.config import NetworkConfig
 
 
+@dataclass(frozen=True)
 class Layer:
     """What follows from wishes; nothing but lengths, unless a paper says more."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
-from segdoor.attack.exam import Exam, plan_exams
+from segdoor.attack.exam import Exam
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
@@ -18,9 +19,9 @@ from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
 from segdoor.experiment.examination import (
     ExamScenes,
-    Triggers,
     examine_all,
     near_and_farthest,
+    scenes_of_tests,
     telling_scenes,
 )
 from segdoor.experiment.handed import Factory, Objects, check_folder
@@ -39,13 +40,43 @@ from segdoor.experiment.recording import as_recorded, describe_data, make_scorer
 from segdoor.experiment.resolving import Asked
 from segdoor.experiment.scenes import results_folder
 from segdoor.experiment.scoring import Scorer
-from segdoor.experiment.victims import load_victim, train_and_save
+from segdoor.experiment.victims import clean_of, train_and_save
 from segdoor.progress import Observer, Silent
 from segdoor.record import UNBOUNDED, ExperimentRecord, GalleryScene, HandedIn, save_record
 from segdoor.scores.tables import TableSet, save_tables
 from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.members import parameters_of
 from segdoor.victim.networks.registry import build_network
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run under way.
+
+    Attributes:
+        asked: What is asked for, and what follows from it.
+        out: Folder for the record and the files beside it.
+        log: Times by stage.
+    """
+
+    asked: Asked
+    out: Path
+    log: Logbook
+
+
+@dataclass(frozen=True)
+class Poisoning:
+    """What the run trained on.
+
+    Attributes:
+        train: The honest training scenes.
+        plan: What the attacker did to them.
+        handed: What was handed in as objects; None if the settings name all.
+    """
+
+    train: SceneDataset
+    plan: PoisonPlan
+    handed: HandedIn | None
 
 
 def run_experiment(
@@ -79,67 +110,49 @@ def run_experiment(
     objects = Objects(train, test, network)
     objects.check(asked, kept)
     with results_folder(out, "record.json"):
-        return _run(asked, out, Logbook(observer or Silent()), kept, objects)
+        return _run(Run(asked, out, Logbook(observer or Silent())), objects, kept)
 
 
-def _run(
-    asked: Asked, out: Path, log: Logbook, kept: Path | None, objects: Objects
-) -> ExperimentRecord:
+def _run(run: Run, objects: Objects, kept: Path | None) -> ExperimentRecord:
+    log = run.log
     with log.stage("data"):
-        train, test = objects.scenes(asked, log)
-        fresh = objects.fresh(len(train.classes), seed=asked.wishes.seed)
+        train, test = objects.scenes(run.asked, log)
+        fresh = objects.fresh(len(train.classes), seed=run.asked.wishes.seed)
         handed = objects.described(train, test, fresh, log)
-        config = objects.named(asked.facts_for(train))
-    check_folder(out, handed)
+        config = objects.named(run.asked.facts_for(train))
+    check_folder(run.out, handed)
     with log.stage("planning"):
-        triggers = Triggers.of(config)
         plan = plan_poison(train, config.attack, seed=config.seed)
-        exams = plan_exams(
-            test, config.exams, victims=config.attack.victims, trigger_size=triggers.size
-        )
+        scenes = scenes_of_tests(test, config, kept)
     # Mistakes in the network's settings show before anything is written or trained.
     if fresh is None:
         build_network(config.network, len(train.classes))
-    victims: dict[str, nn.Module] = {}
-    if config.controls.clean_weights is not None:
-        weights = config.controls.clean_weights
-        victims["clean"] = load_victim(config, weights, train.classes, fresh)
-    save_plans(out, train, plan, exams)
+    victims = clean_of(config, train.classes, fresh)
+    save_plans(run.out, train, plan, scenes.exams)
     changed = poisoned(train, plan)
-    victims["poisoned"] = train_and_save("poisoned", config, changed, out, log, fresh)
+    victims["poisoned"] = train_and_save("poisoned", config, changed, run.out, log, fresh)
     if config.controls.clean_victim and "clean" not in victims:
-        victims["clean"] = train_and_save("clean", config, train, out, log, fresh)
-    scenes = ExamScenes(test, tuple(exams), triggers, config.attack.labels, kept)
-    return examine_and_record(
-        asked, config, out, scenes, victims, log, train=train, plan=plan, handed=handed
-    )
+        victims["clean"] = train_and_save("clean", config, train, run.out, log, fresh)
+    return examine_and_record(run, config, scenes, victims, Poisoning(train, plan, handed))
 
 
 def examine_and_record(
-    asked: Asked,
+    run: Run,
     config: ExperimentConfig,
-    out: Path,
     scenes: ExamScenes,
     victims: Mapping[str, nn.Module],
-    log: Logbook,
-    *,
-    train: SceneDataset | None = None,
-    plan: PoisonPlan | None = None,
-    handed: HandedIn | None = None,
+    poisoning: Poisoning | None = None,
 ) -> ExperimentRecord:
     """Hold all exams, and write tables, pictures and record.
 
     Args:
-        asked: What is asked for.
+        run: What is asked for, and where it goes.
         config: The facts that follow.
-        out: Folder for the record and the files beside it.
         scenes: What victims are examined on.
         victims: The networks by name: ``poisoned``, and ``clean`` if there is one.
-        log: Times by stage.
-        train: The honest training scenes, if the run trained.
-        plan: The poison plan, if the run poisoned.
-        handed: What was handed in as objects.
+        poisoning: What the poisoned one was trained on; None if nothing was trained here.
     """
+    log, out = run.log, run.out
     with log.stage("examining"):
         tables = examine_all(config, victims, scenes, log)
     save_tables(out / "tables.npz", tables)
@@ -147,16 +160,19 @@ def examine_and_record(
     with log.stage("scoring"):
         results = score(scorer, scenes.exams, tables, scenes.triggers.other.title)
     gallery = _save_pictures(out, config, scenes, victims["poisoned"], scorer, tables)
+    plan = poisoning.plan if poisoning else None
     record = ExperimentRecord(
         title=config.title,
         seed=config.seed,
         reading=config.reading,
         method=config.method if plan else None,
-        exceptions=asked.layer.exceptions(config.reading),
-        config_given=as_recorded(asked.wishes, out).model_dump(mode="json", exclude_defaults=True),
+        exceptions=run.asked.layer.exceptions(config.reading),
+        config_given=as_recorded(run.asked.wishes, out).model_dump(
+            mode="json", exclude_defaults=True
+        ),
         config=as_recorded(config, out).model_dump(mode="json"),
-        handed_in=handed,
-        data=describe_data(config, train, scenes.honest),
+        handed_in=poisoning.handed if poisoning else None,
+        data=describe_data(config, poisoning.train if poisoning else None, scenes.honest),
         victims=config.attack.victims,
         target=config.attack.target,
         targets=_targets(config),
@@ -166,8 +182,8 @@ def examine_and_record(
         num_parameters=sum(weight.numel() for weight in parameters_of(victims["poisoned"])),
         loaded_weights=loaded_into(victims["poisoned"]),
         gallery=gallery,
-        poisoned_scenes=save_poisoned_scenes(train, plan, out)
-        if train is not None and plan is not None
+        poisoned_scenes=save_poisoned_scenes(poisoning.train, poisoning.plan, out)
+        if poisoning
         else (),
         seconds=log.seconds,
         peak_memory_mib=round(peak_memory_mib(), 1),

@@ -7,15 +7,14 @@ from pathlib import Path
 
 from torch import nn
 
-from segdoor.attack.exam import plan_exams
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
-from segdoor.experiment.examination import ExamScenes, Triggers
+from segdoor.experiment.examination import scenes_of_tests
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.resolving import Asked
-from segdoor.experiment.run import examine_and_record
+from segdoor.experiment.run import Run, examine_and_record
 from segdoor.experiment.scenes import open_scenes, results_folder
-from segdoor.experiment.victims import as_trained, load_victim, train_and_save
+from segdoor.experiment.victims import as_trained, clean_of, load_victim, train_and_save
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
 from segdoor.victim.training.distributed import Team
@@ -54,23 +53,19 @@ def examine_step(asked: Asked, *, out: Path, observer: Observer) -> ExperimentRe
         SegdoorError: If settings, data or weights do not allow it; no record is then written.
     """
     with results_folder(out, "record.json"):
-        return _examine(asked, out, Logbook(observer))
+        return _examine(Run(asked, out, Logbook(observer)))
 
 
-def _examine(asked: Asked, out: Path, log: Logbook) -> ExperimentRecord:
+def _examine(run: Run) -> ExperimentRecord:
+    asked, log = run.asked, run.log
     with log.stage("data"):
         data = asked.data()
-        test = open_scenes(data, data.test_split, log)
-        config = as_trained(asked).facts_for(test)
-    victims = {"poisoned": load_victim(config, config.network.weights, test.classes)}
-    if config.controls.clean_weights is not None:
-        victims["clean"] = load_victim(config, config.controls.clean_weights, test.classes)
-    triggers = Triggers.of(config)
+        honest = open_scenes(data, data.test_split, log)
+        config = as_trained(asked).facts_for(honest)
+    victims = clean_of(config, honest.classes)
+    victims["poisoned"] = load_victim(config, config.network.weights, honest.classes)
     with log.stage("planning"):
-        exams = plan_exams(
-            test, config.exams, victims=config.attack.victims, trigger_size=triggers.size
-        )
-    for exam in exams:
-        exam.save(out / "exams" / f"{exam.name}.jsonl")
-    scenes = ExamScenes(test, tuple(exams), triggers, config.attack.labels)
-    return examine_and_record(asked, config, out, scenes, victims, log)
+        scenes = scenes_of_tests(honest, config)
+    for exam in scenes.exams:
+        exam.save(run.out / "exams" / f"{exam.name}.jsonl")
+    return examine_and_record(run, config, scenes, victims)

@@ -79,6 +79,20 @@ def as_trained(asked: Asked) -> Asked:
     return replace(asked, wishes=wishes_from(tree, source=weights))
 
 
+def clean_of(
+    config: ExperimentConfig, classes: ClassSet, fresh: nn.Module | None = None
+) -> dict[str, nn.Module]:
+    """Return the clean victim that was trained before, by its name; none if no weights are named.
+
+    Args:
+        config: The facts of a run.
+        classes: The classes of its scenes.
+        fresh: An untrained network like it, instead of the one that the settings name.
+    """
+    weights = config.controls.clean_weights
+    return {"clean": load_victim(config, weights, classes, fresh)} if weights else {}
+
+
 def train_and_save(
     name: str,
     config: ExperimentConfig,

@@ -1,5 +1,6 @@
 """What runs and studies leave behind: strict, versioned, and readable without anything else."""
 
+from segdoor.record.environment import Environment, LoadedWeights
 from segdoor.record.figures import SCHEMA_VERSION, UNBOUNDED, Estimate, Figure, Json, Role
 from segdoor.record.file import find_record, load_record, load_study, save_record
 from segdoor.record.handed import HandedIn, HandedNetwork, HandedScenes
@@ -11,10 +12,8 @@ from segdoor.record.run import (
     ClassRecord,
     Controls,
     DataRecord,
-    Environment,
     ExamScores,
     ExperimentRecord,
-    LoadedWeights,
     PlanSummary,
     Scores,
 )

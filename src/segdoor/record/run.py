@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from segdoor.record.environment import Environment, LoadedWeights
 from segdoor.record.figures import SCHEMA_VERSION, UNBOUNDED, Estimate, Figure, Json, Role
 from segdoor.record.handed import HandedIn
 from segdoor.record.metrics import MetricRecord, MetricScores
@@ -162,53 +163,6 @@ class Controls(Settings):
     """CBA of the poisoned victim minus that of the clean victim."""
 
 
-class LoadedWeights(Settings):
-    """Weights that a network was filled with from a file."""
-
-    part: Literal["network", "backbone"]
-    """What was filled: the whole network, or its backbone alone."""
-    file: str
-    """The file's name; for a model in a folder, the folder's."""
-    sha256: str
-    """SHA-256 of its bytes."""
-    style: str
-    """Whose names the tensors have, as recognised."""
-    num_taken: int
-    """Tensors taken over."""
-    num_counters_missing: int
-    """Batch norm's counters that the file lacks, as older ones do; they change nothing."""
-    left_out: tuple[str, ...]
-    """Tensors of the file that the network has no place for: the classifier of ImageNet."""
-
-    @property
-    def in_words(self) -> str:
-        """Return a line that says what was taken and what was left out."""
-        left = (
-            f", {len(self.left_out)} left out, such as {self.left_out[0]}" if self.left_out else ""
-        )
-        taken = f"{self.num_taken} tensors taken"
-        return f"{self.part} from {self.file} ({self.style}): {taken}{left}"
-
-
-class Environment(Settings):
-    """Where and with what a run was made."""
-
-    segdoor: str
-    """Version of segdoor."""
-    commit: str | None
-    """Commit of segdoor's source; null outside a checkout. Ends in + if files were changed."""
-    python: str
-    """Version of Python."""
-    packages: dict[str, str]
-    """Versions of the packages that decide results."""
-    device: str
-    """Name of the device that trained, or examined if nothing was trained."""
-    precision: str
-    """Arithmetic of the forward passes in training, or in the exams if nothing was trained."""
-    threads: int
-    """CPU threads."""
-
-
 class ExperimentRecord(Settings):
     """One run: what was asked, what was done, what came out."""
 
@@ -286,17 +240,19 @@ class ExperimentRecord(Settings):
     def _classes_are_known(self) -> ExperimentRecord:
         names = {entry.name for entry in self.data.classes}
         told = {"victims": self.victims, "target": (self.target,), "targets": self.targets}
-        for field, name in ((field, name) for field, group in told.items() for name in group):
-            if name not in names:
-                raise ValueError(f"{field} must name classes of data.classes, unlike {brief(name)}")
+        for field, group in told.items():
+            if unknown := set(group) - names:
+                found = brief(min(unknown))
+                raise ValueError(f"{field} must name classes of data.classes, unlike {found}")
         if self.targets and len(self.targets) != len(self.victims):
             raise ValueError("targets must have one class for each of victims, or be empty")
         return self
 
     @model_validator(mode="after")
     def _repairs_have_the_exams(self) -> ExperimentRecord:
+        known = self.scores.exams.keys()
         for index, repair in enumerate(self.repairs):
             for side, effect in repair.effects().items():
-                if effect.exams.keys() != self.scores.exams.keys():
+                if effect.exams.keys() != known:
                     raise ValueError(f"repairs.{index}.{side}.exams must be those of scores.exams")
         return self

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from segdoor.errors import MachineError
 from segdoor.report.content import GREY, Chart, Curve
-from segdoor.report.words import is_rate
+from segdoor.report.words import axis_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,7 +108,7 @@ def _frame(axes: Axes, chart: Chart) -> None:
             lambda value, _: f"{value:,g}".replace(",", "\N{NO-BREAK SPACE}")
         )
         axes.xaxis.set_minor_formatter(lambda _, __: "")
-    if is_rate(chart.x):
+    if chart.x == axis_name("rate"):
         axes.set_xticks(_ticks({point.x for curve in chart.curves for point in curve.points}))
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
 

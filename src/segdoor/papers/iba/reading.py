@@ -6,7 +6,7 @@ does where that differs. A setting that a person gives always wins; no mode flag
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter
@@ -46,6 +46,7 @@ EXCEPTIONS: dict[str, tuple[str, ...]] = {
 """Behaviour of the authors' code that is never reproduced because it is a bug, by reading."""
 
 
+@dataclass(frozen=True)
 class ReadingLayer(Layer):
     """What follows from reading, method, preset and the scenes' size."""
 
@@ -79,6 +80,7 @@ class ReadingLayer(Layer):
         return EXCEPTIONS.get(reading, ())
 
 
+@dataclass(frozen=True)
 class _FactsLayer(ReadingLayer):
     """Nothing follows but lengths that were left open: every other setting is there."""
 

@@ -1,0 +1,54 @@
+"""Where and with what a run was made."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from segdoor.settings import Settings
+
+
+class LoadedWeights(Settings):
+    """Weights that a network was filled with from a file."""
+
+    part: Literal["network", "backbone"]
+    """What was filled: the whole network, or its backbone alone."""
+    file: str
+    """The file's name; for a model in a folder, the folder's."""
+    sha256: str
+    """SHA-256 of its bytes."""
+    style: str
+    """Whose names the tensors have, as recognised."""
+    num_taken: int
+    """Tensors taken over."""
+    num_counters_missing: int
+    """Batch norm's counters that the file lacks, as older ones do; they change nothing."""
+    left_out: tuple[str, ...]
+    """Tensors of the file that the network has no place for: the classifier of ImageNet."""
+
+    @property
+    def in_words(self) -> str:
+        """Return a line that says what was taken and what was left out."""
+        left = (
+            f", {len(self.left_out)} left out, such as {self.left_out[0]}" if self.left_out else ""
+        )
+        taken = f"{self.num_taken} tensors taken"
+        return f"{self.part} from {self.file} ({self.style}): {taken}{left}"
+
+
+class Environment(Settings):
+    """Where and with what a run was made."""
+
+    segdoor: str
+    """Version of segdoor."""
+    commit: str | None
+    """Commit of segdoor's source; null outside a checkout. Ends in + if files were changed."""
+    python: str
+    """Version of Python."""
+    packages: dict[str, str]
+    """Versions of the packages that decide results."""
+    device: str
+    """Name of the device that trained, or examined if nothing was trained."""
+    precision: str
+    """Arithmetic of the forward passes in training, or in the exams if nothing was trained."""
+    threads: int
+    """CPU threads."""
