@@ -37,6 +37,7 @@ def measured(out: Path, before: str = "", parts: str = "[]") -> dict[str, object
     return json.loads(out.read_text())
 
 
+@pytest.mark.slow
 def test_every_row_runs_in_the_tiny_mode(tmp_path: Path) -> None:
     bench = measured(tmp_path / "new" / "bench.json")
     assert bench["errors"] == []

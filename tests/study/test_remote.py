@@ -155,6 +155,7 @@ def test_a_run_whose_workers_always_die_is_given_up(
     assert "WorkerCrashedError" in (task.folder / "error.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_growing_cluster_is_waited_for(ray: Any, tmp_path: Path) -> None:
     with growing_cluster(tmp_path) as (address, environment):
         words = [*CALL, "--only", "method=nni", "--set", "training.epochs=1", "--on", "ray"]
@@ -170,6 +171,7 @@ def test_a_growing_cluster_is_waited_for(ray: Any, tmp_path: Path) -> None:
     assert len(list(Path("out").glob("runs/*/record.json"))) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_driver_comes_back(ray: Any, local: Path) -> None:
     driver = started(*CALL, "--on", "ray")
     folder = wait_for(in_training, 120)

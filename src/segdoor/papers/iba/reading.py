@@ -14,6 +14,7 @@ from segdoor.attack.lengths import Lengths
 from segdoor.attack.placements.random import Random
 from segdoor.data.config import DataConfig
 from segdoor.data.transforms import Size
+from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, Method, Reading
 from segdoor.experiment.resolving import Asked, Layer, merged
 from segdoor.experiment.wishes import ExperimentWishes
@@ -105,7 +106,21 @@ def asked(given: ExperimentWishes | ExperimentConfig) -> Asked:
     """
     if isinstance(given, ExperimentWishes):
         return Asked(given, READING)
+    _check_whole(given)
     return Asked(ExperimentWishes.model_validate(given.model_dump()), _FactsLayer())
+
+
+def _check_whole(config: ExperimentConfig) -> None:
+    """Refuse facts that name a method whose settings are not among them."""
+    attack = config.attack
+    at_random = "nni" in config.method and type(attack.placement) is Random
+    if at_random or ("prl" in config.method and not attack.num_scattered):
+        raise ConfigError(
+            "method",
+            "must be what attack.placement and attack.labels say where all settings are given",
+            config.method,
+            "Ask with ExperimentWishes, from which the rest follows.",
+        )
 
 
 def resolve(given: ExperimentWishes, size: Size) -> ExperimentConfig:
