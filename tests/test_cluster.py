@@ -18,6 +18,7 @@ from segdoor.cluster import RayWorkers, check_reachable, check_room, connected, 
 from segdoor.errors import ConfigError, DataError, MachineError
 from segdoor.experiment.poisoning import plan_step, poison_step
 from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.reading import asked
 from segdoor.progress import Silent
 from written import tree, write_source
 
@@ -104,7 +105,7 @@ def step(workers: Any) -> tuple[dict[str, str], dict[str, str]]:
     """Poison a source of files, and return what was written."""
     attack = {"rate": 0.4, "trigger": {"size": 7}, "labels": ["hide", "scatter:9"]}
     data = {"name": "folder", "root": "source"}
-    given = wishes_from({"method": "prl", "data": data, "attack": attack, "seed": 3})
+    given = asked(wishes_from({"method": "prl", "data": data, "attack": attack, "seed": 3}))
     out, copy = Path("plans"), Path("copy")
     order = CopyOrder(copy, replace=True)
     poison_step(given, out=out, replace=True, copy=order, workers=workers, observer=Silent())
@@ -129,7 +130,7 @@ def test_plan_and_copy_are_those_of_one_process(
 
 
 def test_scenes_of_a_pack_are_planned_alike(ray: Any) -> None:
-    given = wishes_from({"data": {"size": [64, 96], "num_train": 40, "num_test": 1}})
+    given = asked(wishes_from({"data": {"size": [64, 96], "num_train": 40, "num_test": 1}}))
     plans = [plan_step(given, workers=w, observer=Silent()) for w in (1, RayWorkers(2))]
     assert plans[0] == plans[1]
     assert plans[0].rows

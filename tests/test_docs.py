@@ -107,7 +107,13 @@ def test_options_in_pages_exist(page: Path) -> None:
     app = make_app()
     known = {name for verb, _ in commands(app) for name in options_of(app, verb)}
     # A choice can be written whole, too; listed are its settings.
-    known |= {"--help", "--version", "--network", "--attack.placement", "--attack.trigger"} | TORCHRUN
+    known |= {
+        "--help",
+        "--version",
+        "--network",
+        "--attack.placement",
+        "--attack.trigger",
+    } | TORCHRUN
     ours = re.sub(r"^ray .*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     written = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*[a-z_]", ours))
     assert written - known == set()

@@ -93,12 +93,12 @@ def test_parts_are_the_whole() -> None:
 
 
 def test_work_on_scenes_can_be_sent_elsewhere() -> None:
-    from segdoor.attack.config import AttackConfig
+    from segdoor.attack.config import AttackConfig, explicit
     from segdoor.attack.planning import _Scenes
     from segdoor.data.street import StreetDataset
 
     street = StreetDataset(split="train", num_scenes=3, height=48, width=64)
-    work = _Scenes.of(street, AttackConfig(rate=0.3), 0).glance
+    work = _Scenes.of(street, explicit(AttackConfig(rate=0.3), street), 0).glance
     sent = pickle.loads(pickle.dumps(work))  # noqa: S301 - our own
     assert sent([0, 2]) == work([0, 2])
 

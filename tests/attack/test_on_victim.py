@@ -12,6 +12,7 @@ from scipy import stats
 
 from segdoor.attack.config import AttackConfig, ExamsConfig, RulesConfig
 from segdoor.attack.exam import Exam, plan_exams, planned_tests
+from segdoor.attack.lengths import Lengths
 from segdoor.attack.planning import plan_poison
 from segdoor.data.config import DataConfig
 from segdoor.data.load import load_dataset
@@ -150,7 +151,8 @@ def test_what_older_files_say_is_read_as_what_it_was(old: str, new: str) -> None
     told = f'{{"rules": {{"on_victim": {old}}}}}'
     for kind in (ExamsConfig, AttackConfig):
         assert kind.model_validate_json(told).rules.on_victim == new
-    tests = planned_tests(ExamsConfig.model_validate_json(told), (9, 9))
+    exams = ExamsConfig.model_validate_json(told).following(Lengths.at(64))
+    tests = planned_tests(exams, (9, 9))
     assert "nearest" in {test.role for test in tests}
 
 

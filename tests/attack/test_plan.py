@@ -154,12 +154,12 @@ def test_sets_for_rising_rates_are_nested_prefixes(without_room: str) -> None:
 
 
 @pytest.mark.parametrize("scope", ["poisoned", "all"])
-@pytest.mark.parametrize("strategy", ["random", "nearest", "band"])
-def test_a_plan_does_not_depend_on_the_order_of_the_data_set(scope: str, strategy: str) -> None:
+@pytest.mark.parametrize("kind", ["random", "nearest", "band"])
+def test_a_plan_does_not_depend_on_the_order_of_the_data_set(scope: str, kind: str) -> None:
     dataset = twenty()
     config = attack(
         rate=0.4,
-        placement={"strategy": strategy, "lower": 0, "upper": 25},
+        placement={"kind": kind, "lower": 0, "upper": 25},
         labels=changes(num_pixels=9, scope=scope),
     )
     plan = plan_poison(dataset, config, seed=5)

@@ -25,7 +25,7 @@ def write_command(name: str, out: str = "out") -> str:
     if name == "demo":
         return f"demo --out {out}"
     if name == "paint":
-        return command("poison", f"--out {out} {PAINTED}")
+        return command("poison", f"--out {out} {PAINTED}").replace("--data.root mine ", "")
     if name == "copy":
         return command("copy", f"--out {out} --copy {out}/copy")
     if name == "restore":

@@ -620,9 +620,15 @@ PLANS = {
         WITH_PLAN,
     ),
     "a plan that stamps outside": Case(
-        edited(PLAN, lambda rows: rows[1].update(box=[47, 63, 4, 4])),
+        edited(PLAN, lambda rows: rows[1].update(box=[47, 63, 5, 5])),
         ("train",),
         Complaint("trigger", "must lie inside the 48x64 image", "rows 47 to", "Plan again"),
+        WITH_PLAN,
+    ),
+    "a plan with a box of another size": Case(
+        edited(PLAN, lambda rows: rows[1].update(box=[3, 5, 4, 4])),
+        ("train",),
+        Complaint("poison plan, scene 'train_", "the trigger's size (5, 5)", "4, 4)", "Plan again"),
         WITH_PLAN,
     ),
 }

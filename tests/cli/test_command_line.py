@@ -182,9 +182,9 @@ MISTAKES = {
     "data set": Mistake(
         "poison --data.name ade20k",
         "data.name",
-        "must be a known data set",
+        "must name a known data set",
         "ade20k",
-        "Known: street, camvid, voc, cityscapes, folder.",
+        "Known: street, camvid, voc, cityscapes, folder; one of your own is package.module:Class.",
     ),
     "no root": Mistake(
         "poison --data.name folder",
@@ -243,11 +243,18 @@ MISTAKES = {
         "Known: windmill, bullseye,",
     ),
     "rate out of reach": Mistake(
-        "poison --data.num_train 16 --data.size 32 64 --attack.rate 1",
+        "poison --data.num_train 16 --data.size 32 64 --attack.rate 1 --attack.trigger.size 3",
         "attack.rate",
         "asks for 16 of 16 scenes",
         "1",
         "Lower the rate, or set attack.shortfall to all_available.",
+    ),
+    "trigger that follows": Mistake(
+        "poison --data.num_train 4 --data.size 32 64",
+        "attack.trigger.size",
+        "must be given where it would follow as less than 4 pixels",
+        "3 from scenes of 32 rows",
+        "Give it, or take larger scenes.",
     ),
     "no weights": Mistake(
         "examine", "--weights", "must name the trained weights", "", "A network without"
@@ -325,7 +332,7 @@ class TestMistakes:
         [
             ("poison --attack.rat 0.1", "--attack.rat", "--attack.rate"),
             ("run --seeed 1", "--seeed", "--seed"),
-            ("run --attack.placement.knid band", "knid", "lower, upper, draw"),
+            ("run --attack.placement.knid band", "knid", "--attack.placement.kind"),
             ("pioson", "pioson", "poison"),
             ("run --method pnn", "--method", "nni"),
         ],
@@ -457,7 +464,8 @@ class TestPoison:
     def test_every_setting_can_be_given_as_an_option(self) -> None:
         words = ["--attack.victims", "car", "--attack.victims", "person"]
         header = json.loads(say("poison", *SMALL.split(), *words, "--json").out)
-        assert header["attack"]["victims"] == ["car", "person"]
+        (hide,) = header["attack"]["labels"]
+        assert hide == {"kind": "hide", "victims": ["car", "person"], "target": "road"}
 
 
 class TestRun:
@@ -599,7 +607,7 @@ LEGAL = {
     "--method": "nni+prl",
     "--attack.victims": "car person",
     "--attack.rules.margin.unit": "pixels",
-    "--attack.labels": "hide scatter,pool=class:road",
+    "--attack.labels": "hide scatter,pool='class:road'",
     "--exams.far": "20 30 40",
     "--exams.near": "0 20",
 }
@@ -618,10 +626,10 @@ def test_a_network_is_written_whole_or_by_its_settings(words: tuple[str, ...]) -
     Path("shallow.yaml").write_text("network: pspnet:'resnet:34'")
     _, bound, _ = make_app().parse_args(["train", *words])
     given = bound.arguments
-    config = configuration(
+    asked = configuration(
         given.get("config"), None, given.get("victim"), network=given.get("network")
     )
-    network = config.network
+    network = asked.facts((64, 96)).network
     assert (network.name, network.backbone, network.depth) == ("pspnet", "resnet", 18)
 
 

