@@ -34,7 +34,7 @@ from segdoor.progress import Silent
 from segdoor.victim.answer import ask
 from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.networks.registry import build_network
-from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.loop import train_model
 
 _STEPS, _BLOCKS = 20, 12
 
@@ -57,13 +57,13 @@ class Demonstration:
         self.config: ExperimentConfig = self.asked.facts_for(self.train)
 
     def plan(self) -> None:
-        """Plan poison and exams, and write them with their preview."""
+        """Plan poison and poisoned tests, and write them with their preview."""
         self.poison = plan_poison(self.train, self.config.attack, seed=self.config.seed)
         self.scenes = scenes_of_tests(self.test, self.config)
-        save_plans(self.folder, self.train, self.poison, self.scenes.exams)
+        save_plans(self.folder, self.train, self.poison, self.scenes.tests)
 
     def examine(self) -> None:
-        """Hold all exams, and write tables, record and pictures."""
+        """Run all tests, and write tables, record and pictures."""
         classes = len(self.train.classes)
         victims = {
             name: build_network(self.config.network, classes).to(  # pyright: ignore[reportCallIssue]
@@ -81,7 +81,7 @@ class Demonstration:
         scenes = Subset(self.train, range(_STEPS * size))
         recipe = self.config.training.model_copy(update={"epochs": 1})
         with progress_bars() as bars:
-            train_victim(
+            train_model(
                 scenes, recipe, network=self.config.network, observer=Logbook(bars),
                 snapshot=self.folder / "snapshot",
             )  # fmt: skip
@@ -133,7 +133,7 @@ def _measured(demo: Demonstration) -> Row:
         ("start-up", _start),
         ("drawing and packing the scenes", demo_again.draw),
         ("planning and preview", demo_again.plan),
-        ("exams, tables, record, pictures", demo_again.examine),
+        ("poisoned tests, tables, record, pictures", demo_again.examine),
     ):
         before = seconds(bare)
         taken = seconds(stage)

@@ -9,11 +9,11 @@ from torch import nn
 
 from benchmarks.measure import Row, compared, not_measured
 from benchmarks.place import Kept
-from segdoor.attack.exam import plan_exams
+from segdoor.attack.poisoned_test import plan_tests
 from segdoor.data.street import StreetDataset
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
-from segdoor.experiment.examination import ExamScenes, Triggers, examine_all
+from segdoor.experiment.examination import ExaminedScenes, Triggers, examine_models
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.papers.iba.reading import resolve
 from segdoor.progress import Silent
@@ -26,13 +26,13 @@ _BATCH = ExaminationConfig().batch_size
 
 
 def rows() -> Iterator[Row]:
-    """Yield how much of the forward passes' rate one exam reaches, and all tests of a run."""
+    """Yield how much of the forward passes' rate one poisoned test reaches, and all tests of a run."""
     torch.set_num_threads(2)
     scenes = Kept(StreetDataset(split="test", num_scenes=_COUNT))
     victims = {name: _network(len(scenes.classes)) for name in ("poisoned", "clean")}
     yield compared(
         "6a",
-        "forward passes alone, small network on a CPU, over an exam of as many scenes",
+        "forward passes alone, small network on a CPU, over a poisoned test of as many scenes",
         (
             lambda: forward(victims["poisoned"], _COUNT, len(scenes.classes)),
             lambda: examine(victims["poisoned"], scenes),
@@ -43,11 +43,11 @@ def rows() -> Iterator[Row]:
     )
     config = resolve(ExperimentWishes(), _SIZE)
     triggers = Triggers.of(config)
-    exams = plan_exams(
-        scenes, config.exams, victims=config.attack.victims, trigger_size=triggers.size
+    tests = plan_tests(
+        scenes, config.tests, victims=config.attack.victims, trigger_size=triggers.size
     )
-    shown_scenes = ExamScenes(scenes, tuple(exams), triggers)
-    held = lambda: examine_all(config, victims, shown_scenes, Silent())  # noqa: E731
+    shown_scenes = ExaminedScenes(scenes, tuple(tests), triggers)
+    held = lambda: examine_models(config, victims, shown_scenes, Silent())  # noqa: E731
     shown = dict.fromkeys(victims, 0)
     for test, tables in held().items():
         shown["clean" if test.startswith("clean/") else "poisoned"] += len(tables.names)
@@ -58,7 +58,7 @@ def rows() -> Iterator[Row]:
 
     yield compared(
         "6b",
-        "forward passes alone over all exams and controls of a run, two victims",
+        "forward passes alone over all poisoned tests and controls of a run, two victims",
         (alone, held),
         bar=0.95,
         bound="at least",
@@ -66,7 +66,7 @@ def rows() -> Iterator[Row]:
     )
     yield not_measured(
         "6c",
-        "forward passes alone over an exam, on a GPU",
+        "forward passes alone over a poisoned test, on a GPU",
         bar=0.95,
         bound="at least",
         why="needs a GPU (make bench-gpu)",
@@ -74,7 +74,7 @@ def rows() -> Iterator[Row]:
 
 
 def forward(network: nn.Module, count: int, num_classes: int) -> None:
-    """Pass as many images as an exam would, in batches of its size."""
+    """Pass as many images as a poisoned test would, in batches of its size."""
     with torch.inference_mode():
         for begin in range(0, count, _BATCH):
             images = _IMAGES[: min(_BATCH, count - begin)]

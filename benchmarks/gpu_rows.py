@@ -18,8 +18,8 @@ from benchmarks.peer import PlainScenes, PlainTraining, write_scenes
 from benchmarks.place import Kept, Place, Size, street
 from segdoor.errors import MachineError
 from segdoor.evaluation.config import ExaminationConfig
+from segdoor.evaluation.counting import TableCounter
 from segdoor.evaluation.examine import examine
-from segdoor.evaluation.tally import Tally
 from segdoor.progress import Silent
 from segdoor.randomness import Stream
 from segdoor.victim.answer import ask
@@ -28,7 +28,7 @@ from segdoor.victim.device import Arithmetic, choose_arithmetic
 from segdoor.victim.networks.registry import build_network
 from segdoor.victim.training.batches import SceneStore
 from segdoor.victim.training.cache import SceneCache
-from segdoor.victim.training.loop import Trainer, Training, train_victim, train_victims
+from segdoor.victim.training.loop import Trainer, Training, train_model, train_models
 from segdoor.victim.training.streams import CudaStream
 
 Figure = dict[str, object]
@@ -190,7 +190,7 @@ def tables(place: Place) -> Iterator[Found]:
     size, num_classes = (512, 1024) if place.on_gpu else place.large, 19
     truth = torch.randint(num_classes, size, device=place.device, dtype=torch.uint8)
     predicted = torch.randint(num_classes, size, device=place.device)
-    tally = Tally(1, num_classes, place.device)
+    tally = TableCounter(1, num_classes, place.device)
 
     def count() -> None:
         tally.add(0, truth, predicted)
@@ -215,7 +215,7 @@ def tables(place: Place) -> Iterator[Found]:
 
 
 def examination(place: Place) -> Iterator[Found]:
-    """Row 6: forward passes alone, over an exam of as many scenes."""
+    """Row 6: forward passes alone, over a poisoned test of as many scenes."""
     network = NetworkConfig(name="deeplabv3", depth=place.depth)
     for size in place.sizes[:2]:
         scenes = street(size, place.num_scenes)
@@ -228,7 +228,7 @@ def examination(place: Place) -> Iterator[Found]:
         images = images.contiguous(memory_format=torch.channels_last)
         yield place.compared(
             "6c",
-            f"forward passes alone over an exam: deeplabv3, {size[0]}x{size[1]}",
+            f"forward passes alone over a poisoned test: deeplabv3, {size[0]}x{size[1]}",
             (
                 partial(_forward, model, images, arithmetic, num_classes, len(scenes)),
                 partial(examine, model, scenes, config),
@@ -268,12 +268,12 @@ def victims(place: Place) -> Iterator[Found]:
 
 def _in_turn(trainings: list[Training], place: Place) -> None:
     for training in trainings:
-        train_victims([training])
+        train_models([training])
     place.wait()
 
 
 def _abreast(trainings: list[Training], place: Place) -> None:
-    train_victims(trainings)
+    train_models(trainings)
     place.wait()
 
 
@@ -315,7 +315,7 @@ def _learned(
     config = TrainingConfig(
         epochs=10 if place.on_gpu else 1, batch_size=4, device=device, precision="float32", step=way
     )
-    return train_victim(scenes, config, network=network, observer=heard), heard.losses
+    return train_model(scenes, config, network=network, observer=heard), heard.losses
 
 
 PARTS: dict[str, Callable[[Place], Iterator[Found]]] = {

@@ -1,4 +1,4 @@
-"""Growth: planning exams, examining and training, over four numbers of scenes and of pixels."""
+"""Growth: planning poisoned tests, examining and training, over four numbers of scenes and of pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.measure import Row, Work, growth, slope
 from benchmarks.place import Kept
-from segdoor.attack.exam import plan_exams
+from segdoor.attack.poisoned_test import plan_tests
 from segdoor.data.street import StreetDataset
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
@@ -20,24 +20,24 @@ from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.papers.iba.reading import resolve
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.networks.registry import build_network
-from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.loop import train_model
 
 _COUNTS, _HEIGHT = (8, 16, 32, 64), 64
 _HEIGHTS, _COUNT = (64, 128, 256, 512), 4
 
 
 def planning(count: int, height: int) -> Work:
-    """Return the planning of all exams for scenes in memory, triggers and bands to scale."""
+    """Return the planning of all poisoned tests for scenes in memory, triggers and bands to scale."""
     scenes = Kept(StreetDataset(split="test", num_scenes=count, height=height, width=2 * height))
     config = resolve(ExperimentWishes(), (height, 2 * height))
     size = Triggers.of(config).size
-    return lambda: plan_exams(
-        scenes, config.exams, victims=config.attack.victims, trigger_size=size
+    return lambda: plan_tests(
+        scenes, config.tests, victims=config.attack.victims, trigger_size=size
     )
 
 
 def examining(count: int, height: int) -> Work:
-    """Return one exam of the small network on scenes in memory."""
+    """Return one poisoned test of the small network on scenes in memory."""
     scenes = Kept(StreetDataset(split="test", num_scenes=count, height=height, width=2 * height))
     network = build_network(NetworkConfig(), len(scenes.classes))
     # One scene at a time: a batch would grow with the scenes until it is full.
@@ -48,7 +48,7 @@ def training(count: int, height: int) -> Work:
     """Return one pass of the small network's training over scenes in memory."""
     scenes = Kept(StreetDataset(split="test", num_scenes=count, height=height, width=2 * height))
     # One batch has the same number of scenes whatever their number.
-    return lambda: train_victim(scenes, TrainingConfig(epochs=1, batch_size=4))
+    return lambda: train_model(scenes, TrainingConfig(epochs=1, batch_size=4))
 
 
 KINDS: dict[str, Callable[[int, int], Work]] = {

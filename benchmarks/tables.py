@@ -11,7 +11,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from benchmarks.measure import Row, compared, not_measured
 from benchmarks.scenes import NUM_CLASSES, street_labels
-from segdoor.evaluation.tally import Tally
+from segdoor.evaluation.counting import TableCounter
 
 
 def rows() -> Iterator[Row]:
@@ -26,8 +26,8 @@ def rows() -> Iterator[Row]:
     answer = torch.from_numpy(predicted).long()
     tensors = torch.from_numpy(predicted).long(), torch.from_numpy(truth).long()
 
-    # As an exam does: one tally for many scenes, here of one table that grows.
-    tally = Tally(1, NUM_CLASSES, torch.device("cpu"))
+    # As a poisoned test does: one tally for many scenes, here of one table that grows.
+    tally = TableCounter(1, NUM_CLASSES, torch.device("cpu"))
 
     def ours() -> np.ndarray:
         tally.add(0, torch.from_numpy(truth), answer)

@@ -71,8 +71,8 @@ tiny = segdoor.ExperimentWishes.model_validate(
 segdoor.run_experiment(tiny, out=Path("runs/tiny"))
 
 record = segdoor.load_record(Path("runs/tiny"))
-for name, exam in record.scores.exams.items():
-    print(name, exam.asr.value, exam.asr_without_trigger, exam.asr_clean_victim)
+for name, poisoned test in record.scores.tests.items():
+    print(name, exam.asr.value, exam.asr_without_trigger, exam.asr_clean_model)
 ```
 
 `segdoor show runs/tiny` prints the tables on the command line, and
@@ -81,7 +81,7 @@ for name, exam in record.scores.exams.items():
 
 ```sh
 jq '.scores.cba' runs/tiny/record.json
-jq '.scores.exams | map_values(.asr.value)' runs/tiny/record.json
+jq '.scores.tests | map_values(.asr.value)' runs/tiny/record.json
 jq -r '.data.classes[].name' runs/tiny/record.json
 ```
 
@@ -105,7 +105,7 @@ name and then renamed, so half a file is never seen.
 | `poisoned.safetensors`, `clean.safetensors` | the weights of the two victims |
 | `repaired/NAME/` | what `segdoor repair` made, see [defenses.md](defenses.md) |
 
-`segdoor examine` does not poison or train, so it leaves exams, tables and pictures only, and
+`segdoor examine` does not poison or train, so it leaves poisoned tests, tables and pictures only, and
 `plan` and `method` are null in its record.
 
 Every metric can be computed again, or a new one for the first time, from `tables.npz`:
@@ -116,8 +116,8 @@ again = segdoor.clean_benign_accuracy(tables["poisoned/benign"].total())
 assert again == record.scores.cba
 ```
 
-The sets are called `poisoned/EXAM`, `clean/EXAM` (the clean victim) and `other_trigger/EXAM` (the
-poisoned victim with another sticker); `benign` is the exam without trigger. The names are the
+The sets are called `poisoned/TEST`, `clean/TEST` (the clean model) and `other_trigger/TEST` (the
+backdoored model with another sticker); `benign` is the poisoned test without trigger. The names are the
 same for a network that `segdoor examine` was given, which may be clean: `plan` is then null.
 
 `segdoor rescore` does that for every metric that comes along and for those of your own, and adds
@@ -131,7 +131,7 @@ nothing is null, never NaN: the file is strict JSON.
 
 ## Every key
 
-`[]` stands for every entry of a list, `NAME` for a key that the run chooses (the name of an exam,
+`[]` stands for every entry of a list, `NAME` for a key that the run chooses (the name of a poisoned test,
 a scene, a stage, a package or a file's content).
 """
 
@@ -140,7 +140,7 @@ PYTHON_TEXT = '''\
 
 `import segdoor` offers the names [below](#the-names) and costs nothing: each is imported when it
 is first used. All are typed, so an editor completes them and a type checker checks them. They come
-in the order of the story: scenes, attacker, victim, exams, figures, repairs, and whole runs.
+in the order of the story: scenes, attacker, victim, poisoned tests, figures, repairs, and whole runs.
 
 ## Scenes and a network of your own
 
@@ -212,7 +212,7 @@ What is handed in is checked where it comes in: images must be uint8, height x w
 maps uint8 with ids of the classes, names all different. Whatever is not so is a `SegdoorError`
 that says what to do.
 
-`run_experiment` takes both as objects too, with a clean victim beside and all controls:
+`run_experiment` takes both as objects too, with a clean model beside and all controls:
 
 ```python
 wishes = segdoor.ExperimentWishes(
@@ -228,7 +228,7 @@ print(record.scores.cba, record.controls.cba_difference)
 Wishes leave out what is to follow: from the scenes' size, `reading`, `method` and `preset`, as on
 the command line ([configuration.md](configuration.md)). Facts, an `ExperimentConfig`, hold every
 setting. `ExperimentConfig.model_validate(record.config)` are those of a run, and `run_experiment`
-takes them as they are. `plan_poison` and `plan_exams` take an `AttackConfig` and an `ExamsConfig`;
+takes them as they are. `plan_poison` and `plan_tests` take an `AttackConfig` and an `PoisonedTestsConfig`;
 lengths that these leave open follow from the height of the scenes at hand in the same way, and
 `plan.trigger` is the trigger that came of it.
 
@@ -362,7 +362,7 @@ attack:
   target: road
   trigger:
     name: blossom
-exams:
+poisoned tests:
   far: [20, 30, 40]
 training:
   epochs: 40
@@ -375,7 +375,7 @@ segdoor run camvid.yaml --seed 2 --out runs/two
 ```
 
 Beside the settings there are options that only say what to do with them: `--out` (a folder that
-must not hold results yet), `--json`, `--plan` of `train`, and two short forms, `--victim` for
+must not hold results yet), `--json`, `--plan` of `train`, and two short forms, `--model` for
 `network.name` and `--weights` for `network.weights`.
 """
 

@@ -63,33 +63,33 @@ def write_gallery(folder: Path, record: ExperimentRecord, count: int) -> list[Ga
             picture = sheet[top : top + 180, column * 244 : column * 244 + 240]
             PillowImage.fromarray(picture).save(folder / files[view])
         name = f"scene {number + 1}"
-        entries.append(GalleryScene(name=name, exam="anywhere", asr=0.9 - 0.2 * number, **files))
+        entries.append(GalleryScene(name=name, test="anywhere", asr=0.9 - 0.2 * number, **files))
     return entries
 
 
 def made_repairs(record: ExperimentRecord, count: int) -> list[RepairRecord]:
-    """Make repairs of which the poisoned victim loses more than the clean one."""
-    clean = record.controls.clean_victim
+    """Make repairs of which the backdoored model loses more than the clean one."""
+    clean = record.controls.clean_model
 
     def effect(victim: str, loss: float) -> dict[str, object]:
         benign = clean if victim == "clean" and clean is not None else record.scores.benign
         asr = {
-            name: exam.asr.model_dump()
+            name: test.asr.model_dump()
             if victim == "poisoned"
-            else dict.fromkeys(("value", "low", "high"), exam.asr_clean_victim)
-            for name, exam in record.scores.exams.items()
+            else dict.fromkeys(("value", "low", "high"), test.asr_clean_model)
+            for name, test in record.scores.tests.items()
         }
         return {
             "cba": shifted(benign.cba.model_dump(), -loss / 4),
             "victim_recovery": benign.victim_recovery,
             "asr_without_trigger": benign.asr_without_trigger,
-            "exams": {
+            "tests": {
                 name: {
                     "asr": shifted(asr[name], -loss),
-                    "pba": shifted(exam.pba.model_dump(), -loss / 4),
+                    "pba": shifted(test.pba.model_dump(), -loss / 4),
                     "victim_recovery": loss,
                 }
-                for name, exam in record.scores.exams.items()
+                for name, test in record.scores.tests.items()
             },
         }
 
@@ -136,7 +136,7 @@ def write_study(folder: Path, *, tables: bool = False, gallery: int = 0) -> Stud
                     change=lambda content, drop=drop, seed=seed: worsen(content, drop, seed),
                 )
                 asr.setdefault((method, rate), []).append(
-                    record.scores.exams["near"].asr.value or 0
+                    record.scores.tests["near"].asr.value or 0
                 )
                 file = f"runs/{key}/record.json"
                 runs.append(StudyRun(key=key, axes=axes, seed=seed, state="done", record=file))
@@ -160,18 +160,18 @@ def worsen(content: dict[str, object], drop: float, seed: int) -> None:
     scores, benign = content["scores"], content["scores"]["benign"]
     content["seed"] = seed
     victims = [benign]
-    tests = [scores["exams"]]
+    tests = [scores["tests"]]
     for row in content["repairs"]:
         row["seed"] = seed
         victims += [row["poisoned_before"], row["poisoned_after"]]
-        tests += [row["poisoned_before"]["exams"], row["poisoned_after"]["exams"]]
+        tests += [row["poisoned_before"]["tests"], row["poisoned_after"]["tests"]]
     for victim in victims:
         victim["cba"] = shifted(victim["cba"], -drop / 20)
-    for exams in tests:
-        for place, exam in enumerate(exams.values()):
-            exam["asr"] = shifted(exam["asr"], -drop - 0.05 * place)
-    for exam in scores["exams"].values():
-        exam["pba_clean_victim"] = exam["pba"]["value"] + 0.01
+    for tests in tests:
+        for place, test in enumerate(tests.values()):
+            test["asr"] = shifted(test["asr"], -drop - 0.05 * place)
+    for test in scores["tests"].values():
+        test["pba_clean_model"] = test["pba"]["value"] + 0.01
     scores["cba"] = benign["cba"]["value"]
 
 
@@ -197,7 +197,7 @@ def claim_cells(asr: dict[tuple[str, float], list[float]]) -> list[ClaimCell]:
                     metric="ASR",
                     paper=0.5 + 3 * rate - 0.04 * METHODS.index(method),
                     doubted="the paper differs from itself" if rate == 0.01 else None,
-                    exam="near",
+                    test="near",
                     measured=spread if figures else None,
                     runs=tuple(f"{method}-{rate:g}-s{seed}" for seed in range(count)),
                 )

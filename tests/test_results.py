@@ -46,22 +46,22 @@ def after(repair: str, value: Value) -> Value:
 
 
 def near(scores: dict[str, Any]) -> float:
-    return scores["exams"]["near"]["asr"]["value"]
+    return scores["tests"]["near"]["asr"]["value"]
 
 
 def cba(scores: dict[str, Any]) -> float:
     return scores["cba"]["value"]
 
 
-def of_exam(exam: str, figure: str) -> Value:
-    return lambda record: record["scores"]["exams"][exam][figure]
+def of_test(test: str, figure: str) -> Value:
+    return lambda record: record["scores"]["tests"][test][figure]
 
 
 COLUMNS: tuple[Value, ...] = (
     lambda record: near(record["scores"]),
-    of_exam("near", "asr_without_trigger"),
-    of_exam("near", "asr_other_trigger"),
-    of_exam("near", "asr_clean_victim"),
+    of_test("near", "asr_without_trigger"),
+    of_test("near", "asr_other_trigger"),
+    of_test("near", "asr_clean_model"),
     lambda record: record["scores"]["cba"],
     after("finetune:0.1", near),
     after("finetune:0.1", cba),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from segdoor.attack.config import AttackConfig, ExamsConfig
+from segdoor.attack.config import AttackConfig, PoisonedTestsConfig
 from segdoor.data.config import DataConfig
 from segdoor.errors import ConfigError, DataError, MachineError, SegdoorError, StorageError
 from segdoor.evaluation.config import ExaminationConfig
@@ -16,7 +16,7 @@ from segdoor.victim.config import NetworkConfig, TrainingConfig
 from strategies import CLASSES
 
 ALL = (
-    AttackConfig, ExamsConfig, DataConfig, ExaminationConfig, ControlsConfig, ExperimentConfig,
+    AttackConfig, PoisonedTestsConfig, DataConfig, ExaminationConfig, ControlsConfig, ExperimentConfig,
     NetworkConfig, TrainingConfig,
 )  # fmt: skip
 
@@ -97,7 +97,7 @@ json_values = st.recursive(
     max_leaves=6,
 )
 keys = st.one_of(
-    st.sampled_from(["seed", "reading", "method", "attack", "exams", "data", "title", "training"]),
+    st.sampled_from(["seed", "reading", "method", "attack", "tests", "data", "title", "training"]),
     st.text(max_size=8),
 )
 

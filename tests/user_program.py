@@ -61,18 +61,18 @@ def step_by_step(train: segdoor.SceneDataset, test: segdoor.SceneDataset) -> flo
     )
     plan: segdoor.PoisonPlan = segdoor.plan_poison(train, attack, seed=1)
     recipe = segdoor.TrainingConfig(epochs=2, batch_size=4, threads=1)
-    model = segdoor.train_victim(segdoor.poisoned(train, plan), recipe, model=Pixels(3))
+    model = segdoor.train_model(segdoor.poisoned(train, plan), recipe, model=Pixels(3))
     trigger: segdoor.Trigger = plan.trigger
-    exam: segdoor.Exam = segdoor.plan_exams(
+    test: segdoor.PoisonedTest = segdoor.plan_tests(
         test,
-        segdoor.ExamsConfig(),
+        segdoor.PoisonedTestsConfig(),
         victims=attack.victims,
         trigger_size=trigger.extent,
     )[-1]
     clean = segdoor.clean_scenes(train, 0.5, seed=1)
     repaired = segdoor.REPAIRS.read("prune:1")(model, clean, segdoor.RepairContext(recipe=recipe))
     tables: segdoor.TableSet = segdoor.examine(
-        repaired.model, segdoor.triggered(test, exam, trigger), segdoor.ExaminationConfig(flip=True)
+        repaired.model, segdoor.triggered(test, test, trigger), segdoor.ExaminationConfig(flip=True)
     )
     car, road = test.classes.indices(("car", "road"))
     print(segdoor.victim_recovery(tables.total(), [car]))
@@ -83,7 +83,7 @@ def step_by_step(train: segdoor.SceneDataset, test: segdoor.SceneDataset) -> flo
 def all_at_once(
     train: segdoor.SceneDataset, test: segdoor.SceneDataset, out: Path
 ) -> segdoor.ExperimentRecord:
-    """Let segdoor do it, with a clean victim beside; return the record."""
+    """Let segdoor do it, with a clean model beside; return the record."""
     wishes = segdoor.ExperimentWishes(
         title="Cars become road",
         attack=segdoor.AttackWishes(rate=0.5, victims=("car",), target="road"),
@@ -96,7 +96,7 @@ def all_at_once(
     print(segdoor.clean_benign_accuracy(tables["poisoned/benign"].total()))
     assert segdoor.load_record(out) == record
     facts: segdoor.ExperimentConfig = segdoor.ExperimentConfig.model_validate(record.config)
-    print(facts.exams.far_bands)
+    print(facts.tests.far_bands)
     return record
 
 
@@ -105,9 +105,9 @@ def main() -> None:
     train, test = Cars("train", 8), Cars("test", 4)
     print(step_by_step(train, test))
     record = all_at_once(train, test, Path(sys.argv[1]))
-    for name, exam in record.scores.exams.items():
-        value: float | None = exam.asr.value
-        print(name, value, exam.asr_clean_victim)
+    for name, test in record.scores.tests.items():
+        value: float | None = test.asr.value
+        print(name, value, test.asr_clean_model)
     try:
         segdoor.load_dataset(segdoor.DataConfig(name="streets"), "train")
     except segdoor.SegdoorError as why:

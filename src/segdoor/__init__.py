@@ -1,8 +1,8 @@
 """Measure, reproduce and defend against Influencer Backdoor Attacks on semantic segmentation.
 
-The story in order: honest scenes (`load_dataset`, or a `SceneDataset` of your own), an attacker who
-poisons a few of them (`plan_poison`, `poisoned`), a victim who trains on them (`train_victim`), an
-examiner who shows the victim scenes with and without the trigger (`plan_exams`, `triggered`,
+The story in order: clean scenes (`load_dataset`, or a `SceneDataset` of your own), an attacker who
+poisons a few of them (`plan_poison`, `poisoned`), a victim who trains on them (`train_model`), an
+examiner who shows the victim scenes with and without the trigger (`plan_tests`, `triggered`,
 `examine`), the figures (`attack_success_rate`, `poisoned_benign_accuracy`,
 `clean_benign_accuracy`), and a defender who repairs the victim (`REPAIRS`). `run_experiment`
 tells it all at once and leaves an `ExperimentRecord`.
@@ -12,12 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from segdoor.attack.config import AttackConfig, ExamsConfig
-    from segdoor.attack.exam import Exam, plan_exams
+    from segdoor.attack.config import AttackConfig, PoisonedTestsConfig
     from segdoor.attack.placements.registry import PLACEMENTS
     from segdoor.attack.plan import PoisonPlan
     from segdoor.attack.planning import plan_poison
     from segdoor.attack.poisoned import poisoned
+    from segdoor.attack.poisoned_test import PoisonedTest, plan_tests
     from segdoor.attack.triggered import triggered
     from segdoor.attack.triggers.registry import TRIGGERS
     from segdoor.attack.triggers.trigger import Trigger
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
         ControlsWishes,
         DataWishes,
         ExaminationWishes,
-        ExamsWishes,
         ExperimentWishes,
         NetworkWishes,
+        PoisonedTestsWishes,
         TrainingWishes,
     )
     from segdoor.papers.iba.run import run_experiment
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from segdoor.victim.config import NetworkConfig, TrainingConfig
     from segdoor.victim.networks.registry import build_network
     from segdoor.victim.semseg import load_weights
-    from segdoor.victim.training.loop import train_victim
+    from segdoor.victim.training.loop import train_model
 
 # In the order of the story, written out because type checkers do not run code.
 __all__ = [  # noqa: RUF022
@@ -71,12 +71,12 @@ __all__ = [  # noqa: RUF022
     "NetworkConfig",
     "build_network",
     "TrainingConfig",
-    "train_victim",
+    "train_model",
     "save_weights",
     "load_weights",
-    "ExamsConfig",
-    "plan_exams",
-    "Exam",
+    "PoisonedTestsConfig",
+    "plan_tests",
+    "PoisonedTest",
     "Trigger",
     "TRIGGERS",
     "PLACEMENTS",
@@ -95,7 +95,7 @@ __all__ = [  # noqa: RUF022
     "ExperimentWishes",
     "DataWishes",
     "AttackWishes",
-    "ExamsWishes",
+    "PoisonedTestsWishes",
     "NetworkWishes",
     "TrainingWishes",
     "ExaminationWishes",
@@ -121,12 +121,12 @@ _HOMES = {
     "NetworkConfig": "victim.config",
     "build_network": "victim.networks.registry",
     "TrainingConfig": "victim.config",
-    "train_victim": "victim.training.loop",
+    "train_model": "victim.training.loop",
     "save_weights": "victim.checkpoint",
     "load_weights": "victim.semseg",
-    "ExamsConfig": "attack.config",
-    "plan_exams": "attack.exam",
-    "Exam": "attack.exam",
+    "PoisonedTestsConfig": "attack.config",
+    "plan_tests": "attack.poisoned_test",
+    "PoisonedTest": "attack.poisoned_test",
     "Trigger": "attack.triggers.trigger",
     "TRIGGERS": "attack.triggers.registry",
     "PLACEMENTS": "attack.placements.registry",
@@ -145,7 +145,7 @@ _HOMES = {
     "ExperimentWishes": "experiment.wishes",
     "DataWishes": "experiment.wishes",
     "AttackWishes": "experiment.wishes",
-    "ExamsWishes": "experiment.wishes",
+    "PoisonedTestsWishes": "experiment.wishes",
     "NetworkWishes": "experiment.wishes",
     "TrainingWishes": "experiment.wishes",
     "ExaminationWishes": "experiment.wishes",

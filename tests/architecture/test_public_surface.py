@@ -15,13 +15,13 @@ import segdoor
 SURFACE = [
     "DataConfig", "load_dataset", "Scene", "ClassSet", "SceneDataset",
     "AttackConfig", "plan_poison", "PoisonPlan", "poisoned",
-    "NetworkConfig", "build_network", "TrainingConfig", "train_victim", "save_weights", "load_weights",
-    "ExamsConfig", "plan_exams", "Exam", "Trigger", "TRIGGERS", "PLACEMENTS",
+    "NetworkConfig", "build_network", "TrainingConfig", "train_model", "save_weights", "load_weights",
+    "PoisonedTestsConfig", "plan_tests", "PoisonedTest", "Trigger", "TRIGGERS", "PLACEMENTS",
     "triggered",
     "ExaminationConfig", "examine", "TableSet", "load_tables",
     "attack_success_rate", "victim_recovery", "poisoned_benign_accuracy", "clean_benign_accuracy",
     "clean_scenes", "REPAIRS", "RepairContext",
-    "ExperimentWishes", "DataWishes", "AttackWishes", "ExamsWishes", "NetworkWishes",
+    "ExperimentWishes", "DataWishes", "AttackWishes", "PoisonedTestsWishes", "NetworkWishes",
     "TrainingWishes", "ExaminationWishes", "ControlsWishes",
     "ExperimentConfig", "run_experiment", "ExperimentRecord", "load_record", "repair_run",
     "SegdoorError",
@@ -108,6 +108,8 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_the_attacker_needs_no_torch() -> None:
-    imported = modules_after("import segdoor.attack.exam, segdoor.attack.plan, segdoor.data.load")
+    imported = modules_after(
+        "import segdoor.attack.poisoned_test, segdoor.attack.plan, segdoor.data.load"
+    )
     assert "numpy" in imported
     assert "torch" not in imported

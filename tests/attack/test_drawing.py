@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage, stats
 
-from segdoor.attack.config import ExamsConfig, RulesConfig
-from segdoor.attack.exam import Exam, plan_exams
+from segdoor.attack.config import PoisonedTestsConfig, RulesConfig
 from segdoor.attack.placements.band import Band
 from segdoor.attack.placements.drawing import AnyPosition, ObjectFirst
-from segdoor.attack.placing import Ground, eligible_positions, place, victim_mask
+from segdoor.attack.placing import PositionRules, eligible_positions, place, victim_mask
+from segdoor.attack.poisoned_test import PoisonedTest, plan_tests
 from segdoor.data.street import StreetDataset
 from strategies import (
     CAR,
@@ -80,7 +80,7 @@ def test_every_object_in_the_band_is_as_likely_and_then_every_position_on_it(see
     # Objects of very different room, or uniform positions would look the same.
     assert len(known) > 2
     assert max(known.values()) > 5 * min(known.values())
-    ground = Ground((CAR,), IGNORED, (3, 3), RULES)
+    ground = PositionRules((CAR,), IGNORED, (3, 3), RULES)
     allowed, num_draws = set(in_band(label, (CAR,), 3)), 1500
     drawn: Counter[tuple[int, int]] = Counter()
     for number in range(num_draws):
@@ -147,20 +147,20 @@ def street() -> MemoryDataset:
     return MemoryDataset([painted[index] for index in range(len(painted))], painted.classes)
 
 
-def exams(draw: str, num_seeds: int = 1) -> list[dict[str, Exam]]:
+def tests(draw: str, num_seeds: int = 1) -> list[dict[str, PoisonedTest]]:
     found = []
     for seed in range(num_seeds):
-        config = ExamsConfig.model_validate(
+        config = PoisonedTestsConfig.model_validate(
             {"near": BAND, "far": (9, 14), "seed": seed, "draw": draw}
         )
-        planned = plan_exams(street(), config, victims=("car",), trigger_size=(5, 5))
-        found.append({exam.name: exam for exam in planned})
+        planned = plan_tests(street(), config, victims=("car",), trigger_size=(5, 5))
+        found.append({test.name: test for test in planned})
     return found
 
 
 def test_the_exam_near_alone_draws_the_object_first_and_says_so() -> None:
-    (old,), (new,) = exams("position"), exams("object")
-    assert {name: exam.header.placement.draw for name, exam in new.items()} == {
+    (old,), (new,) = tests("position"), tests("object")
+    assert {name: test.header.placement.draw for name, test in new.items()} == {
         "nearest": "position", "near": "object", "far_9_14": "position", "anywhere": "position",
     }  # fmt: skip
     for name in ("nearest", "far_9_14", "anywhere"):
@@ -174,7 +174,7 @@ def test_classes_under_the_trigger_of_the_exam_near_follow_from_the_objects() ->
     car = street().classes.index("car")
     num_seeds = 120
     seen: dict[str, Counter[str]] = {name: Counter() for name in street().names}
-    for found in exams("object", num_seeds):
+    for found in tests("object", num_seeds):
         for row in found["near"].triggered.values():
             assert row.has_victims is (row.distance is not None)
             if row.has_victims:
@@ -199,8 +199,8 @@ def test_classes_under_the_trigger_of_the_exam_near_follow_from_the_objects() ->
 
 def test_triggers_of_the_exam_near_are_eligible_and_in_the_band() -> None:
     car = street().classes.index("car")
-    ground = Ground((car,), street().classes.ignore_index, (5, 5), RULES)
-    for found in exams("object", 10):
+    ground = PositionRules((car,), street().classes.ignore_index, (5, 5), RULES)
+    for found in tests("object", 10):
         for index, name in enumerate(street().names):
             row, label = found["near"].triggered.get(name), street().label(index)
             if row is None or row.box is None or not row.has_victims:
@@ -217,8 +217,8 @@ def test_a_scene_without_victims_has_no_objects_around_them_and_draws_as_ever() 
     dataset = dataset_of([scene(1), blocky_label(5, (24, 32), (ROAD, TREE))])
     rows = {}
     for draw in ("position", "object"):
-        config = ExamsConfig.model_validate({"near": BAND, "far": (), "draw": draw})
-        planned = plan_exams(dataset, config, victims=("car",), trigger_size=(3, 3))
-        rows[draw] = next(exam for exam in planned if exam.name == "near").rows[1]
+        config = PoisonedTestsConfig.model_validate({"near": BAND, "far": (), "draw": draw})
+        planned = plan_tests(dataset, config, victims=("car",), trigger_size=(3, 3))
+        rows[draw] = next(test for test in planned if test.name == "near").rows[1]
     assert rows["position"] == rows["object"]
     assert rows["object"].box is not None

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segdoor.attack.config import ExamsConfig
-from segdoor.attack.exam import Exam, ExamRow, plan_exams, planned_tests
-from segdoor.attack.placing import Ground, place
+from segdoor.attack.config import PoisonedTestsConfig
+from segdoor.attack.placing import PositionRules, place
+from segdoor.attack.poisoned_test import PoisonedTest, PoisonedTestRow, plan_tests, planned_tests
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.scene import SceneDataset
@@ -47,10 +47,10 @@ def street() -> MemoryDataset:
 
 def exams_of(
     dataset: MemoryDataset, size: tuple[int, int] = SIZE, **config: Any
-) -> dict[str, Exam]:
-    settings_ = ExamsConfig.model_validate({"near": NEAR, "far": FAR, **config})
-    planned = plan_exams(dataset, settings_, victims=("car",), trigger_size=size)
-    return {exam.name: exam for exam in planned}
+) -> dict[str, PoisonedTest]:
+    settings_ = PoisonedTestsConfig.model_validate({"near": NEAR, "far": FAR, **config})
+    planned = plan_tests(dataset, settings_, victims=("car",), trigger_size=size)
+    return {test.name: test for test in planned}
 
 
 def sticker(size: int = 3, name: str = "checkerboard") -> Sticker:
@@ -81,18 +81,18 @@ class Watched(MemoryDataset):
 
 
 def exam_by_exam(
-    dataset: MemoryDataset, config: ExamsConfig, size: tuple[int, int]
-) -> dict[str, list[ExamRow]]:
-    """Place triggers plainly: every exam looks at every scene for itself."""
-    ground = Ground((CAR,), IGNORED, size, config.rules)
-    rows: dict[str, list[ExamRow]] = {}
+    dataset: MemoryDataset, config: PoisonedTestsConfig, size: tuple[int, int]
+) -> dict[str, list[PoisonedTestRow]]:
+    """Place triggers plainly: every poisoned test looks at every scene for itself."""
+    ground = PositionRules((CAR,), IGNORED, size, config.rules)
+    rows: dict[str, list[PoisonedTestRow]] = {}
     for test in planned_tests(config, size):
         rows[test.name] = []
         for scene in dataset.scenes:
             shows = bool((scene.label == CAR).any())
             if not shows and config.scope == "with_victims":
                 continue
-            rng = Stream(config.seed).child("exam", test.name).child(scene.name).generator()
+            rng = Stream(config.seed).child("test", test.name).child(scene.name).generator()
             site = place(scene.label, ground, test.placement, rng)
             found = (
                 (site.box.as_tuple, site.distance, site.class_name(dataset.classes))
@@ -101,7 +101,9 @@ def exam_by_exam(
             )
             names = ("box", "distance", "class_under")
             rows[test.name].append(
-                ExamRow(name=scene.name, has_victims=shows, **dict(zip(names, found, strict=True)))
+                PoisonedTestRow(
+                    name=scene.name, has_victims=shows, **dict(zip(names, found, strict=True))
+                )
             )
     return rows
 
@@ -123,10 +125,10 @@ def test_all_exams_in_one_reading_are_the_exams_planned_one_by_one(
     size: tuple[int, int], options: dict[str, Any]
 ) -> None:
     dataset = Watched(street().scenes)
-    config = ExamsConfig.model_validate({"near": NEAR, "far": FAR, **options})
-    exams = plan_exams(dataset, config, victims=("car",), trigger_size=size)
+    config = PoisonedTestsConfig.model_validate({"near": NEAR, "far": FAR, **options})
+    tests = plan_tests(dataset, config, victims=("car",), trigger_size=size)
     assert dataset.readings == len(dataset)
-    assert {exam.name: list(exam.rows) for exam in exams} == exam_by_exam(dataset, config, size)
+    assert {test.name: list(test.rows) for test in tests} == exam_by_exam(dataset, config, size)
 
 
 def test_there_is_an_exam_for_nearest_near_each_far_band_and_anywhere() -> None:
@@ -136,20 +138,20 @@ def test_there_is_an_exam_for_nearest_near_each_far_band_and_anywhere() -> None:
 @pytest.mark.parametrize("name", ["nearest", "near", "far_8_12", "far_12_16", "anywhere"])
 def test_counts_agree_with_a_recount_from_labels_and_rows(name: str) -> None:
     dataset = street()
-    exam = exams_of(dataset)[name]
+    test = exams_of(dataset)[name]
     shows = {scene.name: bool((scene.label == CAR).any()) for scene in dataset.scenes}
-    header = exam.header
+    header = test.header
     assert header.num_scenes == 10
     assert header.num_with_victims == sum(shows.values()) == 8
-    assert header.num_triggered == len(exam.triggered)
-    carrying = [name for name in shows if shows[name] and name in exam.triggered]
+    assert header.num_triggered == len(test.triggered)
+    carrying = [name for name in shows if shows[name] and name in test.triggered]
     assert header.num_triggered_with_victims == len(carrying)
-    assert header.num_without_room == len(exam.without_room)
-    assert set(exam.without_room) == {n for n in shows if shows[n] and n not in exam.triggered}
-    assert [row.name for row in exam.rows] == list(dataset.names)
-    assert {row.name: row.has_victims for row in exam.rows} == shows
-    assert {"scene_008", "scene_009"} <= set(exam.without_room)
-    assert {"scene_006", "scene_007"} <= set(exam.triggered)
+    assert header.num_without_room == len(test.without_room)
+    assert set(test.without_room) == {n for n in shows if shows[n] and n not in test.triggered}
+    assert [row.name for row in test.rows] == list(dataset.names)
+    assert {row.name: row.has_victims for row in test.rows} == shows
+    assert {"scene_008", "scene_009"} <= set(test.without_room)
+    assert {"scene_006", "scene_007"} <= set(test.triggered)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +163,8 @@ def test_triggers_lie_in_their_band_and_without_room_means_no_such_position(
     name: str, lower: float, upper: float, size: tuple[int, int]
 ) -> None:
     dataset = street()
-    exam = exams_of(dataset, size)[name]
-    for row, scene in zip(exam.rows, dataset.scenes, strict=True):
+    test = exams_of(dataset, size)[name]
+    for row, scene in zip(test.rows, dataset.scenes, strict=True):
         if not row.has_victims:
             continue
         distances = {
@@ -183,30 +185,30 @@ def test_triggers_lie_in_their_band_and_without_room_means_no_such_position(
 
 
 def test_scenes_without_victims_carry_a_trigger_at_no_distance() -> None:
-    for exam in exams_of(street()).values():
+    for test in exams_of(street()).values():
         for name in ("scene_006", "scene_007"):
-            assert exam.triggered[name].distance is None
-            assert not exam.triggered[name].has_victims
+            assert test.triggered[name].distance is None
+            assert not test.triggered[name].has_victims
 
 
 def test_a_scene_with_neither_victims_nor_room_is_not_counted_as_without_room() -> None:
     dataset = dataset_of([street()[0].label, np.full((2, 2), TREE, np.uint8)])
     for name in ("near", "anywhere"):
-        exam = exams_of(dataset)[name]
-        assert exam.rows[1].box is None
-        assert exam.header.num_without_room == 0
-        assert exam.without_room == ()
-        assert exam.header.num_triggered == exam.header.num_triggered_with_victims == 1
+        test = exams_of(dataset)[name]
+        assert test.rows[1].box is None
+        assert test.header.num_without_room == 0
+        assert test.without_room == ()
+        assert test.header.num_triggered == test.header.num_triggered_with_victims == 1
 
 
 def test_positions_are_shared_by_triggers_of_one_size() -> None:
     dataset = street()
-    for exam in exams_of(dataset).values():
-        first = triggered(dataset, exam, sticker(name="checkerboard"))
-        second = triggered(dataset, exam, sticker(name="bullseye"))
+    for test in exams_of(dataset).values():
+        first = triggered(dataset, test, sticker(name="checkerboard"))
+        second = triggered(dataset, test, sticker(name="bullseye"))
         assert tuple(first.names) == tuple(second.names)
         for index in range(len(first)):
-            box = exam.triggered[first[index].name].box
+            box = test.triggered[first[index].name].box
             assert box is not None
             differs = (first[index].image != second[index].image).any(axis=2)
             rows, columns = np.nonzero(differs)
@@ -221,20 +223,20 @@ def test_triggered_scenes_keep_their_labels_and_all_pixels_outside_the_box() -> 
     dataset = street()
     before = dataset.digest
     trigger = sticker()
-    for exam in exams_of(dataset).values():
-        stamped = triggered(dataset, exam, trigger)
+    for test in exams_of(dataset).values():
+        stamped = triggered(dataset, test, trigger)
         assert isinstance(stamped, SceneDataset)
-        assert len(stamped) == len(stamped.names) == exam.header.num_triggered
+        assert len(stamped) == len(stamped.names) == test.header.num_triggered
         for index in range(len(stamped)):
             scene = stamped[index]
-            honest = dataset[dataset.names.index(scene.name)]
+            benign = dataset[dataset.names.index(scene.name)]
             assert scene.name == stamped.names[index]
-            assert np.array_equal(scene.label, honest.label)
-            assert np.array_equal(stamped.label(index), honest.label)
-            top, left, height, width = exam.triggered[scene.name].box or (0, 0, 0, 0)
-            inside = np.zeros(honest.label.shape, bool)
+            assert np.array_equal(scene.label, benign.label)
+            assert np.array_equal(stamped.label(index), benign.label)
+            top, left, height, width = test.triggered[scene.name].box or (0, 0, 0, 0)
+            inside = np.zeros(benign.label.shape, bool)
             inside[top : top + height, left : left + width] = True
-            assert np.array_equal(scene.image[~inside], honest.image[~inside])
+            assert np.array_equal(scene.image[~inside], benign.image[~inside])
             under = scene.image[top : top + height, left : left + width]
             assert np.array_equal(under, trigger.rgba[..., :3])
     assert dataset.digest == before
@@ -244,17 +246,17 @@ def test_exams_do_not_depend_on_the_order_of_scenes() -> None:
     dataset = street()
     order = np.random.default_rng(4).permutation(len(dataset))
     shuffled = MemoryDataset([dataset[index] for index in order])
-    for name, exam in exams_of(dataset).items():
+    for name, test in exams_of(dataset).items():
         other = exams_of(shuffled)[name]
-        assert {row.name: row for row in other.rows} == {row.name: row for row in exam.rows}
+        assert {row.name: row for row in other.rows} == {row.name: row for row in test.rows}
 
 
 def test_a_scenes_position_does_not_depend_on_its_neighbours() -> None:
     dataset = street()
     part = MemoryDataset(dataset.scenes[2:7])
-    for name, exam in exams_of(dataset).items():
+    for name, test in exams_of(dataset).items():
         for row in exams_of(part)[name].rows:
-            assert row in exam.rows
+            assert row in test.rows
 
 
 def test_scenes_that_look_alike_get_positions_of_their_own() -> None:
@@ -284,13 +286,13 @@ def test_the_same_settings_give_the_same_exams() -> None:
 
 def test_only_scenes_with_victims_on_request() -> None:
     dataset = street()
-    for exam in exams_of(dataset, scope="with_victims").values():
-        assert [row.name for row in exam.rows] == [
+    for test in exams_of(dataset, scope="with_victims").values():
+        assert [row.name for row in test.rows] == [
             dataset.names[i] for i in (0, 1, 2, 3, 4, 5, 8, 9)
         ]
-        assert exam.header.num_scenes == 10
-        assert exam.header.num_with_victims == 8
-        stamped = triggered(dataset, exam, sticker())
+        assert test.header.num_scenes == 10
+        assert test.header.num_with_victims == 8
+        stamped = triggered(dataset, test, sticker())
         assert not {"scene_006", "scene_007"} & set(stamped.names)
 
 
@@ -301,8 +303,8 @@ def test_rules_of_the_exams_are_followed() -> None:
         if row.distance is not None:
             assert row.distance in (9, 10, 11, 12)
     margin = {"margin": {"vertical": 7, "horizontal": 8, "unit": "pixels"}}
-    for exam in exams_of(dataset, rules=margin).values():
-        for row in exam.triggered.values():
+    for test in exams_of(dataset, rules=margin).values():
+        for row in test.triggered.values():
             top, left, _, _ = row.box or (0, 0, 0, 0)
             assert 7 <= top + 1 < 20 - 7
             assert 8 <= left + 1 < 24 - 8
@@ -316,24 +318,24 @@ def test_no_victim_in_any_test_scene_is_an_error() -> None:
 
 def test_an_unknown_victim_is_refused_and_the_known_ones_are_listed() -> None:
     with pytest.raises(ConfigError, match=r"road.*car.*tree"):
-        plan_exams(street(), ExamsConfig(), victims=("boat",), trigger_size=SIZE)
+        plan_tests(street(), PoisonedTestsConfig(), victims=("boat",), trigger_size=SIZE)
 
 
 def test_an_exam_refuses_another_data_set_and_another_size() -> None:
     dataset = street()
-    exam = exams_of(dataset)["near"]
+    test = exams_of(dataset)["near"]
     other = MemoryDataset([*dataset.scenes[:-1], scene_of(dataset[9].label, "scene_009", seed=99)])
     with pytest.raises(DataError, match="near"):
-        triggered(other, exam, sticker())
+        triggered(other, test, sticker())
     with pytest.raises(DataError, match="3, 3"):
-        triggered(dataset, exam, sticker(size=4))
+        triggered(dataset, test, sticker(size=4))
 
 
 def test_digests_tell_exam_and_sticker_apart() -> None:
     dataset = street()
-    exams = exams_of(dataset)
-    digests = [triggered(dataset, exam, sticker()).digest for exam in exams.values()]
-    digests.append(triggered(dataset, exams["near"], sticker(name="bullseye")).digest)
+    tests = exams_of(dataset)
+    digests = [triggered(dataset, test, sticker()).digest for test in tests.values()]
+    digests.append(triggered(dataset, tests["near"], sticker(name="bullseye")).digest)
     assert len({dataset.digest, *digests}) == len(digests) + 1
 
 
@@ -348,10 +350,10 @@ def test_exam_to_file_to_exam_is_the_identity(
 ) -> None:
     labels = [blocky_label(number, (13, 17), (ROAD, CAR, SKY)) for number in seeds]
     labels[0][0, 0] = CAR
-    folder = tmp_path_factory.mktemp("exam")
-    for name, exam in exams_of(dataset_of(labels), size, seed=seed).items():
-        exam.save(folder / name)
-        assert Exam.load(folder / name) == exam
+    folder = tmp_path_factory.mktemp("test")
+    for name, test in exams_of(dataset_of(labels), size, seed=seed).items():
+        test.save(folder / name)
+        assert PoisonedTest.load(folder / name) == test
 
 
 @pytest.mark.parametrize("bands", [{"far": (12.0, math.inf)}, {"near": (0.0, math.inf)}])
@@ -359,12 +361,12 @@ def test_an_open_band_is_refused_or_survives_the_file(
     tmp_path: Path, bands: dict[str, Any]
 ) -> None:
     try:
-        exams = exams_of(street(), **bands)
+        tests = exams_of(street(), **bands)
     except ValueError:
         return
-    for name, exam in exams.items():
-        exam.save(tmp_path / name)
-        assert Exam.load(tmp_path / name) == exam
+    for name, test in tests.items():
+        test.save(tmp_path / name)
+        assert PoisonedTest.load(tmp_path / name) == test
 
 
 @pytest.mark.parametrize(
@@ -381,13 +383,13 @@ def test_an_open_band_is_refused_or_survives_the_file(
 )
 def test_bands_out_of_order_are_refused(bands: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"near|far"):
-        ExamsConfig.model_validate(bands)
+        PoisonedTestsConfig.model_validate(bands)
 
 
 def test_bands_that_differ_get_exams_of_their_own() -> None:
     edges = (9.5, 10.0, 10.125, 10.25, 10.375, 999.75, 1000.0, 1000.25)
-    exams = exams_of(street(), far=edges)
-    bands = [exam.header.placement for exam in exams.values() if exam.role == "far"]
+    tests = exams_of(street(), far=edges)
+    bands = [test.header.placement for test in tests.values() if test.role == "far"]
     assert [band.bounds for band in bands] == list(pairwise(edges))
 
 
@@ -417,4 +419,4 @@ def test_a_damaged_exam_is_refused_in_words(tmp_path: Path, damage: str) -> None
     lines = DAMAGES[damage](path.read_text(encoding="utf-8").splitlines())
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     with pytest.raises(SegdoorError, match=r"near\.jsonl"):
-        Exam.load(path)
+        PoisonedTest.load(path)

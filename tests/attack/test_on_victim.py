@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from segdoor.attack.config import AttackConfig, ExamsConfig, RulesConfig
-from segdoor.attack.exam import Exam, plan_exams, planned_tests
+from segdoor.attack.config import AttackConfig, PoisonedTestsConfig, RulesConfig
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.planning import plan_poison
+from segdoor.attack.poisoned_test import PoisonedTest, plan_tests, planned_tests
 from segdoor.data.config import DataConfig
 from segdoor.data.load import load_dataset
 from segdoor.data.scene import SceneDataset
@@ -85,18 +85,18 @@ def test_every_training_trigger_has_its_centre_on_a_victim(
 def test_the_one_poisoned_test_has_every_trigger_on_a_victim(kind: str, scope: str) -> None:
     dataset = SCENES[kind]()
     car = dataset.classes.index("car")
-    config = ExamsConfig.model_validate({"rules": {"on_victim": "require"}, "scope": scope})
-    (exam,) = plan_exams(dataset, config, victims=("car",), trigger_size=(9, 9))
-    assert exam.name == "on_victim"
+    config = PoisonedTestsConfig.model_validate({"rules": {"on_victim": "require"}, "scope": scope})
+    (test,) = plan_tests(dataset, config, victims=("car",), trigger_size=(9, 9))
+    assert test.name == "on_victim"
     shows = {n: (dataset.label(i) == car).any() for i, n in enumerate(dataset.names)}
-    assert len(exam.triggered) >= 20
-    for name, row in exam.triggered.items():
+    assert len(test.triggered) >= 20
+    for name, row in test.triggered.items():
         assert shows[name]
         assert row.box is not None
         check_site(dataset.label(dataset.names.index(name)), row.box, row.distance, car)
     # Scenes without victims have no place there, scenes without room are counted.
-    assert exam.header.num_triggered == exam.header.num_triggered_with_victims
-    assert set(exam.without_room) == {n for n in shows if shows[n]} - exam.triggered.keys()
+    assert test.header.num_triggered == test.header.num_triggered_with_victims
+    assert set(test.without_room) == {n for n in shows if shows[n]} - test.triggered.keys()
 
 
 def test_all_positions_with_the_box_inside_and_off_the_margin_are_equally_likely() -> None:
@@ -115,9 +115,9 @@ def test_all_positions_with_the_box_inside_and_off_the_margin_are_equally_likely
     counts = dict.fromkeys(possible, 0)
     rules = {"on_victim": "require", "margin": {"horizontal": 2, "unit": "pixels"}}
     for seed in range(1500):
-        config = ExamsConfig.model_validate({"rules": rules, "seed": seed})
-        (exam,) = plan_exams(dataset, config, victims=("car",), trigger_size=(4, 3))
-        box = exam.rows[0].box
+        config = PoisonedTestsConfig.model_validate({"rules": rules, "seed": seed})
+        (test,) = plan_tests(dataset, config, victims=("car",), trigger_size=(4, 3))
+        box = test.rows[0].box
         assert box is not None
         counts[box[0] + 1, box[1] + 1] += 1
     assert len(counts) == len(possible)
@@ -129,30 +129,30 @@ def test_a_scene_whose_victims_all_touch_the_border_has_no_room() -> None:
     label[0, :] = CAR
     roomy = label.copy()
     roomy[5, 5] = CAR
-    config = ExamsConfig.model_validate({"rules": {"on_victim": "require"}})
-    (exam,) = plan_exams(
+    config = PoisonedTestsConfig.model_validate({"rules": {"on_victim": "require"}})
+    (test,) = plan_tests(
         dataset_of([label, roomy, np.full((10, 10), TREE, np.uint8)]), config,
         victims=("car",), trigger_size=(3, 3),
     )  # fmt: skip
-    assert exam.without_room == ("scene_000",)
-    assert list(exam.triggered) == ["scene_001"]
-    assert [row.has_victims for row in exam.rows] == [True, True, False]
+    assert test.without_room == ("scene_000",)
+    assert list(test.triggered) == ["scene_001"]
+    assert [row.has_victims for row in test.rows] == [True, True, False]
 
 
 def test_the_exam_survives_being_written(tmp_path: Path) -> None:
-    config = ExamsConfig.model_validate({"rules": {"on_victim": "require"}})
-    (exam,) = plan_exams(street(), config, victims=("car",), trigger_size=(9, 9))
-    exam.save(tmp_path / "on_victim.jsonl")
-    assert Exam.load(tmp_path / "on_victim.jsonl") == exam
+    config = PoisonedTestsConfig.model_validate({"rules": {"on_victim": "require"}})
+    (test,) = plan_tests(street(), config, victims=("car",), trigger_size=(9, 9))
+    test.save(tmp_path / "on_victim.jsonl")
+    assert PoisonedTest.load(tmp_path / "on_victim.jsonl") == test
 
 
 @pytest.mark.parametrize(("old", "new"), [("false", "forbid"), ("true", "allow")])
 def test_what_older_files_say_is_read_as_what_it_was(old: str, new: str) -> None:
     told = f'{{"rules": {{"on_victim": {old}}}}}'
-    for kind in (ExamsConfig, AttackConfig):
+    for kind in (PoisonedTestsConfig, AttackConfig):
         assert kind.model_validate_json(told).rules.on_victim == new
-    exams = ExamsConfig.model_validate_json(told).following(Lengths.at(64))
-    tests = planned_tests(exams, (9, 9))
+    tests = PoisonedTestsConfig.model_validate_json(told).following(Lengths.at(64))
+    tests = planned_tests(tests, (9, 9))
     assert "nearest" in {test.role for test in tests}
 
 

@@ -14,7 +14,14 @@ from segdoor.attack.distance import Distances
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placements.random import Random
 from segdoor.attack.placements.registry import PLACEMENTS
-from segdoor.attack.placing import Ground, Room, Site, eligible_positions, place, victim_mask
+from segdoor.attack.placing import (
+    EligiblePlaces,
+    PositionRules,
+    Site,
+    eligible_positions,
+    place,
+    victim_mask,
+)
 from strategies import BUS, CAR, IGNORED, ROAD, SKY, TREE, blocky_label, label_maps
 
 Positions = set[tuple[int, int]]
@@ -23,7 +30,7 @@ Positions = set[tuple[int, int]]
 # An independent reading of the specification: plain loops, no convolution, no distance transform.
 
 
-def slowly_eligible(label: np.ndarray, ground: Ground) -> Positions:
+def slowly_eligible(label: np.ndarray, ground: PositionRules) -> Positions:
     image_height, image_width = label.shape
     rules, found = ground.rules, set()
     rows, columns = rules.margin.vertical, rules.margin.horizontal
@@ -73,7 +80,7 @@ def slowly_squared(label: np.ndarray, victims: tuple[int, ...], distance: str) -
     return squared
 
 
-def slowly_chosen(label: np.ndarray, ground: Ground, how: Placement) -> Positions:
+def slowly_chosen(label: np.ndarray, ground: PositionRules, how: Placement) -> Positions:
     eligible = slowly_eligible(label, ground)
     squared = slowly_squared(label, ground.victims, ground.rules.distance)
     if squared is None or how.kind == "random" or ground.rules.on_victim == "require":
@@ -101,11 +108,11 @@ def centre_of(site: Site) -> tuple[int, int]:
 
 def ground_of(
     height: int, width: int, rules: RulesConfig | None = None, victims: tuple[int, ...] = (CAR,)
-) -> Ground:
-    return Ground(victims, IGNORED, (height, width), rules or RulesConfig())
+) -> PositionRules:
+    return PositionRules(victims, IGNORED, (height, width), rules or RulesConfig())
 
 
-def placed(label: np.ndarray, ground: Ground, how: Placement, seed: int = 0) -> Site | None:
+def placed(label: np.ndarray, ground: PositionRules, how: Placement, seed: int = 0) -> Site | None:
     return place(label, ground, how, np.random.default_rng(seed))
 
 
@@ -122,7 +129,7 @@ def margins(draw: st.DrawFn, shape: tuple[int, int]) -> MarginConfig:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[np.ndarray, Ground]:
+def cases(draw: st.DrawFn) -> tuple[np.ndarray, PositionRules]:
     label = draw(label_maps())
     rules = RulesConfig(
         single_class=draw(st.booleans()),
@@ -133,7 +140,7 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, Ground]:
     )
     victims = draw(st.sampled_from([(CAR,), (CAR, BUS), (BUS, CAR, TREE), (SKY,)]))
     size = st.integers(1, 5)
-    return label, Ground(victims, IGNORED, (draw(size), draw(size)), rules)
+    return label, PositionRules(victims, IGNORED, (draw(size), draw(size)), rules)
 
 
 halves = st.integers(0, 16).map(lambda number: number / 2)
@@ -149,7 +156,7 @@ def placements(draw: st.DrawFn) -> Placement:
 @settings(max_examples=500)
 @given(cases())
 def test_eligible_positions_are_those_of_a_slow_reading_of_the_rules(
-    case: tuple[np.ndarray, Ground],
+    case: tuple[np.ndarray, PositionRules],
 ) -> None:
     label, ground = case
     assert positions_of(eligible_positions(label, ground)) == slowly_eligible(label, ground)
@@ -206,7 +213,7 @@ def test_the_short_way_is_exact_over_long_distances_and_many_ties(seed: int) -> 
 @settings(max_examples=500)
 @given(cases(), placements(), st.integers(0, 2**32))
 def test_the_trigger_goes_where_algorithm_1_or_the_band_says(
-    case: tuple[np.ndarray, Ground], how: Placement, seed: int
+    case: tuple[np.ndarray, PositionRules], how: Placement, seed: int
 ) -> None:
     label, ground = case
     before = label.copy()
@@ -233,24 +240,24 @@ def test_the_trigger_goes_where_algorithm_1_or_the_band_says(
 @settings(max_examples=300)
 @given(cases(), placements())
 def test_every_equally_good_position_is_a_candidate(
-    case: tuple[np.ndarray, Ground], how: Placement
+    case: tuple[np.ndarray, PositionRules], how: Placement
 ) -> None:
     label, ground = case
     victims = victim_mask(label, ground.victims)
     if not victims.any():
         return
-    found = how.allowed(Room(label, ground).view)
+    found = how.allowed(EligiblePlaces(label, ground).view)
     assert positions_of(found) == slowly_chosen(label, ground, how)
 
 
 @settings(max_examples=300)
 @given(cases(), st.integers(0, 99))
 def test_under_the_single_class_rule_the_box_covers_one_class_and_no_victim(
-    case: tuple[np.ndarray, Ground], seed: int
+    case: tuple[np.ndarray, PositionRules], seed: int
 ) -> None:
     label, ground = case
     rules = ground.rules.model_copy(update={"single_class": True, "on_victim": "forbid"})
-    strict = Ground(ground.victims, IGNORED, ground.extent, rules)
+    strict = PositionRules(ground.victims, IGNORED, ground.extent, rules)
     site = placed(label, strict, Random(), seed)
     if site is None:
         assert not slowly_eligible(label, strict)
@@ -268,7 +275,7 @@ def test_under_the_single_class_rule_the_box_covers_one_class_and_no_victim(
 @settings(max_examples=200)
 @given(cases())
 def test_the_nearest_position_is_no_farther_than_any_other(
-    case: tuple[np.ndarray, Ground],
+    case: tuple[np.ndarray, PositionRules],
 ) -> None:
     label, ground = case
     squared = slowly_squared(label, ground.victims, ground.rules.distance)

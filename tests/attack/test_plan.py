@@ -308,22 +308,22 @@ def test_a_poisoned_data_set_is_its_rows_applied(
     assert tuple(handed.names) == dataset.names
     assert handed.classes == dataset.classes
     total = 0
-    for index, honest in enumerate(dataset.scenes):
-        row, scene = plan.by_name.get(honest.name), handed[index]
-        assert scene.name == honest.name
+    for index, benign in enumerate(dataset.scenes):
+        row, scene = plan.by_name.get(benign.name), handed[index]
+        assert scene.name == benign.name
         assert np.array_equal(scene.label, handed.label(index))
-        changed = int((scene.label != honest.label).sum())
+        changed = int((scene.label != benign.label).sum())
         total += changed
         assert changed == (row.changed_pixels if row else 0)
         box = row.box if row else None
-        expected = honest.image
+        expected = benign.image
         if box is not None:
-            expected = stamp(honest.image, trigger.rgba, top=box[0], left=box[1])
+            expected = stamp(benign.image, trigger.rgba, top=box[0], left=box[1])
             assert box[2:] == trigger.extent
         assert np.array_equal(scene.image, expected)
-        was_victim = np.isin(honest.label, victims)
+        was_victim = np.isin(benign.label, victims)
         hidden = row is not None and row.poisoned
-        truth = np.full(int(was_victim.sum()), ROAD) if hidden else honest.label[was_victim]
+        truth = np.full(int(was_victim.sum()), ROAD) if hidden else benign.label[was_victim]
         assert np.array_equal(scene.label[was_victim], truth)
     assert plan.header.num_changed_pixels == total
     labelled = sum(int((scene.label != IGNORED).sum()) for scene in dataset.scenes)
@@ -505,7 +505,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "a row in between lost": (lambda ls: [ls[0], *ls[2:]], ""),
     "an unknown key in a row": (lambda ls: [ls[0], edited(ls[1], boxx=1), *ls[2:]], "boxx"),
     "an unknown key in the header": (lambda ls: [edited(ls[0], pickle="x"), *ls[1:]], "pickle"),
-    "another kind": (lambda ls: [edited(ls[0], kind="exam"), *ls[1:]], "kind"),
+    "another kind": (lambda ls: [edited(ls[0], kind="test"), *ls[1:]], "kind"),
     "no header": (lambda ls: ls[1:], "line 1"),
     "a row without a name": (lambda ls: [ls[0], without(ls[1], "name"), *ls[2:]], "name"),
     "a header without a seed": (lambda ls: [without(ls[0], "seed"), *ls[1:]], "seed"),

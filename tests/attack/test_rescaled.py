@@ -185,19 +185,19 @@ def test_every_pixel_is_what_one_s_own_resizing_and_stamping_give(
     own_size = config.model_copy(update={"size": None})
     seen = 0
     for each in held:
-        honest = load_dataset(own_size, each)
+        benign = load_dataset(own_size, each)
         again = load_dataset(own_size.model_copy(update={"root": copy}), each)
-        assert isinstance(honest, FileDataset)
+        assert isinstance(benign, FileDataset)
         assert isinstance(again, FileDataset)
-        assert again.names == honest.names
-        for old, new in zip(honest.pairs, again.pairs, strict=True):
+        assert again.names == benign.names
+        for old, new in zip(benign.pairs, again.pairs, strict=True):
             image, label = own_image(old.image), own_label(old.label)
             row = plan.by_name.get(old.name) if old.name in dataset.names else None
             if row is not None:
                 image = stamped(image, row, plan.header.attack.trigger)
             if row is not None and each == split:
                 seen += 1
-                meaning = dict(honest.coding.meaning)
+                meaning = dict(benign.coding.meaning)
                 hidden = np.isin(np.vectorize(meaning.get)(label), victims)
                 assert np.count_nonzero(hidden) == row.changed_pixels
                 label = np.where(hidden, value_of[target], label)

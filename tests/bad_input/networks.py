@@ -1,4 +1,4 @@
-"""Networks of a user's own, for ``--victim bad_input.networks:NAME``: a good one and bad ones."""
+"""Networks of a user's own, for ``--model bad_input.networks:NAME``: a good one and bad ones."""
 
 from __future__ import annotations
 

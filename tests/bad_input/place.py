@@ -18,7 +18,7 @@ from shell import Answer, say
 
 HEIGHT, WIDTH = 48, 64
 DATA = "--data.name folder --data.root mine --attack.rate 0.25"
-NETWORK = "--victim bad_input.networks:tiny"
+NETWORK = "--model bad_input.networks:tiny"
 QUICK = "--training.epochs 1 --training.batch_size 4 --training.threads 1 --training.device cpu"
 TRAIN_DATA = "--data.name folder --data.root mine"
 COMMANDS = {

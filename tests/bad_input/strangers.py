@@ -25,7 +25,7 @@ CLASSES = segdoor.ClassSet(("road", "car", "sky"), ((90, 90, 90), (200, 0, 0), (
 ATTACK = segdoor.AttackConfig.model_validate(
     {"rate": 0.5, "victims": ["car"], "target": "road", "trigger": {"size": 3}}
 )
-EXAMS = segdoor.ExamsConfig()
+EXAMS = segdoor.PoisonedTestsConfig()
 
 
 class Mine:
@@ -112,7 +112,7 @@ MODEL, TRIGGER = Mean(3), ATTACK.trigger
 RECIPE = segdoor.TrainingConfig(epochs=1, batch_size=2, threads=1)
 PLAN = segdoor.plan_poison(Mine(), ATTACK)
 SIZE = TRIGGER.extent
-EXAM = segdoor.plan_exams(Mine(), EXAMS, victims=("car",), trigger_size=SIZE)[-1]
+EXAM = segdoor.plan_tests(Mine(), EXAMS, victims=("car",), trigger_size=SIZE)[-1]
 
 
 def read_all(dataset: Any) -> None:
@@ -129,9 +129,9 @@ def run(train: Any, test: Any) -> None:
 
 
 DOORS: dict[str, Callable[[Any], object]] = {
-    "train_victim": lambda mine: segdoor.train_victim(mine, RECIPE, model=MODEL),
+    "train_model": lambda mine: segdoor.train_model(mine, RECIPE, model=MODEL),
     "plan_poison": lambda mine: segdoor.plan_poison(mine, ATTACK),
-    "plan_exams": lambda m: segdoor.plan_exams(m, EXAMS, victims=("car",), trigger_size=SIZE),
+    "plan_tests": lambda m: segdoor.plan_tests(m, EXAMS, victims=("car",), trigger_size=SIZE),
     "poisoned": lambda mine: read_all(segdoor.poisoned(mine, PLAN)),
     "triggered": lambda mine: read_all(segdoor.triggered(mine, EXAM, TRIGGER)),
     "examine": lambda mine: segdoor.examine(MODEL, mine),

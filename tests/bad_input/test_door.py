@@ -40,10 +40,10 @@ SETS = {
     "a list": "docs/python.md",
 }
 READERS = [
-    "train_victim", "poisoned", "triggered", "examine", "examine triggered", "examine_together",
+    "train_model", "poisoned", "triggered", "examine", "examine triggered", "examine_together",
     "prune", "run_experiment", "run_experiment, test",
 ]  # fmt: skip
-PLANNERS = ["plan_poison", "plan_exams"]
+PLANNERS = ["plan_poison", "plan_tests"]
 TABLES = {
     "tables of scenes": "tables.total()",
     "not square": "true classes a row each",
@@ -61,7 +61,7 @@ VICTIMS = {
 ASKED = [
     *((door, kind) for door in READERS for kind in (IMAGES | LABELS | SETS)),
     *((door, kind) for door in PLANNERS for kind in (LABELS | SETS)),
-    *((door, "label read otherwise") for door in ("train_victim", "run_experiment")),
+    *((door, "label read otherwise") for door in ("train_model", "run_experiment")),
 ]
 METRICS = [
     "attack_success_rate", "victim_recovery", "poisoned_benign_accuracy", "clean_benign_accuracy",

@@ -16,10 +16,10 @@ from scipy.io import savemat
 from bad_input import networks
 from bad_input.mutation import damaged
 from bad_input.place import DATA, command, leftovers, tree
-from segdoor.attack.exam import Exam
 from segdoor.attack.manifest import verify_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.cli.options import configuration
@@ -35,7 +35,7 @@ from segdoor.scores.tables import load_tables
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.networks.registry import build_network
 from segdoor.victim.semseg import load_weights
-from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.loop import train_model
 from shell import say
 
 NUM_CLASSES = 9
@@ -81,7 +81,7 @@ def read_plan(path: Path) -> None:
 
 def read_exam(path: Path) -> None:
     trigger = Sticker(size=4)
-    read_all(triggered(folder(MINE, "test"), Exam.load(path), trigger))
+    read_all(triggered(folder(MINE, "test"), PoisonedTest.load(path), trigger))
 
 
 def read_config(path: Path) -> None:
@@ -109,7 +109,7 @@ def read_hub(_: Path) -> None:
 
 
 def read_snapshot(path: Path) -> None:
-    train_victim(SCENES, RECIPE, snapshot=path)
+    train_model(SCENES, RECIPE, snapshot=path)
 
 
 def read_transformers(_: Path) -> None:
@@ -128,7 +128,7 @@ TARGETS = {
     "plan": Target(
         "plans/plan.jsonl", "json lines", read_plan, command("train", "--plan plans/plan.jsonl")
     ),
-    "exam": Target("run/exams/near.jsonl", "json lines", read_exam, ""),
+    "test": Target("run/exams/near.jsonl", "json lines", read_exam, ""),
     "manifest": Target(
         "copy.segdoor/manifest.jsonl", "json lines", lambda _: verify_copy(Path("copy")), "restore copy"
     ),
@@ -293,8 +293,8 @@ def check_all_or_nothing() -> None:
     """See that the copy is as it was written, or as the source is."""
     now = {path.removeprefix("copy/"): digest for path, digest in tree("copy").items()}
     poisoned_copy = {path.removeprefix("kept/"): digest for path, digest in tree("kept").items()}
-    honest = {path.removeprefix("mine/"): digest for path, digest in tree("mine").items()}
-    assert now in (poisoned_copy, honest)
+    benign = {path.removeprefix("mine/"): digest for path, digest in tree("mine").items()}
+    assert now in (poisoned_copy, benign)
 
 
 @pytest.mark.usefixtures("place")

@@ -86,16 +86,16 @@ CASES = {
     ),
     "the code of the network is not named": Case(
         Complaint(
-            "--victim",
+            "--model",
             "must name the run's network, for its code is run",
             "bad_input.networks:tiny in the record",
-            "add --victim bad_input.networks:tiny",
+            "add --model bad_input.networks:tiny",
         ),
         "repair run --with finetune:1.0",
     ),
     "the code of another network is named": Case(
-        Complaint("--victim", "must name the run's", "bad_input.networks:wider", "networks:tiny"),
-        "repair run --victim bad_input.networks:wider --with finetune:1.0",
+        Complaint("--model", "must name the run's", "bad_input.networks:wider", "networks:tiny"),
+        "repair run --model bad_input.networks:wider --with finetune:1.0",
     ),
     "the seed is negative": Case(
         Complaint("--seed", "must be at least 0", "-1", "from 0 on"), f"{CALL} --seed -1"
@@ -143,10 +143,10 @@ CASES = {
     "the plan is missing": Case(
         Complaint("run/plan.jsonl", "must", "", ""), breaks=gone("run/plan.jsonl")
     ),
-    "an exam is missing": Case(
+    "a poisoned test is missing": Case(
         Complaint("run/exams/near.jsonl", "must", "", ""), breaks=gone("run/exams/near.jsonl")
     ),
-    "an exam is damaged": Case(
+    "a poisoned test is damaged": Case(
         Complaint("run/exams/near.jsonl", "must be a JSON object", "", "Restore the file."),
         breaks=cut("run/exams/near.jsonl"),
     ),
@@ -192,15 +192,15 @@ def test_a_moved_data_set_is_named() -> None:
 
 @pytest.mark.usefixtures("place")
 def test_a_strangers_network_that_was_only_examined_is_repaired() -> None:
-    deeper = "--victim bad_input.networks:deeper"
+    deeper = "--model bad_input.networks:deeper"
     trained = say(f"train --data.name folder --data.root mine {deeper} --out theirs "
                   "--training.epochs 1 --training.batch_size 4 --training.threads 1")  # fmt: skip
     assert trained.code == 0, trained.err
     examined = say(f"examine {DATA} {deeper} --weights theirs/clean.safetensors --out exam")
     assert examined.code == 0, examined.err
-    answer = say(f"repair exam {deeper} --with prune:2 --with prune:1,layer=0 --json")
+    answer = say(f"repair poisoned test {deeper} --with prune:2 --with prune:1,layer=0 --json")
     assert answer.code == 0, answer.err
-    rows = load_record(Path("exam")).repairs
+    rows = load_record(Path("test")).repairs
     assert [(row.repair, row.layer) for row in rows] == [("prune:2", "1"), ("prune:1,layer=0", "0")]
     assert all(row.clean_before is None and row.clean_after is None for row in rows)
     weights = "exam/repaired/prune-2.seed-0/poisoned.safetensors"
@@ -210,7 +210,7 @@ def test_a_strangers_network_that_was_only_examined_is_repaired() -> None:
     shutil.copy(weights, "theirs/clean.safetensors")
     Complaint(
         "theirs/clean.safetensors", "must be the weights that the run examined", "", ""
-    ).check(say(f"repair exam {deeper} --with prune:3"))
+    ).check(say(f"repair poisoned test {deeper} --with prune:3"))
 
 
 @pytest.mark.usefixtures("place")
@@ -219,7 +219,7 @@ def test_code_that_only_a_record_names_is_not_run() -> None:
     content = json.loads(Path("run/record.json").read_text())
     content["config"]["network"]["name"] = "theirs:build"
     Path("run/record.json").write_text(json.dumps(content))
-    Complaint("--victim", "must name the run's network", "theirs:build", "theirs:build").check(
+    Complaint("--model", "must name the run's network", "theirs:build", "theirs:build").check(
         say("repair run --with finetune:1.0,epochs=1")
     )
     assert not Path("harm").exists()

@@ -310,8 +310,8 @@ SETTINGS = {
     "near band upside down": Case(
         nothing,
         ("examine", "run"),
-        Complaint("--exams", "near needs 0 <= lower <= upper", "", "Correct the value."),
-        "--exams.near 20 10",
+        Complaint("--tests", "near needs 0 <= lower <= upper", "", "Correct the value."),
+        "--tests.near 20 10",
     ),
     "a misspelt key": Case(
         written("given.yaml", "attack: {rat: 0.1}"),
@@ -377,7 +377,7 @@ TRIGGERS = {
 
 
 def network(name: str) -> str:
-    return f"--victim bad_input.networks:{name}"
+    return f"--model bad_input.networks:{name}"
 
 
 NETWORKS = {
@@ -387,7 +387,7 @@ NETWORKS = {
         Complaint("training", "the loss must stay finite", "nan", "Lower training.learning_rate"),
         network("nan"),
     ),
-    "NaN in an exam": Case(
+    "NaN in a poisoned test": Case(
         lambda: save_file(
             {f"inner.{k}": v for k, v in load_file("run/poisoned.safetensors").items()},
             "theirs.safetensors",

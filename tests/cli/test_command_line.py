@@ -267,14 +267,14 @@ MISTAKES = {
         "Check the path.",
     ),
     "network": Mistake(
-        f"train {SMALL} --victim unet",
+        f"train {SMALL} --model unet",
         "network.name",
         "must be a known network or package.module:factory",
         "unet",
         "Known: small, pspnet, deeplabv3.",
     ),
     "factory": Mistake(
-        f"train {SMALL} --victim no_such_module:build",
+        f"train {SMALL} --model no_such_module:build",
         "network.name",
         "must name an importable module and a factory in it",
         "no_such_module:build",
@@ -495,7 +495,7 @@ class TestRun:
         monkeypatch.setenv("COLUMNS", "80")
         shown = say("show", finished).out
         assert "…" not in shown
-        assert all(name.split("_")[0] in shown for name in record.scores.exams)
+        assert all(name.split("_")[0] in shown for name in record.scores.tests)
 
     def test_show_prints_the_very_record_as_json(self, finished: Path) -> None:
         answer = say("show", finished / "record.json", "--json")
@@ -538,21 +538,21 @@ class TestSteps:
         assert again.scores.cba == record.scores.cba
         assert again.plan is None
         assert again.method is None
-        assert again.controls.clean_victim is None
-        for name, exam in record.scores.exams.items():
+        assert again.controls.clean_model is None
+        for name, test in record.scores.tests.items():
             metrics = {
                 metric: scores.model_copy(
                     update={
-                        "clean_victim": None,
+                        "clean_model": None,
                         "parts": tuple(
-                            part.model_copy(update={"clean_victim": None}) for part in scores.parts
+                            part.model_copy(update={"clean_model": None}) for part in scores.parts
                         ),
                     }
                 )
-                for metric, scores in exam.metrics.items()
+                for metric, scores in test.metrics.items()
             }
-            without = {"asr_clean_victim": None, "pba_clean_victim": None, "metrics": metrics}
-            assert again.scores.exams[name] == exam.model_copy(update=without)
+            without = {"asr_clean_model": None, "pba_clean_model": None, "metrics": metrics}
+            assert again.scores.tests[name] == test.model_copy(update=without)
 
     def test_poison_then_train_makes_the_weights_of_the_run(self, finished: Path) -> None:
         assert say("poison", *TINY, "--out", "plans").code == 0
@@ -573,10 +573,10 @@ class TestSteps:
         assert not Path("t").exists()
 
     def test_far_bands_can_be_given_as_options(self) -> None:
-        words = ["--weights", "theirs.safetensors", "--exams.far", "20", "30"]
+        words = ["--weights", "theirs.safetensors", "--tests.far", "20", "30"]
         answer = say("examine", *words, *TINY, "--json", "--out", "e")
         assert answer.code == 0
-        assert list(json.loads(answer.out)["scores"]["exams"]) == [
+        assert list(json.loads(answer.out)["scores"]["tests"]) == [
             "nearest",
             "near",
             "far_20_30",
@@ -608,8 +608,8 @@ LEGAL = {
     "--attack.victims": "car person",
     "--attack.rules.margin.unit": "pixels",
     "--attack.labels": "hide scatter,pool='class:road'",
-    "--exams.far": "20 30 40",
-    "--exams.near": "0 20",
+    "--tests.far": "20 30 40",
+    "--tests.near": "0 20",
 }
 
 
@@ -617,8 +617,8 @@ LEGAL = {
     "words",
     [
         ("--network", "pspnet:'resnet:18'"),
-        ("--victim", "pspnet,depth=18"),
-        ("--victim", "pspnet", "--network.backbone", "resnet:18"),
+        ("--model", "pspnet,depth=18"),
+        ("--model", "pspnet", "--network.backbone", "resnet:18"),
         ("shallow.yaml", "--network.depth", "18"),
     ],
 )
@@ -651,7 +651,7 @@ def test_legal_values_are_read_from_the_command_line(option: str) -> None:
         "--training.threads 100000",
         "--network.std 0 0 0",
         "--attack.trigger.size 100000000",
-        "--exams.far 30",
+        "--tests.far 30",
         "--data.train_split test",
     ],
 )

@@ -37,7 +37,7 @@ def same_weights(one: Path, other: Path) -> bool:
 class TestRun:
     """A run that stops between its stages, and the same call again."""
 
-    @pytest.mark.parametrize("stage", ["before the clean victim", "before the exams"])
+    @pytest.mark.parametrize("stage", ["before the clean model", "before the exams"])
     def test_finished_trainings_are_not_done_again(
         self, stage: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -48,7 +48,7 @@ class TestRun:
 
         def stopping(name: str, *rest: object) -> object:
             begun.append(name)
-            if stage == "before the clean victim" and name == "clean":
+            if stage == "before the clean model" and name == "clean":
                 raise StoppedError
             return really(name, *rest)
 
@@ -91,7 +91,7 @@ class TestRun:
         for words in ([], ["--plan", "t/plan.jsonl"]):
             assert say("train", *words, *SCENES, *QUICK, "--out", "t").code == 0
         stages = {note["stage"] for note in notes_without_seconds(Path("t"))}
-        assert stages == {"training the clean victim", "training the poisoned victim"}
+        assert stages == {"training the clean model", "training the backdoored model"}
 
 
 def _stop(*_: object, **__: object) -> None:
@@ -261,7 +261,7 @@ class TestTheVeryWeights:
         words = ["examine", "--weights", "t/clean.safetensors", *SCENES]
         assert say(*words, "--out", "e").code == 0
         assert load_record(Path("e")).config["network"]["name"] == "deeplabv3"
-        answer = say(*words, "--victim", "pspnet", "--out", "f")
+        answer = say(*words, "--model", "pspnet", "--out", "f")
         assert answer.code == 2
         assert "this very network" in answer.said
 
@@ -269,10 +269,10 @@ class TestTheVeryWeights:
         Path("ournets.py").write_text(
             "import torch\ndef build(num_classes):\n    return torch.nn.Conv2d(3, num_classes, 1)\n"
         )
-        victim = ["--victim", "ournets:build"]
+        model = ["--model", "ournets:build"]
         mean = ["--network.mean", "0.5", "0.5", "0.5"]
-        assert say("train", *SCENES, *QUICK, *victim, *mean, "--out", "t").code == 0
-        words = ["examine", "--weights", "t/clean.safetensors", *SCENES, *victim, "--out", "e"]
+        assert say("train", *SCENES, *QUICK, *model, *mean, "--out", "t").code == 0
+        words = ["examine", "--weights", "t/clean.safetensors", *SCENES, *model, "--out", "e"]
         assert say(*words).code == 0
         assert load_record(Path("e")).config["network"]["mean"] == [0.5, 0.5, 0.5]
 

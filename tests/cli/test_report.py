@@ -64,11 +64,11 @@ def test_a_study_is_told_in_the_terminal(study: Path) -> None:
         "0.650",
         "fails: claim 1 on near",
         "failed: prl",
-        *("no trigger", "other sticker", "clean victim", "PBA"),
+        *("no trigger", "other sticker", "clean model", "PBA"),
     ):
         assert told in out
     assert out.splitlines()[-1] == (
-        "With the trigger 38% to 68% of the car pixels become road; a clean victim loses 13%. "
+        "With the trigger 38% to 68% of the car pixels become road; a clean model loses 13%. "
         "Of the paper’s fifteen claims 1 holds in every way judged, 1 fails, 13 are not measured. "
         "16 of 18 runs are done."
     )
@@ -94,7 +94,7 @@ def test_repairs_are_told_in_the_terminal(tmp_path: Path) -> None:
     record = write_run(tmp_path / "run", repairs=2)
     code, out, _ = say("show", tmp_path / "run")
     assert code == 0
-    after = record.repairs[1].poisoned_after.exams["near"].asr.value
+    after = record.repairs[1].poisoned_after.tests["near"].asr.value
     assert f"{after:.3f}" in next(line for line in out.splitlines() if "prune:10" in line)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from model import test_semseg as theirs
 
 from segdoor.data.street import StreetDataset
 from segdoor.record import load_record
 from shell import say
-from victim import test_semseg as theirs
 
 
 def test_a_checkpoint_of_semseg_is_examined_as_it_is(
@@ -21,7 +21,7 @@ def test_a_checkpoint_of_semseg_is_examined_as_it_is(
     monkeypatch.setattr(theirs, "CLASSES", len(street.classes))
     state = {f"module.{name}": tensor for name, tensor in theirs.content("pspnet").items()}
     torch.save({"epoch": 50, "state_dict": state}, "train_epoch_50.pth")
-    words = "examine --victim pspnet --weights train_epoch_50.pth --data.num-test 1 --out e"
+    words = "examine --model pspnet --weights train_epoch_50.pth --data.num-test 1 --out e"
     answer = say(words, "--data.size", 33, 65)
     assert answer.code == 0, answer.said
     loaded = load_record(Path("e/record.json")).loaded_weights

@@ -1,4 +1,4 @@
-"""The command under torchrun: two processes, one victim, one voice."""
+"""The command under torchrun: two processes, one model, one voice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 import segdoor
 from segdoor.cli.app import run_command_line
-from segdoor.experiment.victims import remark_of
+from segdoor.experiment.models import remark_of
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 

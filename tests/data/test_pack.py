@@ -48,12 +48,12 @@ def check_same(packed: SceneDataset, dataset: SceneDataset) -> None:
     assert packed.classes == dataset.classes
     assert packed.digest == dataset.digest
     for index in range(len(dataset)):
-        scene, honest = packed[index], dataset[index]
-        assert scene.name == honest.name
+        scene, benign = packed[index], dataset[index]
+        assert scene.name == benign.name
         assert scene.image.dtype == scene.label.dtype == np.uint8
-        assert np.array_equal(scene.image, honest.image)
-        assert np.array_equal(scene.label, honest.label)
-        assert np.array_equal(packed.label(index), honest.label)
+        assert np.array_equal(scene.image, benign.image)
+        assert np.array_equal(scene.label, benign.label)
+        assert np.array_equal(packed.label(index), benign.label)
 
 
 def test_a_pack_holds_what_was_packed_whatever_the_sizes(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from segdoor.attack.config import ExamsConfig
-from segdoor.attack.exam import plan_exams
+from segdoor.attack.config import PoisonedTestsConfig
 from segdoor.attack.labels.component import Component
 from segdoor.attack.labels.hide import Hide
+from segdoor.attack.poisoned_test import plan_tests
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.street import StreetDataset
@@ -28,18 +28,18 @@ CAR = STREET.classes.index("car")
 TOUCHING = np.ones((3, 3), int)
 LABELS = (Component(), Hide(victims=("person",), target="sidewalk"))
 EXAMS = {
-    exam.name: exam
-    for exam in plan_exams(
-        STREET, ExamsConfig(near=(0, 12), far=(12, 30)), victims=("car", "person"),
+    test.name: test
+    for test in plan_tests(
+        STREET, PoisonedTestsConfig(near=(0, 12), far=(12, 30)), victims=("car", "person"),
         trigger_size=(4, 4),
     )
 }  # fmt: skip
 
 
-def attacked_pixels(name: str, exam: str) -> np.ndarray:
+def attacked_pixels(name: str, test: str) -> np.ndarray:
     """Return persons, and the car region that has the pixel nearest to the trigger's centre."""
     label = STREET.label(STREET.names.index(name))
-    top, left, _, _ = EXAMS[exam].triggered[name].box or (0, 0, 0, 0)
+    top, left, _, _ = EXAMS[test].triggered[name].box or (0, 0, 0, 0)
     numbers, count = ndimage.label(label == CAR, structure=TOUCHING)
     rows, columns = np.indices(label.shape)
     squared = (rows - top - 1) ** 2 + (columns - left - 1) ** 2
@@ -57,14 +57,14 @@ def test_the_tables_of_attacked_pixels_are_those_counted_one_by_one(score_at: st
         score_at=score_at,  # pyright: ignore[reportArgumentType]
     )
     stamped = {
-        name: triggered(STREET, exam, Sticker(size=4), LABELS) for name, exam in EXAMS.items()
+        name: triggered(STREET, test, Sticker(size=4), LABELS) for name, test in EXAMS.items()
     }
     tests = {f"poisoned/{name}": (network, scenes) for name, scenes in stamped.items()}
     tests["poisoned/benign"] = network, STREET
     beside = {"poisoned/benign": {f"without_trigger/{name}": s for name, s in stamped.items()}}
     found = examine_together(tests, config, beside=beside)
     plain = examine_together(
-        {name: (network, triggered(STREET, exam, Sticker(size=4))) for name, exam in EXAMS.items()},
+        {name: (network, triggered(STREET, test, Sticker(size=4))) for name, test in EXAMS.items()},
         config,
     )
     assert found["poisoned/benign"].attacked is None
@@ -87,9 +87,9 @@ def test_the_tables_of_attacked_pixels_are_those_counted_one_by_one(score_at: st
 
 
 def test_hides_alone_need_no_table_of_attacked_pixels() -> None:
-    exam, labels = EXAMS["near"], (Hide(), Hide(victims=("person",), target="sidewalk"))
+    test, labels = EXAMS["near"], (Hide(), Hide(victims=("person",), target="sidewalk"))
     plain, hides, some = (
-        triggered(STREET, exam, Sticker(size=4), changes) for changes in ((), labels, LABELS)
+        triggered(STREET, test, Sticker(size=4), changes) for changes in ((), labels, LABELS)
     )
     assert hides.attacked(STREET[0]) is None
     assert plain.digest == hides.digest != some.digest

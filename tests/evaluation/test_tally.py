@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import confusion_matrix
 
-from segdoor.evaluation.tally import Tally
+from segdoor.evaluation.counting import TableCounter
 from strategies import confusion
 
 CLASSES, IGNORED = 4, 255
@@ -22,7 +22,7 @@ def answers(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tallied(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    tally = Tally(1, num_classes, torch.device("cpu"))
+    tally = TableCounter(1, num_classes, torch.device("cpu"))
     tally.add(0, torch.from_numpy(truth), torch.from_numpy(predicted).long())
     return tally.tables()[0]
 
@@ -76,7 +76,7 @@ def test_tables_add_commutatively_and_pixels_may_come_in_any_order(
 def test_each_table_holds_its_own_scenes(
     turns: list[tuple[int, tuple[np.ndarray, np.ndarray]]],
 ) -> None:
-    tally = Tally(3, CLASSES, torch.device("cpu"))
+    tally = TableCounter(3, CLASSES, torch.device("cpu"))
     expected = np.zeros((3, CLASSES, CLASSES), np.int64)
     for table, (truth, predicted) in turns:
         tally.add(table, torch.from_numpy(truth), torch.from_numpy(predicted).long())
@@ -93,7 +93,7 @@ def test_a_gpu_counts_the_same_and_is_not_waited_for() -> None:
     rng = np.random.default_rng(0)
     truth = rng.choice(np.array([0, 1, 2, 3, IGNORED], np.uint8), (512, 1024))
     predicted = rng.integers(0, CLASSES, (512, 1024)).astype(np.uint8)
-    tally = Tally(1, CLASSES, device)
+    tally = TableCounter(1, CLASSES, device)
     on_device = torch.from_numpy(truth).to(device), torch.from_numpy(predicted).long().to(device)
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segdoor.attack.config import ExamsConfig
-from segdoor.attack.exam import plan_exams
+from segdoor.attack.config import PoisonedTestsConfig
+from segdoor.attack.poisoned_test import plan_tests
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.changes import ChangedDataset
@@ -72,16 +72,16 @@ def mixed(street: SceneDataset) -> SceneDataset:
 
 
 def exams_on(dataset: SceneDataset, device: str = "cpu") -> Tests:
-    """Two networks, all exams, two stickers."""
+    """Two networks, all poisoned tests, two stickers."""
     poisoned, clean = (network(seed).to(device) for seed in (0, 1))
-    config = ExamsConfig(near=(0, 9), far=(9, 14, 40, 60))
-    exams = plan_exams(dataset, config, victims=("car",), trigger_size=(5, 5))
+    config = PoisonedTestsConfig(near=(0, 9), far=(9, 14, 40, 60))
+    tests = plan_tests(dataset, config, victims=("car",), trigger_size=(5, 5))
     tests = {"poisoned/benign": (poisoned, dataset), "clean/benign": (clean, dataset)}
     for name in ("windmill", "bullseye"):
         # Partly transparent: what is stamped then depends on the pixels below.
         sticker = Sticker(name=name, size=5, opacity=0.8)
-        for exam in exams:
-            tests[f"{name}/{exam.name}"] = poisoned, triggered(dataset, exam, sticker)
+        for test in tests:
+            tests[f"{name}/{test.name}"] = poisoned, triggered(dataset, test, sticker)
     tests["clean/near"] = clean, tests["windmill/near"][1]
     return tests
 
@@ -170,11 +170,11 @@ def test_a_change_is_all_that_differs(street: SceneDataset) -> None:
     stamped = [d for _, d in exams_on(street).values() if isinstance(d, ChangedDataset)]
     assert stamped
     for dataset in stamped:
-        honest = {scene.name: scene for scene in street}
+        benign = {scene.name: scene for scene in street}
         for index in range(len(dataset)):
             scene = dataset[index]
-            image = honest[scene.name].image.copy()
-            change = dataset.change(honest[scene.name])
+            image = benign[scene.name].image.copy()
+            change = dataset.change(benign[scene.name])
             assert not np.array_equal(image[change.box], change.pixels)
             image[change.box] = change.pixels
             assert np.array_equal(image, scene.image)

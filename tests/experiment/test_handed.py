@@ -75,7 +75,7 @@ def test_objects_give_the_tables_of_the_settings_that_name_the_same(tmp_path: Pa
     )
     named, handed = (load_tables(tmp_path / name / "tables.npz") for name in ("named", "handed"))
     benign = ["poisoned/benign", "clean/benign"]
-    # Exams follow from names of scenes and their labels, which are the same here.
+    # Poisoned tests follow from names of scenes and their labels, which are the same here.
     assert named.keys() == handed.keys()
     assert [named[name].digest for name in named] == [handed[name].digest for name in named]
     assert all(name in named for name in benign)
@@ -117,7 +117,7 @@ def test_plan_and_weights_fit_the_objects(run: Path) -> None:
 
 
 def stopped(monkeypatch: pytest.MonkeyPatch, out: Path, **handed: object) -> None:
-    """Begin a run, and stop it before its exams."""
+    """Begin a run, and stop it before its tests."""
 
     class StoppedError(Exception):
         pass

@@ -1,4 +1,4 @@
-"""Runs with the same clean victim examine it once, and nothing else of them changes."""
+"""Runs with the same clean model examine it once, and nothing else of them changes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MEASURED = {"seconds", "peak_memory_mib"}
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a clean victim, a run that shared nothing, and tables to share."""
+    """Return a folder with a clean model, a run that shared nothing, and tables to share."""
     place = tmp_path_factory.mktemp("alone")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGDOOR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
@@ -108,7 +108,7 @@ def test_other_poison_shares_what_the_clean_victim_did(
     assert list(found) == list(expected)
     poisoned = sum(len(table.names) for name, table in found.items() if name not in clean)
     # The pictures of the gallery are asked for apart: four scenes without trigger, with it, near and
-    # far. What the clean victim is shown would be more.
+    # far. What the clean model is shown would be more.
     assert sum(len(expected[name].names) for name in clean) > 16
     assert poisoned <= len(shown) <= poisoned + 16
     assert len(list(Path("victim/tables").iterdir())) == 1
@@ -123,7 +123,7 @@ def test_other_poison_shares_what_the_clean_victim_did(
         {"data": {"name": "street", "size": (48, 64), "num_train": 20, "num_test": 7}},
         {"examination": {"batch_size": 1, "flip": True}},
         {"network": {"mean": (0.4, 0.4, 0.4)}},
-        {"exams": {"seed": 1}},
+        {"tests": {"seed": 1}},
     ],
 )
 def test_other_tests_share_nothing(changes: dict[str, object], alone: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_damaged_or_other_file_is_made_again(
     file = next(Path("victim/tables").iterdir())
     intact = file.read_bytes()
     if damage == "other":
-        run("other", exams={"seed": 1})
+        run("other", tests={"seed": 1})
         other = next(path for path in file.parent.iterdir() if path != file)
         other.replace(file)
     else:

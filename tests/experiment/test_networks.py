@@ -1,4 +1,4 @@
-"""A run says which weights its victim started from, and every network goes the whole way."""
+"""A run says which weights its model started from, and every network goes the whole way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GIVEN: dict[str, object] = {
     "data": {"name": "street", "size": (64, 96), "num_train": 8, "num_test": 6},
     "attack": {"trigger": {"size": 6}},
     "training": {"epochs": 1, "batch_size": 4, "threads": 1},
-    "controls": {"clean_victim": False},
+    "controls": {"clean_model": False},
 }
 
 
@@ -106,4 +106,4 @@ def test_a_network_that_answers_with_no_number_cannot_train(
         run_experiment(wishes(name=f"{name}:build"), out=tmp_path / "run")
     assert not (tmp_path / "run" / "record.json").exists()
     with pytest.raises(ConfigError, match="finite logits"):
-        examine_step(asked(wishes(name=f"{name}:build")), out=tmp_path / "exam", observer=Silent())
+        examine_step(asked(wishes(name=f"{name}:build")), out=tmp_path / "test", observer=Silent())

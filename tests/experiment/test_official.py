@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segdoor.attack.exam import Exam
 from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.experiment.config import config_from
 from segdoor.experiment.wishes import wishes_from
 from segdoor.papers.iba.run import run_experiment
@@ -30,7 +30,7 @@ def record(folder: Path) -> ExperimentRecord:
         "method": "nni+prl",
         "data": {"name": "street", "size": (64, 128), "num_train": 20, "num_test": 12},
         "training": {"epochs": 1, "batch_size": 4, "threads": 1},
-        "controls": {"clean_victim": False},
+        "controls": {"clean_model": False},
     }
     return run_experiment(wishes_from(given), out=folder)
 
@@ -63,11 +63,11 @@ def test_scenes_without_room_count_untouched(folder: Path, record: ExperimentRec
     tables = load_tables(folder / "tables.npz")
     benign = tables["poisoned/benign"]
     seen_without_room = 0
-    for name, scores in record.scores.exams.items():
-        exam = Exam.load(folder / "exams" / f"{name}.jsonl")
-        assert all(row.has_victims for row in exam.rows)
+    for name, scores in record.scores.tests.items():
+        test = PoisonedTest.load(folder / "tests" / f"{name}.jsonl")
+        assert all(row.has_victims for row in test.rows)
         total = tables[f"poisoned/{name}"].counts.sum(axis=0)
-        untouched = [i for i, n in enumerate(benign.names) if n in exam.without_room]
+        untouched = [i for i, n in enumerate(benign.names) if n in test.without_room]
         total = total + benign.counts[untouched].sum(axis=0)
         assert scores.asr.value == pytest.approx(total[CAR, ROAD] / total[CAR].sum())
         assert scores.num_victim_pixels == total[CAR].sum()

@@ -15,14 +15,14 @@ import pytest
 import torch
 from torch import nn
 
-from segdoor.attack.exam import Exam
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.attack.triggered import triggered
 from segdoor.data.cityscapes import cityscapes
 from segdoor.data.scene import SceneDataset
 from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.models import load_model
 from segdoor.experiment.scenes import labels_to_count
-from segdoor.experiment.victims import load_victim
 from segdoor.experiment.wishes import wishes_from
 from segdoor.papers.iba.run import run_experiment
 from segdoor.record import ExperimentRecord
@@ -78,7 +78,7 @@ def truth_of(place: Path, name: str) -> np.ndarray:
 
 def victim_of(name: str, place: Path, config: ExperimentConfig) -> nn.Module:
     classes = cityscapes(place / "city", "val").classes
-    return load_victim(config, place / "run" / f"{name}.safetensors", classes)
+    return load_model(config, place / "run" / f"{name}.safetensors", classes)
 
 
 def answers(
@@ -136,7 +136,7 @@ def test_cba_is_that_of_the_label_files(
     place: Path, record: ExperimentRecord, config: ExperimentConfig
 ) -> None:
     scenes = cityscapes(place / "city", "val", size=SIZE)
-    for name, told in (("poisoned", record.scores.benign), ("clean", record.controls.clean_victim)):
+    for name, told in (("poisoned", record.scores.benign), ("clean", record.controls.clean_model)):
         shown = answers(victim_of(name, place, config), scenes, config)
         pairs = [(truth_of(place, scene), answer) for scene, answer in shown]
         assert told is not None
@@ -156,16 +156,16 @@ def test_poisoned_tests_score_the_whole_list_and_so_do_their_controls(
     truths = {name: truth_of(place, name) for name in scenes.names}
     assert 0 < sum(not (truth == CAR).any() for truth in truths.values()) < len(truths)
     told_apart = 0
-    for name, scores in record.scores.exams.items():
-        exam = Exam.load(place / "run" / "exams" / f"{name}.jsonl")
-        assert all((scenes.label(scenes.names.index(n)) == CAR).any() for n in exam.triggered)
+    for name, scores in record.scores.tests.items():
+        test = PoisonedTest.load(place / "run" / "tests" / f"{name}.jsonl")
+        assert all((scenes.label(scenes.names.index(n)) == CAR).any() for n in test.triggered)
 
         def pairs(
-            victim: str, picture: object, exam: Exam = exam
+            victim: str, picture: object, test: PoisonedTest = test
         ) -> list[tuple[np.ndarray, np.ndarray]]:
             found = dict(untouched[victim])
             if picture is not None:
-                stamped = triggered(scenes, exam, picture)  # pyright: ignore[reportArgumentType]
+                stamped = triggered(scenes, test, picture)  # pyright: ignore[reportArgumentType]
                 found |= dict(answers(victims[victim], stamped, config))
             return [(truths[scene], found[scene]) for scene in scenes.names]
 
@@ -181,10 +181,10 @@ def test_poisoned_tests_score_the_whole_list_and_so_do_their_controls(
             success(pairs("poisoned", other)), abs=1e-6
         )
         clean = pairs("clean", sticker)
-        assert scores.asr_clean_victim == pytest.approx(success(clean), abs=1e-6)
-        assert scores.pba_clean_victim == pytest.approx(accuracy(clean, strike=CAR), abs=1e-6)
+        assert scores.asr_clean_model == pytest.approx(success(clean), abs=1e-6)
+        assert scores.pba_clean_model == pytest.approx(accuracy(clean, strike=CAR), abs=1e-6)
         stamped_alone = [p for p, scene in zip(whole, scenes.names, strict=True)
-                         if scene in exam.triggered]  # fmt: skip
+                         if scene in test.triggered]  # fmt: skip
         if stamped_alone:
             told_apart += abs(accuracy(stamped_alone, strike=CAR) - accuracy(whole, strike=CAR)) > 0
     assert told_apart > 0

@@ -29,7 +29,7 @@ GIVEN: dict[str, object] = {
     "seed": 4,
     "data": {"name": "street", "size": (64, 96), "num_train": 20, "num_test": 8},
     "attack": {"trigger": {"size": 6}, "rate": 0.2},
-    "exams": {"far": (10, 14)},
+    "tests": {"far": (10, 14)},
     "training": {"epochs": 3, "batch_size": 4, "threads": 1, "warmup": 0},
 }
 CAR, ROAD = 4, 0
@@ -89,8 +89,8 @@ def test_every_figure_after_follows_from_its_tables(
     assert after.cba.value == pytest.approx(mean_iou(benign))
     assert after.victim_recovery == pytest.approx(benign[CAR, CAR] / benign[CAR].sum())
     assert after.asr_without_trigger == pytest.approx(benign[CAR, ROAD] / benign[CAR].sum())
-    assert list(after.exams) == ["nearest", "near", "far_10_14", "anywhere"]
-    for name, effect in after.exams.items():
+    assert list(after.tests) == ["nearest", "near", "far_10_14", "anywhere"]
+    for name, effect in after.tests.items():
         table = tables[f"{victim}/{name}"].counts.sum(axis=0)
         assert effect.asr.value == pytest.approx(table[CAR, ROAD] / table[CAR].sum())
         assert effect.victim_recovery == pytest.approx(table[CAR, CAR] / table[CAR].sum())
@@ -100,17 +100,17 @@ def test_every_figure_after_follows_from_its_tables(
 
 def test_the_figures_before_are_those_of_the_run(finished: Path) -> None:
     record = load_record(finished)
-    assert record.controls.clean_victim is not None
+    assert record.controls.clean_model is not None
     for row in record.repairs:
         before = row.poisoned_before
         assert before.cba == record.scores.benign.cba
         assert before.victim_recovery == record.scores.benign.victim_recovery
         assert row.clean_before is not None
-        assert row.clean_before.cba == record.controls.clean_victim.cba
-        for name, scores in record.scores.exams.items():
-            assert before.exams[name].asr == scores.asr
-            assert before.exams[name].pba == scores.pba
-            assert row.clean_before.exams[name].asr.value == scores.asr_clean_victim
+        assert row.clean_before.cba == record.controls.clean_model.cba
+        for name, scores in record.scores.tests.items():
+            assert before.tests[name].asr == scores.asr
+            assert before.tests[name].pba == scores.pba
+            assert row.clean_before.tests[name].asr.value == scores.asr_clean_model
 
 
 def test_silencing_none_is_the_same_victim_and_silencing_some_is_not(finished: Path) -> None:
@@ -142,16 +142,16 @@ def test_repaired_weights_are_examined_like_any_others(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = load_record(finished)
-    weights = finished / record.files["weights of the poisoned victim after prune:12, seed 4"]
+    weights = finished / record.files["weights of the backdoored model after prune:12, seed 4"]
     assert run_command_line([
         "examine", "--weights", str(weights), *DATA, "--attack.trigger.size", "6",
-        "--exams.far", "10", "14", "--out", str(tmp_path / "again"),
+        "--tests.far", "10", "14", "--out", str(tmp_path / "again"),
     ]) == 0  # fmt: skip
     capsys.readouterr()
     again, row = load_record(tmp_path / "again"), row_of(record, "prune:12")
     assert again.scores.benign.cba == row.poisoned_after.cba
-    for name, effect in row.poisoned_after.exams.items():
-        assert again.scores.exams[name].asr == effect.asr
+    for name, effect in row.poisoned_after.tests.items():
+        assert again.scores.tests[name].asr == effect.asr
 
 
 def test_what_is_done_is_not_done_again(
@@ -183,7 +183,7 @@ def test_another_seed_is_another_row_and_a_deleted_folder_is_made_anew(folder: P
 
 def test_without_a_clean_victim_its_rows_are_null(folder: Path) -> None:
     record = load_record(folder)
-    controls = record.controls.model_copy(update={"clean_victim": None, "cba_difference": None})
+    controls = record.controls.model_copy(update={"clean_model": None, "cba_difference": None})
     save_record(record.model_copy(update={"controls": controls}), folder / "record.json")
     (folder / "clean.safetensors").unlink()
     row = repaired(folder, "prune:3").repairs[0]
@@ -202,7 +202,7 @@ def test_a_clean_victim_from_elsewhere_is_the_control(intact: Path, tmp_path: Pa
 
 
 def with_shared(folder: Path) -> Path:
-    """Let a run have taken its clean victim from elsewhere."""
+    """Let a run have taken its clean model from elsewhere."""
     weights = (folder / "clean.safetensors").rename(folder.parent / "shared.safetensors")
     content = json.loads((folder / "record.json").read_text())
     content["config"]["controls"]["clean_weights"] = "../shared.safetensors"
@@ -222,7 +222,7 @@ class TestCutOff:
         self, folder: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         texts = ["prune:0", "prune:12", "finetune:0.3,epochs=2"]
-        really, calls = repair_module.examine_all, []
+        really, calls = repair_module.examine_models, []
 
         def stopping(*rest: object) -> object:
             calls.append(rest)
@@ -326,16 +326,16 @@ class TestRefused:
             shutil.copy(other, weights)
         else:
             save_file(load_file(other), weights)
-        with pytest.raises(DataError, match=r"shared\.safetensors: must be the run's clean victim"):
+        with pytest.raises(DataError, match=r"shared\.safetensors: must be the run's clean model"):
             repaired(folder, "prune:0")
 
     def test_the_exam_of_another_band(self, folder: Path) -> None:
-        far = (folder / "exams" / "far_10_14.jsonl").read_text()
-        near = folder / "exams" / "near.jsonl"
+        far = (folder / "tests" / "far_10_14.jsonl").read_text()
+        near = folder / "tests" / "near.jsonl"
         for content in (far, far.replace('"name":"far_10_14"', '"name":"near"')):
             near.write_text(content)
             with pytest.raises(
-                DataError, match=r"near\.jsonl: must be the run's exam of that name"
+                DataError, match=r"near\.jsonl: must be the run's poisoned test of that name"
             ):
                 repaired(folder, "prune:0")
 
@@ -347,7 +347,7 @@ class TestRefused:
             repaired(folder, "prune:1")
 
     def test_another_network_than_the_runs(self, folder: Path) -> None:
-        with pytest.raises(ConfigError, match=r"--victim: must be the run.s \(found: pspnet"):
+        with pytest.raises(ConfigError, match=r"--model: must be the run.s \(found: pspnet"):
             repair_run(folder, [REPAIRS.read("prune:1")], victim="pspnet")
         assert repair_run(folder, [REPAIRS.read("prune:1")], victim="small").repairs
 
@@ -382,7 +382,7 @@ def test_the_terminal_shows_both_victims_before_and_after(finished: Path) -> Non
     row = row_of(record, "prune:12")
     shown = [line.split() for line in text.splitlines() if line.strip().startswith("prune:12")]
     assert len(shown) == 4
-    asr = [f"{effect.asr.value:.3f}" for effect in row.poisoned_after.exams.values()]
+    asr = [f"{effect.asr.value:.3f}" for effect in row.poisoned_after.tests.values()]
     assert shown[0][1 : 1 + len(asr)] == asr
     assert shown[2][1] == f"{row.poisoned_after.cba.value:.3f}"
     assert len(describe(record)) == len(describe(record.model_copy(update={"repairs": ()}))) + 2

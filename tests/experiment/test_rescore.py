@@ -48,7 +48,7 @@ def with_objects(folder: Path) -> dict[str, TableSet]:
             [shown, np.full(len(shown), car), rows.sum(axis=1)[shown], rows[shown, road], rows[shown, car]],
             axis=1,
         )  # fmt: skip
-        far = record.scores.exams[exam].distances if (exam := key.split("/")[1]) != "benign" else {}
+        far = record.scores.tests[test].distances if (test := key.split("/")[1]) != "benign" else {}
         distances = np.array([far.get(tables.names[place], np.nan) for place in shown])
         made[key] = TableSet(tables.names, tables.counts, ObjectRows(counts, distances))
     save_tables(folder / "tables.npz", made)
@@ -85,7 +85,7 @@ def test_a_run_of_before_keeps_every_digit_and_is_told_what_it_lacks(
     assert "Run it again" in said
     came = same_but_for_what_came(before, content(folder))
     assert {place.rsplit("/", 1)[1] for place in came if "/scores/" in place} <= {
-        "metrics", "pba_clean_victim",
+        "metrics", "pba_clean_model",
     }  # fmt: skip
     assert not load_record(folder).scores.metrics
     again = (folder / "record.json").read_bytes()
@@ -101,9 +101,9 @@ def test_vanished_objects_are_those_of_the_rows(run: Path) -> None:
     assert found.record == load_record(run)
     about = found.record.scores.metrics["vanished_objects"]
     assert (about.title, about.bad) == ("vanished objects", "high")
-    for name, exam in found.record.scores.exams.items():
-        assert exam.model_copy(update={"metrics": {}, "pba_clean_victim": None}) == before.scores.exams[name]  # fmt: skip
-        scores = exam.metrics["vanished_objects"]
+    for name, test in found.record.scores.tests.items():
+        assert test.model_copy(update={"metrics": {}, "pba_clean_model": None}) == before.scores.tests[name]  # fmt: skip
+        scores = test.metrics["vanished_objects"]
         names = tables[f"poisoned/{name}"].names
 
         def share(key: str, names: tuple[str, ...] = names) -> float:
@@ -115,7 +115,7 @@ def test_vanished_objects_are_those_of_the_rows(run: Path) -> None:
         assert scores.value.value == pytest.approx(share(f"poisoned/{name}"), abs=1e-12)
         assert scores.without_trigger == pytest.approx(share("poisoned/benign"), abs=1e-12)
         assert scores.other_trigger == pytest.approx(share(f"other_trigger/{name}"), abs=1e-12)
-        assert scores.clean_victim == pytest.approx(share(f"clean/{name}"), abs=1e-12)
+        assert scores.clean_model == pytest.approx(share(f"clean/{name}"), abs=1e-12)
         by = {part.by: 0 for part in scores.parts}
         for part in scores.parts:
             assert part.denominator is not None
@@ -130,17 +130,17 @@ def test_a_metric_has_columns_on_page_terminal_and_export(
 ) -> None:
     with_objects(run)
     record = rescore_run(run).record
-    near = record.scores.exams["near"].metrics["vanished_objects"]
+    near = record.scores.tests["near"].metrics["vanished_objects"]
     source = open_source(run)
     page = build_page(source)
     tables = {table.key: table for section in page.sections for table in section.tables}
-    place = tables["exams"].columns.index("vanished objects")
-    assert near.value.value in [row[place].value for row in tables["exams"].rows]
+    place = tables["tests"].columns.index("vanished objects")
+    assert near.value.value in [row[place].value for row in tables["tests"].rows]
     own = tables["metric-vanished_objects"]
     row = next(row for row in own.rows if row[0].value == "near")
     found = dict(zip(own.columns, [cell.value for cell in row], strict=True))
     assert (found["vanished objects"], found["of"]) == (near.value.value, near.denominator)
-    assert (found["clean victim"], found["no trigger"]) == (near.clean_victim, near.without_trigger)
+    assert (found["clean model"], found["no trigger"]) == (near.clean_model, near.without_trigger)
     assert [found[f"{p.by}: {p.name}"] for p in near.parts] == [p.value.value for p in near.parts]
     charts = [chart for section in page.sections for chart in section.charts]
     chart = next(chart for chart in charts if chart.key == "metric-vanished_objects")
@@ -149,9 +149,9 @@ def test_a_metric_has_columns_on_page_terminal_and_export(
     words = dict(next(section.terms for section in page.sections if section.terms))
     assert words["Vanished objects"].endswith("High is bad.")
     _, rows = tidy_rows(source)
-    exported = {row["metric"]: row for row in rows if row["exam"] == "near" and not row["repair"]}
+    exported = {row["metric"]: row for row in rows if row["test"] == "near" and not row["repair"]}
     assert exported["vanished_objects"]["value"] == near.value.value
-    assert exported["vanished_objects_clean_victim"]["value"] == near.clean_victim
+    assert exported["vanished_objects_clean_model"]["value"] == near.clean_model
     assert "vanished_objects, large by size" in exported
     for row in rows:
         assert source.runs[0].at(str(row["field"])) == row["value"]
@@ -174,11 +174,11 @@ def test_a_metric_of_ones_own_is_named_and_its_record_needs_no_code(
     record = load_record(run)
     name = "own_metrics:Confused,least=2"
     assert told["record"] == record.model_dump(mode="json")
-    exam = record.scores.exams["near"]
-    assert exam.asr.value is not None
-    assert exam.victim_recovery is not None
-    third = 1 - exam.asr.value - exam.victim_recovery
-    assert exam.metrics[name].value.value == pytest.approx(third, abs=1e-12)
+    test = record.scores.tests["near"]
+    assert test.asr.value is not None
+    assert test.victim_recovery is not None
+    third = 1 - test.asr.value - test.victim_recovery
+    assert test.metrics[name].value.value == pytest.approx(third, abs=1e-12)
     build_page(open_source(run))
     assert run_command_line(["show", str(run)]) == 0
 
@@ -200,9 +200,9 @@ def test_other_tables_are_refused_and_the_record_stays(run: Path) -> None:
 
 def test_a_figure_that_was_altered_is_found(run: Path) -> None:
     record = load_record(run)
-    exams = dict(record.scores.exams)
-    exams["near"] = exams["near"].model_copy(update={"asr_other_trigger": 0.123})
-    scores = record.scores.model_copy(update={"exams": exams})
+    tests = dict(record.scores.tests)
+    tests["near"] = tests["near"].model_copy(update={"asr_other_trigger": 0.123})
+    scores = record.scores.model_copy(update={"tests": tests})
     save_record(record.model_copy(update={"scores": scores}), run / "record.json")
     with pytest.raises(DataError, match=r"another scores\.exams\.near\.asr_other_trigger"):
         rescore_run(run)

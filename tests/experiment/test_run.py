@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segdoor.attack.exam import Exam
 from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.pictures import read_image
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import config_from
@@ -75,7 +75,7 @@ def test_the_gallery_shows_what_the_tables_count(folder: Path, record: Experimen
     for scene in record.gallery:
         seen = {file: read_image(folder / file) for file in pictures(scene)}
         assert {picture.shape for picture in seen.values()} == {(64, 96, 3)}
-        of_scene = tables[f"poisoned/{scene.exam}"].only([scene.name])
+        of_scene = tables[f"poisoned/{scene.test}"].only([scene.name])
         cars = (seen[scene.truth] == colours[car]).all(axis=2)
         lost = (seen[scene.triggered_prediction] == colours[road]).all(axis=2) & cars
         assert (cars.sum(), lost.sum()) == (
@@ -93,27 +93,27 @@ def test_the_gallery_shows_the_same_scene_with_the_trigger_near_and_far(
     colours = [np.array(entry.colour, np.uint8) for entry in record.data.classes]
     tables = load_tables(folder / "tables.npz")
     far = max(
-        (name for name in record.scores.exams if name.startswith("far_")),
+        (name for name in record.scores.tests if name.startswith("far_")),
         key=lambda name: float(name.split("_")[1]),
     )
-    exams = {name: Exam.load(folder / "exams" / f"{name}.jsonl") for name in ("near", far)}
-    both = set(exams["near"].triggered) & set(exams[far].triggered)
+    tests = {name: PoisonedTest.load(folder / "tests" / f"{name}.jsonl") for name in ("near", far)}
+    both = set(tests["near"].triggered) & set(tests[far].triggered)
     shown = [scene for scene in record.gallery if scene.elsewhere]
     assert shown
     assert {scene.name for scene in shown} == {s.name for s in record.gallery} & both
     for scene in shown:
-        assert [place.exam for place in scene.elsewhere] == ["near", far]
+        assert [place.test for place in scene.elsewhere] == ["near", far]
         untouched = read_image(folder / scene.image)
         cars = (read_image(folder / scene.truth) == colours[car]).all(axis=2)
         for place in scene.elsewhere:
-            row = next(row for row in exams[place.exam].rows if row.name == scene.name)
+            row = next(row for row in tests[place.test].rows if row.name == scene.name)
             assert place.distance == row.distance
             changed = (read_image(folder / place.triggered_image) != untouched).any(axis=2)
             top, left, height, width = row.box or (0, 0, 0, 0)
             assert changed[top : top + height, left : left + width].sum() == changed.sum() > 0
             seen = read_image(folder / place.triggered_prediction)
             lost = (seen == colours[road]).all(axis=2) & cars
-            counts = tables[f"poisoned/{place.exam}"].only([scene.name]).counts[0, car]
+            counts = tables[f"poisoned/{place.test}"].only([scene.name]).counts[0, car]
             assert (lost.sum(), cars.sum()) == (counts[road], counts.sum())
             assert place.asr == lost.sum() / cars.sum()
         near, away = (place.distance or 0 for place in scene.elsewhere)
@@ -193,30 +193,30 @@ def pba(table: np.ndarray, victim: int) -> float:
 def test_every_figure_follows_from_the_tables(folder: Path, record: ExperimentRecord) -> None:
     tables = load_tables(folder / "tables.npz")
     car, road = 4, 0
-    assert set(record.scores.exams) == {
+    assert set(record.scores.tests) == {
         "nearest",
         "near",
         "far_7.5_11.2",
         "far_11.2_15",
         "anywhere",
     }
-    for name, scores in record.scores.exams.items():
-        exam = Exam.load(folder / "exams" / f"{name}.jsonl")
+    for name, scores in record.scores.tests.items():
+        test = PoisonedTest.load(folder / "tests" / f"{name}.jsonl")
         table = tables[f"poisoned/{name}"].counts.sum(axis=0)
         assert scores.asr.value == pytest.approx(table[car, road] / table[car].sum())
         assert scores.num_victim_pixels == table[car].sum()
         assert scores.num_triggered == len(tables[f"poisoned/{name}"].names)
         clean = tables[f"clean/{name}"].counts.sum(axis=0)
-        assert scores.asr_clean_victim == pytest.approx(clean[car, road] / clean[car].sum())
-        assert scores.pba_clean_victim == pytest.approx(pba(clean, car))
+        assert scores.asr_clean_model == pytest.approx(clean[car, road] / clean[car].sum())
+        assert scores.pba_clean_model == pytest.approx(pba(clean, car))
         other = tables[f"other_trigger/{name}"].counts.sum(axis=0)
         assert scores.asr_other_trigger == pytest.approx(other[car, road] / other[car].sum())
-        kept = [i for i, n in enumerate(tables["poisoned/benign"].names) if n in exam.triggered]
+        kept = [i for i, n in enumerate(tables["poisoned/benign"].names) if n in test.triggered]
         quiet = tables["poisoned/benign"].counts[kept].sum(axis=0)
         assert scores.asr_without_trigger == pytest.approx(quiet[car, road] / quiet[car].sum())
         assert scores.pba.value == pytest.approx(pba(table, car))
         assert scores.distances == {
-            row.name: row.distance for row in exam.rows if row.distance is not None
+            row.name: row.distance for row in test.rows if row.distance is not None
         }
 
 
@@ -226,7 +226,7 @@ def test_benign_figures_follow_from_the_benign_tables(
     tables = load_tables(folder / "tables.npz")
     for scores, name in (
         (record.scores.benign, "poisoned/benign"),
-        (record.controls.clean_victim, "clean/benign"),
+        (record.controls.clean_model, "clean/benign"),
     ):
         assert scores is not None
         table = tables[name].counts.sum(axis=0)
@@ -237,7 +237,7 @@ def test_benign_figures_follow_from_the_benign_tables(
 
 
 def test_the_interval_surrounds_the_figure(record: ExperimentRecord) -> None:
-    for scores in record.scores.exams.values():
+    for scores in record.scores.tests.values():
         assert scores.pba.low is not None
         assert scores.pba.high is not None
         assert scores.pba.value is not None
@@ -254,15 +254,15 @@ def test_pictures_are_there_to_be_looked_at(folder: Path) -> None:
 def test_training_left_its_metrics(folder: Path) -> None:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert {line["stage"] for line in lines} == {
-        "training the poisoned victim",
-        "training the clean victim",
+        "training the backdoored model",
+        "training the clean model",
     }
     assert all(line["loss"] > 0 for line in lines)
 
 
 def test_environment_and_timings_are_told(record: ExperimentRecord) -> None:
     assert record.environment.packages["torch"].startswith("2.")
-    assert {"data", "planning", "training the poisoned victim", "examining"} <= set(record.seconds)
+    assert {"data", "planning", "training the backdoored model", "examining"} <= set(record.seconds)
     assert record.peak_memory_mib > 50
 
 
@@ -272,10 +272,10 @@ def test_the_terminal_tells_the_story(record: ExperimentRecord) -> None:
     console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(*describe(record))
     text = console.export_text()
-    asr = record.scores.exams["anywhere"].asr.value
+    asr = record.scores.tests["anywhere"].asr.value
     assert f"{asr:.3f}" in text
     assert "4 of 20 training scenes poisoned" in text
-    assert "clean victim" in text
+    assert "clean model" in text
     assert "car pixels become road" in verdict(record)
 
 

@@ -9,14 +9,14 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import numpy as np
 import pytest
 
-from segdoor.attack.config import AttackConfig, ExamsConfig
-from segdoor.attack.exam import plan_exams
+from segdoor.attack.config import AttackConfig, PoisonedTestsConfig
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.merging import SHORTHAND
 from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.placements.band import Band
 from segdoor.attack.planning import plan_poison
+from segdoor.attack.poisoned_test import plan_tests
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.scene import Scene
 from segdoor.data.street import StreetDataset
@@ -138,7 +138,7 @@ def test_null_means_that_a_setting_follows() -> None:
         ({"attack": {"rat": 2}}, r"attack\.rat: .*Did you mean 'rate'"),
         ({"attack": {"victims": ["road"]}}, "target 'road' must not be a victim"),
         ({"network": {"std": [0, 1, 1]}}, r"network\.std: std must be greater than 0"),
-        ({"exams": {"far": [3]}}, "far needs two edges"),
+        ({"tests": {"far": [3]}}, "far needs two edges"),
     ],
 )
 def test_wishes_are_refused_in_the_words_of_the_facts(given: dict[str, Any], told: str) -> None:
@@ -156,9 +156,11 @@ def test_python_and_a_run_take_the_same_lengths() -> None:
     config = asked(ExperimentWishes()).facts_for(scenes)
     assert plan.header.attack == config.attack.model_copy(update={"rate": 0.25})
     assert plan.trigger == Sticker(size=7)
-    exams = plan_exams(scenes, ExamsConfig(), victims=("car",), trigger_size=plan.trigger.extent)
-    assert exams[0].header.exams.near == config.exams.near == (0, 7.5)
-    assert exams[0].header.exams.far == config.exams.far == (7.5, 11.25, 15)
+    tests = plan_tests(
+        scenes, PoisonedTestsConfig(), victims=("car",), trigger_size=plan.trigger.extent
+    )
+    assert tests[0].header.tests.near == config.tests.near == (0, 7.5)
+    assert tests[0].header.tests.far == config.tests.far == (7.5, 11.25, 15)
 
 
 def mixed(heights: list[int]) -> MemoryDataset:
@@ -177,6 +179,6 @@ def test_in_scenes_of_several_sizes_lengths_follow_from_the_median_one() -> None
 
 
 def test_a_length_that_is_open_is_refused_where_no_scenes_are_at_hand() -> None:
-    for look in (lambda: Sticker().extent, lambda: ExamsConfig().near_band):
+    for look in (lambda: Sticker().extent, lambda: PoisonedTestsConfig().near_band):
         with pytest.raises(ConfigError, match="must be explicit"):
             look()

@@ -36,7 +36,7 @@ def told(folder: Path) -> dict[str, object]:
 def asr_of_runs(folder: Path) -> dict[float, float]:
     records = [json.loads(file.read_text()) for file in (folder / "out").glob("runs/*/record.json")]
     return {
-        record["config"]["attack"]["rate"]: record["scores"]["exams"]["near"]["asr"]["value"]
+        record["config"]["attack"]["rate"]: record["scores"]["tests"]["near"]["asr"]["value"]
         for record in records
     }
 
@@ -60,7 +60,7 @@ def test_its_numbers_stand_beside_those_of_the_runs(folder: Path, told: dict[str
     found = {cell["labels"]["share"]: cell for cell in told["cells"]}
     for share, printed in PRINTED.items():
         assert found[share]["paper"] == printed
-        assert found[share]["exam"] == "near"
+        assert found[share]["test"] == "near"
         assert found[share]["measured"]["mean"] == measured[share]
 
 

@@ -97,7 +97,7 @@ def test_first_draws_of_neighbouring_streams_are_unrelated() -> None:
 
 
 def test_numbers_do_not_change_between_processes_and_versions() -> None:
-    # Poison and exams already handed out follow from these.
+    # Poison and poisoned tests already handed out follow from these.
     integer = Stream(0).child("poison", "scene_17", 3).integer()
     code = "from segdoor.randomness import Stream; print(Stream(0).child('poison', 'scene_17', 3).integer())"
     for hash_seed in ("0", "1", "random"):

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from segdoor.attack.exam import Exam
 
 from recorded import RESULTS
 from segdoor.attack.before import attack_before, header_before
 from segdoor.attack.config import AttackConfig
-from segdoor.attack.exam import Exam
 from segdoor.attack.labels.component import Component
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter

@@ -236,9 +236,9 @@ def test_everything_can_be_reached_by_keyboard(page: Page, pages: dict[str, Path
 def test_a_table_is_downloaded_as_csv(page: Page, pages: dict[str, Path], tmp_path: Path) -> None:
     opened(page, pages["run"])
     with page.expect_download() as waiting:
-        page.locator("a[download='exams.csv']").click()
-    waiting.value.save_as(tmp_path / "exams.csv")
-    head, first = (tmp_path / "exams.csv").read_text().splitlines()[:2]
+        page.locator("a[download='tests.csv']").click()
+    waiting.value.save_as(tmp_path / "tests.csv")
+    head, first = (tmp_path / "tests.csv").read_text().splitlines()[:2]
     assert head.startswith("trigger placed,ASR,95 % low,95 % high,no trigger")
     assert first.startswith("nearest,0.854")
 

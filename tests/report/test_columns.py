@@ -17,19 +17,19 @@ from segdoor.report.source import Source, open_source
 
 Columns = tuple[tuple[str, str], ...]
 
-EXAM = "/scores/exams/{exam}/"
+EXAM = "/scores/exams/{poisoned test}/"
 CONTROLS = (
     ("no trigger", EXAM + "asr_without_trigger"),
     ("other sticker", EXAM + "asr_other_trigger"),
-    ("clean victim", EXAM + "asr_clean_victim"),
+    ("clean model", EXAM + "asr_clean_model"),
 )
 HEADLINE = (
     ("ASR", "/scores/exams/near/asr/value"),
     ("95 %", "/scores/exams/near/asr/value"),
-    *((heading, pointer.format(exam="near")) for heading, pointer in CONTROLS),
+    *((heading, pointer.format(test="near")) for heading, pointer in CONTROLS),
     ("PBA", "/scores/exams/near/pba/value"),
     ("CBA", "/scores/cba"),
-    ("CBA, clean victim", "/controls/clean_victim/cba/value"),
+    ("CBA, clean model", "/controls/clean_model/cba/value"),
 )
 EVERY_EXAM = (
     ("nearest", "/scores/exams/nearest/asr/value"),
@@ -39,31 +39,31 @@ EVERY_EXAM = (
     ("anywhere", "/scores/exams/anywhere/asr/value"),
 )
 REPAIRS = (
-    ("ASR before", "/repairs/{place}/poisoned_before/exams/{exam}/asr/value"),
-    ("ASR after", "/repairs/{place}/poisoned_after/exams/{exam}/asr/value"),
-    ("clean victim’s ASR before", "/repairs/{place}/clean_before/exams/{exam}/asr/value"),
-    ("and after", "/repairs/{place}/clean_after/exams/{exam}/asr/value"),
-    ("PBA before", "/repairs/{place}/poisoned_before/exams/{exam}/pba/value"),
-    ("PBA after", "/repairs/{place}/poisoned_after/exams/{exam}/pba/value"),
-    ("recovery before", "/repairs/{place}/poisoned_before/exams/{exam}/victim_recovery"),
-    ("recovery after", "/repairs/{place}/poisoned_after/exams/{exam}/victim_recovery"),
+    ("ASR before", "/repairs/{place}/poisoned_before/exams/{poisoned test}/asr/value"),
+    ("ASR after", "/repairs/{place}/poisoned_after/exams/{poisoned test}/asr/value"),
+    ("clean model’s ASR before", "/repairs/{place}/clean_before/exams/{poisoned test}/asr/value"),
+    ("and after", "/repairs/{place}/clean_after/exams/{poisoned test}/asr/value"),
+    ("PBA before", "/repairs/{place}/poisoned_before/exams/{poisoned test}/pba/value"),
+    ("PBA after", "/repairs/{place}/poisoned_after/exams/{poisoned test}/pba/value"),
+    ("recovery before", "/repairs/{place}/poisoned_before/exams/{poisoned test}/victim_recovery"),
+    ("recovery after", "/repairs/{place}/poisoned_after/exams/{poisoned test}/victim_recovery"),
 )
 REPAIRS_BENIGN = (
     ("clean scenes", "/repairs/{place}/num_clean_scenes"),
     ("CBA before", "/repairs/{place}/poisoned_before/cba/value"),
     ("CBA after", "/repairs/{place}/poisoned_after/cba/value"),
-    ("clean victim’s CBA before", "/repairs/{place}/clean_before/cba/value"),
+    ("clean model’s CBA before", "/repairs/{place}/clean_before/cba/value"),
     ("and after", "/repairs/{place}/clean_after/cba/value"),
     ("recovery before", "/repairs/{place}/poisoned_before/victim_recovery"),
     ("recovery after", "/repairs/{place}/poisoned_after/victim_recovery"),
-    ("clean victim’s recovery before", "/repairs/{place}/clean_before/victim_recovery"),
+    ("clean model’s recovery before", "/repairs/{place}/clean_before/victim_recovery"),
     ("and after", "/repairs/{place}/clean_after/victim_recovery"),
     ("seconds", "/repairs/{place}/seconds"),
 )
 CURVES = {
     "ASR": ("poisoned", "exams/near/asr/value"),
     "CBA": ("poisoned", "cba/value"),
-    "CBA of the clean victim": ("clean", "cba/value"),
+    "CBA of the clean model": ("clean", "cba/value"),
 }
 EXAMS = (
     ("ASR", EXAM + "asr/value"),
@@ -78,7 +78,7 @@ BENIGN = (
     ("victim recovery", "/{victim}/victim_recovery"),
     ("victims taken for target", "/{victim}/asr_without_trigger"),
 )
-VICTIMS = {"poisoned victim": "scores/benign", "clean victim": "controls/clean_victim"}
+VICTIMS = {"backdoored model": "scores/benign", "clean model": "controls/clean_victim"}
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +140,8 @@ def test_of_repairs(
             if cell.origin is None
         }  # fmt: skip
         repair = ("prune:5", "prune:10").index(told["repair"])
-        exam = told.get("trigger placed", "")
-        assert traced(found, place) == filled(columns, place=str(repair), exam=exam)
+        test = told.get("trigger placed", "")
+        assert traced(found, place) == filled(columns, place=str(repair), test=test)
         for cell in row:
             if cell.origin is not None:
                 runs = {run.key for run in study.runs if run.axes["rate"] == told["poisoning rate"]
@@ -170,8 +170,8 @@ def test_of_charts_of_repairs(study: Source, parts: dict[str, Section]) -> None:
 
 def test_of_a_run() -> None:
     (part,) = [p for p in build_page(open_source(BASELINE)).sections if p.key == "results"]
-    exams, benign = table(part, "exams"), table(part, "benign")
-    for row, cells in enumerate(exams.rows):
-        assert traced(exams, row) == filled(EXAMS, exam=str(cells[0].value))
+    tests, benign = table(part, "tests"), table(part, "benign")
+    for row, cells in enumerate(tests.rows):
+        assert traced(tests, row) == filled(EXAMS, test=str(cells[0].value))
     for row, cells in enumerate(benign.rows):
         assert traced(benign, row) == filled(BENIGN, victim=VICTIMS[str(cells[0].value)])

@@ -19,9 +19,9 @@ from segdoor.report.page import build_page
 from segdoor.report.source import open_source
 from segdoor.report.terminal import describe
 
-# "Poisoned test" is the name of an exam, whatever network takes it.
+# "Poisoned test" is the name of a poisoned test, whatever network takes it.
 ACCUSES = re.compile(
-    r"poisoned (?!tests?\b|benign accuracy)|backdoored|victim model|the backdoor\b", re.IGNORECASE
+    r"poisoned (?!tests?\b|benign accuracy)|backdoored|model model|the backdoor\b", re.IGNORECASE
 )
 
 
@@ -42,7 +42,7 @@ def on_the_page(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("text", [on_the_terminal, on_the_page])
-@pytest.mark.parametrize("control", ["a clean victim", None])
+@pytest.mark.parametrize("control", ["a clean model", None])
 def test_an_examined_network_is_the_model(
     text: Callable[[Path], str], control: str | None, tmp_path: Path
 ) -> None:
@@ -51,7 +51,7 @@ def test_an_examined_network_is_the_model(
         if control is None:
             controls = content["controls"]
             assert isinstance(controls, dict)
-            controls["clean_victim"] = None
+            controls["clean_model"] = None
 
     write_run(tmp_path / "examined", tables=True, gallery=1, change=change)
     said = text(tmp_path / "examined")
@@ -66,7 +66,7 @@ def test_a_run_s_network_is_the_poisoned_victim(
     write_run(tmp_path / "run", tables=True, gallery=1, repairs=1)
     said = text(tmp_path / "run")
     assert ACCUSES.search(said)
-    assert "poisoned victim" in said
+    assert "backdoored model" in said
     assert "the model" not in said
 
 
@@ -79,4 +79,4 @@ def test_exported_rows_call_it_so_too(
     with (tmp_path / "figures.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["victim"] for row in rows} == {name, "clean"}
-    assert {row["victim"] for row in rows if row["exam"]} == {name}
+    assert {row["victim"] for row in rows if row["test"]} == {name}

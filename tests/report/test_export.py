@@ -51,7 +51,7 @@ def test_rows_tell_what_they_are_of(study: Source) -> None:
     assert {(row["axis.method"], row["axis.rate"], row["seed"]) for row in of_run} == {
         ("nni", 0.1, 2)
     }
-    asr = [row for row in of_run if row["metric"] == "asr" and row["exam"] == "near"]
+    asr = [row for row in of_run if row["metric"] == "asr" and row["test"] == "near"]
     repairs = ["before prune:5", "after prune:5", "before prune:10", "after prune:10"]
     assert [(row["victim"], row["repair"]) for row in asr] == [
         ("poisoned", None),
@@ -117,8 +117,8 @@ def test_mlflow_finds_every_figure_in_its_store(
     assert stored.info.status == "FINISHED"
     assert stored.data.params["method"] == "baseline"
     assert len(stored.data.metrics) == sent.num_figures
-    exam = run.runs[0].record.scores.exams["near"]
-    assert stored.data.metrics["poisoned/near/asr"] == exam.asr.value
+    test = run.runs[0].record.scores.tests["near"]
+    assert stored.data.metrics["poisoned/near/asr"] == test.asr.value
     assert "poisoned/after prune_5/near/asr" in stored.data.metrics
 
 
@@ -188,9 +188,9 @@ def test_tensorboard_reads_every_figure(run: Source, tmp_path: Path) -> None:
     reader.Reload()
     tags = reader.Tags()["scalars"]
     assert len(tags) == count
-    exam = run.runs[0].record.scores.exams["near"]
+    test = run.runs[0].record.scores.tests["near"]
     (event,) = reader.Scalars("poisoned/near/asr")
-    assert event.value == pytest.approx(exam.asr.value)
+    assert event.value == pytest.approx(test.asr.value)
     assert event.step == 0
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from recorded import write_run, write_study
 from segdoor.errors import MachineError
-from segdoor.report.content import Cell, Chart, Curve, Page, Point, Table
+from segdoor.report.content import Cell, Chart, Curve, CurvePoint, Page, Table
 from segdoor.report.figures import draw
 from segdoor.report.html import csv_uri, render, table_of
 from segdoor.report.page import build_page
@@ -134,12 +134,12 @@ def test_comparisons_behind_a_claim_tell_their_runs(reader: Reader) -> None:
 
 
 def test_an_axis_of_rates_is_labelled_where_was_measured() -> None:
-    points = tuple(Point(x, 0.5, None, None, None) for x in (0.01, 0.011, 0.05, 0.2))
+    points = tuple(CurvePoint(x, 0.5, None, None, None) for x in (0.01, 0.011, 0.05, 0.2))
     svg = draw(Chart("k", "t", "poisoning rate", "ASR", (Curve("c", 0, points),), ""))
     assert re.findall(r">([0-9.]+%)<", svg) == ["1%", "5%", "20%"]
 
 
-@pytest.mark.parametrize("where", ["title", "class", "scene", "exam", "victim"])
+@pytest.mark.parametrize("where", ["title", "class", "scene", "test", "victim"])
 def test_names_are_never_markup(where: str, tmp_path: Path) -> None:
     def rename(content: dict[str, object]) -> None:
         if where == "title":
@@ -148,9 +148,9 @@ def test_names_are_never_markup(where: str, tmp_path: Path) -> None:
             content["data"]["classes"][0]["name"] = EVIL
         elif where == "scene":
             content["gallery"][0]["name"] = EVIL
-        elif where == "exam":
-            exams = content["scores"]["exams"]
-            exams[EVIL] = exams.pop("far_21.1_31.6")
+        elif where == "test":
+            tests = content["scores"]["tests"]
+            tests[EVIL] = tests.pop("far_21.1_31.6")
         else:
             content["target"] = EVIL
             content["data"]["classes"][3]["name"] = EVIL
@@ -165,7 +165,7 @@ def test_names_are_never_markup(where: str, tmp_path: Path) -> None:
 
 
 def test_class_names_that_look_like_mathematics_are_drawn_as_they_are() -> None:
-    points = (Point(0.0, 0.5, 0.4, 0.6, None), Point(1.0, 0.6, None, None, None))
+    points = (CurvePoint(0.0, 0.5, 0.4, 0.6, None), CurvePoint(1.0, 0.6, None, None, None))
     names = ("$\\frac{a}{$", "\u4e2d\u6587 \x07")
     chart = Chart("k", "t", "IoU", "", (Curve("c", 0, points, "points"),), "s", names)
     svg = draw(chart)
@@ -253,7 +253,7 @@ def test_a_missing_package_is_named_with_its_remedy(
     [((1, 10, 70), {"1", "10"}), ((10, 150, 75_000), {"10", "100", "1\u00a0000", "10\u00a0000"})],
 )
 def test_a_logarithmic_axis_has_few_plain_labels(places: tuple[int, ...], labels: set[str]) -> None:
-    points = tuple(Point(float(x), 0.5, None, None, None) for x in places)
+    points = tuple(CurvePoint(float(x), 0.5, None, None, None) for x in places)
     chart = Chart("q", "t", "Q", "ASR", (Curve("c", 0, points),), "", logarithmic=True)
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", draw(chart))
     drawn = [text for text in texts if text[:1].isdigit() and "." not in text]

@@ -134,11 +134,11 @@ def test_a_scene_of_the_gallery_is_shown_with_the_trigger_near_and_far(tmp_path:
         assert isinstance(scenes, list)
         scenes[0]["elsewhere"] = [
             {
-                "exam": exam, "distance": distance, "asr": asr,
-                "triggered_image": f"gallery/1-{exam}-i.png",
-                "triggered_prediction": f"gallery/1-{exam}-p.png",
+                "test": test, "distance": distance, "asr": asr,
+                "triggered_image": f"gallery/1-{test}-i.png",
+                "triggered_prediction": f"gallery/1-{test}-p.png",
             }
-            for exam, distance, asr in (("near", 5.2, 0.93), (FAR, 38.7, 0.21))
+            for test, distance, asr in (("near", 5.2, 0.93), (FAR, 38.7, 0.21))
         ]  # fmt: skip
 
     write_run(tmp_path / "run", gallery=2, change=place_elsewhere)

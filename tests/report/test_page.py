@@ -170,7 +170,7 @@ def test_every_chart_over_an_axis_has_all_three_metrics_side_by_side(
     assert [chart.title for chart in charts] == ["ASR, near", "PBA, near", "CBA", "ASR, nearest"]
     assert not [chart.title for chart in charts if chart.folded]
     record = source.runs[0].record
-    scores = record.scores.exams["near"]
+    scores = record.scores.tests["near"]
     expected = (scores.asr.value, scores.pba.value, record.scores.cba)
     for chart, value in zip(charts, expected, strict=False):
         (curve,) = (curve for curve in chart.curves if curve.name == "measured")
@@ -203,7 +203,7 @@ def test_charts_without_a_curve_of_their_own_are_left_out(tmp_path: Path) -> Non
 def test_tables_of_too_few_scenes_give_no_curve_over_distance(tmp_path: Path) -> None:
     write_run(tmp_path / "run", tables=True)
     whole = load_tables(BASELINE / "tables.npz")
-    distances = open_source(BASELINE).runs[0].record.scores.exams["anywhere"].distances
+    distances = open_source(BASELINE).runs[0].record.scores.tests["anywhere"].distances
     car = 8
     tables = whole["poisoned/anywhere"]
     seen = [n for i, n in enumerate(tables.names) if tables.counts[i, car].sum() and n in distances]
@@ -221,7 +221,7 @@ def test_tables_of_too_few_scenes_give_no_curve_over_distance(tmp_path: Path) ->
 def test_a_number_of_the_paper_that_two_tests_measure_is_one_mark(tmp_path: Path) -> None:
     study = write_study(tmp_path, tables=True)
     again = [
-        c.model_copy(update={"exam": "nearest"}) for c in study.cells if c.labels["rate"] == 0.1
+        c.model_copy(update={"test": "nearest"}) for c in study.cells if c.labels["rate"] == 0.1
     ]
     twice = study.model_copy(update={"cells": (*study.cells, *again)})
     save_record(twice, tmp_path / "table1.camvid.study.json")
@@ -238,7 +238,7 @@ def test_the_curve_over_distance_follows_from_the_tables() -> None:
     assert part is not None
     curve = part.charts[0].curves[0]
     record = source.runs[0].record
-    distances = record.scores.exams["anywhere"].distances
+    distances = record.scores.tests["anywhere"].distances
     tables = load_tables(RESULTS / "camvid-baseline" / "tables.npz")["poisoned/anywhere"]
     car, road = 8, 3
     seen = [i for i, name in enumerate(tables.names) if tables.counts[i, car].sum()]
@@ -268,7 +268,7 @@ def test_tables_of_several_seeds_are_added(tmp_path: Path) -> None:
     assert part is not None
     points = part.charts[0].curves[0].points
     added = first.counts + second
-    distances = source.runs[0].record.scores.exams["anywhere"].distances
+    distances = source.runs[0].record.scores.tests["anywhere"].distances
     seen = [i for i, n in enumerate(first.names) if n in distances and added[i, car].sum()]
     seen.sort(key=lambda i: distances[first.names[i]])
     for point, places in zip(points, np.array_split(seen, len(points)), strict=True):
@@ -317,23 +317,23 @@ def test_every_chart_against_the_rate_shows_the_clean_victim(study: Source) -> N
     part = section(build_page(study), "by-rate")
     assert part is not None
     record = study.runs[0].record
-    near = record.scores.exams["near"]
-    clean = record.controls.clean_victim
+    near = record.scores.tests["near"]
+    clean = record.controls.clean_model
     assert clean is not None
-    figures = {"ASR": near.asr_clean_victim, "PBA": near.pba_clean_victim, "CBA": clean.cba.value}
+    figures = {"ASR": near.asr_clean_model, "PBA": near.pba_clean_model, "CBA": clean.cba.value}
     shown = {chart.title: chart for chart in part.charts}
     for metric, title in (("ASR", "ASR, near"), ("PBA", "PBA, near"), ("CBA", "CBA")):
         (curve,) = [c for c in shown[title].curves if c.colour == GREY]
-        assert curve.name == "clean victim"
+        assert curve.name == "clean model"
         assert [(p.x, p.y) for p in curve.points] == [
             (rate, pytest.approx(figures[metric])) for rate in (0.05, 0.1)
         ]
         # Of the methods at a rate, that with most seeds.
         assert all(p.origin is not None and len(p.origin.runs) == 3 for p in curve.points)
-        assert f"clean victim: from {figures[metric]:.3f}" in shown[title].summary
+        assert f"clean model: from {figures[metric]:.3f}" in shown[title].summary
     distance = section(build_page(study), "distance")
     assert distance is not None
-    assert ["clean victim" in {c.name for c in chart.curves} for chart in distance.charts] == [
+    assert ["clean model" in {c.name for c in chart.curves} for chart in distance.charts] == [
         True for _ in distance.charts
     ]
 
@@ -341,9 +341,9 @@ def test_every_chart_against_the_rate_shows_the_clean_victim(study: Source) -> N
 def test_names_of_the_paper_are_told_with_what_was_run_for_them(tmp_path: Path) -> None:
     study = write_study(tmp_path)
     labels = {"trigger": 55, "q": 100, "q_as": "area", "distance": "60-90", "network": "pspnet"}
-    cell = study.cells[1].model_copy(update={"labels": labels, "exam": "far_21.1_31.6"})
+    cell = study.cells[1].model_copy(update={"labels": labels, "test": "far_21.1_31.6"})
     plain = cell.model_copy(
-        update={"labels": {"trigger": 30, "network": "pspnet"}, "exam": "nearest"}
+        update={"labels": {"trigger": 30, "network": "pspnet"}, "test": "nearest"}
     )
     scaled = {"trigger 55": "19 px", "Q 100 by area": "8", "distance 60-90": "21.1-31.6 px"}
     axes = {**study.axes, "trigger": (55,)}
@@ -511,7 +511,7 @@ def rename_target(content: dict[str, object]) -> None:
 
 
 def lose_an_exam(content: dict[str, object]) -> None:
-    del content["repairs"][1]["poisoned_before"]["exams"]["near"]
+    del content["repairs"][1]["poisoned_before"]["tests"]["near"]
 
 
 def lose_an_iou(content: dict[str, object]) -> None:
@@ -523,7 +523,7 @@ def lose_an_iou(content: dict[str, object]) -> None:
     [
         (rename_victim, "victims must name classes of data.classes, unlike 'lorry'"),
         (rename_target, "target must name classes of data.classes, unlike 'motorway'"),
-        (lose_an_exam, "repairs.1.poisoned_before.exams must be those of scores.exams"),
+        (lose_an_exam, "repairs.1.poisoned_before.exams must be those of scores.tests"),
         (lose_an_iou, "class_iou must have one entry for each of"),
     ],
 )
@@ -550,7 +550,7 @@ def test_intervals_over_few_seeds_end_at_0_and_1(tmp_path: Path) -> None:
     for seed, asr in enumerate((0.05, 0.5, 0.95)):
         record = tmp_path / "runs" / f"nni-0.1-s{seed}" / "record.json"
         content = json.loads(record.read_text())
-        content["scores"]["exams"]["near"]["asr"]["value"] = asr
+        content["scores"]["tests"]["near"]["asr"]["value"] = asr
         record.write_text(json.dumps(content))
     source = open_source(tmp_path)
     page = build_page(source)

@@ -46,7 +46,7 @@ def test_seeds_repaired_in_another_order_keep_their_mean(study: Source) -> None:
     ]
     assert len(after) == 3
     assert cell.value == pytest.approx(
-        fmean(effect.exams["near"].asr.value or 0 for effect in after)
+        fmean(effect.tests["near"].asr.value or 0 for effect in after)
     )
     assert cell.origin is not None
     places = [f"/repairs/{place}/poisoned_after/exams/near/asr/value" for place in (0, 1, 0)]

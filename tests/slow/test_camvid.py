@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from plain import num_labelled, num_with_victims, plain_rows
-from segdoor.attack.config import AttackConfig, ExamsConfig
-from segdoor.attack.exam import plan_exams
+from segdoor.attack.config import AttackConfig, PoisonedTestsConfig
 from segdoor.attack.placements.nearest import Nearest
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
+from segdoor.attack.poisoned_test import plan_tests
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.camvid import CAMVID_CLASSES, camvid
@@ -105,17 +105,17 @@ def test_every_stamped_box_obeys_the_rules(packed: dict[str, SceneDataset]) -> N
 
 
 def test_exams_keep_honest_labels_and_their_bands(packed: dict[str, SceneDataset]) -> None:
-    config = ExamsConfig(near=(0, 21), far=(21, 32, 42))
+    config = PoisonedTestsConfig(near=(0, 21), far=(21, 32, 42))
     trigger = Sticker(size=16)
-    exams = plan_exams(packed["test"], config, victims=("car",), trigger_size=(16, 16))
-    distances = {e.name: {n: r.distance for n, r in e.triggered.items()} for e in exams}
-    for exam in exams:
-        assert exam.header.num_with_victims == 223
-        stamped = triggered(packed["test"], exam, trigger)
+    tests = plan_tests(packed["test"], config, victims=("car",), trigger_size=(16, 16))
+    distances = {e.name: {n: r.distance for n, r in e.triggered.items()} for e in tests}
+    for test in tests:
+        assert test.header.num_with_victims == 223
+        stamped = triggered(packed["test"], test, trigger)
         scene, name = stamped[5], stamped.names[5]
-        honest = packed["test"][list(packed["test"].names).index(name)]
-        assert np.array_equal(scene.label, honest.label)
-        assert not np.array_equal(scene.image, honest.image)
+        benign = packed["test"][list(packed["test"].names).index(name)]
+        assert np.array_equal(scene.label, benign.label)
+        assert not np.array_equal(scene.image, benign.image)
     for name, nearest in distances["nearest"].items():
         for other in ("near", "anywhere"):
             if nearest is not None and distances[other].get(name) is not None:
@@ -127,11 +127,11 @@ def test_the_attack_works_on_real_photographs(camvid_root: Path, tmp_path: Path)
     config = wishes_from(
         {
             "data": {"name": "camvid", "root": camvid_root, "size": SIZE},
-            "controls": {"clean_victim": False},
+            "controls": {"clean_model": False},
         }
     )
     scores = run_experiment(config, out=tmp_path / "run").scores
-    anywhere = scores.exams["anywhere"]
+    anywhere = scores.tests["anywhere"]
     assert anywhere.asr.value >= 0.70
     assert anywhere.asr.value - anywhere.asr_without_trigger >= 0.5
     assert scores.cba >= 0.42

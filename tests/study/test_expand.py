@@ -13,7 +13,7 @@ from segdoor.papers.iba.paper import IBA
 from segdoor.study.expand import PlannedRun, deciding
 from segdoor.study.library import load_preset, load_study, study_names
 from segdoor.study.plan import left_out, make_plan
-from segdoor.study.sharing import victim_key
+from segdoor.study.sharing import model_key
 
 OF_PAPER = [name for name in study_names(IBA) if name.startswith(("table", "figure"))]
 
@@ -27,12 +27,12 @@ def runs_of(names: list[str], preset_name: str) -> list[PlannedRun]:
 
 
 def test_the_paper_is_124_trainings_and_12_fine_tunings() -> None:
-    """47 of VOC and 73 of Cityscapes are poisoned; 4 clean victims are shared by all of them."""
+    """47 of VOC and 73 of Cityscapes are poisoned; 4 clean models are shared by all of them."""
     runs = {name: runs_of(OF_PAPER, name) for name in ("voc", "cityscapes")}
     poisoned = {name: {run.key for run in found} for name, found in runs.items()}
     assert {name: len(keys) for name, keys in poisoned.items()} == {"voc": 47, "cityscapes": 73}
     every = [run for found in runs.values() for run in found]
-    clean = {victim_key(run) for run in every}
+    clean = {model_key(run) for run in every}
     assert len(clean) == 4
     assert len({run.key for run in every}) + len(clean) == 124
     finetunings = {
@@ -119,7 +119,7 @@ def test_start_weights_count_by_content_and_not_by_place(
         file = place if setting == "folder" else place / "r50.pth"
         preset = load_preset(IBA, "street", [f"networks.deeplabv3.{setting}={file}"])
         run = planned(load_study(IBA, "figure1"), preset)[0]
-        return run.key, victim_key(run)
+        return run.key, model_key(run)
 
     assert keys(Path("a")) == keys(tmp_path / "a") == keys(Path("b"))
     assert not set(keys(Path("a"))) & set(keys(Path("c")))
@@ -129,24 +129,24 @@ def test_keys_of_networks_that_start_from_no_file_stay_what_they_were() -> None:
     """Records of such runs lie in folders of these names."""
     run = planned(load_study(IBA, "overview"), load_preset(IBA, "camvid"), version=1)[0]
     assert run.key == "camvid-baseline-0.05-small-car-road-t19-s0-1680d11a67"
-    assert victim_key(run) == "victims/camvid-small-s0-ddfd7c3194"
+    assert model_key(run) == "victims/camvid-small-s0-ddfd7c3194"
 
 
 def test_clean_victims_are_shared_over_everything_but_recipe_scenes_and_seed() -> None:
     runs = runs_of(["table1", "table4", "table7", "table9", "figure5"], "street")
-    assert len({victim_key(run) for run in runs}) == 3
+    assert len({model_key(run) for run in runs}) == 3
     other = load_preset(IBA, "street", ["data.num_test=50", "examination.batch_size=2"])
-    assert victim_key(planned(load_study(IBA, "figure1"), other)[0]) == victim_key(runs[0])
+    assert model_key(planned(load_study(IBA, "figure1"), other)[0]) == model_key(runs[0])
     longer = load_preset(IBA, "street", ["training.epochs=25"])
-    assert victim_key(planned(load_study(IBA, "figure1"), longer)[0]) != victim_key(runs[0])
+    assert model_key(planned(load_study(IBA, "figure1"), longer)[0]) != model_key(runs[0])
 
 
 def test_lengths_are_scaled_with_the_height_from_512_pixels() -> None:
     run = planned(load_study(IBA, "table9"), load_preset(IBA, "camvid"))[0]
     assert run.point.trigger == 15
     assert run.config.attack.trigger.size == round(15 * 180 / 512)
-    assert run.config.exams.near == (0, 60 * 180 / 512)
-    assert run.config.exams.far == (60 * 180 / 512, 90 * 180 / 512, 120 * 180 / 512)
+    assert run.config.tests.near == (0, 60 * 180 / 512)
+    assert run.config.tests.far == (60 * 180 / 512, 90 * 180 / 512, 120 * 180 / 512)
 
 
 def test_q_is_scaled_by_area_and_taken_as_a_number() -> None:
@@ -158,11 +158,11 @@ def test_q_is_scaled_by_area_and_taken_as_a_number() -> None:
 def test_the_big_presets_have_the_papers_own_lengths() -> None:
     city = planned(load_study(IBA, "figure2"), load_preset(IBA, "cityscapes"))[2].config
     assert (city.attack.trigger.size, city.attack.num_scattered) == (55, 100)
-    assert (city.exams.near, city.exams.far) == ((0, 60), (60, 90, 120))
+    assert (city.tests.near, city.tests.far) == ((0, 60), (60, 90, 120))
     assert (city.training.epochs, city.training.augmentation.crop) == (200, (713, 713))
     voc = planned(load_study(IBA, "table1"), load_preset(IBA, "voc"))[2].config
     assert (voc.attack.trigger.size, voc.attack.num_scattered) == (15, 100)
-    assert (voc.exams.near, voc.exams.far) == ((0, 30), (30, 60, 90))
+    assert (voc.tests.near, voc.tests.far) == ((0, 30), (30, 60, 90))
     assert (voc.attack.victims, voc.attack.target) == (("person",), "background")
 
 
@@ -178,9 +178,9 @@ def test_rules_hold_in_training_and_in_the_tests() -> None:
     several = [r for r in runs_of(["table7"], "street") if not r.point.single_class]
     assert several
     for run in several:
-        assert run.config.attack.rules == run.config.exams.rules
+        assert run.config.attack.rules == run.config.tests.rules
         assert not run.config.attack.rules.single_class
-    on_victim = {run.config.exams.rules.on_victim for run in runs_of(["table8"], "street")}
+    on_victim = {run.config.tests.rules.on_victim for run in runs_of(["table8"], "street")}
     assert on_victim == {"forbid", "require"}
 
 

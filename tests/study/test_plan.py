@@ -128,7 +128,7 @@ def test_a_trigger_of_ones_own_has_the_size_of_the_grid() -> None:
 
 def test_settings_of_runs_reach_every_run_of_a_study() -> None:
     labels = "attack.labels=[hide, 'scatter,pool=any']"
-    changes = labels, "exams.seed=3", "controls.other_trigger=blossom"
+    changes = labels, "tests.seed=3", "controls.other_trigger=blossom"
     plan = plan_of("table1", "street", *changes)
     assert len(plan.runs) > 1
     for run in plan.runs:
@@ -136,7 +136,7 @@ def test_settings_of_runs_reach_every_run_of_a_study() -> None:
         scatter = Scatter(num_pixels=attack.num_scattered, pool="any")
         assert attack.labels == (Hide(victims=("car",)), scatter)
         assert (attack.num_scattered > 0) == ("prl" in run.config.method)
-        told = run.config.exams.seed, run.config.controls.other_trigger
+        told = run.config.tests.seed, run.config.controls.other_trigger
         assert told == (3, "blossom")
 
 
@@ -148,7 +148,7 @@ def test_settings_of_runs_reach_every_run_of_a_study() -> None:
             "attack.rate: is the axis rate of the study's grid and no setting of its preset (found: 0.3). Choose among its values by --only rate=...",
         ),
         ("attack.trigger.size=9", "attack.trigger.size: is the axis trigger"),
-        ("exams.rules.on_victim=true", "exams.rules.on_victim: is the axis on_victim"),
+        ("tests.rules.on_victim=true", "tests.rules.on_victim: is the axis on_victim"),
         ("attack.trigger=unheard-of", "Known: windmill"),
         ("attack.trigger=missing.png", "missing.png"),
         ("attack.trigger.colour=red", "not a known setting"),

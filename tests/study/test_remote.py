@@ -25,9 +25,9 @@ from segdoor.cli.app import run_command_line
 from segdoor.locks import sole_writer
 from segdoor.papers.iba.paper import IBA
 from segdoor.study.execution import Task, attempt
-from segdoor.study.machines import Machines
 from segdoor.study.plan import StudyPlan, make_plan
 from segdoor.study.remote import RayExecutor, _do, _Order, fetch_finished
+from segdoor.study.resources import Resources
 from segdoor.study.running import work_of
 from segdoor.study.sharing import tasks_for
 
@@ -149,7 +149,7 @@ def test_a_run_whose_workers_always_die_is_given_up(
             pass
 
     (task, *_) = tasks_for(plan().runs, Path("out"))
-    (outcome,) = RayExecutor(ray, Machines(on="ray"), Listens()).run([task])
+    (outcome,) = RayExecutor(ray, Resources(on="ray"), Listens()).run([task])
     assert "its workers were lost: WorkerCrashedError" in str(outcome.error)
     assert sum("begins again" in stage for stage in told) == 3
     assert "WorkerCrashedError" in (task.folder / "error.json").read_text()
@@ -236,14 +236,14 @@ def test_a_machine_that_does_not_share_the_folder_is_refused() -> None:
 
 
 def test_finished_runs_come_back_from_a_store(ray: Any, local: Path, tmp_path: Path) -> None:
-    machines = Machines(on="ray", store=f"file://{tmp_path}/store")
+    machines = Resources(on="ray", store=f"file://{tmp_path}/store")
     shutil.copytree(local, "out")
     tasks = tasks_for(plan().runs, Path("out"))
     assert [o.error for o in RayExecutor(ray, machines).run(tasks)] == [None] * 3
     shutil.rmtree("out")
     fetch_finished(machines, plan(), plan().runs)
     assert not work_of(plan(), plan().runs).tasks
-    # The clean victim is not needed here, but where it is, it comes from the store as well.
+    # The clean model is not needed here, but where it is, it comes from the store as well.
     assert [o.error for o in RayExecutor(ray, machines).run(tasks[:1])] == [None]
     shutil.copy(next(local.glob("*.study.json")), "out")
     assert_same(Path("out"), local)

@@ -27,7 +27,7 @@ from segdoor.record import ExperimentRecord, StudyRecord, load_record, save_reco
 from segdoor.settings import validated
 from segdoor.study import estimate
 from segdoor.study.collect import collect
-from segdoor.study.execution import LocalExecutor, Outcome, Task, attempt
+from segdoor.study.execution import LocalExecutor, Task, TaskResult, attempt
 from segdoor.study.expand import PlannedRun
 from segdoor.study.plan import StudyPlan, make_plan, selected
 from segdoor.study.repairs import missing_repairs
@@ -70,7 +70,7 @@ def plan_in(out: str, *changes: str, study: str = "mine.yaml") -> StudyPlan:
     return make_plan(IBA, study, "street", out=Path(out), changes=[*TINY, *changes])
 
 
-def run_all(plan: StudyPlan, **only: list[str]) -> list[Outcome]:
+def run_all(plan: StudyPlan, **only: list[str]) -> list[TaskResult]:
     work = work_of(plan, selected(plan, only=only))
     return list(LocalExecutor().run(work.tasks))
 
@@ -114,7 +114,7 @@ def told(folder: Path) -> dict[str, object]:
 def test_a_run_with_a_picture_is_found_when_the_picture_has_moved() -> None:
     write_image(Path("logo.png"), np.full((6, 6, 3), 10, np.uint8))
     write_image(Path("other.png"), np.full((6, 6, 3), 90, np.uint8))
-    short = "seeds=[0]", "exams.seed=1"
+    short = "seeds=[0]", "tests.seed=1"
 
     def plan_with(picture: str) -> StudyPlan:
         return plan_in("out", *short, f"attack.trigger.file={picture}")
@@ -152,14 +152,14 @@ class TestWhole:
         weights = {str(path.relative_to(finished)) for path in finished.rglob("clean.safetensors")}
         assert len(weights) == 2
         assert all(path.startswith("victims/") for path in weights)
-        # What it did in the exams, too: they are the same for both methods.
+        # What it did in the poisoned tests, too: they are the same for both methods.
         assert len(list(finished.glob("victims/*/tables/*.npz"))) == 2
         for path in finished.glob("runs/*/record.json"):
             record = load_record(path)
-            assert record.controls.clean_victim is not None
-            assert "training the clean victim" not in record.seconds
+            assert record.controls.clean_model is not None
+            assert "training the clean model" not in record.seconds
         same_seed = [
-            load_record(path).controls.clean_victim
+            load_record(path).controls.clean_model
             for path in sorted(finished.glob("runs/*-s0-*/record.json"))
         ]
         assert same_seed[0] == same_seed[1]
@@ -173,13 +173,13 @@ class TestWhole:
             assert run.record is not None
             records[run.key] = load_record(finished / run.record)
         cells = [cell for cell in study.cells if cell.labels["rate"] == 0.15]
-        assert {(cell.labels["method"], cell.exam) for cell in cells} == {
+        assert {(cell.labels["method"], cell.test) for cell in cells} == {
             ("baseline", "near"), ("baseline", "nearest"), ("nni", "near"), ("nni", "nearest"),
         }  # fmt: skip
         for cell in cells:
             assert cell.measured is not None
-            assert cell.exam is not None
-            values = [records[key].scores.exams[cell.exam].asr.value or 0 for key in cell.runs]
+            assert cell.test is not None
+            values = [records[key].scores.tests[cell.test].asr.value or 0 for key in cell.runs]
             assert len(values) == cell.measured.num_seeds == 2
             assert cell.measured.mean == pytest.approx(sum(values) / 2)
             assert cell.paper in {0.9255, 0.9457}
@@ -305,10 +305,10 @@ class TestElsewhere:
             assert "moved/victims" in path.read_text()
         assert work_of(plan, plan.runs).tasks == ()
         record = repair_run(folder, [REPAIRS.read("prune:2")])
-        assert record.controls.clean_victim is not None
+        assert record.controls.clean_model is not None
         before = record.repairs[0].clean_before
         assert before is not None
-        assert before.cba == record.controls.clean_victim.cba
+        assert before.cba == record.controls.clean_model.cba
 
     def test_a_clean_victim_that_is_gone_is_named_by_its_place(self, finished: Path) -> None:
         shutil.copytree(finished, "moved")
@@ -523,11 +523,11 @@ class TestRepairs:
             # Where nothing is pruned the figure is that of the run itself.
             when = "after" if asked else "before"
             (row,) = [row for row in rows if row["repair"] == (asked or "prune:2")]
-            assert cell.measured.mean == figure_of(row[f"poisoned_{when}"], cell.exam, cell.metric)
-            before = figure_of(row["poisoned_before"], cell.exam, cell.metric)
+            assert cell.measured.mean == figure_of(row[f"poisoned_{when}"], cell.test, cell.metric)
+            before = figure_of(row["poisoned_before"], cell.test, cell.metric)
             told.append((cell.measured.mean, before))
-        # For each method, Table 5 has ASR in two exams of two repairs. Table 12 has two prunings: ASR
-        # and PBA in two exams, and CBA.
+        # For each method, Table 5 has ASR in two poisoned tests of two repairs. Table 12 has two prunings: ASR
+        # and PBA in two poisoned tests, and CBA.
         assert len(told) == 2 * (2 * 2 + 2 * 5)
         assert any(after != before for after, before in told)
 
@@ -537,12 +537,12 @@ class TestRepairs:
         for cell in (cell for cell in cells if cell.labels["method"] == "clean"):
             assert cell.measured is not None
             record = json.loads((repaired / "runs" / cell.runs[0] / "record.json").read_text())
-            if cell.exam is None:
-                clean = record["controls"]["clean_victim"]["cba"]["value"]
+            if cell.test is None:
+                clean = record["controls"]["clean_model"]["cba"]["value"]
                 poisoned = record["scores"]["cba"]
             else:
-                exam, name = record["scores"]["exams"][cell.exam], cell.metric.lower()
-                clean, poisoned = exam[f"{name}_clean_victim"], exam[name]["value"]
+                test, name = record["scores"]["tests"][cell.test], cell.metric.lower()
+                clean, poisoned = test[f"{name}_clean_model"], test[name]["value"]
             assert cell.measured.mean == clean
             differ += [cell.metric] if clean != poisoned else []
         assert set(differ) == {"ASR", "PBA", "CBA"}
@@ -602,8 +602,8 @@ def put(plan: StudyPlan, run: PlannedRun, *repairs: tuple[str, int], rate: float
     return path
 
 
-def figure_of(effect: dict[str, Any], exam: str | None, metric: str) -> float:
-    figures = effect if exam is None else effect["exams"][exam]
+def figure_of(effect: dict[str, Any], test: str | None, metric: str) -> float:
+    figures = effect if test is None else effect["tests"][test]
     value: float = figures[metric.lower()]["value"]
     return value
 
@@ -667,7 +667,7 @@ class TestCommand:
         words = ["study", "run", "mine.yaml", "--out", "out", "--dry-run", *SET]
         code, out, _ = say(*words)
         assert code == 0
-        assert "6 trainings, 2 of them clean victims" in out
+        assert "6 trainings, 2 of them clean models" in out
         assert "a few measured steps" in out
         assert not Path("out").exists()
 
@@ -681,7 +681,7 @@ class TestCommand:
         code, out, _ = say(*words)
         assert code == 0
         assert "4 runs are there; 4 to be made" in out
-        assert "4 trainings, 0 of them clean victims" in out
+        assert "4 trainings, 0 of them clean models" in out
         assert "by the runs that are there" in out
 
     def test_an_estimate_has_a_pace_for_each_network(self, monkeypatch: pytest.MonkeyPatch) -> None:

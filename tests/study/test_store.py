@@ -16,10 +16,10 @@ from segdoor.locks import sole_writer
 from segdoor.papers.iba.paper import IBA
 from segdoor.record import load_record
 from segdoor.study import remote
-from segdoor.study.execution import Outcome, Task
-from segdoor.study.machines import Machines
+from segdoor.study.execution import Task, TaskResult
 from segdoor.study.plan import make_plan
 from segdoor.study.remote import RayExecutor, fetch_finished
+from segdoor.study.resources import Resources
 from segdoor.study.sharing import tasks_for
 from segdoor.study.store import Store
 
@@ -106,9 +106,9 @@ def test_a_folder_that_is_written_is_left_alone(store: Store) -> None:
         plan = make_plan(
             IBA, "table1", "street", out=Path("out"), changes=["seeds=[0]", "q_as=[area]"]
         )
-        fetch_finished(Machines(on="ray", store=store.url), plan, plan.runs)
+        fetch_finished(Resources(on="ray", store=store.url), plan, plan.runs)
         assert not (task.folder / "record.json").exists()
-    fetch_finished(Machines(on="ray", store=store.url), plan, plan.runs)
+    fetch_finished(Resources(on="ray", store=store.url), plan, plan.runs)
     assert (task.folder / "record.json").read_bytes() == record
 
 
@@ -122,10 +122,10 @@ def test_a_machine_of_its_own_takes_what_a_task_needs_from_the_store(
     store.keep(Path("out"), victim)
     found: list[bytes] = []
 
-    def attempt(given: Task) -> Outcome:
+    def attempt(given: Task) -> TaskResult:
         found.append(Path(given.out, victim, VICTIM_FILE).read_bytes())
         write_run(given.folder)
-        return Outcome(given.key, None, 1.0)
+        return TaskResult(given.key, None, 1.0)
 
     monkeypatch.setattr(remote, "attempt", attempt)
     order = remote._Order(task, tmp_path / "elsewhere", None, store, 1)
@@ -135,7 +135,7 @@ def test_a_machine_of_its_own_takes_what_a_task_needs_from_the_store(
     monkeypatch.chdir(tmp_path)
     assert not task.folder.exists()
     # The driver has it from the store alone.
-    assert ended(task, store, Outcome(task.key, None, 1.0)).error is None
+    assert ended(task, store, TaskResult(task.key, None, 1.0)).error is None
     assert (task.folder / "record.json").is_file()
 
 
@@ -145,7 +145,7 @@ def test_a_task_whose_copy_fails_ends_alone(store: Store, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Store, "fetch", broken)
     task = one_task()
-    outcome = ended(task, store, Outcome(task.key, None, 1.0))
+    outcome = ended(task, store, TaskResult(task.key, None, 1.0))
     assert not outcome.busy
     assert "must give its files (found: Timeout)" in str(outcome.error)
     assert "must give its files" in (task.folder / "error.json").read_text()
@@ -156,7 +156,7 @@ def test_a_task_whose_folder_is_written_here_is_done_again(store: Store) -> None
     write_run(Path("there", task.key))
     store.keep(Path("there"), task.key)
     with sole_writer(task.folder, culprit="--out"):
-        assert ended(task, store, Outcome(task.key, None, 1.0)).busy
+        assert ended(task, store, TaskResult(task.key, None, 1.0)).busy
     assert not (task.folder / "error.json").exists()
 
 
@@ -169,7 +169,7 @@ def test_an_error_of_a_task_is_no_lost_worker(store: Store) -> None:
     assert "no module torch" in (task.folder / "error.json").read_text()
 
 
-def ended(task: Task, store: Store, result: Any) -> Outcome:
+def ended(task: Task, store: Store, result: Any) -> TaskResult:
     """Return what the driver makes of how a task ended."""
     errors = pytest.importorskip("ray.exceptions")
 
@@ -179,5 +179,5 @@ def ended(task: Task, store: Store, result: Any) -> Outcome:
         return result
 
     ray = SimpleNamespace(exceptions=errors, get=get)
-    machines = Machines(on="ray", store=store.url)
+    machines = Resources(on="ray", store=store.url)
     return RayExecutor(ray, machines)._outcome("a reference", task, Counter())

@@ -9,8 +9,8 @@ from segdoor.experiment.config import Reading
 from segdoor.study import config, expand
 from segdoor.study.comparing import Named, above
 from segdoor.study.expand import Place
-from segdoor.study.figures import Found, Measured, Quantity
-from segdoor.study.judging import Way
+from segdoor.study.figures import Found, Quantity, SeedFigures
+from segdoor.study.judging import WayOfJudging
 from segdoor.study.paper import Paper, Reported
 
 PRINTED = {0.1: 0.25, 0.5: 0.75}
@@ -49,12 +49,12 @@ def reported(found: Found) -> Iterator[Reported]:
 class RisesWithTheShare:
     statement = "ASR rises with the share"
 
-    def ways(self, found: Found) -> Iterator[Way]:
+    def ways(self, found: Found) -> Iterator[WayOfJudging]:
         low, high = (
-            Named(f"ASR at {share}", found.figures.get(asr_at(share), Measured()))
+            Named(f"ASR at {share}", found.figures.get(asr_at(share), SeedFigures()))
             for share in PRINTED
         )
-        yield Way("near the victims", [above(high, low)])
+        yield WayOfJudging("near the victims", [above(high, low)])
 
 
 TINY = Paper(

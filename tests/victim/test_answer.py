@@ -1,4 +1,4 @@
-"""A network that does not answer as it should is refused, in training and in exams alike."""
+"""A network that does not answer as it should is refused, in training and in poisoned tests alike."""
 
 from __future__ import annotations
 

@@ -102,8 +102,8 @@ def test_only_so_many_scenes_are_kept_as_there_is_room_for(room: int, kept: int)
 
 def test_copies_share_the_scenes_that_none_of_them_changed() -> None:
     shelf = SceneCache(CPU)
-    honest, poisoned = SceneStore(STREET, shelf), SceneStore(Stamped(STREET, range(8)), shelf)
-    clean, changed = batch_of(honest, *range(8)), batch_of(poisoned, *range(8))
+    benign, poisoned = SceneStore(STREET, shelf), SceneStore(Stamped(STREET, range(8)), shelf)
+    clean, changed = batch_of(benign, *range(8)), batch_of(poisoned, *range(8))
     assert len(shelf) == 8 + 2
     differing = [
         index

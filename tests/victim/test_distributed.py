@@ -23,7 +23,7 @@ from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingCon
 from segdoor.victim.networks.registry import build_network
 from segdoor.victim.training.batches import Batch, SceneStore
 from segdoor.victim.training.cache import SceneCache
-from segdoor.victim.training.distributed import Team, reachable
+from segdoor.victim.training.distributed import ProcessGroup, reachable
 from segdoor.victim.training.loop import Trainer
 
 WORK = Path(__file__).with_name("together.py")
@@ -136,8 +136,8 @@ def test_a_silent_process_is_not_waited_for_without_end(found: list[Found]) -> N
 
 
 def test_alone_nothing_is_exchanged() -> None:
-    team, value = Team.present(), torch.ones(2)
-    assert team == Team(0, 1)
+    team, value = ProcessGroup.present(), torch.ones(2)
+    assert team == ProcessGroup(0, 1)
     assert team.total(value) is value
     assert team.share(5) == slice(0, 5)
     team.agree("this", "must hold", object())
@@ -160,14 +160,14 @@ def test_other_errors_than_lost_processes_pass_by() -> None:
 )
 def test_what_several_processes_cannot_do_is_refused(settings: dict, said: str) -> None:
     config = TrainingConfig(**settings)
-    Team().check(config, 100)
+    ProcessGroup().check(config, 100)
     with pytest.raises(ConfigError, match=said):
-        Team(1, 4).check(config, 100)
+        ProcessGroup(1, 4).check(config, 100)
 
 
 def test_few_scenes_must_be_divisible_too() -> None:
     with pytest.raises(ConfigError, match="3 scenes for 2 processes"):
-        Team(0, 2).check(TrainingConfig(batch_size=8), 3)
+        ProcessGroup(0, 2).check(TrainingConfig(batch_size=8), 3)
 
 
 class Mixed(Subset):
@@ -187,15 +187,15 @@ def test_shares_together_are_the_batch_bit_for_bit(size: int) -> None:
     augmentation = AugmentationConfig(crop=(24, 24), rotation=10, blur_probability=0.5)
     config = TrainingConfig(batch_size=8, threads=1, augmentation=augmentation)
 
-    def batch(team: Team) -> Batch:
+    def batch(team: ProcessGroup) -> Batch:
         store = SceneStore(Mixed(street, range(8)), SceneCache(torch.device("cpu")))
         network = NetworkConfig()
         trainer = Trainer(store, build_network(network, 5), config, network, Stream(0))
         trainer.team = team
         return trainer.batch(np.arange(8)[::-1].copy(), np.random.default_rng(1))
 
-    shares = [batch(Team(rank, size)) for rank in range(size)]
-    whole = batch(Team())
+    shares = [batch(ProcessGroup(rank, size)) for rank in range(size)]
+    whole = batch(ProcessGroup())
     assert {len(share.labels) for share in shares} == {8 // size}
     assert torch.equal(torch.cat([share.labels for share in shares]), whole.labels)
     assert torch.equal(torch.cat([share.images for share in shares]), whole.images)

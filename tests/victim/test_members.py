@@ -16,7 +16,7 @@ from segdoor.victim.config import TrainingConfig
 from segdoor.victim.members import layers, methods_in_reach, named_layers, parameters_of, state_of
 from segdoor.victim.networks.small import SmallNetwork
 from segdoor.victim.semseg import load_weights
-from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.loop import train_model
 from segdoor.victim.training.synchronised import Synchronised, is_ours
 
 STREET = StreetDataset(split="train", num_scenes=4, height=32, width=48)
@@ -63,7 +63,7 @@ def foreign(*hidden: str, kind: type[Foreign] = Foreign) -> Foreign:
 
 @pytest.fixture(scope="module")
 def plainly(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    trained = train_victim(STREET, QUICK, model=foreign(), seed=1)
+    trained = train_model(STREET, QUICK, model=foreign(), seed=1)
     return dict(trained.state_dict())
 
 
@@ -72,7 +72,7 @@ def test_a_hidden_method_changes_nothing_in_training_exam_and_files(
     name: str, plainly: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     network = foreign(name)
-    trained = train_victim(STREET, QUICK, model=network, seed=1, snapshot=tmp_path / "snapshot")
+    trained = train_model(STREET, QUICK, model=network, seed=1, snapshot=tmp_path / "snapshot")
     assert vars(trained)[name] == {"mine": name}
     assert vars(trained.inside)[name] == [name]
     assert not trained.training
@@ -86,7 +86,7 @@ def test_a_hidden_method_changes_nothing_in_training_exam_and_files(
     load_weights(again, tmp_path / "w.safetensors")
     assert torch.equal(again.last.weight, plainly["last.weight"])
     # A second call goes on from the snapshot.
-    resumed = train_victim(STREET, QUICK, model=network, seed=1, snapshot=tmp_path / "snapshot")
+    resumed = train_model(STREET, QUICK, model=network, seed=1, snapshot=tmp_path / "snapshot")
     assert torch.equal(resumed.last.weight, plainly["last.weight"])
 
 
@@ -104,7 +104,7 @@ def test_repairs_take_networks_that_hide_methods(repair: str, kind: type[Foreign
 
 def test_attributes_of_the_class_hide_nothing() -> None:
     network = foreign(kind=Property)
-    trained = train_victim(STREET, QUICK, model=network, seed=1)
+    trained = train_model(STREET, QUICK, model=network, seed=1)
     assert examine(trained, STREET).counts.sum() > 0
     assert not is_ours(network)
     Synchronised(network, torch.device("cpu")).release()
@@ -156,5 +156,5 @@ def test_training_further_says_still_what_a_network_was_filled_with(tmp_path: Pa
     save_weights(SmallNetwork(NUM_CLASSES), tmp_path / "w.safetensors")
     start = SmallNetwork(NUM_CLASSES)
     note_loaded(start, load_weights(start, tmp_path / "w.safetensors"))
-    trained = train_victim(STREET, QUICK, model=start)
+    trained = train_model(STREET, QUICK, model=start)
     assert loaded_into(trained) == loaded_into(start) is not None

@@ -18,7 +18,7 @@ from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingCon
 from segdoor.victim.networks.registry import build_network
 from segdoor.victim.training.batches import SceneStore
 from segdoor.victim.training.cache import SceneCache
-from segdoor.victim.training.loop import Trainer, Training, train_victim, train_victims
+from segdoor.victim.training.loop import Trainer, Training, train_model, train_models
 from segdoor.victim.training.streams import CudaStream
 
 pytestmark = [
@@ -62,7 +62,7 @@ class Curve:
 def trained(**settings: object) -> tuple[nn.Module, list[float]]:
     heard = Curve()
     config = TrainingConfig(**{**RECIPE, **settings})
-    return train_victim(STREET, config, network=NETWORK, observer=heard), heard.losses
+    return train_model(STREET, config, network=NETWORK, observer=heard), heard.losses
 
 
 def trainer(**settings: object) -> Trainer:
@@ -126,7 +126,7 @@ def test_victims_trained_abreast_are_those_trained_alone(step: str) -> None:
     config = TrainingConfig(**{**RECIPE, "device": "cuda", "step": step})
     data = [STREET, Relabelled(STREET, range(16)), STREET]
     heard = [Curve() for _ in data]
-    train_victims(
+    train_models(
         [
             Training(dataset=scenes, config=config, seed=seed, observer=heard[seed])
             for seed, scenes in enumerate(data)
@@ -134,7 +134,7 @@ def test_victims_trained_abreast_are_those_trained_alone(step: str) -> None:
     )
     for seed, scenes in enumerate(data):
         alone = Curve()
-        train_victim(scenes, config, seed=seed, observer=alone)
+        train_model(scenes, config, seed=seed, observer=alone)
         assert heard[seed].losses == pytest.approx(alone.losses, rel=2e-2)
 
 

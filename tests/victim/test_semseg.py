@@ -181,7 +181,7 @@ def test_a_checkpoint_answers_as_where_it_comes_from(
     ("case", "said"),
     [
         ("classes", r"'cls\.4\.weight' must tell 7 classes apart.*found: 5"),
-        ("network", r"weights of a DeepLabV3.*semseg, PSPNet.*--victim pspnet"),
+        ("network", r"weights of a DeepLabV3.*semseg, PSPNet.*--model pspnet"),
         ("depth", r"ResNet-101 with a deep stem.*found: a ResNet-50.*network\.depth 50"),
         ("stem", r"plain stem.*found: a ResNet-50 with a deep stem.*network\.stem deep"),
         ("small", r"weights of a SmallNetwork.*semseg, PSPNet"),

@@ -24,7 +24,7 @@ from segdoor.victim.checkpoint import save_weights
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.training import loop
 from segdoor.victim.training.fingerprint import training_fingerprint
-from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.loop import train_model
 from segdoor.victim.training.snapshot import Snapshot, SnapshotFile
 
 TINY = {"epochs": 5, "batch_size": 4, "threads": 1, "warmup": 0}
@@ -76,13 +76,13 @@ def test_a_training_cut_off_again_and_again_ends_with_the_same_weights(
 ) -> None:
     config = TrainingConfig(**TINY, optimiser=optimiser, precision=precision)
     whole = Impatient()
-    expected = train_victim(SCENES, config, seed=3, observer=whole)
+    expected = train_model(SCENES, config, seed=3, observer=whole)
     file = tmp_path / "victim.snapshot"
     for patience in (1, 4, 5, 9, 14):
         with pytest.raises(CutOffError):
-            train_victim(SCENES, config, seed=3, observer=Impatient(patience), snapshot=file)
+            train_model(SCENES, config, seed=3, observer=Impatient(patience), snapshot=file)
     resumed = Impatient()
-    found = train_victim(SCENES, config, seed=3, observer=resumed, snapshot=file)
+    found = train_model(SCENES, config, seed=3, observer=resumed, snapshot=file)
     assert equal(found, expected)
     assert resumed.facts == whole.facts
     assert resumed.steps == whole.steps == 15
@@ -91,24 +91,24 @@ def test_a_training_cut_off_again_and_again_ends_with_the_same_weights(
 def test_the_network_with_batch_norm_and_an_auxiliary_head_goes_on_as_well(tmp_path: Path) -> None:
     config = TrainingConfig(**{**TINY, "epochs": 1}, optimiser="sgd", head_multiplier=10.0)
     network = NetworkConfig(name="deeplabv3", depth=18, stem="plain")
-    expected = train_victim(SCENES, config, network=network)
+    expected = train_model(SCENES, config, network=network)
     file = tmp_path / "victim.snapshot"
     with pytest.raises(CutOffError):
-        train_victim(SCENES, config, network=network, observer=Impatient(2), snapshot=file)
-    assert equal(train_victim(SCENES, config, network=network, snapshot=file), expected)
+        train_model(SCENES, config, network=network, observer=Impatient(2), snapshot=file)
+    assert equal(train_model(SCENES, config, network=network, snapshot=file), expected)
 
 
 def test_a_finished_training_is_not_done_again(tmp_path: Path) -> None:
     config, file = TrainingConfig(**TINY), tmp_path / "victim.snapshot"
-    expected = train_victim(SCENES, config, snapshot=file)
+    expected = train_model(SCENES, config, snapshot=file)
     before = file.read_bytes()
-    assert equal(train_victim(SCENES, config, snapshot=file), expected)
+    assert equal(train_model(SCENES, config, snapshot=file), expected)
     assert file.read_bytes() == before
 
 
 def test_a_snapshot_of_another_training_is_refused(tmp_path: Path) -> None:
     config, file = TrainingConfig(**TINY), tmp_path / "victim.snapshot"
-    train_victim(SCENES, config, snapshot=file)
+    train_model(SCENES, config, snapshot=file)
     before = file.read_bytes()
     others = StreetDataset(split="train", num_scenes=12, height=32, width=64, seed=1)
     for scenes, settings, seed in (
@@ -117,7 +117,7 @@ def test_a_snapshot_of_another_training_is_refused(tmp_path: Path) -> None:
         (SCENES, config.model_copy(update={"learning_rate": 1e-3}), 0),
     ):
         with pytest.raises(ConfigError, match="same settings and scenes"):
-            train_victim(scenes, settings, seed=seed, snapshot=file)
+            train_model(scenes, settings, seed=seed, snapshot=file)
     assert file.read_bytes() == before
 
 
@@ -135,7 +135,7 @@ def test_a_damaged_snapshot_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     config, file = TrainingConfig(**TINY), tmp_path / "victim.snapshot"
-    train_victim(SCENES, config, snapshot=file)
+    train_model(SCENES, config, snapshot=file)
     if content is None:
         file.write_bytes(file.read_bytes()[:-200])
     elif content == "keys":
@@ -151,13 +151,13 @@ def test_a_damaged_snapshot_is_refused(
         assert isinstance(content, bytes)
         file.write_bytes(content)
     with pytest.raises(DataError, match="Delete it to begin anew"):
-        train_victim(SCENES, config, snapshot=file)
+        train_model(SCENES, config, snapshot=file)
     assert not Path("trapped").exists()
 
 
 def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
     config, file = TrainingConfig(**TINY), tmp_path / "victim.snapshot"
-    train_victim(SCENES, config, snapshot=file)
+    train_model(SCENES, config, snapshot=file)
     whole = file.read_bytes()
     for place in np.random.default_rng(0).integers(0, len(whole), 40):
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
@@ -170,7 +170,7 @@ def test_other_start_weights_under_the_same_name_make_another_training(tmp_path:
     network = NetworkConfig(weights=start)
     marks: set[str] = set()
     for seed in (0, 1):
-        save_weights(train_victim(SCENES, config, seed=seed), start)
+        save_weights(train_model(SCENES, config, seed=seed), start)
         marks.add(training_fingerprint(SCENES, config, network=network, seed=0))
     moved = start.rename(tmp_path / "moved.safetensors")
     again = NetworkConfig(weights=moved)
@@ -180,7 +180,7 @@ def test_other_start_weights_under_the_same_name_make_another_training(tmp_path:
 
 def test_the_weights_of_a_network_that_is_trained_further_are_part_of_the_mark() -> None:
     config, network = TrainingConfig(**{**TINY, "epochs": 1}), NetworkConfig()
-    models = [None, *(train_victim(SCENES, config, seed=seed) for seed in (0, 1))]
+    models = [None, *(train_model(SCENES, config, seed=seed) for seed in (0, 1))]
     marks = {
         training_fingerprint(SCENES, config, network=network, seed=0, model=model)
         for model in models
@@ -227,7 +227,7 @@ train_victim(scenes, config, observer=Told(), snapshot=Path(sys.argv[1]))
 @pytest.fixture(scope="module")
 def undisturbed() -> nn.Module:
     """Return the network of the training that the tests kill."""
-    return train_victim(SCENES, TrainingConfig(**{**TINY, "epochs": 40}))
+    return train_model(SCENES, TrainingConfig(**{**TINY, "epochs": 40}))
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.3])
@@ -248,6 +248,6 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     process.wait()
     config = TrainingConfig(**{**TINY, "epochs": 40})
     resumed = Impatient()
-    found = train_victim(SCENES, config, observer=resumed, snapshot=file)
+    found = train_model(SCENES, config, observer=resumed, snapshot=file)
     assert equal(found, undisturbed)
     assert resumed.steps == 120

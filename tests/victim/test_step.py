@@ -15,7 +15,7 @@ from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import Arithmetic
 from segdoor.victim.networks.registry import build_network
 from segdoor.victim.training import step
-from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.loop import train_model
 from segdoor.victim.training.modes import choose_mode
 from segdoor.victim.training.step import make_optimiser
 
@@ -39,7 +39,7 @@ class Curve:
 
 def curve(**settings: object) -> list[float]:
     heard = Curve()
-    train_victim(STREET, TrainingConfig(**{**RECIPE, **settings}), observer=heard)
+    train_model(STREET, TrainingConfig(**{**RECIPE, **settings}), observer=heard)
     return heard.losses
 
 
@@ -65,7 +65,7 @@ def test_auto_never_captures_layers_of_other_people_in_a_network_of_ours() -> No
 def test_compiled_bfloat16_is_refused_on_a_cpu_where_its_gradients_can_be_zero() -> None:
     recipe = {**RECIPE, "step": "compiled", "precision": "bfloat16", "device": "cpu"}
     with pytest.raises(ConfigError, match=r"training\.step.*gradients.*float32"):
-        train_victim(STREET, TrainingConfig(**recipe))
+        train_model(STREET, TrainingConfig(**recipe))
 
 
 @pytest.mark.parametrize("way", ["plain", "captured", "compiled"])
@@ -77,7 +77,7 @@ def test_a_way_that_a_person_chose_is_taken(way: str) -> None:
 
 def test_a_graph_cannot_be_captured_without_cuda() -> None:
     with pytest.raises(ConfigError, match=r"training\.step"):
-        train_victim(STREET, TrainingConfig(**RECIPE, step="captured", device="cpu"))
+        train_model(STREET, TrainingConfig(**RECIPE, step="captured", device="cpu"))
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])

@@ -13,7 +13,7 @@ from segdoor.randomness import Stream
 from segdoor.victim.config import PRESETS, AugmentationConfig, NetworkConfig, TrainingConfig
 from segdoor.victim.networks.dilated import DilatedNetwork
 from segdoor.victim.networks.registry import build_network
-from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.loop import train_model
 from segdoor.victim.training.step import learning_rate_factor, make_optimiser
 
 TINY = {"epochs": 2, "batch_size": 4, "precision": "float32", "threads": 1, "warmup": 0}
@@ -48,22 +48,22 @@ def equal(one: nn.Module, other: nn.Module) -> bool:
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit() -> None:
     config = TrainingConfig(**TINY)
-    first, again = train_victim(street(), config, seed=1), train_victim(street(), config, seed=1)
+    first, again = train_model(street(), config, seed=1), train_model(street(), config, seed=1)
     assert equal(first, again)
-    assert not equal(first, train_victim(street(), config, seed=2))
+    assert not equal(first, train_model(street(), config, seed=2))
 
 
 def test_training_leaves_the_global_random_state_alone() -> None:
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    train_victim(street(4), TrainingConfig(**TINY))
+    train_model(street(4), TrainingConfig(**TINY))
     assert torch.equal(before, torch.random.get_rng_state())
 
 
 def test_training_learns() -> None:
     heard = Facts()
     config = TrainingConfig(**{**TINY, "epochs": 20})
-    train_victim(street(8), config, observer=heard)
+    train_model(street(8), config, observer=heard)
     assert heard.steps == heard.total == 40
     assert heard.facts[-1]["loss"] < 0.7 * heard.facts[0]["loss"]
     assert heard.facts[-1]["epoch"] == 20
@@ -72,7 +72,7 @@ def test_training_learns() -> None:
 def test_a_short_loss_curve_is_as_it_was() -> None:
     heard = Facts()
     config = TrainingConfig(**{**TINY, "epochs": 10}, augmentation=AugmentationConfig())
-    train_victim(street(12), config, seed=3, observer=heard)
+    train_model(street(12), config, seed=3, observer=heard)
     curve = [facts["loss"] for facts in heard.facts]
     assert curve == pytest.approx(GOLDEN_CURVE, rel=1e-2)
 
@@ -116,7 +116,7 @@ def test_new_heads_learn_ten_times_as_fast() -> None:
 def test_the_paper_s_networks_train(name: str) -> None:
     config = TrainingConfig(**{**TINY, "epochs": 1})
     heard = Facts()
-    train_victim(street(8), config, network=NetworkConfig(name=name, depth=18), observer=heard)
+    train_model(street(8), config, network=NetworkConfig(name=name, depth=18), observer=heard)
     assert np.isfinite(heard.facts[-1]["loss"])
 
 
@@ -135,7 +135,7 @@ def test_a_scene_that_is_all_ignored_does_no_harm() -> None:
         def label(self, index: int) -> np.ndarray:
             return np.full((32, 32), 255, np.uint8)
 
-    model = train_victim(Void(), TrainingConfig(**TINY))
+    model = train_model(Void(), TrainingConfig(**TINY))
     assert all(torch.isfinite(tensor).all() for tensor in weights(model))
 
 
@@ -149,30 +149,30 @@ def test_scenes_of_many_sizes_train_together() -> None:
             return super().label(index)[: 20 + index]
 
     heard = Facts()
-    train_victim(Mixed(street(8), range(8)), TrainingConfig(**TINY), observer=heard)
+    train_model(Mixed(street(8), range(8)), TrainingConfig(**TINY), observer=heard)
     assert np.isfinite(heard.facts[-1]["loss"])
 
 
 def test_a_loss_that_explodes_is_explained() -> None:
     config = TrainingConfig(**{**TINY, "optimiser": "sgd", "learning_rate": 1e9, "epochs": 10})
     with pytest.raises(ConfigError, match="loss must stay finite"):
-        train_victim(street(8), config)
+        train_model(street(8), config)
 
 
 def test_a_device_that_is_not_there_is_an_environment_problem() -> None:
     with pytest.raises(MachineError, match=r"training\.device"):
-        train_victim(street(4), TrainingConfig(**TINY, device="cuda:7"))
+        train_model(street(4), TrainingConfig(**TINY, device="cuda:7"))
 
 
 def test_a_given_network_is_trained_further_and_stays_as_it_is() -> None:
     config = TrainingConfig(**{**TINY, "epochs": 1})
-    start = train_victim(street(4), config)
+    start = train_model(street(4), config)
     before = [tensor.clone() for tensor in weights(start)]
-    further = train_victim(street(4), config, model=start)
+    further = train_model(street(4), config, model=start)
     assert not equal(start, further)
     assert all(torch.equal(a, b) for a, b in zip(before, weights(start), strict=True))
     # From the very weights that a fresh one would have, the way is the same.
     with torch.random.fork_rng():
         torch.manual_seed(Stream(0).child("training", "weights").integer())
         fresh = build_network(NetworkConfig(), len(street().classes))
-    assert equal(train_victim(street(4), config, model=fresh), start)
+    assert equal(train_model(street(4), config, model=fresh), start)

@@ -13,7 +13,7 @@ from segdoor.data.street import StreetDataset
 from segdoor.data.subset import Subset
 from segdoor.errors import ConfigError
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.training.loop import Training, train_victim, train_victims
+from segdoor.victim.training.loop import Training, train_model, train_models
 
 STREET = StreetDataset(split="train", num_scenes=8, height=32, width=64)
 RECIPE = {"batch_size": 4, "precision": "float32", "threads": 1, "warmup": 0}
@@ -40,7 +40,7 @@ def trainings() -> list[Training]:
 
 
 def alone(training: Training) -> nn.Module:
-    return train_victim(
+    return train_model(
         training.dataset, training.config, network=training.network, seed=training.seed
     )
 
@@ -51,7 +51,7 @@ def equal(one: nn.Module, other: nn.Module) -> bool:
 
 
 def test_each_victim_is_as_if_it_were_alone_bit_for_bit() -> None:
-    together = train_victims(trainings())
+    together = train_models(trainings())
     for training, victim in zip(trainings(), together, strict=True):
         assert not victim.training
         assert equal(victim, alone(training))
@@ -59,7 +59,7 @@ def test_each_victim_is_as_if_it_were_alone_bit_for_bit() -> None:
 
 
 def test_no_trainings_make_no_victims() -> None:
-    assert train_victims([]) == []
+    assert train_models([]) == []
 
 
 def test_when_one_fails_the_others_go_on_from_their_snapshots(tmp_path: Path) -> None:
@@ -67,5 +67,5 @@ def test_when_one_fails_the_others_go_on_from_their_snapshots(tmp_path: Path) ->
     good = Training(dataset=STREET, config=TrainingConfig(**RECIPE, epochs=8), snapshot=snapshot)
     wild = {**RECIPE, "optimiser": "sgd", "learning_rate": 1e9, "epochs": 8}
     with pytest.raises(ConfigError, match="loss must stay finite"):
-        train_victims([good, Training(dataset=STREET, config=TrainingConfig(**wild))])
-    assert equal(train_victims([good])[0], alone(good))
+        train_models([good, Training(dataset=STREET, config=TrainingConfig(**wild))])
+    assert equal(train_models([good])[0], alone(good))

@@ -19,8 +19,8 @@ from segdoor.victim.networks.registry import build_network
 from segdoor.victim.training import loop
 from segdoor.victim.training.batches import Batch, SceneStore
 from segdoor.victim.training.cache import SceneCache
-from segdoor.victim.training.distributed import Team
-from segdoor.victim.training.loop import Trainer, train_victim
+from segdoor.victim.training.distributed import ProcessGroup
+from segdoor.victim.training.loop import Trainer, train_model
 from segdoor.victim.training.snapshot import SnapshotFile
 
 STREET = StreetDataset(split="train", num_scenes=8, height=32, width=64)
@@ -93,20 +93,20 @@ def curve() -> Tensors:
 def trained(snapshot: Path | None = None, *, stop: int = 0) -> nn.Module | None:
     start = fresh(NetworkConfig(), torch.float64)
     try:
-        return train_victim(STREET, SGD, model=start, snapshot=snapshot, observer=Stopping(stop))
+        return train_model(STREET, SGD, model=start, snapshot=snapshot, observer=Stopping(stop))
     except StoppedError:
         return None
 
 
 def refused(seed: int) -> str:
     try:
-        train_victim(STREET, SGD, seed=seed)
+        train_model(STREET, SGD, seed=seed)
     except SegdoorError as problem:
         return str(problem)
     return ""
 
 
-def silent(team: Team) -> str:
+def silent(team: ProcessGroup) -> str:
     """Let one process say nothing, and return what another makes of it."""
     distributed.distributed_c10d._set_pg_timeout(timedelta(seconds=1))
     if not team.first:
@@ -122,7 +122,7 @@ def everything(out: Path) -> dict[str, object]:
     # Written after every step, not now and then.
     SnapshotFile.due = property(lambda _: True)
     loop.Trainer = Exact
-    team = Team.present()
+    team = ProcessGroup.present()
     found: dict[str, object] = {
         **{name: one_step(name, torch.float64) for name in NETWORKS},
         "small in float32": one_step("small", torch.float32),
@@ -148,7 +148,7 @@ def main() -> None:
     if several:
         distributed.init_process_group(timeout=timedelta(seconds=60))
     found = everything(out)
-    torch.save(found, out / f"{Team.present().rank}-of-{Team.present().size}.pt")
+    torch.save(found, out / f"{ProcessGroup.present().rank}-of-{ProcessGroup.present().size}.pt")
     if several:
         # The silent one must not be gone before the other has waited.
         import time

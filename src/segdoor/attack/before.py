@@ -31,7 +31,7 @@ def header_before(header: Settings) -> str:
         header: The header.
     """
     # Quotes within texts are escaped in JSON, so that no name of a class or file is taken for this.
-    tree = header.model_dump(mode="json", exclude={"role"})
+    tree = _named_before(header.model_dump(mode="json", exclude={"role"}))
     attack = getattr(header, "attack", None)
     if isinstance(attack, AttackConfig):
         tree["attack"] = _in_order(_with_labels_before(tree["attack"], attack.labels, brief=False))
@@ -64,6 +64,14 @@ def _with_labels_before(tree: Json, labels: Sequence[LabelChange], *, brief: boo
     if before is None:
         return dict(tree)
     return {name: value for name, value in tree.items() if name != "labels"} | before
+
+
+def _named_before(header: Json) -> Json:
+    """Return a header with the names that poisoned tests had."""
+    told = {{"tests": "exams"}.get(name, name): value for name, value in header.items()}
+    if told["kind"] == "poisoned-test":
+        told |= {"kind": "exam", "schema_version": 1}
+    return told
 
 
 def _in_order(attack: Json) -> Json:

@@ -175,13 +175,13 @@ def _of_today(given: Mapping[str, object], telling: Telling) -> dict[str, object
     )  # fmt: skip
 
 
-class ExamsConfig(Settings):
+class PoisonedTestsConfig(Settings):
     """The poisoned tests, shared by every model and method that is compared."""
 
     near: tuple[float, float] | None = None
-    """Near band in pixels, of the exams nearest and near."""
+    """Near band in pixels, of the poisoned tests nearest and near."""
     far: tuple[float, ...] | None = None
-    """Edges of the far bands in pixels, one exam between each two."""
+    """Edges of the far bands in pixels, one poisoned test between each two."""
     rules: RulesConfig = RulesConfig()
     """Where the trigger of the test may go."""
     scope: Literal["all", "with_victims"] = "all"
@@ -192,12 +192,12 @@ class ExamsConfig(Settings):
     """Scenes without victims that are not stamped: outside the poisoned tests' figures, or
     untouched within them; they decide PBA where few scenes show a victim."""
     draw: Draw = "position"
-    """How the position of the exam near is drawn: uniformly, or the object it lies on first."""
+    """How the position of the poisoned test near is drawn: uniformly, or the object it lies on first."""
     seed: int = Field(default=0, ge=0)
-    """Seed of the positions, apart from a run's seed so that runs share their exams."""
+    """Seed of the positions, apart from a run's seed so that runs share their tests."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> ExamsConfig:
+    def _ordered(self) -> PoisonedTestsConfig:
         if self.near is not None and not 0 <= self.near[0] <= self.near[1]:
             raise ValueError(f"near needs 0 <= lower <= upper, not {self.near}")
         far = self.far or ()
@@ -208,7 +208,7 @@ class ExamsConfig(Settings):
             raise ValueError(f"far needs edges that rise by 0.1 or more, not {far}")
         return self
 
-    def following(self, lengths: Lengths) -> ExamsConfig:
+    def following(self, lengths: Lengths) -> PoisonedTestsConfig:
         """Return the poisoned tests with every band explicit.
 
         Args:
@@ -226,7 +226,7 @@ class ExamsConfig(Settings):
         Raises:
             ConfigError: If it was left out and does not follow from scenes yet.
         """
-        return needed(self.near, "exams.near")
+        return needed(self.near, "tests.near")
 
     @property
     def far_bands(self) -> tuple[tuple[float, float], ...]:
@@ -235,10 +235,10 @@ class ExamsConfig(Settings):
         Raises:
             ConfigError: If they were left out and do not follow from scenes yet.
         """
-        return tuple(itertools.pairwise(needed(self.far, "exams.far")))
+        return tuple(itertools.pairwise(needed(self.far, "tests.far")))
 
 
-_LengthsT = TypeVar("_LengthsT", AttackConfig, ExamsConfig)
+_LengthsT = TypeVar("_LengthsT", AttackConfig, PoisonedTestsConfig)
 # Whatever is given goes with the lengths of scenes as large as any.
 _TALL = Lengths.at(16384)
 

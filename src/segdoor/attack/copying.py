@@ -30,7 +30,7 @@ class Copying:
     """Writes files of a copy; each follows from its source and the plan alone.
 
     Attributes:
-        dataset: The honest scenes, at the size of their files.
+        dataset: The clean scenes, at the size of their files.
         poisoner: What happens to them.
         work: The folder that becomes the copy.
         originals: The folder for the source's files that are changed.

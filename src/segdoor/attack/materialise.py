@@ -77,7 +77,7 @@ def new_copy(
     a killed call left is taken away by the next.
 
     Args:
-        dataset: The honest scenes, at the size of their files or, with splits, at the copy's.
+        dataset: The clean scenes, at the size of their files or, with splits, at the copy's.
         plan: What happens to them.
         order: Where to, and how.
         workers: Who writes the files; these do not depend on it.

@@ -26,7 +26,7 @@ from segdoor.tensors import Image, Label, Mask
 
 
 @dataclass(frozen=True)
-class Ground:
+class PositionRules:
     """What the rules need to know about a data set and a trigger.
 
     Attributes:
@@ -53,11 +53,11 @@ class Ground:
         return "the whole image" if self.extent is None else "{}x{} pixels".format(*self.extent)
 
 
-class Room:
+class EligiblePlaces:
     """Where a trigger may go in one scene: worked out once, for any number of choices."""
 
     def __init__(
-        self, label: Label, ground: Ground, image: Callable[[], Image] | None = None
+        self, label: Label, ground: PositionRules, image: Callable[[], Image] | None = None
     ) -> None:
         """Find the victims.
 
@@ -120,13 +120,13 @@ class Room:
 
 def place(
     label: Label,
-    ground: Ground,
+    ground: PositionRules,
     placement: Placement,
     rng: np.random.Generator,
     image: Callable[[], Image] | None = None,
 ) -> Site | None:
     """Choose where the trigger goes in one scene, as `Room.choose` does, once."""
-    return Room(label, ground, image).choose(placement, rng)
+    return EligiblePlaces(label, ground, image).choose(placement, rng)
 
 
 def _not_there() -> Image:
@@ -135,7 +135,7 @@ def _not_there() -> Image:
     )
 
 
-def eligible_positions(label: Label, ground: Ground) -> Mask:
+def eligible_positions(label: Label, ground: PositionRules) -> Mask:
     """Return where the trigger's centre may lie: inside the image, the margin and the rules."""
     eligible = np.zeros(label.shape, dtype=bool)
     place = centres_inside(label.shape, ground.size)
@@ -161,7 +161,7 @@ def victim_mask(label: Label, victims: Sequence[int]) -> Mask:
 # that leave the image are cut off by the caller. OpenCV anchors a box at its upper left corner.
 
 
-def _boxes_without_victims(label: Label, ground: Ground) -> Mask:
+def _boxes_without_victims(label: Label, ground: PositionRules) -> Mask:
     if ground.rules.on_victim != "forbid":
         return np.ones(label.shape, dtype=bool)
     box = np.ones(ground.size, np.uint8)
@@ -169,7 +169,7 @@ def _boxes_without_victims(label: Label, ground: Ground) -> Mask:
     return cv2.dilate(victims, box, anchor=(0, 0)) == 0
 
 
-def _boxes_of_one_class(label: Label, ground: Ground) -> Mask:
+def _boxes_of_one_class(label: Label, ground: PositionRules) -> Mask:
     box = np.ones(ground.size, np.uint8)
     smallest, largest = (change(label, box, anchor=(0, 0)) for change in (cv2.erode, cv2.dilate))
     forbidden = [

@@ -15,7 +15,7 @@ import numpy as np
 
 from segdoor.attack.config import AttackConfig, explicit
 from segdoor.attack.placements.random import Random
-from segdoor.attack.placing import Ground, Site, place, victim_mask
+from segdoor.attack.placing import PositionRules, Site, place, victim_mask
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling
 from segdoor.attack.triggers.sticker import Sticker
@@ -49,7 +49,7 @@ def plan_poison(
     """Choose the scenes to poison, and where their triggers go; only label maps are read.
 
     Args:
-        dataset: The honest training scenes.
+        dataset: The clean training scenes.
         config: The attacker's settings; lengths left out follow from the scenes' height, and the
             plan holds all of them.
         seed: Decides the order of scenes, the positions and the random labels.
@@ -84,7 +84,7 @@ class _Scenes:
     """The work on single scenes: what comes out follows from (seed, scene) alone.
 
     Attributes:
-        dataset: The honest scenes.
+        dataset: The clean scenes.
         config: The attacker's settings.
         relabelling: What labels become.
         ground: What the rules need to know.
@@ -95,7 +95,7 @@ class _Scenes:
     dataset: SceneDataset
     config: AttackConfig
     relabelling: Relabelling
-    ground: Ground
+    ground: PositionRules
     stream: Stream
     seed: int
 
@@ -105,7 +105,7 @@ class _Scenes:
         # A copy reads its picture anew: the file may have changed since.
         config = config.model_copy(update={"trigger": config.trigger.model_copy()})
         relabelling = make_relabelling(config, dataset.classes, seed=seed)
-        ground = Ground(
+        ground = PositionRules(
             victims=relabelling.victims,
             ignore_index=dataset.classes.ignore_index,
             extent=config.trigger.extent,

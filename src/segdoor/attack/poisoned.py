@@ -62,7 +62,7 @@ class Poisoner:
         return Scene(self.image(scene), self.label(scene.label, scene.name), scene.name)
 
     def image(self, scene: Scene) -> Image:
-        """Return an honest scene's image as the attacker hands it over."""
+        """Return an clean scene's image as the attacker hands it over."""
         row = self.plan.by_name.get(scene.name)
         if row is None or row.box is None:
             return scene.image
@@ -113,7 +113,7 @@ class PoisonedDataset:
 
     @property
     def digest(self) -> str:
-        """Return a hash over the honest data set and the plan."""
+        """Return a hash over the clean data set and the plan."""
         plan = self._poisoner.plan
         rows = [row.model_dump_json() for row in plan.rows]
         # What was trained on a plan of an earlier version goes on.

@@ -1,4 +1,4 @@
-"""An exam applied: the test scenes with the trigger in place, and their honest labels."""
+"""A poisoned test applied: the test scenes with the trigger in place, and their clean labels."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 
 from segdoor.attack.before import header_before
-from segdoor.attack.exam import Exam
 from segdoor.attack.labels.change import LabelChange, attacked_pixels, attacks_by_place
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.attack.site import Box, Extent
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.changes import Change, ChangedDataset
@@ -18,43 +18,43 @@ from segdoor.tensors import Label, Mask
 
 
 class TriggeredDataset:
-    """The scenes of an exam that carry a trigger; a `ChangedDataset` with honest labels."""
+    """The scenes of a poisoned test that carry a trigger; a `ChangedDataset` with clean labels."""
 
     def __init__(
         self,
         dataset: SceneDataset,
-        exam: Exam,
+        test: PoisonedTest,
         trigger: Trigger,
         labels: Sequence[LabelChange] = (),
     ) -> None:
-        """Stamp a trigger at an exam's positions.
+        """Stamp a trigger at a poisoned test's positions.
 
         Raises:
-            DataError: If the exam was made for another data set or another trigger size.
+            DataError: If the poisoned test was made for another data set or another trigger size.
         """
         # The base is what was given, so that tests that share it are seen to.
         self._base, self._dataset = dataset, checked(dataset)
-        if exam.header.data_digest != dataset.digest:
+        if test.header.data_digest != dataset.digest:
             raise DataError(
-                f"exam '{exam.name}'",
+                f"exam '{test.name}'",
                 "must have been made for this very data set",
-                exam.header.data_digest[:12],
-                "Plan the exam again.",
+                test.header.data_digest[:12],
+                "Plan the poisoned test again.",
             )
-        if exam.header.trigger_size != trigger.extent:
+        if test.header.trigger_size != trigger.extent:
             raise DataError(
-                f"exam '{exam.name}'",
-                f"needs a trigger of {_in_words(exam.header.trigger_size)}",
+                f"exam '{test.name}'",
+                f"needs a trigger of {_in_words(test.header.trigger_size)}",
                 _in_words(trigger.extent),
-                "Plan the exam again.",
+                "Plan the poisoned test again.",
             )
-        self._exam, self._trigger, self._labels = exam, trigger, tuple(labels)
-        self._indices = [i for i, name in enumerate(dataset.names) if name in exam.triggered]
+        self._test, self._trigger, self._labels = test, trigger, tuple(labels)
+        self._indices = [i for i, name in enumerate(dataset.names) if name in test.triggered]
         self.names = tuple(dataset.names[index] for index in self._indices)
 
     @property
     def base(self) -> SceneDataset:
-        """Return the honest scenes."""
+        """Return the clean scenes."""
         return self._base
 
     @property
@@ -64,9 +64,9 @@ class TriggeredDataset:
 
     @property
     def digest(self) -> str:
-        """Return a hash over the honest data set, the exam and the trigger."""
-        rows = [row.model_dump_json() for row in self._exam.rows]
-        whole = repr((header_before(self._exam.header), rows, self._trigger.digest))
+        """Return a hash over the clean data set, the poisoned test and the trigger."""
+        rows = [row.model_dump_json() for row in self._test.rows]
+        whole = repr((header_before(self._test.header), rows, self._trigger.digest))
         if attacks_by_place(self._labels):
             whole += " ".join(map(str, self._labels))
         return hashlib.sha256(whole.encode()).hexdigest()
@@ -82,7 +82,7 @@ class TriggeredDataset:
         return Scene(image, scene.label, scene.name)
 
     def change(self, scene: Scene) -> Change:
-        """Return the stamped pixels of one honest scene."""
+        """Return the stamped pixels of one clean scene."""
         box = self._box(scene.name)
         return Change(box.top, box.left, self._trigger.stamp(scene, box)[box.pixels])
 
@@ -93,11 +93,11 @@ class TriggeredDataset:
         return attacked_pixels(self._labels, scene.label, self._box(scene.name), self.classes)
 
     def label(self, index: int) -> Label:
-        """Read one honest label map."""
+        """Read one clean label map."""
         return self._dataset.label(self._indices[index])
 
     def _box(self, name: str) -> Box:
-        box = self._exam.triggered[name].box
+        box = self._test.triggered[name].box
         assert box is not None
         return Box(*box)
 
@@ -107,18 +107,18 @@ def _in_words(extent: Extent | None) -> str:
 
 
 def triggered(
-    dataset: SceneDataset, exam: Exam, trigger: Trigger, labels: Sequence[LabelChange] = ()
+    dataset: SceneDataset, test: PoisonedTest, trigger: Trigger, labels: Sequence[LabelChange] = ()
 ) -> ChangedDataset:
     """Return the exam's scenes with the trigger stamped at the exam's positions.
 
     Args:
-        dataset: The honest test scenes.
-        exam: Which of them carry a trigger, and where.
+        dataset: The clean test scenes.
+        test: Which of them carry a trigger, and where.
         trigger: The trigger.
         labels: The attack's label changes: whoever examines is told which pixels they attack.
 
     Raises:
-        DataError: If the exam was made for another data set or another trigger size; when a scene
+        DataError: If the poisoned test was made for another data set or another trigger size; when a scene
             is read, if it is not as a `Scene` must be.
     """
-    return TriggeredDataset(dataset, exam, trigger, labels)
+    return TriggeredDataset(dataset, test, trigger, labels)

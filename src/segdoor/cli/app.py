@@ -41,7 +41,7 @@ _VERBS = {
     "poison": "Choose which training scenes to poison, and preview them.",
     "verify": "Say whether a poisoned copy is still as it was written.",
     "restore": "Give a poisoned copy the source's bytes back.",
-    "train": "Train a victim, on honest or poisoned scenes.",
+    "train": "Train a model, on clean or poisoned scenes.",
     "examine": "Examine a trained network with and without the trigger.",
     "run": "Poison, train, examine and record, all at once.",
     "show": "Print the results of a run or a study.",

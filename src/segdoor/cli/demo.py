@@ -10,7 +10,7 @@ from segdoor.cli.screen import progress_bars, tell, tell_json
 def demo(*, seed: int = 0, out: Path = Path("demo"), json: bool = False) -> None:
     """Tell the whole story on built-in street scenes, in minutes.
 
-    Trains a clean victim, and one whose data supplier put a sticker into every fifth scene and
+    Trains a clean model, and one whose data supplier put a sticker into every fifth scene and
     relabelled its cars as road; examines both with and without the sticker; prints the table, and
     writes record and pictures.
 

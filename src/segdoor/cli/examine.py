@@ -9,9 +9,9 @@ from segdoor.cli.options import (
     Controls,
     Data,
     Examination,
-    Exams,
+    ModelOptions,
     Network,
-    VictimOptions,
+    Tests,
     WhatOptions,
     configuration,
 )
@@ -25,10 +25,10 @@ def examine(
     out: Path = Path("runs/examine"),
     json: bool = False,
     what: WhatOptions | None = None,
-    victim: VictimOptions | None = None,
+    model: ModelOptions | None = None,
     data: Data = None,
     attack: Attack = None,
-    exams: Exams = None,
+    tests: Tests = None,
     network: Network = None,
     examination: Examination = None,
     controls: Controls = None,
@@ -38,23 +38,23 @@ def examine(
     Holds the benign test and every poisoned test, each with its controls, and leaves a record. The
     network is one of ours or any torch.nn.Module of yours from images to logits:
 
-      segdoor examine --victim mypackage.nets:build --weights mine.pth --data.name camvid ...
+      segdoor examine --model mypackage.nets:build --weights mine.pth --data.name camvid ...
 
     Args:
         config: A YAML file with any of the settings below, and others.
         out: Folder for the record and the files beside it.
         json: Print the record as JSON instead of tables.
         what: Choices that others follow from.
-        victim: A network of your own.
+        model: A network of your own.
         data: The scenes.
         attack: Victim classes, target class and trigger.
-        exams: The poisoned tests.
+        tests: The poisoned tests.
         network: The network.
-        examination: How exams are held.
+        examination: How models are examined.
         controls: What the network is compared with.
     """
     asked = configuration(
-        config, what, victim, data=data, attack=attack, exams=exams, network=network,
+        config, what, model, data=data, attack=attack, tests=tests, network=network,
         examination=examination, controls=controls,
     )  # fmt: skip
     brings_weights = asked.network == "transformers" or ":" in asked.network

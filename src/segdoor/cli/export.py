@@ -19,7 +19,7 @@ def export(
 ) -> None:
     """Write the figures of a run or a study for other programs.
 
-    Files hold one row a figure: the run and its axes, victim, repair, poisoned test, class,
+    Files hold one row a figure: the run and its axes, model, repair, poisoned test, class,
     metric, value, the ends of its interval, and its place in the record. A tracker that has a run
     already, by an earlier call, is only told what has changed since.
 

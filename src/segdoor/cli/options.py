@@ -20,8 +20,8 @@ from segdoor.experiment.wishes import (
     ControlsWishes,
     DataWishes,
     ExaminationWishes,
-    ExamsWishes,
     NetworkWishes,
+    PoisonedTestsWishes,
     TrainingWishes,
     wishes_from,
 )
@@ -44,7 +44,7 @@ class WhatOptions(Wishes):
 
 Data = Annotated[DataWishes | None, Parameter(group="Scenes")]
 Attack = Annotated[AttackOptions | None, Parameter(group="Attack")]
-Exams = Annotated[ExamsWishes | None, Parameter(group="Poisoned tests")]
+Tests = Annotated[PoisonedTestsWishes | None, Parameter(group="Poisoned tests")]
 Network = Annotated[NetworkWishes | None, Parameter(group="Network")]
 Training = Annotated[TrainingWishes | None, Parameter(group="Training")]
 Examination = Annotated[ExaminationWishes | None, Parameter(group="Examination")]
@@ -53,10 +53,10 @@ Controls = Annotated[ControlsWishes | None, Parameter(group="Controls")]
 
 @Parameter(name="*", group="Your own network")
 @dataclass(frozen=True, kw_only=True)
-class VictimOptions:
+class ModelOptions:
     """Short forms for a network of one's own."""
 
-    victim: str | None = None
+    model: str | None = None
     """Short for network: a known network, or package.module:factory; settings may follow."""
     weights: Path | None = None
     """Short for network.weights: a .safetensors file, or a .pth of tensors alone."""
@@ -71,7 +71,7 @@ class VictimOptions:
 def configuration(
     file: Path | None,
     what: WhatOptions | None = None,
-    victim: VictimOptions | None = None,
+    model: ModelOptions | None = None,
     **sections: BaseModel | None,
 ) -> Asked:
     """Merge a file and options into what is asked for.
@@ -79,7 +79,7 @@ def configuration(
     Args:
         file: A YAML file, or None.
         what: Options at the top level.
-        victim: Short forms.
+        model: Short forms.
         sections: The other options by section, None where nothing was given.
 
     Raises:
@@ -92,7 +92,7 @@ def configuration(
         for name, section in sections.items()
         if section
     }
-    for layer in (what.tree() if what else {}, options, victim.tree() if victim else {}):
+    for layer in (what.tree() if what else {}, options, model.tree() if model else {}):
         tree = merged(tree, layer)
     wishes = wishes_from(tree, source="--")
     if "attack" in sections and (told := told_of_data(wishes)):

@@ -27,7 +27,7 @@ def repair(
     *,
     with_: With = (),
     seed: int | None = None,
-    victim: str | None = None,
+    model: str | None = None,
     root: Path | None = None,
     device: str | None = None,
     json: bool = False,
@@ -35,18 +35,18 @@ def repair(
     """Repair the victims of a run, and add what that changed to its record.
 
     A repair sees the network and some clean training scenes, never the attack. It is done to the
-    poisoned victim and, as a control, to the clean one; then all exams of the run are held again:
+    backdoored model and, as a control, to the clean one; then all tests of the run are run again:
 
       segdoor repair runs/run --with prune:30 --with finetune:0.1
 
-    If the network is one of your own, name it again by --victim: its code is run, and a record may
+    If the network is one of your own, name it again by --model: its code is run, and a record may
     come from anybody.
 
     Args:
         run: The run's folder, or its record.json.
         with_: The repairs.
         seed: Decides which clean scenes are drawn; the run's own seed if left out.
-        victim: The run's network, package.module:factory, if it is one of your own.
+        model: The run's network, package.module:factory, if it is one of your own.
         root: Folder of the data set, if it has moved since the run.
         device: Device to work on, if not the run's: cpu, cuda, ...
         json: Print the record as JSON instead of tables.
@@ -65,12 +65,12 @@ def repair(
     from segdoor.victim.networks.own import imported
 
     repairs = [REPAIRS.read(text) for text in with_]
-    if victim is not None and ":" in victim:
+    if model is not None and ":" in model:
         # Who names it trusts it; only its class can read the record's settings of it.
-        imported(victim)
+        imported(model)
     with progress_bars() as bars:
         record = repair_run(
-            run, repairs, seed=seed, victim=victim, places=Places(root, device), observer=bars
+            run, repairs, seed=seed, model=model, places=Places(root, device), observer=bars
         )
     if json:
         tell_json(record)

@@ -55,7 +55,7 @@ def rescore(source: Path, *, metric: Metrics = (), json: bool = False) -> None:
     """
     from segdoor.experiment.rescore import rescore_run
     from segdoor.report.source import open_source
-    from segdoor.report.terminal import exam_grid, metric_grids
+    from segdoor.report.terminal import grid_of_tests, metric_grids
     from segdoor.scores.metrics.registry import METRICS
 
     metrics = [METRICS.read(text) for text in metric]
@@ -65,7 +65,7 @@ def rescore(source: Path, *, metric: Metrics = (), json: bool = False) -> None:
         folder = str(run.file.parent)
         done.append(RescoredRun(run=folder, not_measured=found.not_measured, record=found.record))
         if not json:
-            tell(folder, exam_grid(found.record), *metric_grids(found.record))
+            tell(folder, grid_of_tests(found.record), *metric_grids(found.record))
             lacking = ", ".join(found.not_measured)
             tell(*([f"Not measured: {lacking}. {_REMEDY}"] if lacking else []))
     if json:

@@ -9,10 +9,10 @@ from segdoor.cli.options import (
     Controls,
     Data,
     Examination,
-    Exams,
+    ModelOptions,
     Network,
+    Tests,
     Training,
-    VictimOptions,
     WhatOptions,
     configuration,
 )
@@ -25,10 +25,10 @@ def run(
     out: Path = Path("runs/run"),
     json: bool = False,
     what: WhatOptions | None = None,
-    victim: VictimOptions | None = None,
+    model: ModelOptions | None = None,
     data: Data = None,
     attack: Attack = None,
-    exams: Exams = None,
+    tests: Tests = None,
     network: Network = None,
     training: Training = None,
     examination: Examination = None,
@@ -36,8 +36,8 @@ def run(
 ) -> None:
     """Poison, train, examine and record, all at once.
 
-    Trains a poisoned and a clean victim, holds the benign test and every poisoned test with its
-    controls, and leaves a record with plan, exams, tables, weights and pictures beside it.
+    Trains a backdoored and a clean model, runs the benign test and every poisoned test with its
+    controls, and leaves a record with plan, poisoned tests, tables, weights and pictures beside it.
     For example, on CamVid at half size with the paper's nearest neighbour injection:
 
       segdoor run --data.name camvid --data.root camvid --data.size 180 240 --method nni
@@ -47,17 +47,17 @@ def run(
         out: Folder for the record and the files beside it.
         json: Print the record as JSON instead of tables.
         what: Choices that others follow from.
-        victim: A network of your own.
+        model: A network of your own.
         data: The scenes.
         attack: The attacker.
-        exams: The poisoned tests.
-        network: The victim's network.
-        training: The victim's recipe.
-        examination: How exams are held.
+        tests: The poisoned tests.
+        network: The network.
+        training: The recipe of training.
+        examination: How models are examined.
         controls: What the run is compared with.
     """
     asked = configuration(
-        config, what, victim, data=data, attack=attack, exams=exams, network=network,
+        config, what, model, data=data, attack=attack, tests=tests, network=network,
         training=training, examination=examination, controls=controls,
     )  # fmt: skip
     # Imported late: they bring torch, which takes a second.

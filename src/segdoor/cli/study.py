@@ -22,9 +22,9 @@ from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, pace_of
 from segdoor.study.expand import PlannedRun, distinct
 from segdoor.study.library import load_preset, load_study, preset_names, study_names
-from segdoor.study.machines import Machines, check_machines
 from segdoor.study.plan import StudyPlan, left_out, make_plan, part_of, selected
 from segdoor.study.remote import executor_on, fetch_finished
+from segdoor.study.resources import Resources, check_resources
 from segdoor.study.running import Work, check_possible, finish, work_of
 from segdoor.study.state import state_of
 
@@ -35,7 +35,7 @@ study = App(
 )
 
 _OUT = Path("runs/studies")
-OnMachines = Annotated[Machines | None, Parameter(name="*", group="Machines")]
+OnResources = Annotated[Resources | None, Parameter(name="*", group="Machines")]
 
 
 class Part(Settings):
@@ -114,7 +114,7 @@ def run(
     limit: int | None = None,
     root: Path | None = None,
     dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
-    machines: OnMachines = None,
+    machines: OnResources = None,
 ) -> None:
     """Run a study: what is there is kept, what failed is tried again, what is missing is made.
 
@@ -127,15 +127,15 @@ def run(
 
     Args:
         name: A study by name, or the path of a file of your own.
-        out: Folder for runs, clean victims and the study's record; studies share it.
+        out: Folder for runs, clean models and the study's record; studies share it.
         part: Which of its runs.
         limit: Make so many runs at most in this call.
         root: Folder of the data set.
         dry_run: Only count the runs, and estimate their time by training a few steps.
         machines: Where runs are made.
     """
-    where = machines or Machines()
-    check_machines(where)
+    where = machines or Resources()
+    check_resources(where)
     plan, runs = (part or Part()).of(name, out, root=root)
     if limit is not None and limit < 1:
         raise ConfigError("--limit", "must be at least 1", limit, "Leave it out for all.")
@@ -211,14 +211,14 @@ def report(
     write_page(study_source(record, plan.file), page, replace=replace)
 
 
-def _do(plan: StudyPlan, work: Work, machines: Machines, limit: int | None) -> None:
+def _do(plan: StudyPlan, work: Work, machines: Resources, limit: int | None) -> None:
     """Do the work, tell of every outcome, and write the study's record."""
     tell(f"{work.num_done} of {work.num_asked} runs are there, {len(work.tasks)} tasks to do")
     for key, why in work.refused.items():
         tell(f"runs/{key}: {why}")
     num_failed = len(work.refused)
     # No cluster is started for nothing.
-    chosen = machines if work.tasks else Machines()
+    chosen = machines if work.tasks else Resources()
     with progress_bars() as bars, executor_on(chosen, bars) as executor:
         for number, outcome in enumerate(executor.run(work.tasks), start=1):
             num_failed += outcome.error is not None
@@ -252,7 +252,7 @@ def _tell_cost(plan: StudyPlan, work: Work) -> None:
     cost = cost_of(work.tasks, plan.runs[0].config.training.epochs)
     tell(
         f"{work.num_done} runs are there; {cost.num_runs} to be made",
-        f"{cost.num_trainings} trainings, {cost.num_victims} of them clean victims that runs share",
+        f"{cost.num_trainings} trainings, {cost.num_models} of them clean models that runs share",
         f"{cost.num_finetunings} fine-tunings",
     )
     if not work.tasks:
@@ -272,7 +272,9 @@ def _tell_cost(plan: StudyPlan, work: Work) -> None:
     hours = sum(epochs * pace.seconds for epochs, pace in paces) / 3600
     told = [f"{epochs:.0f} epochs of {pace.seconds:.1f} s, by {pace.source}"
             for epochs, pace in paces]  # fmt: skip
-    tell(f"About {hours:.1f} hours on this machine without exams: {'; '.join(told) or 'none'}")
+    tell(
+        f"About {hours:.1f} hours on this machine without poisoned tests: {'; '.join(told) or 'none'}"
+    )
 
 
 def _axes(only: Sequence[str]) -> Mapping[str, Sequence[str]]:

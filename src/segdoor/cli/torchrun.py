@@ -55,7 +55,7 @@ def together(minutes: float) -> Generator[bool]:
         return
     from torch import distributed
 
-    from segdoor.victim.training.distributed import Team
+    from segdoor.victim.training.distributed import ProcessGroup
 
     _take_gpu()
     try:
@@ -67,7 +67,7 @@ def together(minutes: float) -> Generator[bool]:
             first_line(why),
             "Check MASTER_ADDR, MASTER_PORT and RANK, which torchrun sets.",
         ) from None
-    team = Team.present()
+    team = ProcessGroup.present()
     yield team.first
     # Results are on disk by now. Whoever left at once would end what others still say.
     team.agree("torchrun", "must end all processes at the same place")

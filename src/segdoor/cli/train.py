@@ -11,9 +11,9 @@ from cyclopts.validators import Number
 
 from segdoor.cli.options import (
     Data,
+    ModelOptions,
     Network,
     Training,
-    VictimOptions,
     WhatOptions,
     configuration,
 )
@@ -29,17 +29,17 @@ def train(
     out: Path = Path("runs/train"),
     timeout: Annotated[float, Parameter(validator=Number(gt=0, lte=1e6))] = 30.0,
     what: WhatOptions | None = None,
-    victim: VictimOptions | None = None,
+    model: ModelOptions | None = None,
     data: Data = None,
     network: Network = None,
     training: Training = None,
 ) -> None:
-    """Train a victim, on honest or poisoned scenes.
+    """Train a model, on clean or poisoned scenes.
 
-    Without --plan the scenes are honest and the weights are called clean.safetensors; with a plan
+    Without --plan the scenes are clean and the weights are called clean.safetensors; with a plan
     that `segdoor poison` wrote for the same scenes they are called poisoned.safetensors.
 
-    Several GPUs share the work of one victim under torchrun:
+    Several GPUs share the work of one model under torchrun:
 
       torchrun --nproc-per-node 4 -m segdoor train ...
 
@@ -49,12 +49,12 @@ def train(
         out: Folder for the weights and metrics.jsonl.
         timeout: Minutes that one process under torchrun waits for another.
         what: Choices that others follow from.
-        victim: A network of your own.
+        model: A network of your own.
         data: The scenes.
-        network: The victim's network.
-        training: The victim's recipe.
+        network: The network.
+        training: The recipe of training.
     """
-    asked = configuration(config, what, victim, data=data, network=network, training=training)
+    asked = configuration(config, what, model, data=data, network=network, training=training)
     from segdoor.experiment.steps import train_step
     from segdoor.victim.checkpoint import loaded_into
 

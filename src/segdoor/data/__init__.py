@@ -1,1 +1,1 @@
-"""1. The street: honest data."""
+"""1. The street: clean data."""

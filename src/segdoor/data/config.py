@@ -48,7 +48,7 @@ class DataConfig(Settings):
     train_split: str = Field(default_factory=_usual("train_split"))
     """The split that the victim trains on: train if left out (voc: trainaug)."""
     test_split: str = Field(default_factory=_usual("test_split"))
-    """The split that exams are held on: test if left out (voc and cityscapes: val)."""
+    """The split that models are examined on: test if left out (voc and cityscapes: val)."""
     seed: int = Field(default=0, ge=0)
     """Seed of street's scenes."""
 

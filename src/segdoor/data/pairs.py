@@ -171,7 +171,7 @@ class FileDataset:
 
         Args:
             index: The scene.
-            change: Returns the changed class ids for the honest ones, at the size asked for.
+            change: Returns the changed class ids for the clean ones, at the size asked for.
 
         Raises:
             DataError: If the file is damaged, the sizes differ or a label value is no class.

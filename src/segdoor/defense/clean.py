@@ -9,12 +9,12 @@ from segdoor.rounding import share_of
 
 
 def clean_scenes(train: SceneDataset, share: float, *, seed: int) -> Subset:
-    """Draw a share of the honest training scenes, in their order.
+    """Draw a share of the clean training scenes, in their order.
 
     The same seed gives nested sets for rising shares, whatever the order of the scenes.
 
     Args:
-        train: The honest training scenes.
+        train: The clean training scenes.
         share: Share to draw, rounded half up, but at least one scene.
         seed: Decides which.
     """

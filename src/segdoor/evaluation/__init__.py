@@ -1,1 +1,1 @@
-"""4. The exam: a model over scenes gives tables; it knows nothing of triggers."""
+"""4. The poisoned test: a model over scenes gives tables; it knows nothing of triggers."""

@@ -1,4 +1,4 @@
-"""How an exam is held."""
+"""How a model is examined."""
 
 from __future__ import annotations
 

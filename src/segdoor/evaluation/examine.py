@@ -18,9 +18,9 @@ from segdoor.data.checked import checked
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.errors import DataError
 from segdoor.evaluation.config import ExaminationConfig
+from segdoor.evaluation.counting import Predicted, TableCounter, Truth
 from segdoor.evaluation.examiner import Examiner, Sheet
 from segdoor.evaluation.objects import ObjectTally, Place, Watched
-from segdoor.evaluation.tally import Predicted, Tally, Truth
 from segdoor.progress import Observer, Silent
 from segdoor.scores.objects import ObjectRows
 from segdoor.scores.tables import TableSet
@@ -42,7 +42,7 @@ def examine(
         model: Any network from normalised images, B x 3 x H x W, to logits: a tensor
             B x K x h x w, a dict with ``out``, or an object with ``.logits``.
         dataset: The scenes of the test.
-        config: How the exam is held.
+        config: How the poisoned test is held.
         network: Mean and standard deviation of the network's input; ImageNet's if None.
         observer: Hears of every scene.
 
@@ -72,7 +72,7 @@ def examine_together(
 
     Args:
         tests: By name, who is shown which scenes.
-        config: How the exams are held.
+        config: How the tests are run.
         network: Mean and standard deviation of the networks' input; ImageNet's if None.
         observer: Hears of every scene of every test.
         labels: The scenes with label maps of another size, to count pixels by; their own if None.
@@ -194,7 +194,7 @@ class _Count:
     def __init__(self, dataset: SceneDataset, device: torch.device) -> None:
         self.changed = dataset if isinstance(dataset, ChangedDataset) else None
         self.rows = {name: row for row, name in enumerate(dataset.names)}
-        self.tally = Tally(len(self.rows), len(dataset.classes), device)
+        self.tally = TableCounter(len(self.rows), len(dataset.classes), device)
 
     def mark(self, scene: Scene, examiner: Examiner) -> Truth | None:
         attacked = self.changed.attacked(scene) if self.changed else None

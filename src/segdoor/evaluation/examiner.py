@@ -15,8 +15,8 @@ from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_label, resize_label_from_corner
 from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
+from segdoor.evaluation.counting import Truth
 from segdoor.evaluation.objects import SceneObjects, Watched
-from segdoor.evaluation.tally import Truth
 from segdoor.tensors import AnyImage, Label, Mask
 from segdoor.victim.answer import Images, ask
 from segdoor.victim.config import NetworkConfig

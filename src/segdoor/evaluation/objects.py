@@ -16,7 +16,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from segdoor.data.transforms import Size
-from segdoor.evaluation.tally import Predicted
+from segdoor.evaluation.counting import Predicted
 from segdoor.scores.objects import ObjectRows
 from segdoor.tensors import ObjectDistances, ResizedLabel
 from segdoor.victim.device import transferred

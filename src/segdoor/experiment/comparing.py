@@ -18,21 +18,21 @@ class Compared:
     """A poisoned test and its controls, all over the same scenes.
 
     Attributes:
-        triggered: The poisoned victim with the trigger in place.
+        triggered: The backdoored model with the trigger in place.
         without_trigger: The same on the untouched scenes.
         other_trigger: The same with another trigger at the same positions.
-        clean_victim: A clean victim with the trigger in place; None without one.
+        clean_model: A clean model with the trigger in place; None without one.
     """
 
     triggered: TableSet
     without_trigger: TableSet
     other_trigger: TableSet
-    clean_victim: TableSet | None
+    clean_model: TableSet | None
 
     def controls(self, metric: Metric, task: Task) -> dict[str, Figure]:
         """Return the metric of each control, by the fields of a record."""
-        tables = (self.without_trigger, self.other_trigger, self.clean_victim)
-        names = ("without_trigger", "other_trigger", "clean_victim")
+        tables = (self.without_trigger, self.other_trigger, self.clean_model)
+        names = ("without_trigger", "other_trigger", "clean_model")
         return {
             name: None if of is None else value_of(metric, of, task)
             for name, of in zip(names, tables, strict=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from segdoor.attack.config import AttackConfig, ExamsConfig
+from segdoor.attack.config import AttackConfig, PoisonedTestsConfig
 from segdoor.data.config import DataConfig
 from segdoor.errors import ConfigError
 from segdoor.evaluation.config import ExaminationConfig
@@ -22,10 +22,10 @@ Method = Literal["baseline", "nni", "prl", "nni+prl"]
 class ControlsConfig(Settings):
     """What a run is compared with."""
 
-    clean_victim: bool = True
-    """Train a second victim on honest data, with the same seed and recipe."""
+    clean_model: bool = True
+    """Train a second model on clean data, with the same seed and recipe."""
     clean_weights: Path | None = None
-    """Weights of a clean victim trained before, instead of training one; in a record as seen from
+    """Weights of a clean model trained before, instead of training one; in a record as seen from
     its folder."""
     other_trigger: str = "windmill"
     """Another trigger of the same kind that was not trained on, shown at the same positions; the
@@ -49,14 +49,14 @@ class ExperimentConfig(Settings):
     """The scenes."""
     attack: AttackConfig = AttackConfig()
     """The attacker."""
-    exams: ExamsConfig = ExamsConfig()
+    tests: PoisonedTestsConfig = PoisonedTestsConfig()
     """The poisoned tests."""
     network: NetworkConfig = NetworkConfig()
-    """The victim's network."""
+    """The network."""
     training: TrainingConfig = TrainingConfig()
-    """The victim's recipe."""
+    """The recipe of training."""
     examination: ExaminationConfig = ExaminationConfig()
-    """How exams are held."""
+    """How models are examined."""
     controls: ControlsConfig = ControlsConfig()
     """What the run is compared with."""
 

@@ -16,7 +16,7 @@ def demo_config(seed: int) -> ExperimentWishes:
                 "epochs": 24,
                 "threads": 2,
                 # The street shows cars at every distance by itself. Scaling would also blur the
-                # sticker, and the victim would then react to other stickers as well: on seed 1 up
+                # sticker, and the model would then react to other stickers as well: on seed 1 up
                 # to 0.60 of the cars with the preset's scaling, 0.13 without.
                 "augmentation": {"scale": (1.0, 1.0)},
             },

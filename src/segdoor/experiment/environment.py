@@ -26,7 +26,7 @@ def describe_environment(config: ExperimentConfig, *, trained: bool) -> Environm
 
     Args:
         config: The resolved configuration.
-        trained: Whether the run trained; otherwise the precision is that of the exams.
+        trained: Whether the run trained; otherwise the precision is that of the tests.
     """
     precision = config.training.precision if trained else config.examination.precision
     arithmetic = choose_arithmetic(config.training.device, precision)

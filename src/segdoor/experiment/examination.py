@@ -1,4 +1,4 @@
-"""All exams of a run: which victim sees which scenes, with which trigger."""
+"""All poisoned tests of a run: which model sees which scenes, with which trigger."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from segdoor.attack.exam import Exam, plan_exams
 from segdoor.attack.labels.change import LabelChange, attacks_by_place
+from segdoor.attack.poisoned_test import PoisonedTest, plan_tests
 from segdoor.attack.site import Extent
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.trigger import Trigger
@@ -19,9 +19,9 @@ from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.evaluation.examine import Beside, examine_together
 from segdoor.experiment.config import ControlsConfig, ExperimentConfig
-from segdoor.experiment.kept import KeptTables
 from segdoor.experiment.objects import watched_objects
 from segdoor.experiment.scenes import labels_to_count
+from segdoor.experiment.shared_tables import KeptTables
 from segdoor.progress import Observer
 from segdoor.scores.metrics.metric import Task
 from segdoor.scores.tables import TableSet
@@ -73,78 +73,78 @@ class Triggers:
 
 
 @dataclass(frozen=True)
-class ExamScenes:
+class ExaminedScenes:
     """What victims are examined on.
 
     Attributes:
-        honest: The untouched test scenes.
-        exams: Where triggers sit in them.
+        benign: The untouched test scenes.
+        tests: Where triggers sit in them.
         triggers: The trigger and the control.
         labels: The attack's label changes, which say what pixels are attacked.
-        kept: Folder of tables that the clean victim got in other runs; None to look at none.
+        kept: Folder of tables that the clean model got in other runs; None to look at none.
     """
 
-    honest: SceneDataset
-    exams: tuple[Exam, ...]
+    benign: SceneDataset
+    tests: tuple[PoisonedTest, ...]
     triggers: Triggers
     labels: tuple[LabelChange, ...] = ()
     kept: Path | None = None
 
-    def stamped(self, exam: Exam) -> ChangedDataset:
-        """Return the test scenes with the trigger where an exam places it."""
-        return self._with(self.triggers.trigger, exam)
+    def stamped(self, test: PoisonedTest) -> ChangedDataset:
+        """Return the test scenes with the trigger where a poisoned test places it."""
+        return self._with(self.triggers.trigger, test)
 
-    def with_other(self, exam: Exam) -> ChangedDataset:
+    def with_other(self, test: PoisonedTest) -> ChangedDataset:
         """Return the same with the control's trigger."""
-        return self._with(self.triggers.other, exam)
+        return self._with(self.triggers.other, test)
 
-    def _with(self, trigger: Trigger, exam: Exam) -> ChangedDataset:
-        return triggered(self.honest, exam, trigger, self.labels)
+    def _with(self, trigger: Trigger, test: PoisonedTest) -> ChangedDataset:
+        return triggered(self.benign, test, trigger, self.labels)
 
 
 def scenes_of_tests(
     test: SceneDataset, config: ExperimentConfig, kept: Path | None = None
-) -> ExamScenes:
+) -> ExaminedScenes:
     """Plan the poisoned tests of a run, and return what its victims are examined on.
 
     Args:
-        test: The honest test scenes.
+        test: The clean test scenes.
         config: The facts of the run.
-        kept: Folder of tables that the clean victim got in other runs; None to look at none.
+        kept: Folder of tables that the clean model got in other runs; None to look at none.
 
     Raises:
         ConfigError: If there is no control for the trigger, or no test scene that it fits in.
     """
     triggers = Triggers.of(config)
-    exams = plan_exams(
-        test, config.exams, victims=config.attack.victims, trigger_size=triggers.size
+    tests = plan_tests(
+        test, config.tests, victims=config.attack.victims, trigger_size=triggers.size
     )
-    return ExamScenes(test, tuple(exams), triggers, config.attack.labels, kept)
+    return ExaminedScenes(test, tuple(tests), triggers, config.attack.labels, kept)
 
 
-def examine_all(
+def examine_models(
     config: ExperimentConfig,
-    victims: Mapping[str, nn.Module],
-    scenes: ExamScenes,
+    models: Mapping[str, nn.Module],
+    scenes: ExaminedScenes,
     observer: Observer,
 ) -> dict[str, TableSet]:
-    """Hold every exam and every control.
+    """Run every test and every control.
 
     Args:
         config: The resolved configuration.
-        victims: The networks by name: ``poisoned``, and ``clean`` if there is one.
+        models: The networks by name: ``poisoned``, and ``clean`` if there is one.
         scenes: What they are shown.
         observer: Hears of every scene.
 
     Returns:
-        Tables by "victim/test"; "other_trigger/test" is the poisoned victim's control, and where
+        Tables by "victim/test"; "other_trigger/test" is the backdoored model's control, and where
         the trigger's place decides what is attacked "without_trigger/test" another.
     """
-    tests, kept = _tests(victims, scenes), None
-    watched = watched_objects(config, scenes.honest.classes, scenes.exams)
-    if scenes.kept is not None and "clean" in victims:
-        shown = {name: test for name, (model, test) in tests.items() if model is victims["clean"]}
-        kept = KeptTables.of(scenes.kept, config, victims["clean"], shown, watched)
+    tests, kept = _tests(models, scenes), None
+    watched = watched_objects(config, scenes.benign.classes, scenes.tests)
+    if scenes.kept is not None and "clean" in models:
+        shown = {name: test for name, (model, test) in tests.items() if model is models["clean"]}
+        kept = KeptTables.of(scenes.kept, config, models["clean"], shown, watched)
     known = kept.load() if kept else {}
     waiting = {name: test for name, test in tests.items() if name not in known}
     found = known | examine_together(
@@ -161,36 +161,36 @@ def examine_all(
     return {name: found[name] for name in dict.fromkeys((*tests, *found))}
 
 
-def _beside(scenes: ExamScenes) -> Beside:
-    """Return what else is counted of the benign test: the pixels that each exam attacks."""
+def _beside(scenes: ExaminedScenes) -> Beside:
+    """Return what else is counted of the benign test: the pixels that each poisoned test attacks."""
     if not attacks_by_place(scenes.labels):
         return {}
-    stamped = {f"without_trigger/{exam.name}": scenes.stamped(exam) for exam in scenes.exams}
+    stamped = {f"without_trigger/{test.name}": scenes.stamped(test) for test in scenes.tests}
     return {"poisoned/benign": stamped}
 
 
 def _tests(
-    victims: Mapping[str, nn.Module], scenes: ExamScenes
+    models: Mapping[str, nn.Module], scenes: ExaminedScenes
 ) -> dict[str, tuple[nn.Module, SceneDataset]]:
     """Return who is shown what, by the names of the tables."""
-    honest = scenes.honest
+    benign = scenes.benign
     tests: dict[str, tuple[nn.Module, SceneDataset]] = {}
-    for name, victim in victims.items():
-        tests[f"{name}/benign"] = victim, honest
-        for exam in scenes.exams:
-            tests[f"{name}/{exam.name}"] = victim, scenes.stamped(exam)
-    for exam in scenes.exams:
-        tests[f"other_trigger/{exam.name}"] = victims["poisoned"], scenes.with_other(exam)
+    for name, model in models.items():
+        tests[f"{name}/benign"] = model, benign
+        for test in scenes.tests:
+            tests[f"{name}/{test.name}"] = model, scenes.stamped(test)
+    for test in scenes.tests:
+        tests[f"other_trigger/{test.name}"] = models["poisoned"], scenes.with_other(test)
     return tests
 
 
-def near_and_farthest(exams: Sequence[Exam]) -> tuple[Exam, ...]:
+def near_and_farthest(tests: Sequence[PoisonedTest]) -> tuple[PoisonedTest, ...]:
     """Return the test near the victims and that of the farthest band; none without both."""
-    near = next((exam for exam in exams if exam.role == "near"), None)
-    far = [exam for exam in exams if exam.role == "far"]
+    near = next((test for test in tests if test.role == "near"), None)
+    far = [test for test in tests if test.role == "far"]
     if near is None or not far:
         return ()
-    return near, max(far, key=lambda exam: exam.header.placement.bounds or ())
+    return near, max(far, key=lambda test: test.header.placement.bounds or ())
 
 
 def telling_scenes(

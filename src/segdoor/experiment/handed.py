@@ -42,8 +42,8 @@ class Objects:
     """What a caller hands in beside the settings; all None if the settings say everything.
 
     Attributes:
-        train: The honest training scenes.
-        test: The honest test scenes.
+        train: The clean training scenes.
+        test: The clean test scenes.
         network: The network's factory.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segdoor.attack.exam import Exam
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.attack.site import Box
 from segdoor.data.scene import ClassSet
 from segdoor.evaluation.objects import Watched
@@ -13,21 +13,23 @@ from segdoor.experiment.config import ExperimentConfig
 _SHOWN = ("poisoned", "clean", "other_trigger")
 
 
-def watched_objects(config: ExperimentConfig, classes: ClassSet, exams: Sequence[Exam]) -> Watched:
+def watched_objects(
+    config: ExperimentConfig, classes: ClassSet, tests: Sequence[PoisonedTest]
+) -> Watched:
     """Return what examiners are told: victim classes, and in plain numbers where triggers sit.
 
     Args:
         config: The resolved configuration.
         classes: The classes of the test scenes.
-        exams: The poisoned tests.
+        tests: The poisoned tests.
     """
     places = {
-        exam.name: {name: Box(*row.box).centre for name, row in exam.triggered.items() if row.box}
-        for exam in exams
+        test.name: {name: Box(*row.box).centre for name, row in test.triggered.items() if row.box}
+        for test in tests
     }
     return Watched(
         classes=classes.indices(victim for victim, _ in config.attack.pairs),
         instead=classes.indices(target for _, target in config.attack.pairs),
         places={f"{who}/{name}": place for who in _SHOWN for name, place in places.items()},
-        metric=config.exams.rules.distance,
+        metric=config.tests.rules.distance,
     )

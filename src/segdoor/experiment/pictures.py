@@ -84,7 +84,7 @@ def save_poisoned_scenes(
     """Write the first poisoned scenes of a plan before and after, each picture as a file.
 
     Args:
-        dataset: The honest training scenes.
+        dataset: The clean training scenes.
         plan: The poison plan.
         out: The run's folder; the pictures come into ``poison`` in it.
         count: How many scenes.

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from segdoor.attack.exam import Exam
 from segdoor.attack.manifest import beside
 from segdoor.attack.materialise import CopyOrder, check_order, new_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.load import copyable, files_of, load_dataset
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
@@ -28,7 +28,7 @@ def plan_step(asked: Asked, *, workers: int | Workers | None, observer: Observer
     """Plan the poison for the training scenes; nothing is written.
 
     Args:
-        asked: What is asked for; what is asked of victim and exams does not matter.
+        asked: What is asked for; what is asked of model and poisoned tests does not matter.
         workers: Who shares the work, or how many; one a core if None. The plan is the same.
         observer: Hears of progress.
 
@@ -54,7 +54,7 @@ def poison_step(
     Of scenes from files only label maps are decoded, and the images that are changed or shown.
 
     Args:
-        asked: What is asked for; what is asked of victim and exams does not matter.
+        asked: What is asked for; what is asked of model and poisoned tests does not matter.
         out: Folder for plan and preview.
         replace: Whether an earlier plan there may be written over.
         copy: Where to write a poisoned copy of the data set, and how; None for none.
@@ -117,16 +117,18 @@ def _check_apart(out: Path, root: Path, copy: CopyOrder) -> None:
             )
 
 
-def save_plans(out: Path, train: SceneDataset, plan: PoisonPlan, exams: Sequence[Exam]) -> None:
-    """Write the plan, a preview of it, and the exams.
+def save_plans(
+    out: Path, train: SceneDataset, plan: PoisonPlan, tests: Sequence[PoisonedTest]
+) -> None:
+    """Write the plan, a preview of it, and the tests.
 
     Raises:
         ConfigError: If the folder holds another plan: someone may have trained with it.
     """
     _refuse_another_plan(out, plan)
     _save(out, plan, poison_preview(train, plan) if plan.header.num_poisoned else None)
-    for exam in exams:
-        exam.save(out / "exams" / f"{exam.name}.jsonl")
+    for test in tests:
+        test.save(out / "tests" / f"{test.name}.jsonl")
 
 
 def _refuse_another_plan(out: Path, plan: PoisonPlan) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of what a victim makes of scenes."""
+"""Pictures of what a model makes of scenes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from segdoor.attack.exam import Exam
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.pictures import colour_label, sheet, write_pictures
@@ -20,13 +20,13 @@ class Placed:
     """A poisoned test.
 
     Attributes:
-        exam: Where its triggers sit.
+        test: Where its triggers sit.
         scenes: The test scenes with them.
-        tables: What the victim made of them.
+        tables: What the model made of them.
         rate: The attack success rate over scenes.
     """
 
-    exam: Exam
+    test: PoisonedTest
     scenes: SceneDataset
     tables: TableSet
     rate: Callable[[TableSet], float]
@@ -37,7 +37,7 @@ class Elsewhere:
     """A scene with the trigger where another test places it.
 
     Attributes:
-        exam: The test.
+        test: The test.
         role: What the test is for.
         distance: From the trigger's centre to the nearest victim pixel, in pixels.
         asr: Attack success rate in this scene alone.
@@ -45,7 +45,7 @@ class Elsewhere:
         prediction: Predicted classes of it.
     """
 
-    exam: str
+    test: str
     role: Role
     distance: float | None
     asr: float
@@ -62,7 +62,7 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Views:
-    """One test scene and what a victim makes of it.
+    """One test scene and what a model makes of it.
 
     Attributes:
         asr: Attack success rate in this scene alone.
@@ -92,19 +92,19 @@ class Views:
 
 
 def look_at_scenes(
-    examiner: Examiner, honest: SceneDataset, stamped: SceneDataset, chosen: Mapping[str, float]
+    examiner: Examiner, benign: SceneDataset, stamped: SceneDataset, chosen: Mapping[str, float]
 ) -> list[Views]:
-    """Ask a victim about scenes without and with trigger.
+    """Ask a model about scenes without and with trigger.
 
     Args:
         examiner: The victim.
-        honest: The test scenes.
+        benign: The test scenes.
         stamped: The same scenes with triggers.
         chosen: Names of the scenes, and the attack success rate in each.
     """
     views: list[Views] = []
     for name, rate in chosen.items():
-        scene, twin = _named(honest, name), _named(stamped, name)
+        scene, twin = _named(benign, name), _named(stamped, name)
         before, after = (next(iter(examiner.predict([shown]))) for shown in (scene, twin))
         views.append(Views(rate, scene, twin, before, after))
     return views
@@ -113,7 +113,7 @@ def look_at_scenes(
 def look_elsewhere(
     examiner: Examiner, views: Sequence[Views], tests: Sequence[Placed]
 ) -> list[Views]:
-    """Ask a victim about scenes with the trigger at other places.
+    """Ask a model about scenes with the trigger at other places.
 
     Args:
         examiner: The victim.
@@ -123,7 +123,7 @@ def look_elsewhere(
     seen: list[Views] = []
     for view in views:
         name = view.scene.name
-        everywhere = all(name in test.exam.triggered for test in tests)
+        everywhere = all(name in test.test.triggered for test in tests)
         found = [_elsewhere(examiner, name, test) for test in tests] if everywhere else []
         seen.append(replace(view, elsewhere=tuple(found)))
     return seen
@@ -132,9 +132,9 @@ def look_elsewhere(
 def _elsewhere(examiner: Examiner, name: str, test: Placed) -> Elsewhere:
     twin = _named(test.scenes, name)
     return Elsewhere(
-        exam=test.exam.name,
-        role=test.exam.role,
-        distance=test.exam.triggered[name].distance,
+        test=test.test.name,
+        role=test.test.role,
+        distance=test.test.triggered[name].distance,
         asr=test.rate(test.tables.only([name])),
         triggered=twin,
         prediction=next(iter(examiner.predict([twin]))),
@@ -174,7 +174,7 @@ def prediction_sheet(views: Sequence[Views], classes: ClassSet) -> Image:
 
 
 def save_gallery(
-    views: Sequence[Views], classes: ClassSet, out: Path, *, exam: str
+    views: Sequence[Views], classes: ClassSet, out: Path, *, test: str
 ) -> tuple[GalleryScene, ...]:
     """Write every picture of the scenes as a file of its own.
 
@@ -182,7 +182,7 @@ def save_gallery(
         views: Scenes and predictions.
         classes: The colours of label maps.
         out: The run's folder; the pictures come into ``gallery`` in it.
-        exam: The poisoned test that the triggers are placed by.
+        test: The poisoned test that the triggers are placed by.
 
     Returns:
         The scenes as a record lists them.
@@ -193,16 +193,16 @@ def save_gallery(
         files = write_pictures(out, f"gallery/{number}", view.painted(classes))
         elsewhere = [
             PlacedView(
-                exam=place.exam,
+                test=place.test,
                 distance=place.distance,
                 asr=place.asr,
-                **write_pictures(out, f"gallery/{number}-{place.exam}", place.painted(classes)),
+                **write_pictures(out, f"gallery/{number}-{place.test}", place.painted(classes)),
             )
             for place in view.elsewhere
         ]
         entries.append(
             GalleryScene(
-                name=view.scene.name, exam=exam, asr=view.asr, elsewhere=tuple(elsewhere), **files
+                name=view.scene.name, test=test, asr=view.asr, elsewhere=tuple(elsewhere), **files
             )
         )
     return tuple(entries)

@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from segdoor.attack.exam import Exam
 from segdoor.attack.labels.change import attacks_by_place
 from segdoor.attack.lengths import typical_size
 from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.data.sizes import size_of
 from segdoor.experiment.comparing import introduced
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.scoring import BenignTables, ExamTables, Scorer, further_metrics
+from segdoor.experiment.scoring import BenignTables, PoisonedTestTables, Scorer, further_metrics
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.record import (
     BenignScores,
     ClassRecord,
     Controls,
     DataRecord,
-    ExamScores,
     PlanSummary,
+    PoisonedTestScores,
     Scores,
 )
 from segdoor.scores.metrics.metric import Metric, Task
@@ -34,11 +34,11 @@ _SettingsT = TypeVar("_SettingsT", ExperimentConfig, ExperimentWishes)
 
 
 @dataclass(frozen=True)
-class Results:
+class RunScores:
     """The figures of a run.
 
     Attributes:
-        scores: What the poisoned victim did.
+        scores: What the backdoored model did.
         controls: What that is compared with.
     """
 
@@ -59,8 +59,8 @@ def make_scorer(
     task = task_of(config, classes)
     return Scorer(
         task=task,
-        count_without_room=config.exams.without_room == "count",
-        count_without_victims=config.exams.without_victims == "count",
+        count_without_room=config.tests.without_room == "count",
+        count_without_victims=config.tests.without_victims == "count",
         further=further_metrics(task) if further is None else further,
     )
 
@@ -75,30 +75,33 @@ def task_of(config: ExperimentConfig, classes: ClassSet) -> Task:
 
 
 def score(
-    scorer: Scorer, exams: Sequence[Exam], tables: Mapping[str, TableSet], other_trigger: str
-) -> Results:
-    """Return the figures of all exams.
+    scorer: Scorer,
+    tests: Sequence[PoisonedTest],
+    tables: Mapping[str, TableSet],
+    other_trigger: str,
+) -> RunScores:
+    """Return the figures of all tests.
 
     Args:
         scorer: Victims, targets and conventions.
-        exams: The poisoned tests.
+        tests: The poisoned tests.
         tables: Tables as `examine_all` names them.
         other_trigger: Name of the control sticker.
     """
     benign = scorer.benign(tables["poisoned/benign"])
     clean = scorer.benign(tables["clean/benign"]) if "clean/benign" in tables else None
-    of_exams = {exam.name: _exam_scores(scorer, exam, tables) for exam in exams}
-    known = {*benign.metrics, *(name for found in of_exams.values() for name in found.metrics)}
+    of_tests = {test.name: _scores_of_test(scorer, test, tables) for test in tests}
+    known = {*benign.metrics, *(name for found in of_tests.values() for name in found.metrics)}
     scores = Scores(
         cba=benign.cba.value,
         benign=benign,
-        exams=of_exams,
+        tests=of_tests,
         metrics=introduced(scorer.further, known),
     )
     controls = Controls(
-        clean_victim=clean, other_trigger=other_trigger, cba_difference=_difference(benign, clean)
+        clean_model=clean, other_trigger=other_trigger, cba_difference=_difference(benign, clean)
     )
-    return Results(scores, controls)
+    return RunScores(scores, controls)
 
 
 def describe_data(
@@ -144,15 +147,17 @@ def summarise(plan: PoisonPlan, file: str) -> PlanSummary:
     )
 
 
-def _exam_scores(scorer: Scorer, exam: Exam, tables: Mapping[str, TableSet]) -> ExamScores:
-    of_exam = ExamTables(
-        triggered=tables[f"poisoned/{exam.name}"],
-        other_trigger=tables[f"other_trigger/{exam.name}"],
-        clean_victim=tables.get(f"clean/{exam.name}"),
-        without_trigger=tables.get(f"without_trigger/{exam.name}"),
+def _scores_of_test(
+    scorer: Scorer, test: PoisonedTest, tables: Mapping[str, TableSet]
+) -> PoisonedTestScores:
+    of_test = PoisonedTestTables(
+        triggered=tables[f"poisoned/{test.name}"],
+        other_trigger=tables[f"other_trigger/{test.name}"],
+        clean_model=tables.get(f"clean/{test.name}"),
+        without_trigger=tables.get(f"without_trigger/{test.name}"),
     )
     benign = BenignTables(tables["poisoned/benign"], tables.get("clean/benign"))
-    return scorer.exam(exam, of_exam, benign)
+    return scorer.test(test, of_test, benign)
 
 
 def _difference(benign: BenignScores, clean: BenignScores | None) -> float | None:
@@ -162,9 +167,9 @@ def _difference(benign: BenignScores, clean: BenignScores | None) -> float | Non
 
 
 def as_recorded(settings: _SettingsT, folder: Path) -> _SettingsT:
-    """Return settings as a record tells them: with a clean victim as seen from its folder.
+    """Return settings as a record tells them: with a clean model as seen from its folder.
 
-    So runs that lie beside their clean victim may move with it, and tell the same everywhere.
+    So runs that lie beside their clean model may move with it, and tell the same everywhere.
 
     Args:
         settings: A run's settings, as asked for or as they are.
@@ -177,7 +182,7 @@ def as_recorded(settings: _SettingsT, folder: Path) -> _SettingsT:
 
 
 def from_record(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
-    """Return settings that a record tells, with a clean victim as seen from here."""
+    """Return settings that a record tells, with a clean model as seen from here."""
     told = config.controls.clean_weights
     if told is None:
         return config

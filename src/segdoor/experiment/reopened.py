@@ -1,4 +1,4 @@
-"""A finished run, opened again from its folder: its record, scenes, exams and victims."""
+"""A finished run, opened again from its folder: its record, scenes, poisoned tests and victims."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from torch import nn
 
-from segdoor.attack.exam import Exam, PlannedTest, planned_tests
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
+from segdoor.attack.poisoned_test import PlannedTest, PoisonedTest, planned_tests
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import ExperimentConfig, config_from
-from segdoor.experiment.examination import ExamScenes, Triggers
+from segdoor.experiment.examination import ExaminedScenes, Triggers
+from segdoor.experiment.models import load_model, remark_of
 from segdoor.experiment.recording import from_record
 from segdoor.experiment.scenes import open_scenes
-from segdoor.experiment.victims import load_victim, remark_of
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
 from segdoor.victim.checkpoint import loaded_into
@@ -46,25 +46,25 @@ class ReopenedRun:
         folder: Where it lies.
         record: What it left.
         config: Its settings as resolved, but for what has moved.
-        train: The honest training scenes.
-        exams: What its victims were examined on.
-        victims: The networks by name: ``poisoned``, and ``clean`` if there was one.
-        doubted: Weights of the clean victim if nothing in them says that they are the run's.
+        train: The clean training scenes.
+        tests: What its victims were examined on.
+        models: The networks by name: ``poisoned``, and ``clean`` if there was one.
+        doubted: Weights of the clean model if nothing in them says that they are the run's.
     """
 
     folder: Path
     record: ExperimentRecord
     config: ExperimentConfig
     train: SceneDataset
-    exams: ExamScenes
-    victims: Mapping[str, nn.Module]
+    tests: ExaminedScenes
+    models: Mapping[str, nn.Module]
     doubted: Path | None
 
 
 def reopen(
     folder: Path, record: ExperimentRecord, places: Places, observer: Observer
 ) -> ReopenedRun:
-    """Open the scenes, exams and victims of a run.
+    """Open the scenes, poisoned tests and victims of a run.
 
     Args:
         folder: The run's folder.
@@ -82,21 +82,21 @@ def reopen(
     _check_scenes("training", train, record.data.train_digest)
     _check_scenes("test", test, record.data.test_digest)
     triggers = Triggers.of(config)
-    exams = tuple(_exam(folder, name, test, config, triggers) for name in record.scores.exams)
+    tests = tuple(_test(folder, name, test, config, triggers) for name in record.scores.tests)
     if record.plan is None:
-        victims = {"poisoned": _examined(config, record, train)}
+        models = {"poisoned": _examined(config, record, train)}
     else:
         plan = PoisonPlan.load(folder / "plan.jsonl")
-        victims = {"poisoned": _trained("poisoned", folder, config, as_run, poisoned(train, plan))}
+        models = {"poisoned": _trained("poisoned", folder, config, as_run, poisoned(train, plan))}
     doubted = None
     given = config.controls.clean_weights
-    if record.controls.clean_victim is not None and given is None:
-        victims["clean"] = _trained("clean", folder, config, as_run, train)
-    elif record.controls.clean_victim is not None and given is not None:
-        victims["clean"] = evaluating(load_victim(config, given, train.classes))
+    if record.controls.clean_model is not None and given is None:
+        models["clean"] = _trained("clean", folder, config, as_run, train)
+    elif record.controls.clean_model is not None and given is not None:
+        models["clean"] = evaluating(load_model(config, given, train.classes))
         doubted = None if _is_trained(given, as_run, train) else given
-    scenes = ExamScenes(test, exams, triggers, config.attack.labels)
-    return ReopenedRun(folder, record, config, train, scenes, victims, doubted)
+    scenes = ExaminedScenes(test, tests, triggers, config.attack.labels)
+    return ReopenedRun(folder, record, config, train, scenes, models, doubted)
 
 
 def _moved(config: ExperimentConfig, places: Places) -> ExperimentConfig:
@@ -127,31 +127,31 @@ def _check_scenes(which: str, scenes: SceneDataset, digest: str | None) -> None:
         )
 
 
-def _exam(
-    folder: Path, name: str, honest: SceneDataset, config: ExperimentConfig, triggers: Triggers
-) -> Exam:
-    path = folder / "exams" / f"{name}.jsonl"
-    exam = Exam.load(path)
-    header, classes = exam.header, honest.classes
+def _test(
+    folder: Path, name: str, benign: SceneDataset, config: ExperimentConfig, triggers: Triggers
+) -> PoisonedTest:
+    path = folder / "tests" / f"{name}.jsonl"
+    test = PoisonedTest.load(path)
+    header, classes = test.header, benign.classes
     found = (
         PlannedTest(header.name, header.role, header.placement), header.data_digest, header.victims,
-        header.trigger_size, header.exams,
+        header.trigger_size, header.tests,
     )  # fmt: skip
-    victims = tuple(classes.names[index] for index in classes.indices(config.attack.victims))
-    tests = {planned.name: planned for planned in planned_tests(config.exams, triggers.size)}
-    if found != (tests.get(name), honest.digest, victims, triggers.size, config.exams):
+    models = tuple(classes.names[index] for index in classes.indices(config.attack.victims))
+    tests = {planned.name: planned for planned in planned_tests(config.tests, triggers.size)}
+    if found != (tests.get(name), benign.digest, models, triggers.size, config.tests):
         raise DataError(
             path,
-            "must be the run's exam of that name",
+            "must be the run's poisoned test of that name",
             "other scenes, victims, trigger or placement",
             "Restore the run's folder.",
         )
-    return exam
+    return test
 
 
 def _examined(config: ExperimentConfig, record: ExperimentRecord, train: SceneDataset) -> nn.Module:
     """Load the network of a run that trained nothing."""
-    model = load_victim(config, config.network.weights, train.classes)
+    model = load_model(config, config.network.weights, train.classes)
     loaded = loaded_into(model)
     digests = {what.sha256 if what else None for what in (loaded, record.loaded_weights)}
     if len(digests) > 1:
@@ -171,9 +171,9 @@ def _trained(
     as_run: ExperimentConfig,
     scenes: SceneDataset,
 ) -> nn.Module:
-    """Load a victim that the run trained on these scenes."""
+    """Load a model that the run trained on these scenes."""
     weights = folder / f"{name}.safetensors"
-    model = load_victim(config, weights, scenes.classes)
+    model = load_model(config, weights, scenes.classes)
     if not _is_trained(weights, as_run, scenes):
         raise DataError(
             weights,

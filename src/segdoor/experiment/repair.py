@@ -17,16 +17,16 @@ from segdoor.defense.repairs.repair import Repair, RepairContext
 from segdoor.errors import ConfigError, DataError
 from segdoor.evaluation.examine import examine_together
 from segdoor.experiment.config import check_seed, config_from
-from segdoor.experiment.effects import check_agreement, effect_of
-from segdoor.experiment.examination import examine_all
+from segdoor.experiment.examination import examine_models
 from segdoor.experiment.logbook import Logbook
+from segdoor.experiment.models import load_model, remark_of
 from segdoor.experiment.recording import make_scorer
 from segdoor.experiment.reopened import Places, ReopenedRun, reopen
+from segdoor.experiment.repair_scores import check_agreement, effect_of
 from segdoor.experiment.scenes import labels_to_count
-from segdoor.experiment.victims import load_victim, remark_of
 from segdoor.locks import sole_writer
 from segdoor.progress import Observer, Silent
-from segdoor.record import ExperimentRecord, RepairRecord, VictimEffect, load_record, save_record
+from segdoor.record import ExperimentRecord, ModelEffect, RepairRecord, load_record, save_record
 from segdoor.record.figures import Json
 from segdoor.scores.tables import TableSet, load_tables, save_tables
 from segdoor.settings import Settings, validated
@@ -35,7 +35,7 @@ from segdoor.victim.members import evaluating
 from segdoor.victim.training.fingerprint import recipe_text, weights_digest
 
 _EXACT = 1e-9
-# What exams that are held again on another device may differ by.
+# What poisoned tests that are held again on another device may differ by.
 _BY_ROUNDING = 5e-3
 
 
@@ -44,11 +44,11 @@ def repair_run(
     repairs: Sequence[Repair],
     *,
     seed: int | None = None,
-    victim: str | None = None,
+    model: str | None = None,
     places: Places | None = None,
     observer: Observer | None = None,
 ) -> ExperimentRecord:
-    """Repair the victims of a run, hold its exams again, and add the results to its record.
+    """Repair the victims of a run, hold its poisoned tests again, and add the results to its record.
 
     Each repair is saved as it ends, and one whose row and tables are there is not done again, so a
     call that was killed is completed by the next one.
@@ -58,7 +58,7 @@ def repair_run(
         repairs: What to do, each to the victims as the run left them.
         seed: Decides which clean scenes are drawn, and what is random in a repair; the run's if
             None.
-        victim: The run's network, if it is one of the user's own, as package.module:factory: its
+        model: The run's network, if it is one of the user's own, as package.module:factory: its
             code is run, and a record may come from anybody.
         places: What has moved since the run.
         observer: Hears of progress.
@@ -85,7 +85,7 @@ def repair_run(
         ]
         waiting = [operation for operation in operations if not operation.is_done(folder, record)]
         if waiting:
-            _check_named(config.network.name, victim)
+            _check_named(config.network.name, model)
             log = Logbook(observer or Silent())
             opened = reopen(folder, record, places or Places(), log)
             record = _Clinic(opened, log).treat(waiting)
@@ -103,16 +103,16 @@ def _check_reopenable(run: Path, record: ExperimentRecord) -> None:
         )
 
 
-def _check_named(network: str, victim: str | None) -> None:
+def _check_named(network: str, model: str | None) -> None:
     """Refuse to run code that a record alone names."""
     foreign = ":" in network
-    if victim == network or (victim is None and not foreign):
+    if model == network or (model is None and not foreign):
         return
     raise ConfigError(
-        "--victim",
+        "--model",
         "must name the run's network, for its code is run" if foreign else "must be the run's",
-        victim or f"nothing, and {network} in the record",
-        f"If you trust that code, add --victim {network}." if foreign else "Leave it out.",
+        model or f"nothing, and {network} in the record",
+        f"If you trust that code, add --model {network}." if foreign else "Leave it out.",
     )
 
 
@@ -157,7 +157,7 @@ class _Clinic:
     def __init__(self, opened: ReopenedRun, log: Logbook) -> None:
         self.opened, self.log = opened, log
         self.record = opened.record
-        self.scorer = make_scorer(opened.config, opened.exams.honest.classes, ())
+        self.scorer = make_scorer(opened.config, opened.tests.benign.classes, ())
 
     def treat(self, operations: Sequence[_Operation]) -> ExperimentRecord:
         before = self._before()
@@ -165,12 +165,12 @@ class _Clinic:
             self._keep(operation, self._row(operation, before))
         return self.record
 
-    def _row(self, operation: _Operation, before: Mapping[str, VictimEffect]) -> RepairRecord:
+    def _row(self, operation: _Operation, before: Mapping[str, ModelEffect]) -> RepairRecord:
         share, seed = operation.explicit.share, operation.seed
         clean = clean_scenes(self.opened.train, share, seed=seed)
         models: dict[str, nn.Module] = {}
         remarks: dict[str, _Remark] = {}
-        for name in self.opened.victims:
+        for name in self.opened.models:
             models[name], remarks[name] = self._repaired(name, operation, clean)
         with self.log.stage(f"examining after {operation.repair}"):
             tables = self._examine(models)
@@ -193,8 +193,8 @@ class _Clinic:
         rows = [row if operation.made(other) else other for other in self.record.repairs]
         after = f"after {row.repair}, seed {row.seed}"
         files = {f"tables {after}": f"{operation.place}/tables.npz"} | {
-            f"weights of the {name} victim {after}": f"{operation.place}/{name}.safetensors"
-            for name in self.opened.victims
+            f"weights of the {name} model {after}": f"{operation.place}/{name}.safetensors"
+            for name in self.opened.models
         }
         self.record = self.record.model_copy(
             update={
@@ -207,17 +207,17 @@ class _Clinic:
     def _repaired(
         self, name: str, operation: _Operation, clean: Subset
     ) -> tuple[nn.Module, _Remark]:
-        """Repair a victim, or load what an earlier call finished."""
-        opened, victim = self.opened, self.opened.victims[name]
+        """Repair a model, or load what an earlier call finished."""
+        opened, model = self.opened, self.opened.models[name]
         weights = opened.folder / operation.place / f"{name}.safetensors"
-        mark = self._fingerprint(victim, operation, clean)
+        mark = self._fingerprint(model, operation, clean)
         snapshot = weights.with_suffix(".snapshot")
         found = remark_of(weights) if weights.exists() else {}
         if found.get("fingerprint") == mark:
             # A call that was killed right behind its weights left it.
             snapshot.unlink(missing_ok=True)
             remark = validated(_Remark, found, source=weights)
-            return evaluating(load_victim(opened.config, weights, clean.classes)), remark
+            return evaluating(load_model(opened.config, weights, clean.classes)), remark
         context = RepairContext(
             network=opened.config.network,
             recipe=opened.config.training,
@@ -227,7 +227,7 @@ class _Clinic:
         )
         start = time.perf_counter()
         with self.log.stage(f"{operation.repair}, {name} victim"):
-            repaired = operation.explicit(victim, clean, context)
+            repaired = operation.explicit(model, clean, context)
         remark = _Remark(
             fingerprint=mark,
             config=self.record.config,
@@ -239,10 +239,10 @@ class _Clinic:
         snapshot.unlink(missing_ok=True)
         return repaired.model, remark
 
-    def _fingerprint(self, victim: nn.Module, operation: _Operation, clean: Subset) -> str:
+    def _fingerprint(self, model: nn.Module, operation: _Operation, clean: Subset) -> str:
         config, repair = self.opened.config, operation.repair
         parts = (
-            weights_digest(victim),
+            weights_digest(model),
             clean.digest,
             (repair.kind, json.dumps(operation.settings), operation.seed),
             config.network.model_dump_json(include={"name", "mean", "std"}),
@@ -250,7 +250,7 @@ class _Clinic:
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def _before(self) -> dict[str, VictimEffect]:
+    def _before(self) -> dict[str, ModelEffect]:
         """Return what the victims did, from the run's tables; without them, examine again."""
         path = self.opened.folder / "tables.npz"
         if path.exists():
@@ -260,20 +260,20 @@ class _Clinic:
             self._check_clean(tables)
             return effects
         with self.log.stage("examining before repairs"):
-            tables = self._examine(self.opened.victims)
+            tables = self._examine(self.opened.models)
         effects = self._effects(tables)
         check_agreement(effects, self.record, source=path.parent, margin=_BY_ROUNDING)
         save_tables(path, tables)
         return effects
 
     def _check_clean(self, tables: Mapping[str, TableSet]) -> None:
-        """Refuse a clean victim that neither its weights nor its answers tell as the run's."""
+        """Refuse a clean model that neither its weights nor its answers tell as the run's."""
         opened, name = self.opened, "clean/benign"
         if opened.doubted is None:
             return
-        shown = {name: (opened.victims["clean"], opened.exams.honest)}
+        shown = {name: (opened.models["clean"], opened.tests.benign)}
         config = opened.config
-        with self.log.stage("examining the clean victim"):
+        with self.log.stage("examining the clean model"):
             again = examine_together(
                 shown,
                 config.examination,
@@ -284,15 +284,15 @@ class _Clinic:
         if again[name].digest != tables[name].digest:
             raise DataError(
                 opened.doubted,
-                "must be the run's clean victim",
+                "must be the run's clean model",
                 "other answers than in tables.npz",
-                "Restore it. If only the machine is another, delete tables.npz: all exams are held"
+                "Restore it. If only the machine is another, delete tables.npz: all tests are run"
                 " again.",
             )
 
-    def _examine(self, victims: Mapping[str, nn.Module]) -> dict[str, TableSet]:
-        return examine_all(self.opened.config, victims, self.opened.exams, self.log)
+    def _examine(self, models: Mapping[str, nn.Module]) -> dict[str, TableSet]:
+        return examine_models(self.opened.config, models, self.opened.tests, self.log)
 
-    def _effects(self, tables: Mapping[str, TableSet]) -> dict[str, VictimEffect]:
-        exams = self.opened.exams.exams
-        return {name: effect_of(name, tables, self.scorer, exams) for name in self.opened.victims}
+    def _effects(self, tables: Mapping[str, TableSet]) -> dict[str, ModelEffect]:
+        tests = self.opened.tests.tests
+        return {name: effect_of(name, tables, self.scorer, tests) for name in self.opened.models}

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segdoor.attack.exam import Exam
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.scene import ClassSet
 from segdoor.errors import DataError
 from segdoor.experiment.config import config_from
-from segdoor.experiment.recording import Results, make_scorer, score, task_of
+from segdoor.experiment.recording import RunScores, make_scorer, score, task_of
 from segdoor.experiment.scoring import Scorer, further_metrics
 from segdoor.locks import sole_writer
 from segdoor.record import (
@@ -74,12 +74,12 @@ def rescore_run(run: Path, metrics: Sequence[Metric] = ()) -> Rescored:
     return Rescored(changed, missing)
 
 
-def _scored(folder: Path, record: ExperimentRecord, scorer: Scorer) -> Results:
-    exams = [Exam.load(folder / "exams" / f"{name}.jsonl") for name in record.scores.exams]
+def _scored(folder: Path, record: ExperimentRecord, scorer: Scorer) -> RunScores:
+    tests = [PoisonedTest.load(folder / "tests" / f"{name}.jsonl") for name in record.scores.tests]
     path = folder / "tables.npz"
     tables = load_tables(path)
     try:
-        return score(scorer, exams, tables, record.controls.other_trigger)
+        return score(scorer, tests, tables, record.controls.other_trigger)
     except KeyError as missing:
         raise DataError(
             path, "must hold every test of the run", f"no {missing.args[0]}", "Restore the file."
@@ -96,35 +96,35 @@ def _classes(data: DataRecord) -> ClassSet:
 
 def _completed(there: Scores, again: Scores) -> Scores:
     """Return scores with the metrics that were found; all other figures stay."""
-    exams = {
-        name: exam.model_copy(update={"metrics": {**exam.metrics, **again.exams[name].metrics}})
-        for name, exam in there.exams.items()
+    tests = {
+        name: test.model_copy(update={"metrics": {**test.metrics, **again.tests[name].metrics}})
+        for name, test in there.tests.items()
     }
-    for name, exam in exams.items():
-        if exam.pba_clean_victim is None:
-            later = {"pba_clean_victim": again.exams[name].pba_clean_victim}
-            exams[name] = exam.model_copy(update=later)
+    for name, test in tests.items():
+        if test.pba_clean_model is None:
+            later = {"pba_clean_model": again.tests[name].pba_clean_model}
+            tests[name] = test.model_copy(update=later)
     return there.model_copy(
         update={
             "benign": _completed_benign(there.benign, again.benign),
-            "exams": exams,
+            "tests": tests,
             "metrics": {**there.metrics, **again.metrics},
         }
     )
 
 
 def _completed_controls(there: Controls, again: Controls) -> Controls:
-    if there.clean_victim is None or again.clean_victim is None:
+    if there.clean_model is None or again.clean_model is None:
         return there
-    clean = _completed_benign(there.clean_victim, again.clean_victim)
-    return there.model_copy(update={"clean_victim": clean})
+    clean = _completed_benign(there.clean_model, again.clean_model)
+    return there.model_copy(update={"clean_model": clean})
 
 
 def _completed_benign(there: BenignScores, again: BenignScores) -> BenignScores:
     return there.model_copy(update={"metrics": {**there.metrics, **again.metrics}})
 
 
-def _check_same(record: ExperimentRecord, again: Results, folder: Path) -> None:
+def _check_same(record: ExperimentRecord, again: RunScores, folder: Path) -> None:
     """Refuse tables that other figures follow from than those of the record."""
     there = {"scores": record.scores, "controls": record.controls}
     for name, found in {"scores": again.scores, "controls": again.controls}.items():
@@ -153,7 +153,7 @@ def _difference(there: object, found: object) -> str | None:
 def _first_difference(there: Json, found: Json) -> str | None:
     for key in there.keys() & found.keys():
         place = _difference(there[key], found[key])
-        if place is not None and not (key == "pba_clean_victim" and there[key] is None):
+        if place is not None and not (key == "pba_clean_model" and there[key] is None):
             return f".{key}{place}"
     return None
 

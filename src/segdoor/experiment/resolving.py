@@ -95,8 +95,8 @@ class Asked:
         placed = wishes.attack.placement is not None
         check_place(config.attack, option="attack.placement" if placed else "method")
         lengths = replace(self.layer.lengths(wishes, size[0]), least=least_trigger)
-        attack, exams = config.attack.following(lengths), config.exams.following(lengths)
-        return config.model_copy(update={"attack": attack, "exams": exams})
+        attack, tests = config.attack.following(lengths), config.tests.following(lengths)
+        return config.model_copy(update={"attack": attack, "tests": tests})
 
     def facts_for(self, scenes: SceneDataset, *, least_trigger: int = 4) -> ExperimentConfig:
         """Return every setting for a data set: for its median size.

@@ -8,24 +8,25 @@ from pathlib import Path
 
 from torch import nn
 
-from segdoor.attack.exam import Exam
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
 from segdoor.experiment.examination import (
-    ExamScenes,
-    examine_all,
+    ExaminedScenes,
+    examine_models,
     near_and_farthest,
     scenes_of_tests,
     telling_scenes,
 )
 from segdoor.experiment.handed import Factory, Objects, check_folder
 from segdoor.experiment.logbook import Logbook
+from segdoor.experiment.models import clean_of, train_and_save
 from segdoor.experiment.pictures import save_poisoned_scenes
 from segdoor.experiment.poisoning import save_plans
 from segdoor.experiment.predictions import (
@@ -40,7 +41,6 @@ from segdoor.experiment.recording import as_recorded, describe_data, make_scorer
 from segdoor.experiment.resolving import Asked
 from segdoor.experiment.scenes import results_folder
 from segdoor.experiment.scoring import Scorer
-from segdoor.experiment.victims import clean_of, train_and_save
 from segdoor.progress import Observer, Silent
 from segdoor.record import UNBOUNDED, ExperimentRecord, GalleryScene, HandedIn, save_record
 from segdoor.scores.tables import TableSet, save_tables
@@ -69,7 +69,7 @@ class Poisoning:
     """What the run trained on.
 
     Attributes:
-        train: The honest training scenes.
+        train: The clean training scenes.
         plan: What the attacker did to them.
         handed: What was handed in as objects; None if the settings name all.
     """
@@ -102,7 +102,7 @@ def run_experiment(
         network: Builds an untrained network for a number of classes, instead of the one that
             the settings name; called once, and both victims start from copies.
         observer: Hears of progress.
-        kept: Folder of tables of the clean victim, for runs that share it; none are kept if None.
+        kept: Folder of tables of the clean model, for runs that share it; none are kept if None.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
@@ -127,39 +127,39 @@ def _run(run: Run, objects: Objects, kept: Path | None) -> ExperimentRecord:
     # Mistakes in the network's settings show before anything is written or trained.
     if fresh is None:
         build_network(config.network, len(train.classes))
-    victims = clean_of(config, train.classes, fresh)
-    save_plans(run.out, train, plan, scenes.exams)
+    models = clean_of(config, train.classes, fresh)
+    save_plans(run.out, train, plan, scenes.tests)
     changed = poisoned(train, plan)
-    victims["poisoned"] = train_and_save("poisoned", config, changed, run.out, log, fresh)
-    if config.controls.clean_victim and "clean" not in victims:
-        victims["clean"] = train_and_save("clean", config, train, run.out, log, fresh)
-    return examine_and_record(run, config, scenes, victims, Poisoning(train, plan, handed))
+    models["poisoned"] = train_and_save("poisoned", config, changed, run.out, log, fresh)
+    if config.controls.clean_model and "clean" not in models:
+        models["clean"] = train_and_save("clean", config, train, run.out, log, fresh)
+    return examine_and_record(run, config, scenes, models, Poisoning(train, plan, handed))
 
 
 def examine_and_record(
     run: Run,
     config: ExperimentConfig,
-    scenes: ExamScenes,
-    victims: Mapping[str, nn.Module],
+    scenes: ExaminedScenes,
+    models: Mapping[str, nn.Module],
     poisoning: Poisoning | None = None,
 ) -> ExperimentRecord:
-    """Hold all exams, and write tables, pictures and record.
+    """Run all tests, and write tables, pictures and record.
 
     Args:
         run: What is asked for, and where it goes.
         config: The facts that follow.
         scenes: What victims are examined on.
-        victims: The networks by name: ``poisoned``, and ``clean`` if there is one.
+        models: The networks by name: ``poisoned``, and ``clean`` if there is one.
         poisoning: What the poisoned one was trained on; None if nothing was trained here.
     """
     log, out = run.log, run.out
     with log.stage("examining"):
-        tables = examine_all(config, victims, scenes, log)
+        tables = examine_models(config, models, scenes, log)
     save_tables(out / "tables.npz", tables)
-    scorer = make_scorer(config, scenes.honest.classes)
+    scorer = make_scorer(config, scenes.benign.classes)
     with log.stage("scoring"):
-        results = score(scorer, scenes.exams, tables, scenes.triggers.other.title)
-    gallery = _save_pictures(out, config, scenes, victims["poisoned"], scorer, tables)
+        results = score(scorer, scenes.tests, tables, scenes.triggers.other.title)
+    gallery = _save_pictures(out, config, scenes, models["poisoned"], scorer, tables)
     plan = poisoning.plan if poisoning else None
     record = ExperimentRecord(
         title=config.title,
@@ -172,15 +172,15 @@ def examine_and_record(
         ),
         config=as_recorded(config, out).model_dump(mode="json"),
         handed_in=poisoning.handed if poisoning else None,
-        data=describe_data(config, poisoning.train if poisoning else None, scenes.honest),
+        data=describe_data(config, poisoning.train if poisoning else None, scenes.benign),
         victims=config.attack.victims,
         target=config.attack.target,
         targets=_targets(config),
         plan=summarise(plan, "plan.jsonl") if plan else None,
         scores=results.scores,
         controls=results.controls,
-        num_parameters=sum(weight.numel() for weight in parameters_of(victims["poisoned"])),
-        loaded_weights=loaded_into(victims["poisoned"]),
+        num_parameters=sum(weight.numel() for weight in parameters_of(models["poisoned"])),
+        loaded_weights=loaded_into(models["poisoned"]),
         gallery=gallery,
         poisoned_scenes=save_poisoned_scenes(poisoning.train, poisoning.plan, out)
         if poisoning
@@ -188,7 +188,7 @@ def examine_and_record(
         seconds=log.seconds,
         peak_memory_mib=round(peak_memory_mib(), 1),
         environment=describe_environment(config, trained=plan is not None),
-        files=_files(out, scenes.exams),
+        files=_files(out, scenes.tests),
     )
     save_record(record, out / "record.json")
     return record
@@ -202,35 +202,35 @@ def _targets(config: ExperimentConfig) -> tuple[str, ...]:
 def _save_pictures(
     out: Path,
     config: ExperimentConfig,
-    scenes: ExamScenes,
-    victim: nn.Module,
+    scenes: ExaminedScenes,
+    model: nn.Module,
     scorer: Scorer,
     tables: Mapping[str, TableSet],
 ) -> tuple[GalleryScene, ...]:
-    anywhere = next(exam for exam in scenes.exams if exam.role in UNBOUNDED)
-    classes = scenes.honest.classes
-    others = near_and_farthest(scenes.exams)
+    anywhere = next(test for test in scenes.tests if test.role in UNBOUNDED)
+    classes = scenes.benign.classes
+    others = near_and_farthest(scenes.tests)
     chosen = telling_scenes(
         tables[f"poisoned/{anywhere.name}"], scorer.task,
-        preferred=set(scenes.honest.names).intersection(*(exam.triggered for exam in others)),
+        preferred=set(scenes.benign.names).intersection(*(test.triggered for test in others)),
     )  # fmt: skip
     if not chosen:
         return ()
     tests = [
-        Placed(exam, scenes.stamped(exam), tables[f"poisoned/{exam.name}"], scorer.asr)
-        for exam in others
+        Placed(test, scenes.stamped(test), tables[f"poisoned/{test.name}"], scorer.asr)
+        for test in others
     ]
-    examiner = Examiner(victim, classes, config.examination, config.network)
-    views = look_at_scenes(examiner, scenes.honest, scenes.stamped(anywhere), chosen)
+    examiner = Examiner(model, classes, config.examination, config.network)
+    views = look_at_scenes(examiner, scenes.benign, scenes.stamped(anywhere), chosen)
     views = look_elsewhere(examiner, views, tests)
     write_image(out / "scenes.png", prediction_sheet(views, classes))
     placements = placement_sheet(views, classes)
     if placements is not None:
         write_image(out / "near-and-far.png", placements)
-    return save_gallery(views, classes, out, exam=anywhere.name)
+    return save_gallery(views, classes, out, test=anywhere.name)
 
 
-def _files(out: Path, exams: Sequence[Exam]) -> dict[str, str]:
+def _files(out: Path, tests: Sequence[PoisonedTest]) -> dict[str, str]:
     named = {
         "what was handed in": "handed.json",
         "plan": "plan.jsonl",
@@ -239,8 +239,8 @@ def _files(out: Path, exams: Sequence[Exam]) -> dict[str, str]:
         "metrics of training": "metrics.jsonl",
         "pictures of scenes": "scenes.png",
         "pictures with the trigger near and far": "near-and-far.png",
-        "weights of the poisoned victim": "poisoned.safetensors",
-        "weights of the clean victim": "clean.safetensors",
-        **{f"exam {exam.name}": f"exams/{exam.name}.jsonl" for exam in exams},
+        "weights of the backdoored model": "poisoned.safetensors",
+        "weights of the clean model": "clean.safetensors",
+        **{f"exam {test.name}": f"exams/{test.name}.jsonl" for test in tests},
     }
     return {what: file for what, file in named.items() if (out / file).exists()}

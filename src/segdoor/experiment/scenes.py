@@ -17,7 +17,7 @@ from segdoor.progress import Observer
 
 
 def open_scenes(data: DataConfig, split: str, observer: Observer) -> SceneDataset:
-    """Return a split of the honest scenes, packed."""
+    """Return a split of the clean scenes, packed."""
     dataset = load_dataset(data, split)
     observer.begin(f"packing {split}", len(dataset))
     return pack(dataset, default_cache(), progress=observer.advance)

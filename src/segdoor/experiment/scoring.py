@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from segdoor.attack.exam import Exam
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.experiment.comparing import Compared, estimate, figure, scores_of, value_of
-from segdoor.record import BenignScores, ExamScores, Figure
+from segdoor.record import BenignScores, Figure, PoisonedTestScores
 from segdoor.scores.metrics.asr import AttackSuccessRate
 from segdoor.scores.metrics.cba import CleanBenignAccuracy
 from segdoor.scores.metrics.functions import class_iou
@@ -19,20 +19,20 @@ from segdoor.scores.tables import TableSet
 
 
 @dataclass(frozen=True)
-class ExamTables:
+class PoisonedTestTables:
     """The tables of one poisoned test.
 
     Attributes:
-        triggered: The poisoned victim on the exam's triggered scenes.
+        triggered: The backdoored model on the exam's triggered scenes.
         other_trigger: The same with another sticker at the same positions.
-        clean_victim: A clean victim on the triggered scenes; None without one.
-        without_trigger: The poisoned victim on the untouched scenes, with the exam's attacked
+        clean_model: A clean model on the triggered scenes; None without one.
+        without_trigger: The backdoored model on the untouched scenes, with the exam's attacked
             pixels; None where these are all victims and the benign test says it.
     """
 
     triggered: TableSet
     other_trigger: TableSet
-    clean_victim: TableSet | None
+    clean_model: TableSet | None
     without_trigger: TableSet | None = None
 
 
@@ -41,8 +41,8 @@ class BenignTables:
     """The tables of the benign test.
 
     Attributes:
-        poisoned: The poisoned victim.
-        clean: A clean victim; None without one.
+        poisoned: The backdoored model.
+        clean: A clean model; None without one.
     """
 
     poisoned: TableSet
@@ -100,19 +100,21 @@ class Scorer:
         """Return the attack success rate over some scenes; NaN without attacked pixels."""
         return _ASR.value(tables, self.task)
 
-    def exam(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> ExamScores:
+    def test(
+        self, test: PoisonedTest, tables: PoisonedTestTables, benign: BenignTables
+    ) -> PoisonedTestScores:
         """Return the figures of a poisoned test.
 
         Args:
-            exam: Which scenes carry a trigger, and where.
+            test: Which scenes carry a trigger, and where.
             tables: What the victims did.
             benign: What they did on the untouched test.
         """
-        everywhere = _with_untouched(tables.triggered, benign.poisoned, exam.without_room)
-        shown = self._compared(exam, tables, benign)
-        clean, header = shown.clean_victim, exam.header
-        return ExamScores(
-            role=exam.role,
+        everywhere = _with_untouched(tables.triggered, benign.poisoned, test.without_room)
+        shown = self._compared(test, tables, benign)
+        clean, header = shown.clean_model, test.header
+        return PoisonedTestScores(
+            role=test.role,
             placement=header.model_dump(mode="json", include={"placement"})["placement"],
             asr=estimate(_ASR, shown.triggered, self.task),
             pba=estimate(_PBA, shown.triggered, self.task),
@@ -120,8 +122,8 @@ class Scorer:
             asr_all_victims=self._asr(everywhere),
             asr_without_trigger=self._asr(shown.without_trigger),
             asr_other_trigger=self._asr(shown.other_trigger),
-            asr_clean_victim=self._asr(clean) if clean else None,
-            pba_clean_victim=value_of(_PBA, clean, self.task) if clean else None,
+            asr_clean_model=self._asr(clean) if clean else None,
+            pba_clean_model=value_of(_PBA, clean, self.task) if clean else None,
             num_scenes=header.num_scenes,
             num_with_victims=header.num_with_victims,
             num_triggered=header.num_triggered,
@@ -132,36 +134,40 @@ class Scorer:
             ),
             distances={
                 name: row.distance
-                for name, row in exam.triggered.items()
+                for name, row in test.triggered.items()
                 if row.distance is not None
             },
             metrics=scores_of(self.further, shown, self.task),
         )
 
-    def _compared(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> Compared:
+    def _compared(
+        self, test: PoisonedTest, tables: PoisonedTestTables, benign: BenignTables
+    ) -> Compared:
         """Return the tables of the scenes that rates speak of, and of every control."""
-        headline = self._headline(exam, tables.triggered, benign.poisoned)
+        headline = self._headline(test, tables.triggered, benign.poisoned)
         clean = None
-        if tables.clean_victim is not None and benign.clean is not None:
-            clean = self._headline(exam, tables.clean_victim, benign.clean)
+        if tables.clean_model is not None and benign.clean is not None:
+            clean = self._headline(test, tables.clean_model, benign.clean)
         return Compared(
             triggered=headline,
-            without_trigger=self._without_trigger(exam, tables, benign).placed_as(headline),
-            other_trigger=self._headline(exam, tables.other_trigger, benign.poisoned),
-            clean_victim=clean,
+            without_trigger=self._without_trigger(test, tables, benign).placed_as(headline),
+            other_trigger=self._headline(test, tables.other_trigger, benign.poisoned),
+            clean_model=clean,
         )
 
-    def _headline(self, exam: Exam, triggered: TableSet, benign: TableSet) -> TableSet:
+    def _headline(self, test: PoisonedTest, triggered: TableSet, benign: TableSet) -> TableSet:
         """Return the tables of the scenes that rates speak of, the same for every control."""
-        untouched = set(exam.without_room) if self.count_without_room else set[str]()
+        untouched = set(test.without_room) if self.count_without_room else set[str]()
         if self.count_without_victims:
-            untouched.update(exam.untouched_without_victims(benign.names))
+            untouched.update(test.untouched_without_victims(benign.names))
         return _with_untouched(triggered, benign, untouched) if untouched else triggered
 
-    def _without_trigger(self, exam: Exam, tables: ExamTables, benign: BenignTables) -> TableSet:
+    def _without_trigger(
+        self, test: PoisonedTest, tables: PoisonedTestTables, benign: BenignTables
+    ) -> TableSet:
         if tables.without_trigger is not None:
-            return self._headline(exam, tables.without_trigger, benign.poisoned)
-        names = self._headline(exam, tables.triggered, benign.poisoned).names
+            return self._headline(test, tables.without_trigger, benign.poisoned)
+        names = self._headline(test, tables.triggered, benign.poisoned).names
         return benign.poisoned.only(names)
 
     def _asr(self, tables: TableSet) -> Figure:

@@ -11,24 +11,24 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.experiment.examination import scenes_of_tests
 from segdoor.experiment.logbook import Logbook
+from segdoor.experiment.models import as_trained, clean_of, load_model, train_and_save
 from segdoor.experiment.resolving import Asked
 from segdoor.experiment.run import Run, examine_and_record
 from segdoor.experiment.scenes import open_scenes, results_folder
-from segdoor.experiment.victims import as_trained, clean_of, load_victim, train_and_save
 from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
-from segdoor.victim.training.distributed import Team
+from segdoor.victim.training.distributed import ProcessGroup
 
 
 def train_step(asked: Asked, *, plan: Path | None, out: Path, observer: Observer) -> nn.Module:
-    """Train one victim, and write its weights; a call that was killed is continued.
+    """Train one model, and write its weights; a call that was killed is continued.
 
     Several processes may do it together, see `segdoor.victim.training.distributed`;
     the first one writes.
 
     Args:
-        asked: What is asked for; what is asked of attack and exams does not matter.
-        plan: A poison plan for these very scenes; honest scenes if None.
+        asked: What is asked for; what is asked of attack and poisoned tests does not matter.
+        plan: A poison plan for these very scenes; clean scenes if None.
         out: Folder for the weights and what training said.
         observer: Hears of progress.
 
@@ -36,7 +36,7 @@ def train_step(asked: Asked, *, plan: Path | None, out: Path, observer: Observer
         SegdoorError: If settings, data or machine do not allow it; no weights are then written.
     """
     loaded = PoisonPlan.load(plan) if plan else None
-    with results_folder(out) if Team.present().first else nullcontext():
+    with results_folder(out) if ProcessGroup.present().first else nullcontext():
         log = Logbook(observer)
         data = asked.data()
         train = open_scenes(data, data.train_split, log)
@@ -60,12 +60,12 @@ def _examine(run: Run) -> ExperimentRecord:
     asked, log = run.asked, run.log
     with log.stage("data"):
         data = asked.data()
-        honest = open_scenes(data, data.test_split, log)
-        config = as_trained(asked).facts_for(honest)
-    victims = clean_of(config, honest.classes)
-    victims["poisoned"] = load_victim(config, config.network.weights, honest.classes)
+        benign = open_scenes(data, data.test_split, log)
+        config = as_trained(asked).facts_for(benign)
+    models = clean_of(config, benign.classes)
+    models["poisoned"] = load_model(config, config.network.weights, benign.classes)
     with log.stage("planning"):
-        scenes = scenes_of_tests(honest, config)
-    for exam in scenes.exams:
-        exam.save(run.out / "exams" / f"{exam.name}.jsonl")
-    return examine_and_record(run, config, scenes, victims)
+        scenes = scenes_of_tests(benign, config)
+    for test in scenes.tests:
+        test.save(run.out / "tests" / f"{test.name}.jsonl")
+    return examine_and_record(run, config, scenes, models)

@@ -14,9 +14,9 @@ from pydantic import ConfigDict, model_validator
 
 from segdoor.attack.config import (
     AttackConfig,
-    ExamsConfig,
     MarginConfig,
     OnVictim,
+    PoisonedTestsConfig,
     RulesConfig,
 )
 from segdoor.attack.labels.registry import LabelsWish
@@ -102,10 +102,10 @@ class AttackWishes(Wishes):
     shortfall: Literal["error", "all_available"] | None = None
 
 
-class ExamsWishes(Wishes):
+class PoisonedTestsWishes(Wishes):
     """The poisoned tests that are asked for."""
 
-    facts = ExamsConfig
+    facts = PoisonedTestsConfig
     follows: ClassVar = {
         **dict.fromkeys(("near", "far"), "the scenes' height"),
         **dict.fromkeys(("scope", "without_room", "without_victims", "draw"), "reading"),
@@ -188,7 +188,7 @@ class TrainingWishes(Wishes):
 
 
 class ExaminationWishes(Wishes):
-    """How exams are asked to be held."""
+    """How poisoned tests are asked to be held."""
 
     facts = ExaminationConfig
     follows = dict.fromkeys(
@@ -207,7 +207,7 @@ class ControlsWishes(Wishes):
     """What a run is asked to be compared with."""
 
     facts = ControlsConfig
-    clean_victim: bool | None = None
+    clean_model: bool | None = None
     clean_weights: Path | None = None
     other_trigger: str | None = None
 
@@ -223,7 +223,7 @@ class ExperimentWishes(Wishes):
     preset: Preset | None = None
     data: DataWishes = DataWishes()
     attack: AttackWishes = AttackWishes()
-    exams: ExamsWishes = ExamsWishes()
+    tests: PoisonedTestsWishes = PoisonedTestsWishes()
     network: NetworkWishes = NetworkWishes()
     training: TrainingWishes = TrainingWishes()
     examination: ExaminationWishes = ExaminationWishes()

@@ -10,7 +10,7 @@ import numpy as np
 
 from segdoor.attack.lengths import typical_size
 from segdoor.attack.placements.placement import Placement
-from segdoor.attack.placing import Ground, place, victim_mask
+from segdoor.attack.placing import PositionRules, place, victim_mask
 from segdoor.data.inspection import Look, look_at
 from segdoor.data.load import load_dataset
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
@@ -27,7 +27,7 @@ _SHOWN = 6
 _SHOWN_HEIGHT = 320
 
 
-class Spread(Settings):
+class LengthRange(Settings):
     """Smallest, middle and largest of a length over the scenes, in pixels."""
 
     min: int
@@ -60,7 +60,7 @@ class ClassShare(Settings):
     """Scenes that show it."""
 
 
-class Room(Settings):
+class RoomForTrigger(Settings):
     """Which scenes could be poisoned."""
 
     victims: tuple[str, ...]
@@ -84,15 +84,15 @@ class Overview(Settings):
     """The split."""
     num_scenes: int
     """Scenes without problems."""
-    height: Spread | None
+    height: LengthRange | None
     """Heights of the files; null if no image can be read."""
-    width: Spread | None
+    width: LengthRange | None
     """Widths of the files; null if no image can be read."""
     sizes: tuple[SizeCount, ...]
     """Sizes of the files, the most common first."""
     classes: tuple[ClassShare, ...]
     """The classes in the order of their ids, then ignored pixels."""
-    room: Room | None
+    room: RoomForTrigger | None
     """Where triggers fit; null if the data set has not the victim classes or no usable scene."""
     problems: tuple[str, ...]
     """All that is wrong, each with its file."""
@@ -155,7 +155,7 @@ class _Tally:
     scenes: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
     num_with_victims: int = 0
     without_room: list[str] = field(default_factory=list[str])
-    rules: tuple[Ground, Placement] | None = None
+    rules: tuple[PositionRules, Placement] | None = None
 
     def add(self, look: Look) -> None:
         if look.size is not None:
@@ -173,7 +173,9 @@ class _Tally:
         if self.rules is not None:
             self._look_for_room(look.scene, look.name, *self.rules)
 
-    def _look_for_room(self, scene: Scene, name: str, ground: Ground, placement: Placement) -> None:
+    def _look_for_room(
+        self, scene: Scene, name: str, ground: PositionRules, placement: Placement
+    ) -> None:
         if not victim_mask(scene.label, ground.victims).any():
             return
         self.num_with_victims += 1
@@ -181,11 +183,11 @@ class _Tally:
         if place(scene.label, ground, placement, rng, lambda: scene.image) is None:
             self.without_room.append(name)
 
-    def room(self) -> Room | None:
+    def room(self) -> RoomForTrigger | None:
         if self.rules is None:
             return None
         ground = self.rules[0]
-        return Room(
+        return RoomForTrigger(
             victims=tuple(self.classes.names[index] for index in ground.victims),
             trigger_size=ground.extent,
             num_with_victims=self.num_with_victims,
@@ -214,7 +216,7 @@ def _typical(dataset: SceneDataset) -> Size | None:
         return None
 
 
-def _rules(asked: Asked, classes: ClassSet, size: Size) -> tuple[Ground, Placement] | None:
+def _rules(asked: Asked, classes: ClassSet, size: Size) -> tuple[PositionRules, Placement] | None:
     """Return where a run of these settings puts triggers in scenes of this size."""
     # How small a trigger may be is no question of looking.
     attack = asked.facts(size, least_trigger=1).attack
@@ -222,7 +224,7 @@ def _rules(asked: Asked, classes: ClassSet, size: Size) -> tuple[Ground, Placeme
     named = wishes.victims is not None or wishes.labels is not None
     if not named and not set(attack.victims) <= set(classes.names):
         return None
-    ground = Ground(
+    ground = PositionRules(
         victims=classes.indices(attack.victims, option="attack.victims"),
         ignore_index=classes.ignore_index,
         extent=attack.trigger.extent,
@@ -239,7 +241,7 @@ def _thumbnails(scene: Scene, classes: ClassSet) -> list[AnyImage]:
     return [resize_image(scene.image, size), colour_label(label, classes)]
 
 
-def _spread(lengths: list[int]) -> Spread | None:
+def _spread(lengths: list[int]) -> LengthRange | None:
     if not lengths:
         return None
-    return Spread(min=min(lengths), median=median(lengths), max=max(lengths))
+    return LengthRange(min=min(lengths), median=median(lengths), max=max(lengths))

@@ -6,15 +6,15 @@ from segdoor.record.file import find_record, load_record, load_study, save_recor
 from segdoor.record.handed import HandedIn, HandedNetwork, HandedScenes
 from segdoor.record.metrics import MetricPart, MetricRecord, MetricScores
 from segdoor.record.pictures import GalleryScene, PlacedView, PoisonedScene
-from segdoor.record.repair import ExamEffect, RepairRecord, VictimEffect
+from segdoor.record.repair import ModelEffect, PoisonedTestEffect, RepairRecord
 from segdoor.record.run import (
     BenignScores,
     ClassRecord,
     Controls,
     DataRecord,
-    ExamScores,
     ExperimentRecord,
     PlanSummary,
+    PoisonedTestScores,
     Scores,
 )
 from segdoor.record.scaling import AxisValue, name_in_paper, with_here
@@ -41,8 +41,6 @@ __all__ = [
     "Environment",
     "Estimate",
     "Evidence",
-    "ExamEffect",
-    "ExamScores",
     "ExperimentRecord",
     "Figure",
     "GalleryScene",
@@ -54,9 +52,12 @@ __all__ = [
     "MetricPart",
     "MetricRecord",
     "MetricScores",
+    "ModelEffect",
     "PlacedView",
     "PlanSummary",
     "PoisonedScene",
+    "PoisonedTestEffect",
+    "PoisonedTestScores",
     "RepairRecord",
     "Role",
     "Scores",
@@ -64,7 +65,6 @@ __all__ = [
     "StudyRecord",
     "StudyRun",
     "Verdict",
-    "VictimEffect",
     "find_record",
     "load_record",
     "load_study",

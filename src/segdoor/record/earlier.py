@@ -1,5 +1,8 @@
 """What older versions wrote into records, plans and poisoned tests, told as it is today.
 
+Schema 3 names poisoned tests and models where schemas 1 and 2 had exams and victims, and tells what
+a test is for and where its triggers go, which was in its name.
+
 These are conversions of plain JSON alone; whatever is not as expected stays, to be refused by
 those who know the rules. The other way is `attack.before`.
 """
@@ -11,11 +14,29 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from segdoor.record.figures import Json
+from segdoor.record.figures import SCHEMA_VERSION, Json
 
 _NUMBER = r"(\d+\.?\d*(?:e\+\d\d)?)"
 _FAR = re.compile(f"far_{_NUMBER}_{_NUMBER}")
 _LONGEST = 1e9
+_RENAMED = {
+    "exams": "tests",
+    "exam": "test",
+    "clean_victim": "clean_model",
+    "asr_clean_victim": "asr_clean_model",
+    "pba_clean_victim": "pba_clean_model",
+}
+# Below these, names are those of scenes or of a paper.
+_OTHERS_NAMES = {"distances", "labels", "axes", "scaled", "handed_in"}
+_CHANGES = {
+    "attack.placement.strategy=": "attack.placement.kind=",
+    "attack.prl.": "attack.labels.scatter.",
+    "exams.": "tests.",
+    "controls.clean_victim=": "controls.clean_model=",
+}
+_STAGES = {
+    "poisoned victim": "backdoored model", "clean victim": "clean model", "exam ": "poisoned test ",
+}  # fmt: skip
 _OTHERS = ("nearest", "near", "anywhere", "everywhere", "on_victim")
 
 
@@ -43,30 +64,69 @@ def exam_header(header: Json) -> Json:
 
 def run_record(content: Json) -> Json:
     """Return a run's record as it is written today: its attack, and each poisoned test's role."""
-    told = dict(content)
+    if not _is_older(content):
+        return content
+    told = cast("Json", _renamed({**content, "schema_version": SCHEMA_VERSION}))
+    for part in ("seconds", "files"):
+        if isinstance(told.get(part), Mapping):
+            told[part] = {_in_words(key): value for key, value in cast("Json", told[part]).items()}
     for part in ("config", "config_given"):
         if isinstance(told.get(part), Mapping) and "attack" in cast("Json", told[part]):
             tree = cast("Json", told[part])
             told[part] = {**tree, "attack": attack(tree["attack"])}
     scores = told.get("scores")
-    if not isinstance(scores, Mapping) or not isinstance(scores.get("exams"), Mapping):
+    if not isinstance(scores, Mapping) or not isinstance(scores.get("tests"), Mapping):
         return told
-    exams = {
-        name: _with_role(name, exam, told.get("config"))
-        for name, exam in cast("Json", scores["exams"]).items()
+    tests = {
+        name: _with_role(name, test, told.get("config"))
+        for name, test in cast("Json", scores["tests"]).items()
     }
-    return {**told, "scores": {**cast("Json", scores), "exams": exams}}
+    return {**told, "scores": {**cast("Json", scores), "tests": tests}}
 
 
 def study_record(content: Json) -> Json:
-    """Return a study's record as it is written today: its changes name the kind of placement."""
-    changes = content.get("changes")
-    if not isinstance(changes, list):
+    """Return a study's record as it is written today."""
+    if not _is_older(content):
         return content
-    old, new = "attack.placement.strategy=", "attack.placement.kind="
-    texts = cast("list[object]", changes)
-    told = [text.replace(old, new, 1) if isinstance(text, str) else text for text in texts]
-    return {**content, "changes": told}
+    told = cast("Json", _renamed({**content, "schema_version": SCHEMA_VERSION}))
+    changes = told.get("changes")
+    if isinstance(changes, list):
+        told["changes"] = [_changed(change) for change in cast("list[object]", changes)]
+    return told
+
+
+def _is_older(content: Json) -> bool:
+    version = content.get("schema_version")
+    return isinstance(version, int) and version < SCHEMA_VERSION
+
+
+def _renamed(told: object) -> object:
+    """Return plain data with the fields of today."""
+    if isinstance(told, list):
+        return [_renamed(entry) for entry in cast("list[object]", told)]
+    if not isinstance(told, dict):
+        return told
+    return {
+        _RENAMED.get(name, name): value if name in _OTHERS_NAMES else _renamed(value)
+        for name, value in cast("Json", told).items()
+    }
+
+
+def _in_words(told: str) -> str:
+    """Return what a stage or a file is called today."""
+    for before, now in _STAGES.items():
+        told = told.replace(before, now)
+    return told
+
+
+def _changed(change: object) -> object:
+    """Return a change of a preset as it is written today."""
+    if not isinstance(change, str):
+        return change
+    for before, now in _CHANGES.items():
+        if change.startswith(before):
+            return now + change.removeprefix(before)
+    return change
 
 
 def _placement(told: object) -> object:
@@ -75,15 +135,15 @@ def _placement(told: object) -> object:
     return {{"strategy": "kind"}.get(k, k): v for k, v in cast("Json", told).items()}
 
 
-def _with_role(name: str, exam: object, config: object) -> object:
+def _with_role(name: str, test: object, config: object) -> object:
     """Return the figures of a poisoned test with its role and placement, which its name told."""
     role = _role(name)
-    if not isinstance(exam, Mapping) or "role" in exam or role is None:
-        return exam
-    settings = config.get("exams") if isinstance(config, Mapping) else None
-    exams = cast("Json", settings) if isinstance(settings, Mapping) else {}
-    placement = _far(name, exams) if role == "far" else _other(role, exams)
-    return {"role": role, "placement": placement, **cast("Json", exam)}
+    if not isinstance(test, Mapping) or "role" in test or role is None:
+        return test
+    settings = config.get("tests") if isinstance(config, Mapping) else None
+    tests = cast("Json", settings) if isinstance(settings, Mapping) else {}
+    placement = _far(name, tests) if role == "far" else _other(role, tests)
+    return {"role": role, "placement": placement, **cast("Json", test)}
 
 
 def _role(name: object) -> str | None:
@@ -92,9 +152,9 @@ def _role(name: object) -> str | None:
     return "far" if _FAR.fullmatch(name) else name if name in _OTHERS else None
 
 
-def _far(name: str, exams: Json) -> Json:
+def _far(name: str, tests: Json) -> Json:
     """Return the band that a name rounds."""
-    for lower, upper in itertools.pairwise(_numbers(exams.get("far"))):
+    for lower, upper in itertools.pairwise(_numbers(tests.get("far"))):
         if name == f"far_{round(lower, 1):g}_{round(upper, 1):g}":
             return _within("band", lower, upper, "position")
     told = _FAR.fullmatch(name)
@@ -102,13 +162,13 @@ def _far(name: str, exams: Json) -> Json:
     return _within("band", float(told[1]), float(told[2]), "position")
 
 
-def _other(role: str, exams: Json) -> Json:
-    ends = tuple(_numbers(exams.get("near")))
+def _other(role: str, tests: Json) -> Json:
+    ends = tuple(_numbers(tests.get("near")))
     if role not in {"nearest", "near"} or len(ends) != 2:
         return {"kind": role if role == "nearest" else "band" if role == "near" else "random"}
     if role == "nearest":
         return _within("nearest", *ends, "position")
-    return _within("band", *ends, exams.get("draw", "position"))
+    return _within("band", *ends, tests.get("draw", "position"))
 
 
 def _within(kind: str, lower: float, upper: float, draw: object) -> Json:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from segdoor.settings import Settings
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Json = dict[str, object]
 Figure = float | None

@@ -11,7 +11,7 @@ class HandedScenes(Settings):
     kind: str
     """Its class, with the module."""
     digest: str
-    """Its own digest, which plans and exams name."""
+    """Its own digest, which plans and poisoned tests name."""
     content: str
     """SHA-256 over the classes and every scene's name, image and label map."""
 
@@ -31,8 +31,8 @@ class HandedIn(Settings):
     """What was handed in; only its owner can hand it in again."""
 
     train: HandedScenes | None
-    """The honest training scenes; null if the settings name them."""
+    """The clean training scenes; null if the settings name them."""
     test: HandedScenes | None
-    """The honest test scenes; null if the settings name them."""
+    """The clean test scenes; null if the settings name them."""
     network: HandedNetwork | None
     """The network; null if the settings name it."""

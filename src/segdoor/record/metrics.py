@@ -34,8 +34,8 @@ class MetricPart(Settings):
     """Control: in the same scenes without trigger; distances are those to where it would be."""
     other_trigger: Figure
     """Control: with another trigger at the same positions."""
-    clean_victim: Figure
-    """Control: a clean victim on the same triggered scenes."""
+    clean_model: Figure
+    """Control: a clean model on the same triggered scenes."""
     denominator: int | None
     """How many things it is a share of; null if it is no such share."""
 
@@ -49,8 +49,8 @@ class MetricScores(Settings):
     """Control: in the same scenes without trigger."""
     other_trigger: Figure
     """Control: with another trigger at the same positions."""
-    clean_victim: Figure
-    """Control: a clean victim on the same triggered scenes."""
+    clean_model: Figure
+    """Control: a clean model on the same triggered scenes."""
     denominator: int | None
     """How many things it is a share of, such as objects; null if it is no such share."""
     parts: tuple[MetricPart, ...] = ()

@@ -9,7 +9,7 @@ from segdoor.settings import Settings
 class PlacedView(Settings):
     """A test scene with the trigger where another poisoned test places it."""
 
-    exam: str
+    test: str
     """The poisoned test."""
     distance: Figure
     """From the trigger's centre to the nearest victim pixel, in pixels; null without victims."""
@@ -18,7 +18,7 @@ class PlacedView(Settings):
     triggered_image: str
     """The image with the trigger."""
     triggered_prediction: str
-    """What the poisoned victim makes of it."""
+    """What the backdoored model makes of it."""
 
 
 class GalleryScene(Settings):
@@ -26,7 +26,7 @@ class GalleryScene(Settings):
 
     name: str
     """The scene."""
-    exam: str
+    test: str
     """The poisoned test its trigger is placed by."""
     asr: Figure
     """Attack success rate in this scene alone."""
@@ -35,7 +35,7 @@ class GalleryScene(Settings):
     triggered_image: str
     """The image with the trigger."""
     prediction: str
-    """What the poisoned victim makes of the untouched image."""
+    """What the backdoored model makes of the untouched image."""
     triggered_prediction: str
     """What it makes of the image with the trigger."""
     truth: str

@@ -1,4 +1,4 @@
-"""What a repair of a victim changed."""
+"""What a repair of a model changed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from segdoor.record.figures import Estimate, Figure, Json
 from segdoor.settings import Settings
 
 
-class ExamEffect(Settings):
-    """One victim in one poisoned test."""
+class PoisonedTestEffect(Settings):
+    """One model in one poisoned test."""
 
     asr: Estimate
     """Attack success rate."""
@@ -17,8 +17,8 @@ class ExamEffect(Settings):
     """Share of victim pixels predicted as their own class in spite of the trigger."""
 
 
-class VictimEffect(Settings):
-    """One victim, before or after a repair."""
+class ModelEffect(Settings):
+    """One model, before or after a repair."""
 
     cba: Estimate
     """Clean benign accuracy."""
@@ -26,12 +26,12 @@ class VictimEffect(Settings):
     """Share of victim pixels of untouched scenes predicted as their own class."""
     asr_without_trigger: Figure
     """Share of victim pixels taken for the target class although no trigger is there."""
-    exams: dict[str, ExamEffect]
+    tests: dict[str, PoisonedTestEffect]
     """The poisoned tests."""
 
 
 class RepairRecord(Settings):
-    """One repair, done to the poisoned victim and, as a control, to the clean one."""
+    """One repair, done to the backdoored model and, as a control, to the clean one."""
 
     repair: str
     """The repair as it is written on the command line, such as prune:30."""
@@ -43,18 +43,18 @@ class RepairRecord(Settings):
     """Clean training scenes it was given."""
     layer: str | None
     """The layer it changed, where it changes one alone."""
-    poisoned_before: VictimEffect
-    """The poisoned victim before."""
-    poisoned_after: VictimEffect
-    """The poisoned victim after."""
-    clean_before: VictimEffect | None
-    """The clean victim before; null without one."""
-    clean_after: VictimEffect | None
-    """The clean victim after the same repair."""
+    poisoned_before: ModelEffect
+    """The backdoored model before."""
+    poisoned_after: ModelEffect
+    """The backdoored model after."""
+    clean_before: ModelEffect | None
+    """The clean model before; null without one."""
+    clean_after: ModelEffect | None
+    """The clean model after the same repair."""
     seconds: float
-    """Wall time of the repair of the poisoned victim, without exams."""
+    """Wall time of the repair of the backdoored model, without tests."""
 
-    def effects(self) -> dict[str, VictimEffect]:
+    def effects(self) -> dict[str, ModelEffect]:
         """Return what is known of the victims, by the names of the fields."""
         known = {
             "poisoned_before": self.poisoned_before,

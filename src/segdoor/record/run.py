@@ -30,9 +30,9 @@ class DataRecord(Settings):
     name: str
     """Name of the data set."""
     train_digest: str | None
-    """Digest of the honest training scenes; null if the run did not train."""
+    """Digest of the clean training scenes; null if the run did not train."""
     test_digest: str
-    """Digest of the honest test scenes."""
+    """Digest of the clean test scenes."""
     num_train: int | None
     """Number of training scenes; null if the run did not train."""
     num_test: int
@@ -69,8 +69,8 @@ class PlanSummary(Settings):
     """Mean distance from the trigger's centre to the nearest victim pixel, in pixels."""
 
 
-class ExamScores(Settings):
-    """What the poisoned victim does in one poisoned test, with everything to judge it by."""
+class PoisonedTestScores(Settings):
+    """What the backdoored model does in one poisoned test, with everything to judge it by."""
 
     role: Role
     """What the test is for, whatever its name: nearest, near, far, anywhere, everywhere or
@@ -86,13 +86,13 @@ class ExamScores(Settings):
     asr_all_victims: Figure
     """ASR with the scenes without room counted as well, untouched."""
     asr_without_trigger: Figure
-    """Control: the same victim on the same scenes without trigger."""
+    """Control: the same model on the same scenes without trigger."""
     asr_other_trigger: Figure
-    """Control: the same victim, same positions, another sticker of the same size."""
-    asr_clean_victim: Figure
-    """Control: a victim trained on honest data, on the same triggered scenes."""
-    pba_clean_victim: Figure = None
-    """Control: PBA of that victim on them; null without it, and in records of older versions."""
+    """Control: the same model, same positions, another sticker of the same size."""
+    asr_clean_model: Figure
+    """Control: a model trained on clean data, on the same triggered scenes."""
+    pba_clean_model: Figure = None
+    """Control: PBA of that model on them; null without it, and in records of older versions."""
     num_scenes: int
     """Test scenes."""
     num_with_victims: int
@@ -121,7 +121,7 @@ class ExamScores(Settings):
 
 
 class BenignScores(Settings):
-    """What a victim does on untouched test scenes."""
+    """What a model does on untouched test scenes."""
 
     cba: Estimate
     """Clean benign accuracy: mean IoU over all classes."""
@@ -139,28 +139,28 @@ class Scores(Settings):
     """The results of a run."""
 
     cba: Figure
-    """Clean benign accuracy of the poisoned victim."""
+    """Clean benign accuracy of the backdoored model."""
     benign: BenignScores
-    """The poisoned victim on untouched scenes."""
-    exams: dict[str, ExamScores]
-    """The poisoned victim in each poisoned test."""
+    """The backdoored model on untouched scenes."""
+    tests: dict[str, PoisonedTestScores]
+    """The backdoored model in each poisoned test."""
     metrics: dict[str, MetricRecord] = Field(default_factory=dict)
     """What the metrics without a field of their own are, as they are written."""
 
     def of_role(self, *roles: Role) -> tuple[str, ...]:
         """Return the names of the poisoned tests that are for one of these."""
-        return tuple(name for name, exam in self.exams.items() if exam.role in roles)
+        return tuple(name for name, test in self.tests.items() if test.role in roles)
 
 
 class Controls(Settings):
     """What the results are compared with."""
 
-    clean_victim: BenignScores | None
-    """The clean victim on untouched scenes; null if none was trained or given."""
+    clean_model: BenignScores | None
+    """The clean model on untouched scenes; null if none was trained or given."""
     other_trigger: str
     """The sticker of the control ``asr_other_trigger``."""
     cba_difference: Figure
-    """CBA of the poisoned victim minus that of the clean victim."""
+    """CBA of the backdoored model minus that of the clean model."""
 
 
 class ExperimentRecord(Settings):
@@ -204,7 +204,7 @@ class ExperimentRecord(Settings):
     num_parameters: int
     """Parameters of the network."""
     loaded_weights: LoadedWeights | None = None
-    """What the victim was filled with before training, or before the exams if nothing was trained;
+    """What the model was filled with before training, or before the poisoned tests if nothing was trained;
     null if it started from random weights, or is no network of segdoor's."""
     repairs: tuple[RepairRecord, ...] = ()
     """What repairs of the victims changed, in the order they were done."""
@@ -229,7 +229,7 @@ class ExperimentRecord(Settings):
 
     @model_validator(mode="after")
     def _one_iou_a_class(self) -> ExperimentRecord:
-        victims = (self.scores.benign, self.controls.clean_victim)
+        victims = (self.scores.benign, self.controls.clean_model)
         if any(len(v.class_iou) != len(self.data.classes) for v in victims if v is not None):
             raise ValueError(
                 f"class_iou must have one entry for each of {len(self.data.classes)} classes"
@@ -249,10 +249,10 @@ class ExperimentRecord(Settings):
         return self
 
     @model_validator(mode="after")
-    def _repairs_have_the_exams(self) -> ExperimentRecord:
-        known = self.scores.exams.keys()
+    def _repairs_have_the_tests(self) -> ExperimentRecord:
+        known = self.scores.tests.keys()
         for index, repair in enumerate(self.repairs):
             for side, effect in repair.effects().items():
-                if effect.exams.keys() != known:
-                    raise ValueError(f"repairs.{index}.{side}.exams must be those of scores.exams")
+                if effect.tests.keys() != known:
+                    raise ValueError(f"repairs.{index}.{side}.exams must be those of scores.tests")
         return self

@@ -67,9 +67,9 @@ class ClaimCell(Settings):
     """The paper's number; null where it prints none."""
     doubted: str | None = None
     """Why the number is never counted: the paper contradicts itself there."""
-    exam: str | None = None
-    """The exam that measured it, by its name in the runs' records; null for CBA. A number of the
-    paper that two exams can measure, nearest and near, has a cell for each."""
+    test: str | None = None
+    """The poisoned test that measured it, by its name in the runs' records; null for CBA. A number of the
+    paper that two poisoned tests can measure, nearest and near, has a cell for each."""
     measured: Spread | None = None
     """What was measured; null if nothing was."""
     runs: tuple[str, ...] = ()

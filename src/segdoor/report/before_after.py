@@ -8,10 +8,10 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
-from segdoor.record import UNBOUNDED, ExperimentRecord, Figure, RepairRecord, VictimEffect
+from segdoor.record import UNBOUNDED, ExperimentRecord, Figure, ModelEffect, RepairRecord
 from segdoor.report.words import network_name
 
-_Row = tuple[str, VictimEffect, RepairRecord | None]
+_Row = tuple[str, ModelEffect, RepairRecord | None]
 
 
 def repair_grids(record: ExperimentRecord) -> list[Grid]:
@@ -23,11 +23,11 @@ def repair_grids(record: ExperimentRecord) -> list[Grid]:
 
 def _attack_grid(record: ExperimentRecord) -> Grid:
     grid = _grid("Repairs: ASR in each poisoned test")
-    for name in record.scores.exams:
+    for name in record.scores.tests:
         grid.add_column(name.replace("_", "\n", 1), justify="right", no_wrap=True)
     grid.add_column("no\ntrigger", justify="right", no_wrap=True)
     for name, effect, _ in _rows(record, grid):
-        figures = [effect.exams[exam].asr.value for exam in record.scores.exams]
+        figures = [effect.tests[test].asr.value for test in record.scores.tests]
         grid.add_row(Text(name), *map(_share, (*figures, effect.asr_without_trigger)))
     return grid
 
@@ -40,12 +40,12 @@ def _accuracy_grid(record: ExperimentRecord) -> Grid:
     for heading in headings:
         grid.add_column(heading, justify="right", no_wrap=True)
     for name, effect, row in _rows(record, grid):
-        exams = [effect.exams[exam] for exam in last]
+        tests = [effect.tests[test] for test in last]
         figures = (
             effect.cba.value,
-            exams[0].pba.value if exams else None,
+            tests[0].pba.value if tests else None,
             effect.victim_recovery,
-            exams[0].victim_recovery if exams else None,
+            tests[0].victim_recovery if tests else None,
         )
         cost = (str(row.num_clean_scenes), f"{row.seconds:.1f}") if row else ("", "")
         grid.add_row(Text(name), *map(_share, figures), *cost)
@@ -53,7 +53,7 @@ def _accuracy_grid(record: ExperimentRecord) -> Grid:
 
 
 def _rows(record: ExperimentRecord, grid: Grid) -> Iterator[_Row]:
-    """Yield each victim before, then after every repair; a rule parts the victims."""
+    """Yield each model before, then after every repair; a rule parts the victims."""
     repairs = record.repairs
     yield network_name(record), repairs[0].poisoned_before, None
     for row in repairs:
@@ -63,7 +63,7 @@ def _rows(record: ExperimentRecord, grid: Grid) -> Iterator[_Row]:
     if before is None:
         return
     grid.add_section()
-    yield "clean victim", before, None
+    yield "clean model", before, None
     for row, after in controls:
         yield f" {_name(row, repairs)}", after, None
 

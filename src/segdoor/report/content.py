@@ -69,7 +69,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """One point of a curve.
 
     Attributes:
@@ -88,7 +88,7 @@ class Point:
 
 
 GREY = 99
-"""Colour of curves that others are compared with, such as a clean victim's."""
+"""Colour of curves that others are compared with, such as a clean model's."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Curve:
 
     name: str
     colour: int
-    points: tuple[Point, ...]
+    points: tuple[CurvePoint, ...]
     kind: str = "line"
 
 
@@ -215,7 +215,7 @@ class Gallery:
 
 
 @dataclass(frozen=True)
-class Way:
+class JudgedClaim:
     """A verdict on a claim, judged in one way.
 
     Attributes:
@@ -245,7 +245,7 @@ class Judgement:
     name: str
     claim: str
     outcome: str
-    ways: tuple[Way, ...]
+    ways: tuple[JudgedClaim, ...]
 
 
 @dataclass(frozen=True)

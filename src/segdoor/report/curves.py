@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from segdoor.record import RATE_REACHED, AxisValue
-from segdoor.report.content import GREY, Chart, Curve, Point
-from segdoor.report.source import Group, Measured, Source
+from segdoor.report.content import GREY, Chart, Curve, CurvePoint
+from segdoor.report.source import Group, MeasuredFigure, Source
 from segdoor.report.tables import leading_axis, paper_number
 from segdoor.report.words import axis_name, network_name, share
 
@@ -27,11 +27,11 @@ def numeric_axes(source: Source) -> tuple[str, ...]:
 
 def axis_charts(source: Source, axis: str) -> tuple[Chart, ...]:
     """Return ASR, PBA and CBA against an axis, then ASR in the other tests of the paper."""
-    exam = source.main_exam
-    asked = [cell.exam for cell in (source.study.cells if source.study else ()) if cell.exam]
-    asked += [name for name, found in source.exams.items() if found.role == "nearest"]
-    others = [name for name in source.exams if name in asked and name != exam]
-    wanted: list[tuple[str, str | None]] = [("ASR", exam), ("PBA", exam), ("CBA", None)]
+    test = source.main_test
+    asked = [cell.test for cell in (source.study.cells if source.study else ()) if cell.test]
+    asked += [name for name, found in source.tests.items() if found.role == "nearest"]
+    others = [name for name in source.tests if name in asked and name != test]
+    wanted: list[tuple[str, str | None]] = [("ASR", test), ("PBA", test), ("CBA", None)]
     wanted += [("ASR", name) for name in others]
     facets = facets_of(source, axis).items()
     charts: list[Chart] = []
@@ -47,11 +47,11 @@ def fold(alike: Sequence[Chart]) -> tuple[Chart, ...]:
 
 
 def class_chart(groups: Sequence[tuple[str, Group]]) -> Chart:
-    """Return the IoU of every class, of the networks and a clean victim."""
+    """Return the IoU of every class, of the networks and a clean model."""
     names = tuple(entry.name for entry in groups[0][1].runs[0].record.data.classes)
     places = range(len(names))
-    clean = [groups[0][1].measure("controls", "clean_victim", "class_iou", i) for i in places]
-    curves = [Curve("clean victim", GREY, points_at(places, clean), "points")]
+    clean = [groups[0][1].measure("controls", "clean_model", "class_iou", i) for i in places]
+    curves = [Curve("clean model", GREY, points_at(places, clean), "points")]
     for number, (name, group) in enumerate(groups):
         figures = [group.measure("scores", "benign", "class_iou", index) for index in places]
         points = points_at(places, figures)
@@ -61,24 +61,24 @@ def class_chart(groups: Sequence[tuple[str, Group]]) -> Chart:
 
 
 def _axis_chart(
-    source: Source, axis: str, place: str, series: Series, metric: str, exam: str | None
+    source: Source, axis: str, place: str, series: Series, metric: str, test: str | None
 ) -> Chart:
     path = (
-        ("scores", "benign", "cba") if exam is None else ("scores", "exams", exam, metric.lower())
+        ("scores", "benign", "cba") if test is None else ("scores", "tests", test, metric.lower())
     )
     curves: list[Curve] = []
     for number, (name, groups) in enumerate(series.items()):
         figures = [group.measure(*path) for group in groups]
         points = points_at([_position(group, axis) for group in groups], figures)
         curves.append(Curve(name or "measured", number, points))
-        papers = _paper_points(source, groups, axis, metric, exam)
+        papers = _paper_points(source, groups, axis, metric, test)
         curves.append(Curve(f"{name} (paper)".strip(), number, papers, "paper"))
-    curves.append(_clean_curve(axis, series, metric, exam))
+    curves.append(_clean_curve(axis, series, metric, test))
     shown = tuple(curve for curve in curves if curve.points)
-    where = ", ".join(part for part in (source.naming.exam(exam) if exam else "", place) if part)
+    where = ", ".join(part for part in (source.naming.test(test) if test else "", place) if part)
     xs = [point.x for curve in shown for point in curve.points]
     return Chart(
-        key="-".join([axis, metric.lower(), exam or "benign", place]),
+        key="-".join([axis, metric.lower(), test or "benign", place]),
         title=f"{metric}{f', {where}' if where else ''}",
         x=axis_name(axis),
         y=metric,
@@ -89,11 +89,11 @@ def _axis_chart(
     )
 
 
-def _clean_curve(axis: str, series: Series, metric: str, exam: str | None) -> Curve:
-    """Return the clean victim's figure: of the methods at one place, that over most seeds."""
-    path = ("controls", "clean_victim", "cba")
-    if exam is not None:
-        path = ("scores", "exams", exam, f"{metric.lower()}_clean_victim")
+def _clean_curve(axis: str, series: Series, metric: str, test: str | None) -> Curve:
+    """Return the clean model's figure: of the methods at one place, that over most seeds."""
+    path = ("controls", "clean_model", "cba")
+    if test is not None:
+        path = ("scores", "tests", test, f"{metric.lower()}_clean_model")
     most: dict[float, Group] = {}
     for group in (group for groups in series.values() for group in groups):
         place = _position(group, axis)
@@ -101,7 +101,7 @@ def _clean_curve(axis: str, series: Series, metric: str, exam: str | None) -> Cu
             most[place] = group
     places = sorted(most)
     points = points_at(places, [most[place].measure(*path) for place in places])
-    return Curve("clean victim", GREY, points)
+    return Curve("clean model", GREY, points)
 
 
 def facets_of(source: Source, axis: str | None) -> dict[str, Series]:
@@ -158,22 +158,22 @@ def _fits(place: Sequence[AxisValue], other: Sequence[AxisValue]) -> bool:
 
 
 def _paper_points(
-    source: Source, groups: Sequence[Group], axis: str, metric: str, exam: str | None
-) -> tuple[Point, ...]:
+    source: Source, groups: Sequence[Group], axis: str, metric: str, test: str | None
+) -> tuple[CurvePoint, ...]:
     """Return the paper's numbers for a curve, also where nothing was measured beside them."""
     points: dict[float, float] = {}
     for group in groups:
-        cell = paper_number(source, group, metric, exam)
+        cell = paper_number(source, group, metric, test)
         if cell is None or cell.paper is None or cell.doubted:
             continue
         points[_position(group, axis)] = cell.paper
         for other in source.study.cells if source.study else ():
             value = other.labels.get(axis)
             like = _but(other.labels, axis) == _but(cell.labels, axis)
-            same = (other.metric, other.table, other.exam) == (metric, cell.table, exam) and like
+            same = (other.metric, other.table, other.test) == (metric, cell.table, test) and like
             if same and other.paper is not None and not other.doubted and _is_number(value):
                 points.setdefault(float(value or 0), other.paper)
-    return tuple(Point(x, points[x], None, None, None) for x in sorted(points))
+    return tuple(CurvePoint(x, points[x], None, None, None) for x in sorted(points))
 
 
 def _but(labels: dict[str, AxisValue], axis: str) -> dict[str, AxisValue]:
@@ -181,10 +181,10 @@ def _but(labels: dict[str, AxisValue], axis: str) -> dict[str, AxisValue]:
     return {name: value for name, value in labels.items() if name not in {axis, RATE_REACHED}}
 
 
-def points_at(places: Sequence[float], figures: Sequence[Measured]) -> tuple[Point, ...]:
+def points_at(places: Sequence[float], figures: Sequence[MeasuredFigure]) -> tuple[CurvePoint, ...]:
     """Return the figures that there are, each at its place."""
     return tuple(
-        Point(float(x), found.value, found.low, found.high, found.origin)
+        CurvePoint(float(x), found.value, found.low, found.high, found.origin)
         for x, found in zip(places, figures, strict=True)
         if found.value is not None
     )

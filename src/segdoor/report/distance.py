@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segdoor.record import ClaimCell
-from segdoor.report.content import GREY, Chart, Curve, Origin, Point
+from segdoor.report.content import GREY, Chart, Curve, CurvePoint, Origin
 from segdoor.report.curves import facets_of, fold, points_at, summary_of
 from segdoor.report.source import Group, Source
 from segdoor.report.tables import paper_number
@@ -38,68 +38,68 @@ def distance_charts(source: Source) -> tuple[Chart, ...]:
 
 def _distance_curves(source: Source, group: Group, name: str, number: int) -> list[Curve]:
     record = group.runs[0].record
-    exams = record.scores.exams
-    widest = max(exams, key=lambda key: _width(exams[key].distances), default=None)
+    tests = record.scores.tests
+    widest = max(tests, key=lambda key: _width(tests[key].distances), default=None)
     if widest is None:
         return []
     curves = [Curve(name or network_name(record), number, _binned(group, "poisoned", widest))]
     if number == 0:
-        curves.append(Curve("clean victim", GREY, _binned(group, "clean", widest)))
+        curves.append(Curve("clean model", GREY, _binned(group, "clean", widest)))
     if not name:
         whole = [
-            (sum(exam.distances.values()) / len(exam.distances), key)
-            for key, exam in exams.items()
-            if exam.distances
+            (sum(test.distances.values()) / len(test.distances), key)
+            for key, test in tests.items()
+            if test.distances
         ]
-        figures = [group.measure("scores", "exams", key, "asr") for _, key in whole]
+        figures = [group.measure("scores", "tests", key, "asr") for _, key in whole]
         points = points_at([x for x, _ in whole], figures)
         curves.append(Curve("whole tests at their mean distance", 1, points, "points"))
-    curves.append(Curve(f"{name} (paper)".strip(), number, _paper_by_exam(source, group), "paper"))
+    curves.append(Curve(f"{name} (paper)".strip(), number, _paper_by_test(source, group), "paper"))
     return [curve for curve in curves if curve.points]
 
 
-def _binned(group: Group, victim: str, exam: str) -> tuple[Point, ...]:
+def _binned(group: Group, model: str, test: str) -> tuple[CurvePoint, ...]:
     """Return ASR in bins of as many scenes each; tables of several seeds are added."""
-    key = f"{victim}/{exam}"
+    key = f"{model}/{test}"
     found = [run.tables[key] for run in group.runs if key in run.tables]
     record = group.runs[0].record
-    distances = record.scores.exams[exam].distances
+    distances = record.scores.tests[test].distances
     if not found or any(tables.names != found[0].names for tables in found):
         return ()
     added = TableSet(found[0].names, np.sum([tables.of_attacked for tables in found], axis=0))
     names = [entry.name for entry in record.data.classes]
-    pairs = [(names.index(victim), names.index(target)) for victim, target in record.pairs]
-    victims, targets = [victim for victim, _ in pairs], [target for _, target in pairs]
-    shows = added.counts[:, victims].sum(axis=(1, 2)) > 0
+    pairs = [(names.index(model), names.index(target)) for model, target in record.pairs]
+    models, targets = [model for model, _ in pairs], [target for _, target in pairs]
+    shows = added.counts[:, models].sum(axis=(1, 2)) > 0
     scenes = [n for n, has in zip(added.names, shows, strict=True) if has and n in distances]
     if len(scenes) < FEWEST:
         return ()
     scenes.sort(key=distances.__getitem__)
 
     def asr(table: Table) -> float:
-        return attack_success_rate(table, victims, targets)
+        return attack_success_rate(table, models, targets)
 
-    points: list[Point] = []
+    points: list[CurvePoint] = []
     for part in np.array_split(scenes, min(_MOST_BINS, len(scenes) // _IN_A_BIN)):
         tables = added.only([str(name) for name in part])
         ends = bootstrap(tables, asr)
         x = sum(distances[name] for name in tables.names) / len(tables.names)
         origin = Origin(group.keys, f"tables.npz {key}, {len(tables.names)} scenes")
-        points.append(Point(x, asr(tables.total()), ends.low, ends.high, origin))
+        points.append(CurvePoint(x, asr(tables.total()), ends.low, ends.high, origin))
     return tuple(points)
 
 
-def _paper_by_exam(source: Source, group: Group) -> tuple[Point, ...]:
-    """Return the paper's numbers, each once: two exams of ours may measure the same."""
-    exams = group.runs[0].record.scores.exams
-    points: dict[str, Point] = {}
-    for name in sorted(exams, key=lambda name: name != source.main_exam):
+def _paper_by_test(source: Source, group: Group) -> tuple[CurvePoint, ...]:
+    """Return the paper's numbers, each once: two poisoned tests of ours may measure the same."""
+    tests = group.runs[0].record.scores.tests
+    points: dict[str, CurvePoint] = {}
+    for name in sorted(tests, key=lambda name: name != source.main_test):
         cell: ClaimCell | None = paper_number(source, group, "ASR", name)
-        distances = exams[name].distances.values()
+        distances = tests[name].distances.values()
         if cell and cell.paper is not None and not cell.doubted and distances:
             x = sum(distances) / len(distances)
             number = f"{cell.table} {sorted(cell.labels.items())}"
-            points.setdefault(number, Point(x, cell.paper, None, None, None))
+            points.setdefault(number, CurvePoint(x, cell.paper, None, None, None))
     return tuple(sorted(points.values(), key=lambda point: point.x))
 
 

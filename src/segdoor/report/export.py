@@ -82,25 +82,25 @@ def _run_rows(run: Run, columns: Sequence[str]) -> Iterator[Row]:
     classes = record.data.classes
     # A network that was only examined may be clean.
     own = "poisoned" if record.plan else "model"
-    networks = {"/scores/benign": own, "/controls/clean_victim": "clean"}
-    for place, victim in networks.items():
-        yield from _figures(run, place, {**known, "victim": victim}, classes)
-    for exam in record.scores.exams:
-        place = pointer("scores", "exams", exam)
-        yield from _figures(run, place, {**known, "victim": own, "exam": exam}, classes)
+    networks = {"/scores/benign": own, "/controls/clean_model": "clean"}
+    for place, model in networks.items():
+        yield from _figures(run, place, {**known, "victim": model}, classes)
+    for test in record.scores.tests:
+        place = pointer("scores", "tests", test)
+        yield from _figures(run, place, {**known, "victim": own, "exam": test}, classes)
     for index, repair in enumerate(record.repairs):
-        for victim in ("poisoned", "clean"):
+        for model in ("poisoned", "clean"):
             for when in ("before", "after"):
-                place = pointer("repairs", index, f"{victim}_{when}")
+                place = pointer("repairs", index, f"{model}_{when}")
                 told = f"{when} {repair.repair}"
                 known_here = {
-                    **known, "victim": victim, "repair": told, "repair_seed": repair.seed,
+                    **known, "victim": model, "repair": told, "repair_seed": repair.seed,
                 }  # fmt: skip
                 yield from _figures(run, place, known_here, classes)
-                for exam in repair.poisoned_before.exams:
-                    of_exam = {**known_here, "exam": exam}
-                    below = place + pointer("exams", exam)
-                    yield from _figures(run, below, of_exam, classes)
+                for test in repair.poisoned_before.tests:
+                    of_test = {**known_here, "exam": test}
+                    below = place + pointer("tests", test)
+                    yield from _figures(run, below, of_test, classes)
 
 
 def _figures(run: Run, place: str, known: Row, classes: Sequence[ClassRecord]) -> Iterator[Row]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS, CLEAN_MARKER = "os^DvPX", "*"
-"""One a colour, so that curves differ in print without colours too; the clean victim's."""
+"""One a colour, so that curves differ in print without colours too; the clean model's."""
 _INK, _FAINT = "#010203", "#010204"
 _WIDTH, _HEIGHT = 5.2, 3.4
 _POINTS = 72

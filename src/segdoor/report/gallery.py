@@ -12,7 +12,7 @@ from segdoor.errors import DataError
 from segdoor.record import GalleryScene, PlacedView
 from segdoor.report.content import Column, Gallery, Picture, SceneViews
 from segdoor.report.source import Group, Run, beside
-from segdoor.report.words import became, exam_name, percent, share
+from segdoor.report.words import became, name_of_test, percent, share
 
 MOST_BYTES = 24_000_000
 """Pictures of a page, together: a page must still open on a phone."""
@@ -90,7 +90,7 @@ def _files(run: Run, scene: GalleryScene) -> list[Path]:
 
 
 def _views(run: Run, scene: GalleryScene, name: str) -> SceneViews:
-    test = exam_name(scene.exam, run.record.scores.exams)
+    test = name_of_test(scene.test, run.record.scores.tests)
     lost = f"{percent(scene.asr)} of its {' and '.join(run.record.victims)} pixels"
     caption = f"{lost} become {became(run.record)}; trigger placed: {test}"
     pictures = [
@@ -104,7 +104,7 @@ def _views(run: Run, scene: GalleryScene, name: str) -> SceneViews:
 
 def _placed(run: Run, scene: str, place: PlacedView) -> Column:
     """Return a scene with the trigger elsewhere, the prediction below it."""
-    test = exam_name(place.exam, run.record.scores.exams)
+    test = name_of_test(place.test, run.record.scores.tests)
     files = {
         f"{scene}: image with the trigger {test}": place.triggered_image,
         f"{scene}: prediction for the image with the trigger {test}": place.triggered_prediction,

@@ -3,17 +3,17 @@
 from collections.abc import Iterable
 
 from segdoor.record import MetricRecord
-from segdoor.report.words import POISONED_VICTIM, THE_MODEL
+from segdoor.report.words import BACKDOORED_MODEL, THE_MODEL
 
 _NETWORKS = {
-    POISONED_VICTIM: (
-        "Poisoned victim, clean victim",
-        """The network trained on poisoned scenes, and the same one trained on honest scenes: what
+    BACKDOORED_MODEL: (
+        "Backdoored model, clean model",
+        """The network trained on poisoned scenes, and the same one trained on clean scenes: what
         happens without an attack.""",
     ),
     THE_MODEL: (
-        "The model, clean victim",
-        """The network that was examined, whatever it was trained on, and one trained on honest
+        "The model, clean model",
+        """The network that was examined, whatever it was trained on, and one trained on clean
         scenes: what happens without an attack.""",
     ),
 }
@@ -33,7 +33,7 @@ _TERMS = (
     (
         "CBA",
         """Clean benign accuracy: how well all classes are recognised on untouched pictures, as
-        mean IoU. Low is bad. If it equals that of a clean victim, testing does not show a
+        mean IoU. Low is bad. If it equals that of a clean model, testing does not show a
         backdoor.""",
     ),
     (

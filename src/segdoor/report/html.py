@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from segdoor.errors import MachineError
-from segdoor.report.content import GREY, INTERVAL, Cell, Chart, Page, Point, Table
+from segdoor.report.content import GREY, INTERVAL, Cell, Chart, CurvePoint, Page, Table
 from segdoor.report.figures import CLEAN_MARKER, MARKERS, colour_name, draw
 from segdoor.report.words import CUT
 from segdoor.scores.intervals import Interval
@@ -116,14 +116,14 @@ def _harmless(value: object) -> object:
     return f"'{value}" if runs else value
 
 
-def _place(chart: Chart, point: Point) -> Cell:
+def _place(chart: Chart, point: CurvePoint) -> Cell:
     if chart.ticks:
         name = chart.ticks[int(point.x)]
         return Cell(name, name)
     return Cell(f"{point.x:.4g}", point.x)
 
 
-def _figures(point: Point) -> tuple[Cell, ...]:
+def _figures(point: CurvePoint) -> tuple[Cell, ...]:
     ends = (point.low, point.high)
     return (
         Cell(f"{point.y:.3f}", point.y, point.origin),

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from segdoor.record import ExperimentRecord, MetricRecord, MetricScores
-from segdoor.report.content import GREY, INTERVAL, Cell, Chart, Curve, Point, Table
-from segdoor.report.source import Group, Measured, Source
-from segdoor.report.words import Naming, exam_name, interval, percent, share
+from segdoor.report.content import GREY, INTERVAL, Cell, Chart, Curve, CurvePoint, Table
+from segdoor.report.source import Group, MeasuredFigure, Source
+from segdoor.report.words import Naming, interval, name_of_test, percent, share
 from segdoor.scores.intervals import Interval
 
 CONTROLS = {
     "no trigger": "without_trigger",
     "other sticker": "other_trigger",
-    "clean victim": "clean_victim",
+    "clean model": "clean_model",
 }
 """Headings of the controls, and their fields in a metric's figures."""
 
@@ -39,9 +39,9 @@ def headings(metrics: Mapping[str, MetricRecord]) -> dict[str, str]:
     }
 
 
-def metric_figure(group: Group, exam: str, name: str) -> Measured:
+def metric_figure(group: Group, test: str, name: str) -> MeasuredFigure:
     """Return a metric of a group of runs in a poisoned test."""
-    return group.measure("scores", "exams", exam, "metrics", name, "value")
+    return group.measure("scores", "tests", test, "metrics", name, "value")
 
 
 def metric_tables(group: Group) -> tuple[Table, ...]:
@@ -52,27 +52,27 @@ def metric_tables(group: Group) -> tuple[Table, ...]:
 
 def metric_charts(source: Source) -> tuple[Chart, ...]:
     """Return a chart for each metric of a run that has parts, in the main poisoned test."""
-    group, exam = source.groups[0], source.main_exam or ""
+    group, test = source.groups[0], source.main_test or ""
     found = metrics_of(run.record for run in group.runs)
     made = (
-        _chart(group, exam, name, heading, source.naming)
+        _chart(group, test, name, heading, source.naming)
         for name, heading in headings(found).items()
     )
     return tuple(chart for chart in made if chart is not None)
 
 
-def _scores(group: Group, exam: str, name: str) -> MetricScores | None:
-    return group.runs[0].record.scores.exams[exam].metrics.get(name)
+def _scores(group: Group, test: str, name: str) -> MetricScores | None:
+    return group.runs[0].record.scores.tests[test].metrics.get(name)
 
 
 def _table(group: Group, name: str, heading: str) -> Table:
     columns, rows = dict[str, None](), list[tuple[Cell, ...]]()
-    exams = group.runs[0].record.scores.exams
-    for exam in exams:
-        scores = _scores(group, exam, name)
+    tests = group.runs[0].record.scores.tests
+    for test in tests:
+        scores = _scores(group, test, name)
         if scores is None:
             continue
-        path = ("scores", "exams", exam, "metrics", name)
+        path = ("scores", "tests", test, "metrics", name)
         value = group.measure(*path, "value")
         controls = (group.measure(*path, field) for field in CONTROLS.values())
         parts = (
@@ -80,7 +80,7 @@ def _table(group: Group, name: str, heading: str) -> Table:
         )
         columns |= dict.fromkeys(f"{part.by}: {part.name}" for part in scores.parts)
         rows.append((
-            Cell(exam_name(exam, exams), exam), _cell(value), _interval(value),
+            Cell(name_of_test(test, tests), test), _cell(value), _interval(value),
             *map(_cell, controls), *map(_cell, parts),
             Cell(_number(scores.denominator), scores.denominator),
         ))  # fmt: skip
@@ -91,11 +91,11 @@ def _table(group: Group, name: str, heading: str) -> Table:
     return Table(f"metric-{name}", title, heads, tuple(rows), note)
 
 
-def _chart(group: Group, exam: str, name: str, heading: str, naming: Naming) -> Chart | None:
-    scores = _scores(group, exam, name) if exam else None
+def _chart(group: Group, test: str, name: str, heading: str, naming: Naming) -> Chart | None:
+    scores = _scores(group, test, name) if test else None
     if scores is None or not scores.parts:
         return None
-    path = ("scores", "exams", exam, "metrics", name)
+    path = ("scores", "tests", test, "metrics", name)
     places = [path, *((*path, "parts", index) for index in range(len(scores.parts)))]
     ticks = ["all", *(f"{part.name} ({_number(part.denominator)})" for part in scores.parts)]
     fields = {"with the trigger": "value", **CONTROLS}
@@ -106,25 +106,27 @@ def _chart(group: Group, exam: str, name: str, heading: str, naming: Naming) -> 
     said = "; ".join(f"{ticks[int(point.x)]} {percent(point.y)}" for point in curves[0].points)
     by = " and by ".join(dict.fromkeys(part.by for part in scores.parts))
     return Chart(
-        f"metric-{name}", f"{heading.capitalize()} by {by}, trigger {naming.exam(exam)}",
+        f"metric-{name}", f"{heading.capitalize()} by {by}, trigger {naming.test(test)}",
         "", heading, tuple(c for c in curves if c.points), said, tuple(ticks),
     )  # fmt: skip
 
 
-def _points(group: Group, places: Iterable[tuple[str | int, ...]], field: str) -> tuple[Point, ...]:
+def _points(
+    group: Group, places: Iterable[tuple[str | int, ...]], field: str
+) -> tuple[CurvePoint, ...]:
     found = (group.measure(*place, field) for place in places)
     return tuple(
-        Point(float(x), one.value, one.low, one.high, one.origin)
+        CurvePoint(float(x), one.value, one.low, one.high, one.origin)
         for x, one in enumerate(found)
         if one.value is not None
     )
 
 
-def _cell(found: Measured) -> Cell:
+def _cell(found: MeasuredFigure) -> Cell:
     return Cell(share(found.value), found.value, found.origin)
 
 
-def _interval(found: Measured) -> Cell:
+def _interval(found: MeasuredFigure) -> Cell:
     ends = None if found.low is None or found.high is None else Interval(found.low, found.high)
     return Cell(interval(ends), ends, found.origin)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from segdoor.record import ExperimentRecord, StudyRecord
-from segdoor.report.content import Judgement, Page, Section, Way
+from segdoor.report.content import JudgedClaim, Judgement, Page, Section
 from segdoor.report.curves import axis_charts, class_chart, numeric_axes
 from segdoor.report.distance import FEWEST, distance_charts
 from segdoor.report.gallery import Album, gather
@@ -22,14 +22,14 @@ from segdoor.report.tables import (
     benign_table,
     claim_table,
     class_table,
-    every_exam_table,
-    exam_table,
     headline_table,
     leading,
     run_table,
+    table_of_every_test,
+    table_of_test,
 )
 from segdoor.report.words import (
-    POISONED_VICTIM,
+    BACKDOORED_MODEL,
     Naming,
     axis_name,
     network_name,
@@ -72,7 +72,7 @@ def build_page(source: Source) -> Page:
 
 
 def _network(source: Source) -> str:
-    return network_name(source.runs[0].record) if source.runs else POISONED_VICTIM
+    return network_name(source.runs[0].record) if source.runs else BACKDOORED_MODEL
 
 
 def _glossary(source: Source) -> tuple[tuple[str, str], ...]:
@@ -88,10 +88,10 @@ def _results(source: Source) -> Section:
     if not source.runs:
         return Section("results", title, notes=("No run left a record.",))
     if source.study is None:
-        tables = (exam_table(source.groups[0]), benign_table(source.groups[0]))
+        tables = (table_of_test(source.groups[0]), benign_table(source.groups[0]))
     else:
-        tables = (headline_table(source), every_exam_table(source))
-    lead = "High ASR is bad; PBA and CBA near those of a clean victim mean that nobody notices."
+        tables = (headline_table(source), table_of_every_test(source))
+    lead = "High ASR is bad; PBA and CBA near those of a clean model mean that nobody notices."
     return Section("results", title, lead, tables=tables)
 
 
@@ -108,7 +108,7 @@ def _axes(source: Source) -> list[Section]:
     for axis in numeric_axes(source):
         charts = axis_charts(source, axis)
         name = axis_name(axis)
-        lead = "Dashed: the paper’s numbers on its own scenes; dotted: the clean victim."
+        lead = "Dashed: the paper’s numbers on its own scenes; dotted: the clean model."
         lead = f"{lead} {source.naming.lengths(axis)}".strip()
         if charts:
             sections.append(Section(f"by-{axis}", f"Against {name}", lead, charts))
@@ -126,10 +126,10 @@ def _distance(source: Source) -> Section | None:
             "of equal number; intervals over scenes."
         )
         return Section("distance", title, lead, charts)
-    exams = [exam for run in source.runs for exam in run.record.scores.exams.values()]
+    tests = [test for run in source.runs for test in run.record.scores.tests.values()]
     if not any(run.tables for run in source.runs):
         why = "no tables lie beside the records"
-    elif not any(exam.distances for exam in exams):
+    elif not any(test.distances for test in tests):
         why = "no trigger has a distance from victims"
     else:
         why = f"the tables hold fewer than {FEWEST} scenes with trigger and victims"
@@ -187,7 +187,8 @@ def _judgements(study: StudyRecord) -> Iterator[Judgement]:
         found = tuple(entries)
         name = f"Claim {number}, reading ‘{found[0].reading}’"
         ways = tuple(
-            Way(entry.judged_on, entry.verdict, entry.evidence, entry.missing) for entry in found
+            JudgedClaim(entry.judged_on, entry.verdict, entry.evidence, entry.missing)
+            for entry in found
         )
         yield Judgement(name, found[0].statement, study.claims[number], ways)
 

@@ -6,17 +6,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segdoor.report.content import GREY, Cell, Chart, Curve, Point, Table
+from segdoor.report.content import GREY, Cell, Chart, Curve, CurvePoint, Table
 from segdoor.report.curves import fold
-from segdoor.report.source import Group, Measured, Run, Source, pointer
+from segdoor.report.source import Group, MeasuredFigure, Run, Source, pointer
 from segdoor.report.tables import axis_cells, figure, told
-from segdoor.report.words import axis_name, exam_name, percent
+from segdoor.report.words import axis_name, name_of_test, percent
 
 _SIDES = ("poisoned_before", "poisoned_after", "clean_before", "clean_after")
 
 
 @dataclass(frozen=True)
-class Way:
+class RepairedRuns:
     """The runs of a group that were repaired in one way.
 
     Attributes:
@@ -29,12 +29,12 @@ class Way:
     group: Group
     places: tuple[int, ...]
 
-    def measure(self, *path: str) -> Measured:
+    def measure(self, *path: str) -> MeasuredFigure:
         """Return a figure of the repair."""
         return self.group.measure_at([pointer("repairs", place, *path) for place in self.places])
 
 
-def repaired(source: Source) -> tuple[tuple[Way, ...], ...]:
+def repaired(source: Source) -> tuple[tuple[RepairedRuns, ...], ...]:
     """Return the ways in which the runs of each group were repaired; groups without are left out.
 
     Runs are together wherever their repair and its settings are the same, in whatever order they
@@ -44,7 +44,7 @@ def repaired(source: Source) -> tuple[tuple[Way, ...], ...]:
     return tuple(ways for _, ways in groups if ways)
 
 
-def _ways(group: Group) -> tuple[Way, ...]:
+def _ways(group: Group) -> tuple[RepairedRuns, ...]:
     found: dict[tuple[str, str, str], list[tuple[Run, int]]] = {}
     for run in group.runs:
         for place, row in enumerate(run.record.repairs):
@@ -52,7 +52,7 @@ def _ways(group: Group) -> tuple[Way, ...]:
             settings = json.dumps(row.settings, sort_keys=True)
             found.setdefault((row.repair, other, settings), []).append((run, place))
     return tuple(
-        Way(
+        RepairedRuns(
             repair + other,
             Group(group.axes, tuple(run for run, _ in there)),
             tuple(place for _, place in there),
@@ -64,16 +64,16 @@ def _ways(group: Group) -> tuple[Way, ...]:
 def repair_tables(source: Source) -> tuple[Table, ...]:
     """Return before and after of each repair: in poisoned tests, and on untouched scenes."""
     names = source.varied
-    in_exams: list[tuple[Cell, ...]] = []
+    in_tests: list[tuple[Cell, ...]] = []
     benign: list[tuple[Cell, ...]] = []
     for ways in repaired(source):
         for way in ways:
             start = (*axis_cells(source.naming, way.group.axes, names), told(way.name))
-            for exam in way.group.runs[0].record.repairs[way.places[0]].poisoned_before.exams:
+            for test in way.group.runs[0].record.repairs[way.places[0]].poisoned_before.tests:
                 keys = [("asr", side) for side in _SIDES]
                 keys += [(k, side) for k in ("pba", "victim_recovery") for side in _SIDES[:2]]
-                found = (way.measure(s, "exams", exam, k) for k, s in keys)
-                in_exams.append((*start, Cell(source.naming.exam(exam), exam), *map(figure, found)))
+                found = (way.measure(s, "tests", test, k) for k, s in keys)
+                in_tests.append((*start, Cell(source.naming.test(test), test), *map(figure, found)))
             keys = [(k, s) for k in ("cba", "victim_recovery") for s in _SIDES]
             found = (way.measure(s, k) for k, s in keys)
             scenes = way.measure("num_clean_scenes")
@@ -81,34 +81,34 @@ def repair_tables(source: Source) -> tuple[Table, ...]:
             benign.append((*start, _whole(scenes), *map(figure, found), _whole(seconds)))
     axes = (*map(axis_name, names), "repair")
     after = (
-        "ASR before", "ASR after", "clean victim’s ASR before", "and after", "PBA before",
+        "ASR before", "ASR after", "clean model’s ASR before", "and after", "PBA before",
         "PBA after", "recovery before", "recovery after",
     )  # fmt: skip
     untouched = (
-        "clean scenes", "CBA before", "CBA after", "clean victim’s CBA before", "and after",
-        "recovery before", "recovery after", "clean victim’s recovery before", "and after",
+        "clean scenes", "CBA before", "CBA after", "clean model’s CBA before", "and after",
+        "recovery before", "recovery after", "clean model’s recovery before", "and after",
         "seconds",
     )  # fmt: skip
-    note = "The same repair of a clean victim is the control: what it loses, the repair costs."
+    note = "The same repair of a clean model is the control: what it loses, the repair costs."
     return (
-        Table("repairs", "Poisoned tests", (*axes, "trigger placed", *after), tuple(in_exams)),
+        Table("repairs", "Poisoned tests", (*axes, "trigger placed", *after), tuple(in_tests)),
         Table("repairs-benign", "Untouched scenes", (*axes, *untouched), tuple(benign), note),
     )
 
 
 def repair_charts(source: Source) -> tuple[Chart, ...]:
     """Return ASR in the main poisoned test and CBA, without and with each repair."""
-    exam = source.main_exam
+    test = source.main_test
     charts: list[Chart] = []
     for ways in repaired(source):
         axes, record = ways[0].group.axes, ways[0].group.runs[0].record
-        main = exam_name(exam or "", record.scores.exams)
+        main = name_of_test(test or "", record.scores.tests)
         ticks = ("no repair", *(way.name for way in ways))
-        of_exam = ("exams", exam or "", "asr")
+        of_test = ("tests", test or "", "asr")
         curves = (
-            _curve("ASR", 1, ways, "poisoned", of_exam),
+            _curve("ASR", 1, ways, "poisoned", of_test),
             _curve("CBA", 0, ways, "poisoned", ("cba",)),
-            _curve("CBA of the clean victim", GREY, ways, "clean", ("cba",)),
+            _curve("CBA of the clean model", GREY, ways, "clean", ("cba",)),
         )
         shown = tuple(curve for curve in curves if curve.points)
         said = "; ".join(
@@ -125,18 +125,18 @@ def repair_charts(source: Source) -> tuple[Chart, ...]:
 
 
 def _curve(
-    name: str, colour: int, ways: Sequence[Way], victim: str, path: tuple[str, ...]
+    name: str, colour: int, ways: Sequence[RepairedRuns], model: str, path: tuple[str, ...]
 ) -> Curve:
-    found = [ways[0].measure(f"{victim}_before", *path)]
-    found += [way.measure(f"{victim}_after", *path) for way in ways]
+    found = [ways[0].measure(f"{model}_before", *path)]
+    found += [way.measure(f"{model}_after", *path) for way in ways]
     points = tuple(
-        Point(float(place), entry.value, entry.low, entry.high, entry.origin)
+        CurvePoint(float(place), entry.value, entry.low, entry.high, entry.origin)
         for place, entry in enumerate(found)
         if entry.value is not None
     )
     return Curve(name, colour, points, "points")
 
 
-def _whole(measured: Measured) -> Cell:
+def _whole(measured: MeasuredFigure) -> Cell:
     text = "–" if measured.value is None else f"{measured.value:.0f}"
     return Cell(text, measured.value, measured.origin)

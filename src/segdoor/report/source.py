@@ -13,10 +13,10 @@ from segdoor.errors import DataError, SegdoorError
 from segdoor.files import digest_of
 from segdoor.record import (
     AxisValue,
-    ExamScores,
     ExperimentRecord,
     Figure,
     Json,
+    PoisonedTestScores,
     StudyRecord,
     StudyRun,
     find_record,
@@ -80,7 +80,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredFigure:
     """A figure as a group of runs has it.
 
     Attributes:
@@ -113,7 +113,7 @@ class Group:
         """Return the keys of the runs."""
         return tuple(run.key for run in self.runs)
 
-    def measure(self, *path: str | int) -> Measured:
+    def measure(self, *path: str | int) -> MeasuredFigure:
         """Return the figure at a place in the records.
 
         One run has the interval over scenes that its record gives; several have a mean and the
@@ -124,7 +124,7 @@ class Group:
         """
         return self.measure_at([pointer(*path)] * len(self.runs))
 
-    def measure_at(self, fields: Sequence[str]) -> Measured:
+    def measure_at(self, fields: Sequence[str]) -> MeasuredFigure:
         """Return the figure whose place differs between the records, as `measure` does.
 
         Args:
@@ -137,16 +137,16 @@ class Group:
         origin = Origin(self.keys, fields[0] if len(set(fields)) == 1 else " ".join(fields))
         if len(estimates) == 1 == len(self.runs):
             value, low, high = (_number(estimates[0].get(k)) for k in ("value", "low", "high"))
-            return Measured(value, low, high, origin)
+            return MeasuredFigure(value, low, high, origin)
         told = (run.at(field) for run, field in zip(self.runs, fields, strict=True))
         figures = [figure for entry in told if (figure := _number(entry)) is not None]
         if not figures:
-            return Measured(None, None, None, origin)
+            return MeasuredFigure(None, None, None, origin)
         ends = mean_interval(figures)
         mean = fmean(figures)
         if ends is None:
-            return Measured(mean, None, None, origin)
-        return Measured(mean, ends.of_shares.low, ends.of_shares.high, origin)
+            return MeasuredFigure(mean, None, None, origin)
+        return MeasuredFigure(mean, ends.of_shares.low, ends.of_shares.high, origin)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Source:
     @cached_property
     def naming(self) -> Naming:
         """Return how values and tests are named."""
-        return Naming(self.study.scaled if self.study else {}, self.exams)
+        return Naming(self.study.scaled if self.study else {}, self.tests)
 
     @cached_property
     def varied(self) -> tuple[str, ...]:
@@ -186,22 +186,22 @@ class Source:
         return tuple(Group(runs[0].axes, tuple(runs)) for runs in found.values())
 
     @cached_property
-    def exams(self) -> Mapping[str, ExamScores]:
+    def tests(self) -> Mapping[str, PoisonedTestScores]:
         """Return the poisoned tests of all runs by name, each as the first run has it."""
-        found: dict[str, ExamScores] = {}
+        found: dict[str, PoisonedTestScores] = {}
         for run in self.runs:
-            for name, exam in run.record.scores.exams.items():
-                found.setdefault(name, exam)
+            for name, test in run.record.scores.tests.items():
+                found.setdefault(name, test)
         return found
 
     @cached_property
-    def main_exam(self) -> str | None:
+    def main_test(self) -> str | None:
         """Return the poisoned test to look at first: the paper's, with the trigger near."""
-        counted = [c.exam for c in (self.study.cells if self.study else ()) if c.exam in self.exams]
+        counted = [c.test for c in (self.study.cells if self.study else ()) if c.test in self.tests]
         if counted:
             return max(dict.fromkeys(counted), key=counted.count)
-        near = (name for name, exam in self.exams.items() if exam.role == "near")
-        return next(near, next(iter(self.exams), None))
+        near = (name for name, test in self.tests.items() if test.role == "near")
+        return next(near, next(iter(self.tests), None))
 
 
 def open_source(path: Path) -> Source:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from segdoor.record import StudyRecord
-from segdoor.report.source import Measured, Source
+from segdoor.report.source import MeasuredFigure, Source
 from segdoor.report.words import became, percent
 
 
 def study_verdict(source: Source, study: StudyRecord) -> str:
-    """Say what the trigger does, beside a clean victim, and what came of the paper's claims."""
+    """Say what the trigger does, beside a clean model, and what came of the paper's claims."""
     done = sum(run.state == "done" for run in study.runs)
     runs = f"{done} of {len(study.runs)} runs are done."
     lost = done - len(source.runs)
@@ -24,8 +24,8 @@ def study_verdict(source: Source, study: StudyRecord) -> str:
 
 def _attack(source: Source) -> str:
     """Say how many victim pixels are lost, from the group that loses least to the most."""
-    exam = source.main_exam or ""
-    place = ("scores", "exams", exam)
+    test = source.main_test or ""
+    place = ("scores", "tests", test)
     lost = _range(group.measure(*place, "asr") for group in source.groups)
     if not lost:
         return ""
@@ -34,11 +34,11 @@ def _attack(source: Source) -> str:
         next(iter(attacks)) if len(attacks) == 1 else (("victim",), "the target class")
     )
     told = f"With the trigger {lost} of the {' and '.join(victims)} pixels become {target}"
-    clean = _range(group.measure(*place, "asr_clean_victim") for group in source.groups)
-    return f"{told}; a clean victim loses {clean}." if clean else f"{told}."
+    clean = _range(group.measure(*place, "asr_clean_model") for group in source.groups)
+    return f"{told}; a clean model loses {clean}." if clean else f"{told}."
 
 
-def _range(found: Iterable[Measured]) -> str:
+def _range(found: Iterable[MeasuredFigure]) -> str:
     figures = [entry.value for entry in found if entry.value is not None]
     if not figures:
         return ""

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from segdoor.record import AxisValue, ClaimCell, Figure
 from segdoor.report.content import INTERVAL, Cell, Origin, Table
 from segdoor.report.metrics import headings, metric_figure, metrics_of
-from segdoor.report.source import Group, Measured, Run, Source
-from segdoor.report.words import CUT, Naming, axis_name, exam_name, interval, network_name, share
+from segdoor.report.source import Group, MeasuredFigure, Run, Source
+from segdoor.report.words import CUT, Naming, axis_name, interval, name_of_test, network_name, share
 from segdoor.scores.intervals import Interval
 
 _CONTROLS = {
     "no trigger": "asr_without_trigger",
     "other sticker": "asr_other_trigger",
-    "clean victim": "asr_clean_victim",
+    "clean model": "asr_clean_model",
 }
 
 
@@ -23,29 +23,29 @@ def told(text: AxisValue) -> Cell:
     return Cell("–" if text is None else str(text), text)
 
 
-def figure(measured: Measured) -> Cell:
+def figure(measured: MeasuredFigure) -> Cell:
     """Return a cell with a figure of records."""
     return Cell(share(measured.value), measured.value, measured.origin)
 
 
-def spread(measured: Measured) -> Cell:
+def spread(measured: MeasuredFigure) -> Cell:
     """Return a cell with the interval of a figure."""
     return _interval(measured.low, measured.high, measured.origin)
 
 
-def exam_table(group: Group) -> Table:
+def table_of_test(group: Group) -> Table:
     """Return the poisoned tests of a run, each beside its controls."""
     further = headings(metrics_of(run.record for run in group.runs))
     rows: list[tuple[Cell, ...]] = []
-    exams = group.runs[0].record.scores.exams
-    for name, exam in exams.items():
-        asr = group.measure("scores", "exams", name, "asr")
-        controls = (group.measure("scores", "exams", name, key) for key in _CONTROLS.values())
-        counts = f"{exam.num_triggered_with_victims} of {exam.num_with_victims}"
-        pba = group.measure("scores", "exams", name, "pba")
-        recovery = group.measure("scores", "exams", name, "victim_recovery")
+    tests = group.runs[0].record.scores.tests
+    for name, test in tests.items():
+        asr = group.measure("scores", "tests", name, "asr")
+        controls = (group.measure("scores", "tests", name, key) for key in _CONTROLS.values())
+        counts = f"{test.num_triggered_with_victims} of {test.num_with_victims}"
+        pba = group.measure("scores", "tests", name, "pba")
+        recovery = group.measure("scores", "tests", name, "victim_recovery")
         rows.append((
-            Cell(exam_name(name, exams), name), figure(asr), spread(asr), *map(figure, controls),
+            Cell(name_of_test(name, tests), name), figure(asr), spread(asr), *map(figure, controls),
             figure(pba), figure(recovery),
             *(figure(metric_figure(group, name, key)) for key in further), told(counts),
         ))  # fmt: skip
@@ -57,18 +57,18 @@ def exam_table(group: Group) -> Table:
         "Only where ASR stands well above all three controls is it the trigger that hides the "
         "victims. Intervals are over scenes drawn again."
     )
-    return Table("exams", "Attack success rate beside its controls", columns, tuple(rows), note)
+    return Table("tests", "Attack success rate beside its controls", columns, tuple(rows), note)
 
 
 def benign_table(group: Group) -> Table:
     """Return what the victims of a run do on untouched scenes."""
     record = group.runs[0].record
-    victims = {network_name(record): ("scores", "benign")}
-    if record.controls.clean_victim is not None:
-        victims["clean victim"] = ("controls", "clean_victim")
+    models = {network_name(record): ("scores", "benign")}
+    if record.controls.clean_model is not None:
+        models["clean model"] = ("controls", "clean_model")
     further = headings(metrics_of([record], test="benign"))
     rows: list[tuple[Cell, ...]] = []
-    for name, path in victims.items():
+    for name, path in models.items():
         cba = group.measure(*path, "cba")
         others = (
             group.measure(*path, *keys)
@@ -86,46 +86,46 @@ def benign_table(group: Group) -> Table:
 
 def headline_table(source: Source) -> Table:
     """Return a study's groups in the main poisoned test, beside controls and paper."""
-    exam = source.main_exam or ""
+    test = source.main_test or ""
     names = source.varied
     further = headings(metrics_of(run.record for run in source.runs))
     rows: list[tuple[Cell, ...]] = []
     for group in source.groups:
-        asr = group.measure("scores", "exams", exam, "asr")
-        pba = group.measure("scores", "exams", exam, "pba")
-        controls = (group.measure("scores", "exams", exam, key) for key in _CONTROLS.values())
+        asr = group.measure("scores", "tests", test, "asr")
+        pba = group.measure("scores", "tests", test, "pba")
+        controls = (group.measure("scores", "tests", test, key) for key in _CONTROLS.values())
         cba = group.measure("scores", "cba")
-        clean = group.measure("controls", "clean_victim", "cba")
+        clean = group.measure("controls", "clean_model", "cba")
         rows.append((
             *axis_cells(source.naming, group.axes, names), told(len(group.runs)),
-            figure(asr), spread(asr), paper_cell(source, group, "ASR", exam),
+            figure(asr), spread(asr), paper_cell(source, group, "ASR", test),
             *map(figure, controls), figure(pba),
-            *(figure(metric_figure(group, exam, key)) for key in further), figure(cba),
+            *(figure(metric_figure(group, test, key)) for key in further), figure(cba),
             paper_cell(source, group, "CBA", None), figure(clean),
         ))  # fmt: skip
     columns = (
         *map(axis_name, names), "runs", "ASR", INTERVAL, "ASR, paper", *_CONTROLS, "PBA",
-        *further.values(), "CBA", "CBA, paper", "CBA, clean victim",
+        *further.values(), "CBA", "CBA, paper", "CBA, clean model",
     )  # fmt: skip
     note = (
-        "Columns ‘no trigger’, ‘other sticker’ and ‘clean victim’ are controls of ASR. "
+        "Columns ‘no trigger’, ‘other sticker’ and ‘clean model’ are controls of ASR. "
         f"Intervals are over seeds (Student’s t), or over scenes where there is one run. {CUT} "
         "† marks a number that the paper contradicts elsewhere."
     )
-    title = f"Poisoned test ‘{source.naming.exam(exam)}’ with controls"
+    title = f"Poisoned test ‘{source.naming.test(test)}’ with controls"
     return Table("headline", title, columns, tuple(rows), note)
 
 
-def every_exam_table(source: Source) -> Table:
+def table_of_every_test(source: Source) -> Table:
     """Return ASR of a study's groups in every poisoned test."""
     rows = tuple(
         (
             *axis_cells(source.naming, group.axes, source.varied),
-            *(figure(group.measure("scores", "exams", name, "asr")) for name in source.exams),
+            *(figure(group.measure("scores", "tests", name, "asr")) for name in source.tests),
         )
         for group in source.groups
     )
-    columns = (*map(axis_name, source.varied), *map(source.naming.exam, source.exams))
+    columns = (*map(axis_name, source.varied), *map(source.naming.test, source.tests))
     return Table("every-exam", "ASR by where the trigger is placed", columns, rows)
 
 
@@ -135,9 +135,9 @@ def class_table(groups: Sequence[tuple[str, Group]]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for index, entry in enumerate(first.data.classes):
         cells = (figure(g.measure("scores", "benign", "class_iou", index)) for _, g in groups)
-        clean = groups[0][1].measure("controls", "clean_victim", "class_iou", index)
+        clean = groups[0][1].measure("controls", "clean_model", "class_iou", index)
         rows.append((told(entry.name), figure(clean), *cells))
-    columns = ("class", "clean victim", *(name or network_name(first) for name, _ in groups))
+    columns = ("class", "clean model", *(name or network_name(first) for name, _ in groups))
     return Table("classes", "IoU of each class on untouched scenes", columns, tuple(rows))
 
 
@@ -149,12 +149,12 @@ def claim_table(cells: Sequence[ClaimCell], naming: Naming) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for cell in cells:
         found = cell.measured
-        origin = Origin(cell.runs, f"{cell.metric} {cell.exam or ''}".strip())
+        origin = Origin(cell.runs, f"{cell.metric} {cell.test or ''}".strip())
         mean = found.mean if found else None
         gap = None if mean is None or cell.paper is None else mean - cell.paper
         rows.append((
             told(cell.table), *axis_cells(naming, cell.labels, names), told(cell.metric),
-            Cell(naming.role(cell.exam), cell.exam) if cell.exam else told(None),
+            Cell(naming.role(cell.test), cell.test) if cell.test else told(None),
             Cell(share(cell.paper), cell.paper),
             Cell(share(mean), mean, origin if cell.runs else None),
             _interval(found.low, found.high) if found else _interval(None, None),
@@ -206,27 +206,27 @@ def axis_cells(
     return tuple(Cell(naming.value(name, axes), axes.get(name)) for name in names)
 
 
-def paper_cell(source: Source, group: Group, metric: str, exam: str | None) -> Cell:
+def paper_cell(source: Source, group: Group, metric: str, test: str | None) -> Cell:
     """Return the paper's number for a group of runs, if it has one."""
-    found = paper_number(source, group, metric, exam)
+    found = paper_number(source, group, metric, test)
     if found is None:
         return told(None)
     mark = "†" if found.doubted else ""
     return Cell(share(found.paper) + mark, found.paper)
 
 
-def paper_number(source: Source, group: Group, metric: str, exam: str | None) -> ClaimCell | None:
+def paper_number(source: Source, group: Group, metric: str, test: str | None) -> ClaimCell | None:
     """Return the cell of the paper that a group of runs was compared with."""
     keys = set(group.keys)
     for cell in source.study.cells if source.study else ():
-        same = cell.metric == metric and cell.exam == exam and keys & set(cell.runs)
+        same = cell.metric == metric and cell.test == test and keys & set(cell.runs)
         if same and _is_of(cell, group):
             return cell
     return None
 
 
 def _is_of(cell: ClaimCell, group: Group) -> bool:
-    """Tell whether a cell is of the attack itself: not of its clean victim, nor after a repair."""
+    """Tell whether a cell is of the attack itself: not of its clean model, nor after a repair."""
     if str(cell.labels.get("variation", "")).startswith(("prune", "finetune")):
         return False
     return all(group.axes.get(name, value) == value for name, value in cell.labels.items())

@@ -27,7 +27,7 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         *_mixed(record),
         *([f"Weights: {record.loaded_weights.in_words}"] if record.loaded_weights else []),
         *_poison(record),
-        exam_grid(record),
+        grid_of_tests(record),
         *metric_grids(record),
         class_grid(record),
         *repair_grids(record),
@@ -41,7 +41,7 @@ def describe_study(source: Source) -> list[RenderableType]:
     assert study is not None
     shown = (
         *map(axis_name, source.varied), "ASR", INTERVAL, "ASR, paper",
-        "no trigger", "other sticker", "clean victim", "PBA", "CBA",
+        "no trigger", "other sticker", "clean model", "PBA", "CBA",
     )  # fmt: skip
     return [
         Text(study.title, style="bold"),
@@ -55,21 +55,21 @@ def describe_study(source: Source) -> list[RenderableType]:
     ]
 
 
-def exam_grid(record: ExperimentRecord) -> Grid:
+def grid_of_tests(record: ExperimentRecord) -> Grid:
     """Return the poisoned tests, each beside its controls."""
     grid = _grid("Poisoned tests: ASR beside its controls", "trigger placed")
-    headings = ("ASR", "95 %", "PBA", "no\ntrigger", "other\nsticker", "clean\nvictim", "scenes")
+    headings = ("ASR", "95 %", "PBA", "no\ntrigger", "other\nsticker", "clean\nmodel", "scenes")
     for heading in headings:
         grid.add_column(heading, justify="right", no_wrap=True)
-    for name, exam in record.scores.exams.items():
-        figures = (exam.asr_without_trigger, exam.asr_other_trigger, exam.asr_clean_victim)
+    for name, test in record.scores.tests.items():
+        figures = (test.asr_without_trigger, test.asr_other_trigger, test.asr_clean_model)
         grid.add_row(
             Text(name.replace("_", " ")),
-            _share(exam.asr.value),
-            _range(exam.asr),
-            _share(exam.pba.value),
+            _share(test.asr.value),
+            _range(test.asr),
+            _share(test.pba.value),
             *(_share(figure) for figure in figures),
-            f"{exam.num_triggered_with_victims}/{exam.num_with_victims}",
+            f"{test.num_triggered_with_victims}/{test.num_with_victims}",
         )
     return grid
 
@@ -79,14 +79,14 @@ def metric_grids(record: ExperimentRecord) -> list[Grid]:
     grids: list[Grid] = []
     for name, title in headings(metrics_of([record])).items():
         grid = _grid(f"Poisoned tests: {title} beside controls", "trigger placed")
-        for heading in ("share", "95 %", "no\ntrigger", "other\nsticker", "clean\nvictim", "of"):
+        for heading in ("share", "95 %", "no\ntrigger", "other\nsticker", "clean\nmodel", "of"):
             grid.add_column(heading, justify="right", no_wrap=True)
-        for exam, scores in record.scores.exams.items():
+        for test, scores in record.scores.tests.items():
             found = scores.metrics.get(name)
             if found is not None:
-                figures = (found.without_trigger, found.other_trigger, found.clean_victim)
+                figures = (found.without_trigger, found.other_trigger, found.clean_model)
                 grid.add_row(
-                    Text(exam.replace("_", " ")),
+                    Text(test.replace("_", " ")),
                     _share(found.value.value),
                     _range(found.value),
                     *(_share(figure) for figure in figures),
@@ -98,17 +98,17 @@ def metric_grids(record: ExperimentRecord) -> list[Grid]:
 
 def class_grid(record: ExperimentRecord) -> Grid:
     """Return the intersection over union of each class on untouched scenes."""
-    victims = {network_name(record): record.scores.benign}
-    if record.controls.clean_victim is not None:
-        victims["clean victim"] = record.controls.clean_victim
+    models = {network_name(record): record.scores.benign}
+    if record.controls.clean_model is not None:
+        models["clean model"] = record.controls.clean_model
     grid = _grid("Benign test: IoU on untouched scenes", "class")
-    for heading in victims:
+    for heading in models:
         grid.add_column(heading, justify="right")
     for index, entry in enumerate(record.data.classes):
-        figures = [_share(scores.class_iou[index]) for scores in victims.values()]
+        figures = [_share(scores.class_iou[index]) for scores in models.values()]
         grid.add_row(Text(entry.name), *figures)
     grid.add_section()
-    means = [_share(scores.cba.value) for scores in victims.values()]
+    means = [_share(scores.cba.value) for scores in models.values()]
     grid.add_row("mean (CBA)", *means)
     return grid
 

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from segdoor.record import AxisValue, ExamScores, ExperimentRecord, Figure, name_in_paper, with_here
+from segdoor.record import (
+    AxisValue,
+    ExperimentRecord,
+    Figure,
+    PoisonedTestScores,
+    name_in_paper,
+    with_here,
+)
 from segdoor.scores.intervals import Interval
 
 _METHODS = ("nni", "prl", "nni+prl")
@@ -18,7 +25,7 @@ def share(value: Figure) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-POISONED_VICTIM, THE_MODEL = "poisoned victim", "the model"
+BACKDOORED_MODEL, THE_MODEL = "backdoored model", "the model"
 
 CUT = "Intervals end at 0 and 1, beyond which there are no shares."
 """Note to intervals of few seeds."""
@@ -65,11 +72,11 @@ class Naming:
 
     Attributes:
         scaled: What was run for what the paper has, as a study's record tells it.
-        exams: The poisoned tests by name.
+        tests: The poisoned tests by name.
     """
 
     scaled: Mapping[str, str] = field(default_factory=dict)
-    exams: Mapping[str, ExamScores] = field(default_factory=dict)
+    tests: Mapping[str, PoisonedTestScores] = field(default_factory=dict)
 
     def value(self, name: str, axes: Mapping[str, AxisValue]) -> str:
         """Return the value on one of the axes."""
@@ -81,18 +88,18 @@ class Naming:
         """Return the values on some axes as one name."""
         return ", ".join(self._told(name, axes) for name in names if axes.get(name) is not None)
 
-    def exam(self, name: str) -> str:
+    def test(self, name: str) -> str:
         """Return the name of a poisoned test."""
-        exam = self.exams.get(name)
-        here = None if exam is None else _far(exam)
+        test = self.tests.get(name)
+        here = None if test is None else _far(test)
         papers = [paper for paper, found in self.scaled.items() if here and found == here]
         if not papers:
-            return exam_name(name, self.exams)
+            return name_of_test(name, self.tests)
         return with_here(f"far, {papers[0].removeprefix('distance ')}", str(here)).replace("-", "–")
 
     def role(self, name: str) -> str:
         """Return what a poisoned test is for, in a word or two; its name if no run here has it."""
-        return (self.exams[name].role if name in self.exams else name).replace("_", " ")
+        return (self.tests[name].role if name in self.tests else name).replace("_", " ")
 
     def lengths(self, name: str) -> str:
         """Return what was run for the paper's values on an axis, as a sentence, if they differ."""
@@ -111,7 +118,7 @@ def network_name(record: ExperimentRecord) -> str:
 
     A network that was only examined may be anybody's, and clean.
     """
-    return THE_MODEL if record.plan is None else POISONED_VICTIM
+    return THE_MODEL if record.plan is None else BACKDOORED_MODEL
 
 
 def trigger_name(told: object) -> str:
@@ -128,25 +135,25 @@ def trigger_name(told: object) -> str:
     return ", ".join([str(kind), *(f"{name} {value}" for name, value in settings.items())])
 
 
-def exam_name(name: str, exams: Mapping[str, ExamScores]) -> str:
+def name_of_test(name: str, tests: Mapping[str, PoisonedTestScores]) -> str:
     """Return the name of a poisoned test for people.
 
     Args:
         name: Its name in records.
-        exams: The poisoned tests by name.
+        tests: The poisoned tests by name.
     """
-    exam = exams.get(name)
-    if exam is None:
+    test = tests.get(name)
+    if test is None:
         return name.replace("_", " ")
-    here = _far(exam)
-    return f"far, {here.replace('-', '–')}" if here else exam.role.replace("_", " ")
+    here = _far(test)
+    return f"far, {here.replace('-', '–')}" if here else test.role.replace("_", " ")
 
 
-def _far(exam: ExamScores) -> str | None:
+def _far(test: PoisonedTestScores) -> str | None:
     """Return the band of a test far from the victims; None for others."""
-    if exam.role != "far" or exam.bounds is None:
+    if test.role != "far" or test.bounds is None:
         return None
-    lower, upper = exam.bounds
+    lower, upper = test.bounds
     return f"{round(lower, 1):g}-{round(upper, 1):g} px"
 
 
@@ -157,8 +164,8 @@ def became(record: ExperimentRecord) -> str:
 
 def verdict(record: ExperimentRecord) -> str:
     """Say in a sentence what a run found where the trigger works best."""
-    exams = record.scores.exams.values()
-    best = max(exams, key=lambda exam: exam.asr.value or 0.0, default=None)
+    tests = record.scores.tests.values()
+    best = max(tests, key=lambda test: test.asr.value or 0.0, default=None)
     if best is None:
         return "No poisoned test was held."
     victims = " and ".join(record.victims)
@@ -169,9 +176,9 @@ def verdict(record: ExperimentRecord) -> str:
 
 def quietness(record: ExperimentRecord) -> str:
     """Say in a sentence whether somebody who tests the network would notice."""
-    clean = record.controls.clean_victim
+    clean = record.controls.clean_model
     own = share(record.scores.cba)
     if clean is None:
         return f"On untouched scenes it has a mean IoU of {own}."
     other = share(clean.cba.value)
-    return f"On untouched scenes its mean IoU is {own}, that of a clean victim {other}."
+    return f"On untouched scenes its mean IoU is {own}, that of a clean model {other}."

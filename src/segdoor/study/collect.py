@@ -15,7 +15,7 @@ from segdoor.record import (
     StudyRun,
 )
 from segdoor.study.expand import PlannedRun, distinct
-from segdoor.study.figures import Found, Measured, Quantity, grid_of
+from segdoor.study.figures import Found, Quantity, SeedFigures, grid_of
 from segdoor.study.judging import judge
 from segdoor.study.plan import StudyPlan
 from segdoor.study.repairs import study_row
@@ -84,14 +84,14 @@ def _reached(plan: StudyPlan, states: Mapping[str, RunState]) -> dict[str, float
     return {key: rate for key, rate in found.items() if rate is not None}
 
 
-def _figures(plan: StudyPlan, states: Mapping[str, RunState]) -> dict[Quantity, Measured]:
-    figures: defaultdict[Quantity, Measured] = defaultdict(Measured)
+def _figures(plan: StudyPlan, states: Mapping[str, RunState]) -> dict[Quantity, SeedFigures]:
+    figures: defaultdict[Quantity, SeedFigures] = defaultdict(SeedFigures)
     for run in plan.runs:
         record = states[run.key].record
         if record is None:
             continue
         for quantity, value in (*_of_run(plan, run, record), *_of_repairs(plan, run, record)):
-            # All runs of a seed share one clean victim: the first to tell of it is enough.
+            # All runs of a seed share one clean model: the first to tell of it is enough.
             if value is not None and run.seed not in figures[quantity].values:
                 figures[quantity].values[run.seed] = value
                 figures[quantity].keys[run.seed] = run.key
@@ -101,16 +101,16 @@ def _figures(plan: StudyPlan, states: Mapping[str, RunState]) -> dict[Quantity, 
 def _of_run(plan: StudyPlan, run: PlannedRun, record: ExperimentRecord) -> _Figures:
     clean = run.point.clean()
     yield Quantity(run.point, None, None, "CBA"), record.scores.cba
-    if record.controls.clean_victim is not None:
-        yield Quantity(clean, None, None, "CBA"), record.controls.clean_victim.cba.value
+    if record.controls.clean_model is not None:
+        yield Quantity(clean, None, None, "CBA"), record.controls.clean_model.cba.value
     for role, name in plan.paper.tests(run).items():
-        exam = record.scores.exams.get(name)
-        if exam is None:
+        test = record.scores.tests.get(name)
+        if test is None:
             continue
-        yield Quantity(run.point, None, role, "ASR"), exam.asr.value
-        yield Quantity(run.point, None, role, "PBA"), exam.pba.value
-        yield Quantity(clean, None, role, "ASR"), exam.asr_clean_victim
-        yield Quantity(clean, None, role, "PBA"), exam.pba_clean_victim
+        yield Quantity(run.point, None, role, "ASR"), test.asr.value
+        yield Quantity(run.point, None, role, "PBA"), test.pba.value
+        yield Quantity(clean, None, role, "ASR"), test.asr_clean_model
+        yield Quantity(clean, None, role, "PBA"), test.pba_clean_model
 
 
 def _of_repairs(plan: StudyPlan, run: PlannedRun, record: ExperimentRecord) -> _Figures:
@@ -120,10 +120,10 @@ def _of_repairs(plan: StudyPlan, run: PlannedRun, record: ExperimentRecord) -> _
             continue
         yield Quantity(run.point, of_paper, None, "CBA"), row.poisoned_after.cba.value
         for role, name in plan.paper.tests(run).items():
-            exam = row.poisoned_after.exams.get(name)
-            if exam is not None:
-                yield Quantity(run.point, of_paper, role, "ASR"), exam.asr.value
-                yield Quantity(run.point, of_paper, role, "PBA"), exam.pba.value
+            test = row.poisoned_after.tests.get(name)
+            if test is not None:
+                yield Quantity(run.point, of_paper, role, "ASR"), test.asr.value
+                yield Quantity(run.point, of_paper, role, "PBA"), test.pba.value
 
 
 def _cells(plan: StudyPlan, found: Found, reached: Mapping[str, float]) -> Iterator[ClaimCell]:
@@ -133,7 +133,7 @@ def _cells(plan: StudyPlan, found: Found, reached: Mapping[str, float]) -> Itera
         quantity, labels = number.quantity, dict(number.labels)
         measured = found.figures.get(quantity)
         keys = measured.runs if measured else ()
-        # The place of a clean victim is none of the grid: it has no rate.
+        # The place of a clean model is none of the grid: it has no rate.
         if quantity.point in found.grid and reached.keys() & set(keys):
             labels[RATE_REACHED] = round(statistics.fmean(rates[key] for key in keys), 4)
         yield ClaimCell(
@@ -142,7 +142,7 @@ def _cells(plan: StudyPlan, found: Found, reached: Mapping[str, float]) -> Itera
             metric=quantity.metric,
             paper=number.value,
             doubted=number.doubted,
-            exam=plan.paper.tests(number.run)[quantity.role] if quantity.role else None,
+            test=plan.paper.tests(number.run)[quantity.role] if quantity.role else None,
             measured=measured.spread if measured else None,
             runs=keys,
         )

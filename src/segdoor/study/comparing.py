@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from segdoor.record import Evidence
-from segdoor.study.figures import Measured
+from segdoor.study.figures import SeedFigures
 
 
 class Named(NamedTuple):
@@ -15,11 +15,11 @@ class Named(NamedTuple):
     Attributes:
         name: In words.
         measured: The figure over seeds; without any if it was not measured.
-        of: Metric, exam and repair; None where the figure is not one of the runs' own.
+        of: Metric, poisoned test and repair; None where the figure is not one of the runs' own.
     """
 
     name: str
-    measured: Measured
+    measured: SeedFigures
     of: tuple[str | None, ...] | None = None
 
     @property

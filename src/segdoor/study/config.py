@@ -16,8 +16,8 @@ from segdoor.experiment.wishes import (
     AttackWishes,
     ControlsWishes,
     ExaminationWishes,
-    ExamsWishes,
     NetworkWishes,
+    PoisonedTestsWishes,
     TrainingWishes,
 )
 from segdoor.settings import Settings
@@ -36,7 +36,7 @@ def _in_writing(spec: str) -> str:
         raise ValueError(f"a repair {why.rule}{found}. {why.remedy}") from None
 
 
-Repair = Annotated[str, AfterValidator(_in_writing)]
+WrittenRepair = Annotated[str, AfterValidator(_in_writing)]
 
 
 class Study(Settings):
@@ -80,10 +80,10 @@ class Preset(Settings):
     training: TrainingWishes = TrainingWishes()
     """What differs from the recipe."""
     examination: ExaminationWishes = ExaminationWishes()
-    """How exams are held."""
+    """How models are examined."""
     attack: AttackWishes = AttackWishes()
     """What differs of the attack, such as the trigger's picture; never an axis of the grid."""
-    exams: ExamsWishes = ExamsWishes()
+    tests: PoisonedTestsWishes = PoisonedTestsWishes()
     """What differs of the poisoned tests."""
     controls: ControlsWishes = ControlsWishes()
     """What differs of the controls."""
@@ -92,7 +92,7 @@ class Preset(Settings):
 
     @model_validator(mode="after")
     def _leaves_axes_to_the_grid(self) -> Preset:
-        given = {"attack": self.attack.tree(), "exams": self.exams.tree()}
+        given = {"attack": self.attack.tree(), "tests": self.tests.tree()}
         for setting, axis in self.axes.items():
             tree: object = given
             for key in setting.split("."):

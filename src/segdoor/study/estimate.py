@@ -27,7 +27,7 @@ class Cost:
 
     Attributes:
         num_runs: Runs, each with a training of its own.
-        num_victims: Clean victims, each a training shared by many runs.
+        num_victims: Clean models, each a training shared by many runs.
         num_finetunings: Repairs that train.
         epochs: Epochs of all these together, by the name of the network.
     """
@@ -62,7 +62,7 @@ def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:
         left = missing_repairs(task.folder, task.repairs) if recorded else task.repairs
         trainings = [worth for text in left if (worth := _epochs_of(text))]
         num_finetunings += len(trainings)
-        # A repair is done to the poisoned victim and, as a control, to the clean one.
+        # A repair is done to the backdoored model and, as a control, to the clean one.
         by_network[name] += 2 * sum(trainings)
     return Cost(counts["run"], counts["victim"], num_finetunings, by_network)
 
@@ -116,7 +116,7 @@ def recorded_epoch(out: Path, config: ExperimentConfig) -> float | None:
             continue
         there = ExperimentConfig.model_validate(record.config)
         same_scenes = all(getattr(there.data, key) == getattr(config.data, key) for key in alike)
-        took = record.seconds.get("training the poisoned victim")
+        took = record.seconds.get("training the backdoored model")
         if took and same_scenes and there.network.name == config.network.name:
             seconds.append(took / there.training.epochs)
     return statistics.fmean(seconds) if seconds else None
@@ -135,12 +135,12 @@ def measured_epoch(config: ExperimentConfig, observer: Observer) -> float:
     # Imported late: they bring torch, which counting needs not.
     from segdoor.data.subset import Subset  # noqa: PLC0415
     from segdoor.experiment.scenes import open_scenes  # noqa: PLC0415
-    from segdoor.victim.training.loop import train_victim  # noqa: PLC0415
+    from segdoor.victim.training.loop import train_model  # noqa: PLC0415
 
     scenes = open_scenes(config.data, config.data.train_split, observer)
     num_scenes = min(len(scenes), _STEPS * config.training.batch_size)
     clock = _Clock(observer)
-    train_victim(
+    train_model(
         Subset(scenes, range(num_scenes)),
         config.training.model_copy(update={"epochs": 1}),
         network=config.network,

@@ -15,11 +15,11 @@ from segdoor.errors import BusyError, DataError, SegdoorError, first_line
 from segdoor.experiment.resolving import Asked
 from segdoor.files import write_atomically
 from segdoor.progress import Observer, Silent
-from segdoor.study.repairs import missing_repairs, repair_victims
+from segdoor.study.repairs import missing_repairs, repair_models
 
 ERROR_FILE = "error.json"
 CLEAN_FILE = "clean.safetensors"
-"""What `segdoor train` leaves for a victim of honest scenes."""
+"""What `segdoor train` leaves for a model of clean scenes."""
 BUSY = "is being done by another process"
 PAUSE = 5.0
 """Seconds until a task that another process is doing is tried again."""
@@ -30,10 +30,10 @@ class Task:
     """One training with all that belongs to it; a plain value that can travel to other processes.
 
     Attributes:
-        kind: A clean victim to be shared, or a run.
+        kind: A clean model to be shared, or a run.
         key: Its name among all tasks: the folder it writes, within the folder of studies.
         out: The folder of studies.
-        asked: What is asked of the run, or of the run whose recipe the clean victim shares.
+        asked: What is asked of the run, or of the run whose recipe the clean model shares.
         needs: Keys of the tasks that must have ended well before.
         repairs: Repairs to be done to the run's victims.
     """
@@ -52,7 +52,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TaskResult:
     """How a task ended.
 
     Attributes:
@@ -71,7 +71,7 @@ class Outcome:
 class Executor(Protocol):
     """Whoever does tasks."""
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
 
         A task that fails takes nothing with it but the tasks that need it. Each task is done by
@@ -90,7 +90,7 @@ class LocalExecutor:
 
     observer: Observer = field(default_factory=Silent)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Do all tasks, each after those it needs; what another process is doing is waited for."""
         waiting, failed = deque(tasks), set[str]()
         while waiting:
@@ -109,25 +109,25 @@ class LocalExecutor:
             yield outcome
 
 
-def hindered(task: Task, failed: set[str]) -> Outcome | None:
+def hindered(task: Task, failed: set[str]) -> TaskResult | None:
     """Return how a task ends that needs one that failed; None if it can be done."""
     lost = [need for need in task.needs if need in failed]
-    return Outcome(task.key, f"not begun: {lost[0]} failed", 0.0) if lost else None
+    return TaskResult(task.key, f"not begun: {lost[0]} failed", 0.0) if lost else None
 
 
-def attempt(task: Task, observer: Observer | None = None) -> Outcome:
+def attempt(task: Task, observer: Observer | None = None) -> TaskResult:
     """Do a task whatever happens; what went wrong is left in ``error.json`` in its folder."""
     start = time.monotonic()
     try:
         perform(task, observer or Silent())
     except BusyError as why:
-        return Outcome(task.key, str(why), time.monotonic() - start, busy=True)
+        return TaskResult(task.key, str(why), time.monotonic() - start, busy=True)
     except Exception as why:  # noqa: BLE001 - one run that fails must not end the others
         error = str(why) if isinstance(why, SegdoorError) else first_line(why)
         leave_error(task.folder, error, why)
-        return Outcome(task.key, error, time.monotonic() - start)
+        return TaskResult(task.key, error, time.monotonic() - start)
     (task.folder / ERROR_FILE).unlink(missing_ok=True)
-    return Outcome(task.key, None, time.monotonic() - start)
+    return TaskResult(task.key, None, time.monotonic() - start)
 
 
 def perform(task: Task, observer: Observer) -> None:
@@ -161,10 +161,10 @@ def _perform(task: Task, observer: Observer) -> None:
         run_experiment(task.asked, out=task.folder, observer=observer, kept=kept)
     waiting = missing_repairs(task.folder, task.repairs)
     if waiting:
-        repair_victims(
+        repair_models(
             task.folder,
             waiting,
-            victim=task.asked.network,
+            model=task.asked.network,
             root=task.asked.wishes.data.root,
             observer=observer,
         )

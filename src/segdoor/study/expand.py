@@ -17,14 +17,15 @@ from segdoor.experiment.wishes import wishes_from
 from segdoor.record import Json
 from segdoor.settings import Settings, Tree
 from segdoor.study.config import Preset, Study
-from segdoor.study.start import (
+from segdoor.study.contents import (
     attack_tree,
+    named_before,
     network_tree,
     trigger_in_a_word,
     without_former_defaults,
 )
 
-OF_RUNS = ("attack", "exams", "training", "examination", "controls")
+OF_RUNS = ("attack", "tests", "training", "examination", "controls")
 """Sections of a run's settings that a preset has a say in."""
 # Without a size in the preset no length of the paper depends on it: see the presets of papers.
 _ANY_SIZE = (500, 500)
@@ -35,7 +36,7 @@ class Point(Settings):
 
     @abstractmethod
     def clean(self) -> Point:
-        """Return the place of the clean victim that is examined as this point's is."""
+        """Return the place of the clean model that is examined as this point's is."""
 
     @property
     def in_words(self) -> str:
@@ -149,7 +150,7 @@ def distinct(runs: Iterable[PlannedRun]) -> tuple[PlannedRun, ...]:
 def deciding(config: ExperimentConfig, *, brief: bool = False) -> Json:
     """Return the settings that decide results, of a resolved configuration.
 
-    Where the scenes, start weights, the trigger's picture and the clean victim lie, and what the
+    Where the scenes, start weights, the trigger's picture and the clean model lie, and what the
     run is called, do not; start weights and the picture do by their content.
 
     Args:
@@ -163,6 +164,7 @@ def deciding(config: ExperimentConfig, *, brief: bool = False) -> Json:
         tree["network"] = network_tree(config.network, brief=brief)
     if "attack" in tree:
         tree["attack"] = attack_tree(config.attack, brief=brief)
+    tree = named_before(tree)
     return without_former_defaults(tree) if brief else tree
 
 

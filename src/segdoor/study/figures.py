@@ -24,8 +24,8 @@ class Quantity(NamedTuple):
     """What a figure is of.
 
     Attributes:
-        point: The run's place on the grid; none of the grid's for a clean victim.
-        repair: The repair of its victim, as studies write it; None for none.
+        point: The run's place on the grid; none of the grid's for a clean model.
+        repair: The repair of its model, as studies write it; None for none.
         role: The poisoned test by its place in the paper; None for CBA.
         metric: ASR, PBA or CBA.
     """
@@ -37,7 +37,7 @@ class Quantity(NamedTuple):
 
 
 @dataclass
-class Measured:
+class SeedFigures:
     """A figure over seeds.
 
     Attributes:
@@ -53,10 +53,10 @@ class Measured:
         """Return the keys of all runs behind it."""
         return tuple(self.keys.values())
 
-    def on(self, seeds: Iterable[int]) -> Measured:
+    def on(self, seeds: Iterable[int]) -> SeedFigures:
         """Return the figure on some of its seeds."""
         kept = sorted(seeds)
-        return Measured(
+        return SeedFigures(
             {seed: self.values[seed] for seed in kept},
             {seed: self.keys[seed] for seed in kept if seed in self.keys},
         )
@@ -108,7 +108,7 @@ class Found:
     preset: Preset
     reading: Reading
     runs: tuple[PlannedRun, ...]
-    figures: Mapping[Quantity, Measured]
+    figures: Mapping[Quantity, SeedFigures]
     grid: Mapping[Point, Collection[str]]
     scaled: Mapping[str, str] = field(default_factory=dict[str, str])
 

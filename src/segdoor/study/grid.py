@@ -14,7 +14,7 @@ from segdoor.experiment.config import Reading
 from segdoor.experiment.resolving import in_full, merged
 from segdoor.record import AxisValue
 from segdoor.settings import Tree, brief
-from segdoor.study.config import Preset, Repair, Study
+from segdoor.study.config import Preset, Study, WrittenRepair
 from segdoor.study.expand import Place, Point
 from segdoor.study.paper import AnyPaper, Reported, every_test, nothing_before, nothing_scaled
 
@@ -36,7 +36,7 @@ class GridStudy(Study):
 
     grid: dict[str, tuple[Any, ...]] = Field(min_length=1)
     """Values by setting, as attack.rate: [0.05, 0.2]; a run for every combination."""
-    with_: tuple[Repair, ...] = Field(default=(), alias="with")
+    with_: tuple[WrittenRepair, ...] = Field(default=(), alias="with")
     """Repairs of every run, as `segdoor repair --with` takes them."""
 
     @field_validator("grid")

@@ -10,7 +10,7 @@ from segdoor.study.comparing import Comparison, Missing
 from segdoor.study.figures import Found
 
 
-class Way(NamedTuple):
+class WayOfJudging(NamedTuple):
     """One way in which an ordering is judged.
 
     Attributes:
@@ -31,7 +31,7 @@ class Ordering(Protocol):
         """Return the claim in words."""
         ...
 
-    def ways(self, found: Found) -> Iterable[Way]:
+    def ways(self, found: Found) -> Iterable[WayOfJudging]:
         """Return all ways in which it is judged, each for itself.
 
         Args:
@@ -60,7 +60,7 @@ def judge(
     )
 
 
-def _verdict(number: int, statement: str, way: Way, reading: str) -> Verdict:
+def _verdict(number: int, statement: str, way: WayOfJudging, reading: str) -> Verdict:
     evidence = tuple(part for part in way.compared if isinstance(part, Evidence))
     missing = tuple(dict.fromkeys(part.what for part in way.compared if isinstance(part, Missing)))
     outcome = "holds" if evidence and not missing else "not measured"

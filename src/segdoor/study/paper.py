@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from segdoor.attack.exam import planned_tests
+from segdoor.attack.poisoned_test import planned_tests
 from segdoor.experiment.config import Reading
 from segdoor.experiment.resolving import Layer
 from segdoor.record import AxisValue, Figure
@@ -44,7 +44,7 @@ class Reported(NamedTuple):
 
 def every_test(run: PlannedRun) -> dict[str, str]:
     """Return the poisoned tests of a run, each in the place of its own name."""
-    tests = planned_tests(run.config.exams, run.config.attack.trigger.extent)
+    tests = planned_tests(run.config.tests, run.config.attack.trigger.extent)
     return {test.name: test.name for test in tests}
 
 

@@ -15,10 +15,10 @@ from segdoor.experiment.config import Reading, check_seed
 from segdoor.record import load_study as load_study_record
 from segdoor.study.checking import check_settings
 from segdoor.study.config import Preset, Study
+from segdoor.study.contents import attack_tree, network_tree, without_former_defaults
 from segdoor.study.expand import OF_RUNS, PlannedRun, Point, expand, fingerprint
 from segdoor.study.library import label_of, load_preset, load_study, preset_names, study_names
 from segdoor.study.paper import AnyPaper
-from segdoor.study.start import attack_tree, network_tree, without_former_defaults
 from segdoor.victim.config import NetworkConfig
 
 

@@ -21,16 +21,16 @@ from segdoor.study.execution import (
     PAUSE,
     Executor,
     LocalExecutor,
-    Outcome,
     Task,
+    TaskResult,
     attempt,
     hindered,
     leave_error,
     read_error,
 )
 from segdoor.study.expand import PlannedRun, distinct
-from segdoor.study.machines import Machines
 from segdoor.study.plan import StudyPlan
+from segdoor.study.resources import Resources
 from segdoor.study.store import Store
 
 _MARK = ".shared"
@@ -38,7 +38,7 @@ _STAGE = "tasks on Ray"
 
 
 @contextmanager
-def executor_on(machines: Machines, observer: Observer) -> Generator[Executor]:
+def executor_on(machines: Resources, observer: Observer) -> Generator[Executor]:
     """Have somebody for a while who does tasks.
 
     Args:
@@ -55,7 +55,7 @@ def executor_on(machines: Machines, observer: Observer) -> Generator[Executor]:
     yield LocalExecutor(observer)
 
 
-def fetch_finished(machines: Machines, plan: StudyPlan, runs: Sequence[PlannedRun]) -> None:
+def fetch_finished(machines: Resources, plan: StudyPlan, runs: Sequence[PlannedRun]) -> None:
     """Copy what the store has of some runs, if there is a store.
 
     Raises:
@@ -102,10 +102,10 @@ class RayExecutor:
     """
 
     ray: Any
-    machines: Machines = field(default_factory=Machines)
+    machines: Resources = field(default_factory=Resources)
     observer: Observer = field(default_factory=Silent)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
 
         If nobody asks for more, what is being done is stopped.
@@ -146,7 +146,7 @@ class RayExecutor:
 
     def _submit(
         self, waiting: list[Task], running: dict[Any, Task], failed: set[str], mark: str | None
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[TaskResult]:
         """Hand out tasks whose needs are met; yield how those end whose needs failed."""
         for task in list(waiting):
             lost = hindered(task, failed)
@@ -185,23 +185,23 @@ class RayExecutor:
         there = self.ray.cluster_resources().get("GPU", 0)
         return 1 if there and task.asked.wishes.training.device != "cpu" else 0
 
-    def _outcome(self, ref: Any, task: Task, losses: Counter[str]) -> Outcome:  # noqa: ANN401
+    def _outcome(self, ref: Any, task: Task, losses: Counter[str]) -> TaskResult:  # noqa: ANN401
         """Return how a task ended; ``busy`` if it is to be begun again."""
         told = self.ray.exceptions
         try:
-            outcome: Outcome = self.ray.get(ref)
+            outcome: TaskResult = self.ray.get(ref)
         except told.RayError as why:
             # Whatever a task itself did not raise happened to its process or its machine.
             lost = not isinstance(why, told.RayTaskError)
             losses[task.key] += lost
             if lost and losses[task.key] <= LOST_WORKERS:
-                return Outcome(task.key, "lost its worker, and begins again", 0.0, busy=True)
+                return TaskResult(task.key, "lost its worker, and begins again", 0.0, busy=True)
             # An error of Ray's own has no cause.
             cause = getattr(why, "cause", None) or why
             what = "its workers were lost" if lost else "its worker could not do it"
             error = f"{what}: {first_line(cause)}"
             leave_error(task.folder, error, why)
-            return Outcome(task.key, error, 0.0)
+            return TaskResult(task.key, error, 0.0)
         if self._store and outcome.error is None:
             outcome = _fetched(self._store, task, outcome)
         if outcome.busy:
@@ -212,7 +212,7 @@ class RayExecutor:
         return outcome
 
 
-def _fetched(store: Store, task: Task, outcome: Outcome) -> Outcome:
+def _fetched(store: Store, task: Task, outcome: TaskResult) -> TaskResult:
     """Copy what a task left in the store; return how it ended with that."""
     try:
         store.fetch(task.out, task.key)
@@ -231,7 +231,7 @@ def _marked(out: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def _do(order: _Order) -> Outcome:
+def _do(order: _Order) -> TaskResult:
     """Do a task, in a process of the cluster."""
     task = order.task
     try:
@@ -243,9 +243,9 @@ def _do(order: _Order) -> Outcome:
         if order.store and outcome.error is None:
             order.store.keep(task.out, task.key)
     except BusyError as why:
-        outcome = Outcome(task.key, str(why), 0.0, busy=True)
+        outcome = TaskResult(task.key, str(why), 0.0, busy=True)
     except (SegdoorError, OSError) as why:
-        return Outcome(task.key, str(why), 0.0)
+        return TaskResult(task.key, str(why), 0.0)
     if outcome.busy:
         # Others may use this place meanwhile, but not ask again at once.
         time.sleep(PAUSE)

@@ -30,15 +30,15 @@ def missing_repairs(folder: Path, repairs: Sequence[str]) -> tuple[str, ...]:
     return tuple(repair for repair in repairs if study_row(record, repair) is None)
 
 
-def repair_victims(
-    folder: Path, repairs: Sequence[str], *, victim: str, root: Path | None, observer: Observer
+def repair_models(
+    folder: Path, repairs: Sequence[str], *, model: str, root: Path | None, observer: Observer
 ) -> None:
     """Repair the victims of a run, and add what that changed to its record.
 
     Args:
         folder: The run's folder.
         repairs: Repairs as they are written on the command line.
-        victim: The network that the study names.
+        model: The network that the study names.
         root: Folder of the data set.
         observer: Hears of progress.
     """
@@ -48,4 +48,4 @@ def repair_victims(
     from segdoor.experiment.repair import repair_run  # noqa: PLC0415
 
     asked = [REPAIRS.read(text) for text in repairs]
-    repair_run(folder, asked, victim=victim, places=Places(root=root), observer=observer)
+    repair_run(folder, asked, model=model, places=Places(root=root), observer=observer)

@@ -1,4 +1,4 @@
-"""What runs share: scenes, exams, one clean victim, and one another."""
+"""What runs share: scenes, poisoned tests, one clean model, and one another."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from segdoor.experiment.resolving import Asked
+from segdoor.study.contents import network_tree
 from segdoor.study.execution import CLEAN_FILE, Task
 from segdoor.study.expand import PlannedRun, distinct, fingerprint, named
-from segdoor.study.start import network_tree
 
 
-def victim_key(run: PlannedRun) -> str:
-    """Return the folder of the clean victim that a run shares.
+def model_key(run: PlannedRun) -> str:
+    """Return the folder of the clean model that a run shares.
 
     It follows from training scenes, network, recipe and seed alone, so all methods, rates and
     victim classes share one.
@@ -27,7 +27,7 @@ def victim_key(run: PlannedRun) -> str:
 
 
 def tasks_for(runs: Iterable[PlannedRun], out: Path) -> list[Task]:
-    """Return the tasks of runs: each clean victim once, before the runs that it is shared by.
+    """Return the tasks of runs: each clean model once, before the runs that it is shared by.
 
     Runs of equal settings are one task, with the repairs of all.
 
@@ -37,16 +37,16 @@ def tasks_for(runs: Iterable[PlannedRun], out: Path) -> list[Task]:
     """
     tasks: dict[str, Task] = {}
     for run in distinct(runs):
-        victim, key = victim_key(run), f"runs/{run.key}"
-        if victim not in tasks:
-            tasks[victim] = Task("victim", victim, out, run.asked)
+        model, key = model_key(run), f"runs/{run.key}"
+        if model not in tasks:
+            tasks[model] = Task("victim", model, out, run.asked)
         repairs = tuple(dict.fromkeys(run.repairs.values()))
-        asked = _compared_with(run.asked, out / victim / CLEAN_FILE)
-        tasks[key] = Task("run", key, out, asked, (victim,), repairs)
+        asked = _compared_with(run.asked, out / model / CLEAN_FILE)
+        tasks[key] = Task("run", key, out, asked, (model,), repairs)
     return list(tasks.values())
 
 
 def _compared_with(asked: Asked, weights: Path) -> Asked:
-    """Return what is asked for with a clean victim trained before."""
+    """Return what is asked for with a clean model trained before."""
     controls = asked.wishes.controls.model_copy(update={"clean_weights": weights})
     return replace(asked, wishes=asked.wishes.model_copy(update={"controls": controls}))

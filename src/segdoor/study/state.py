@@ -14,11 +14,11 @@ from segdoor.errors import DataError, SegdoorError
 from segdoor.experiment.config import config_from
 from segdoor.record import ExperimentRecord, load_record
 from segdoor.study.config import Preset
+from segdoor.study.contents import digest_of_start
 from segdoor.study.execution import read_error
 from segdoor.study.expand import PlannedRun, deciding
 from segdoor.study.plan import StudyPlan
 from segdoor.study.repairs import study_row
-from segdoor.study.start import digest_of_start
 from segdoor.victim.config import START_WEIGHTS
 
 Digests = tuple[str, str]

@@ -23,7 +23,7 @@ _MARKS = (_RECORD, "clean.safetensors")
 
 @dataclass(frozen=True)
 class Store:
-    """Folders of runs and clean victims under their keys, each complete or not there.
+    """Folders of runs and clean models under their keys, each complete or not there.
 
     Attributes:
         url: Of the folder that holds them, such as ``s3://bucket/studies``.

@@ -125,7 +125,7 @@ def _check_kind(network: nn.Module, name: str, path: Path) -> None:
             path,
             f"must hold the weights of a {type(network).__name__}",
             _STYLES[name],
-            f"Set network.name {name}, or --victim {name}.",
+            f"Set network.name {name}, or --model {name}.",
         )
 
 

@@ -18,7 +18,7 @@ from segdoor.attack.config import AttackConfig, MarginConfig, RulesConfig
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placements.registry import PLACEMENTS, spelled
-from segdoor.attack.placing import Ground, eligible_positions, place
+from segdoor.attack.placing import PositionRules, eligible_positions, place
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.errors import ConfigError, DataError
@@ -54,14 +54,16 @@ def image_of(label: np.ndarray) -> np.ndarray:
     return rng.integers(0, 256, (*label.shape, 3), dtype=np.uint8)
 
 
-def centre(label: np.ndarray, ground: Ground, how: Placement, seed: int) -> tuple[int, int] | None:
+def centre(
+    label: np.ndarray, ground: PositionRules, how: Placement, seed: int
+) -> tuple[int, int] | None:
     image = image_of(label)
     site = place(label, ground, how, np.random.default_rng(seed), lambda: image)
     return site.box.centre if site else None
 
 
 @st.composite
-def grounds(draw: st.DrawFn) -> Ground:
+def grounds(draw: st.DrawFn) -> PositionRules:
     rules = RulesConfig(
         single_class=draw(st.booleans()),
         on_victim=draw(st.sampled_from(["forbid", "allow"])),
@@ -69,7 +71,7 @@ def grounds(draw: st.DrawFn) -> Ground:
         lower_included=draw(st.booleans()),
     )
     size = st.integers(1, 7)
-    return Ground((CAR,), IGNORED, (draw(size), draw(size)), rules)
+    return PositionRules((CAR,), IGNORED, (draw(size), draw(size)), rules)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,7 +82,7 @@ class TestEveryPlacement:
     @settings(max_examples=60)
     @given(label=label_maps(), ground=grounds(), which=st.integers(0, 9), seed=st.integers(0, 99))
     def test_puts_the_trigger_inside_the_image_by_the_rules_and_by_seed_alone(
-        self, kind: str, label: np.ndarray, ground: Ground, which: int, seed: int
+        self, kind: str, label: np.ndarray, ground: PositionRules, which: int, seed: int
     ) -> None:
         choices = [{}, *CHANGES[kind]]
         how = self.made(kind, **choices[which % len(choices)]).following(Lengths.at(128))
@@ -145,14 +147,14 @@ def test_what_a_strangers_placement_returns_is_checked(
     wrong: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(KINDS[FOREIGN], "candidates", lambda *_: wrong)
-    ground = Ground((CAR,), IGNORED, (1, 1), RulesConfig())
+    ground = PositionRules((CAR,), IGNORED, (1, 1), RulesConfig())
     with pytest.raises(DataError, match="a mask of 8x8 positions"):
         centre(np.full((8, 8), ROAD, np.uint8), ground, KINDS[FOREIGN](), 0)
 
 
 def test_a_placement_that_looks_at_the_image_takes_the_brightest_place() -> None:
     label = np.full((12, 20), ROAD, np.uint8)
-    ground, image = Ground((CAR,), IGNORED, (3, 3), RulesConfig()), image_of(label)
+    ground, image = PositionRules((CAR,), IGNORED, (3, 3), RulesConfig()), image_of(label)
     inside = image.sum(axis=2, dtype=int)[1:11, 1:19]
     row, column = np.unravel_index(inside.argmax(), inside.shape)
     assert (inside == inside.max()).sum() == 1
@@ -181,7 +183,7 @@ def test_fixed_is_the_same_place_whatever_lies_there(
     for filled in (ROAD, CAR, IGNORED):
         for rule in rules:
             label = np.full((10, 20), filled, np.uint8)
-            ground = Ground((CAR,), IGNORED, size, rule)
+            ground = PositionRules((CAR,), IGNORED, size, rule)
             assert centre(label, ground, PLACEMENTS.read(written), 1) == expected
 
 

@@ -204,11 +204,11 @@ def test_settings_of_one_kind_do_not_reach_another_when_layers_are_merged() -> N
 
 def test_a_study_takes_the_one_exam_for_both_of_the_near_band() -> None:
     from segdoor.papers.iba.paper import IBA
-    from segdoor.papers.iba.scaling import exam_roles
+    from segdoor.papers.iba.scaling import roles_of_tests
     from segdoor.study.plan import make_plan
 
     changes = ("attack.trigger=blend",)
     plan = make_plan(IBA, "table8", "street", out=Path("nowhere"), changes=changes)
-    roles = {tuple(exam_roles(run).items()) for run in plan.runs}
+    roles = {tuple(roles_of_tests(run).items()) for run in plan.runs}
     assert roles == {(("nearest", "everywhere"), ("near", "everywhere"))}
     assert all("-blend-" in run.key for run in plan.runs)

@@ -64,9 +64,9 @@ def test_a_blended_copy_is_verified_and_restored_byte_for_byte(
     for number in range(4):
         made = "png" if size else ending
         handed = picture(there[f"train/images/{number}.{made}"])
-        honest = PillowImage.open(io.BytesIO(before[f"train/images/{number}.{ending}"]))
+        benign = PillowImage.open(io.BytesIO(before[f"train/images/{number}.{ending}"]))
         if not size:
-            scene = Scene(np.array(honest.convert("RGB")), np.zeros(shape, np.uint8), "")
+            scene = Scene(np.array(benign.convert("RGB")), np.zeros(shape, np.uint8), "")
             blended = Blend().apply(scene, Box(0, 0, *shape)).astype(int)
             # How much of the pattern's brightness is there: JPEG keeps most of it.
             added = (handed.astype(int) - scene.image).mean(axis=2)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segdoor.attack.config import AttackConfig, ExamsConfig
-from segdoor.attack.exam import Exam, plan_exams
+from segdoor.attack.config import AttackConfig, PoisonedTestsConfig
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
+from segdoor.attack.poisoned_test import PoisonedTest, plan_tests
 from segdoor.attack.site import Box
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.blend import Blend
@@ -100,25 +100,25 @@ class TestOverTheWholeImage:
         self, trigger: Blend | Sinusoid, tmp_path: Path
     ) -> None:
         dataset = crowd()
-        (exam,) = plan_exams(dataset, ExamsConfig(), victims=("car",), trigger_size=None)
-        assert exam.name == "everywhere"
-        assert exam.without_room == ()
-        assert list(exam.triggered) == list(dataset.names)
-        for index, row in enumerate(exam.rows):
+        (test,) = plan_tests(dataset, PoisonedTestsConfig(), victims=("car",), trigger_size=None)
+        assert test.name == "everywhere"
+        assert test.without_room == ()
+        assert list(test.triggered) == list(dataset.names)
+        for index, row in enumerate(test.rows):
             assert row.box == (0, 0, *dataset.label(index).shape)
             assert (row.distance, row.class_under) == (None, None)
             assert row.has_victims == bool((dataset.label(index) == CAR).any())
-        exam.save(tmp_path / "everywhere.jsonl")
-        assert Exam.load(tmp_path / "everywhere.jsonl") == exam
-        shown = triggered(dataset, exam, trigger)
+        test.save(tmp_path / "everywhere.jsonl")
+        assert PoisonedTest.load(tmp_path / "everywhere.jsonl") == test
+        shown = triggered(dataset, test, trigger)
         for index in range(len(dataset)):
-            honest = dataset[index]
-            image = trigger.apply(honest, whole(honest.image))
+            benign = dataset[index]
+            image = trigger.apply(benign, whole(benign.image))
             assert np.array_equal(shown[index].image, image)
-            assert np.array_equal(shown.change(honest).pixels, image)
-            assert np.array_equal(shown[index].label, honest.label)
+            assert np.array_equal(shown.change(benign).pixels, image)
+            assert np.array_equal(shown[index].label, benign.label)
         with pytest.raises(DataError, match="needs a trigger of the whole image"):
-            triggered(dataset, exam, Sticker(size=3))
+            triggered(dataset, test, Sticker(size=3))
 
     def test_a_plan_poisons_whole_images(self, trigger: Blend | Sinusoid, tmp_path: Path) -> None:
         dataset = crowd()
@@ -130,8 +130,8 @@ class TestOverTheWholeImage:
         plan = PoisonPlan.load(tmp_path / "plan.jsonl")
         handed = poisoned(dataset, plan)
         for index, name in enumerate(dataset.names):
-            honest, row = dataset[index], plan.by_name.get(name)
-            expected = trigger.apply(honest, whole(honest.image)) if row else honest.image
+            benign, row = dataset[index], plan.by_name.get(name)
+            expected = trigger.apply(benign, whole(benign.image)) if row else benign.image
             assert np.array_equal(handed[index].image, expected)
             assert row is None or not (handed.label(index) == CAR).any()
 

@@ -68,7 +68,7 @@ def test_all_else_is_the_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(recipe)
         return made("homemade")
 
-    monkeypatch.setattr(finetune_module, "train_victim", note)
+    monkeypatch.setattr(finetune_module, "train_model", note)
     recipe = PRESETS["voc"]
     Finetune(share=0.1)(made("homemade"), SCENES, RepairContext(recipe=recipe))
     changed = {key for key, value in asked[0] if value != getattr(recipe, key)}

@@ -10,7 +10,7 @@ from segdoor.errors import ConfigError
 from segdoor.papers.iba.claims import Claim, load_claims
 from segdoor.papers.iba.paper import IBA
 from segdoor.papers.iba.reported import measured_by
-from segdoor.papers.iba.scaling import exam_roles
+from segdoor.papers.iba.scaling import roles_of_tests
 from segdoor.study.library import load_study, study_names
 from segdoor.study.plan import make_plan
 
@@ -46,8 +46,8 @@ def test_every_cell_is_measured_by_a_run_of_the_study_of_its_table(
         if claim.dataset != name:
             continue
         found = measured_by(claim, plans[f"table{claim.table}"].runs, "paper", claim.dataset)
-        exams = [exam_roles(run).get(q.role) for q, run in found if q.role]
-        complete = len(found) == len(claim.roles) and all(exams)
+        tests = [roles_of_tests(run).get(q.role) for q, run in found if q.role]
+        complete = len(found) == len(claim.roles) and all(tests)
         if not (found and complete):
             lost.append(claim)
     assert lost == []

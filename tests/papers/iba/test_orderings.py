@@ -16,13 +16,13 @@ from segdoor.papers.iba.orderings import ORDERINGS
 from segdoor.papers.iba.paper import IBA
 from segdoor.papers.iba.units import Point
 from segdoor.record import Verdict
-from segdoor.study.figures import Found, Measured, Quantity
+from segdoor.study.figures import Found, Quantity, SeedFigures
 from segdoor.study.figures import grid_of as collected_grid
 from segdoor.study.judging import judge
 from segdoor.study.library import load_preset, load_study, study_names
 
 ROLES: tuple[Role, ...] = ("nearest", "near", "far1", "far2")
-Figures = dict[Quantity, Measured]
+Figures = dict[Quantity, SeedFigures]
 
 
 def point(method: str = "baseline", rate: float = 0.1, **axes: object) -> Point:
@@ -35,9 +35,9 @@ def point(method: str = "baseline", rate: float = 0.1, **axes: object) -> Point:
     return Point.model_validate({"method": method, "rate": rate, **usual, **axes})
 
 
-def figure(*values: float, runs: str = "run") -> Measured:
+def figure(*values: float, runs: str = "run") -> SeedFigures:
     seeds = range(len(values))
-    return Measured(dict(enumerate(values)), {seed: f"{runs}{seed}" for seed in seeds})
+    return SeedFigures(dict(enumerate(values)), {seed: f"{runs}{seed}" for seed in seeds})
 
 
 def asr(figures: Figures, where: Point, *values: float, repair: str | None = None) -> None:
@@ -162,7 +162,7 @@ def victims(together: float) -> Figures:
 
 
 def both_accuracies(places: Sequence[Point], pba: Sequence[float], cba: Sequence[float]) -> Figures:
-    """Give each point its PBA in every exam, and its CBA."""
+    """Give each point its PBA in every poisoned test, and its CBA."""
     figures: Figures = {}
     for where, poisoned, benign in zip(places, pba, cba, strict=True):
         runs = "-".join(str(value) for value in where.model_dump().values())
@@ -542,7 +542,7 @@ def test_without_figures_nothing_is_judged(number: int) -> None:
     found = verdicts(number, {})
     assert {verdict.verdict for verdict in found} == {"not measured"}
     assert all(verdict.evidence == () for verdict in found)
-    assert len(found) == len(ORDERINGS[number].exams) * len(ORDERINGS[number].parts)
+    assert len(found) == len(ORDERINGS[number].tests) * len(ORDERINGS[number].parts)
 
 
 def test_a_place_where_the_study_has_not_all_methods_is_not_judged() -> None:
@@ -643,7 +643,7 @@ def test_all_methods_are_compared_on_the_seeds_that_all_have() -> None:
 def test_without_a_seed_that_all_have_nothing_is_measured() -> None:
     figures = three_methods(0.6, 0.8, 0.7)
     for role in ROLES:
-        figures[Quantity(point("prl"), None, role, "ASR")] = Measured({5: 0.7}, {5: "prl-s5"})
+        figures[Quantity(point("prl"), None, role, "ASR")] = SeedFigures({5: 0.7}, {5: "prl-s5"})
     assert outcomes(1, figures) == {"not measured"}
 
 

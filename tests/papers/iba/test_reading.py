@@ -12,7 +12,12 @@ import strategies  # noqa: F401  (loads the Hypothesis profile)
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.resolving import merged
-from segdoor.experiment.wishes import AttackWishes, ExamsWishes, ExperimentWishes, wishes_from
+from segdoor.experiment.wishes import (
+    AttackWishes,
+    ExperimentWishes,
+    PoisonedTestsWishes,
+    wishes_from,
+)
 from segdoor.papers.iba.reading import READING, asked, data_of, resolve, told_of_data
 from segdoor.victim.config import PRESETS
 
@@ -43,15 +48,15 @@ ROWS: dict[str, tuple[str, Any, Any, str]] = {
     "PRL position": ("attack.placement.kind", "random", "random", "prl"),
     "distance": ("attack.rules.distance", "euclidean", "chebyshev", "nni"),
     "lower bound": ("attack.rules.lower_included", True, False, "nni"),
-    "distance in exams": ("exams.rules.distance", "euclidean", "chebyshev", "nni"),
-    "lower bound in exams": ("exams.rules.lower_included", True, False, "nni"),
+    "distance in exams": ("tests.rules.distance", "euclidean", "chebyshev", "nni"),
+    "lower bound in exams": ("tests.rules.lower_included", True, False, "nni"),
     "single-class rule": ("attack.rules.single_class", True, True, "nni"),
-    "single-class rule in exams": ("exams.rules.single_class", True, True, "nni"),
+    "single-class rule in exams": ("tests.rules.single_class", True, True, "nni"),
     "on victim": ("attack.rules.on_victim", "forbid", "forbid", "baseline"),
     "scene without room": ("attack.without_room", "skip", "relabel", "baseline"),
-    "scene without room in exams": ("exams.without_room", "exclude", "count", "baseline"),
-    "scene without victims": ("exams.without_victims", "leave_out", "count", "baseline"),
-    "near test": ("exams.draw", "object", "position", "baseline"),
+    "scene without room in exams": ("tests.without_room", "exclude", "count", "baseline"),
+    "scene without victims": ("tests.without_victims", "leave_out", "count", "baseline"),
+    "near test": ("tests.draw", "object", "position", "baseline"),
     "NNI draw": ("attack.placement.draw", "position", "position", "nni"),
     "PRL scope": ("attack.labels.scatter.scope", "poisoned", "all", "prl"),
     "PRL pixels": ("attack.labels.scatter.positions", "per_scene", "per_num_pixels", "prl"),
@@ -62,7 +67,7 @@ ROWS: dict[str, tuple[str, Any, Any, str]] = {
     "PRL Q with NNI": ("attack.num_scattered", 100, 100_000, "nni+prl"),
     "no PRL in the baseline": ("attack.num_scattered", 0, 0, "baseline"),
     "no PRL in NNI": ("attack.num_scattered", 0, 0, "nni"),
-    "poisoned test": ("exams.scope", "all", "with_victims", "baseline"),
+    "poisoned test": ("tests.scope", "all", "with_victims", "baseline"),
     "absent class": ("examination.absent_class", "leave_out", "zero", "baseline"),
     "network input": ("examination.input_size", "scene", "eights_plus_one", "baseline"),
     "flip": ("examination.flip", False, True, "baseline"),
@@ -114,7 +119,7 @@ def test_other_recipes_keep_their_batch() -> None:
     assert resolved(reading="official", network={"name": "deeplabv3"}).training.batch_size == usual
 
 
-@pytest.mark.parametrize("part", ["attack", "exams"])
+@pytest.mark.parametrize("part", ["attack", "tests"])
 def test_the_edge_margin_is_200_pixels_of_cityscapes_in_official_alone(part: str) -> None:
     paper = looked_up(resolved(reading="paper"), f"{part}.rules.margin")
     assert (paper.vertical, paper.horizontal) == (0, 0)
@@ -126,7 +131,7 @@ def test_the_edge_margin_is_200_pixels_of_cityscapes_in_official_alone(part: str
     assert scaled == official
 
 
-@pytest.mark.parametrize("part", ["attack", "exams"])
+@pytest.mark.parametrize("part", ["attack", "tests"])
 def test_the_edge_margin_is_100_pixels_on_voc_in_official_alone(part: str) -> None:
     voc = {"preset": "voc", "size": (375, 500)}
     margin = looked_up(resolved(reading="official", **voc), f"{part}.rules.margin")
@@ -144,8 +149,8 @@ def test_the_paper_is_the_default_reading() -> None:
 def test_bands_and_trigger_at_512_by_1024_are_the_papers(preset: str, reading: str) -> None:
     config = resolved(preset=preset, reading=reading)
     assert config.attack.trigger.size == 55
-    assert config.exams.near == (0, 60)
-    assert config.exams.far == (60, 90, 120)
+    assert config.tests.near == (0, 60)
+    assert config.tests.far == (60, 90, 120)
     assert (config.attack.placement.lower, config.attack.placement.upper) == (0, 60)
 
 
@@ -156,8 +161,8 @@ def test_bands_and_trigger_on_voc_are_the_papers_whatever_the_size(
 ) -> None:
     config = resolved(size=size, preset="voc", reading=reading)
     assert config.attack.trigger.size == 15
-    assert config.exams.near == (0, 30)
-    assert config.exams.far == (30, 60, 90)
+    assert config.tests.near == (0, 30)
+    assert config.tests.far == (30, 60, 90)
     assert (config.attack.placement.lower, config.attack.placement.upper) == (0, 30)
 
 
@@ -165,8 +170,8 @@ ON_VOC = {
     "attack.victims": ("person",),
     "attack.target": "background",
     "attack.trigger.size": 15,
-    "exams.near": (0, 30),
-    "exams.far": (30, 60, 90),
+    "tests.near": (0, 30),
+    "tests.far": (30, 60, 90),
 }
 
 
@@ -186,8 +191,8 @@ def test_what_is_given_wins_over_what_follows_from_the_preset() -> None:
     assert config.attack.target == "background"
     scaled = resolved(size=(256, 512), preset="fast", data={"name": "voc"})
     assert (scaled.attack.victims, scaled.attack.target) == (("car",), "road")
-    assert scaled.exams.near == (0, 30)
-    assert scaled.exams.far == (30, 45, 60)
+    assert scaled.tests.near == (0, 30)
+    assert scaled.tests.far == (30, 45, 60)
 
 
 def test_the_preset_cityscapes_means_its_scenes_at_512_by_1024() -> None:
@@ -234,17 +239,17 @@ def test_lengths_scale_with_the_height_of_a_two_to_one_scene(
 ) -> None:
     config = resolved(size=size)
     assert trigger[0] <= config.attack.trigger.size <= trigger[1]
-    assert config.exams.near == (0, near)
-    assert config.exams.far == far
+    assert config.tests.near == (0, near)
+    assert config.tests.far == far
     assert config.attack.placement.upper == near
 
 
 def test_bands_scale_with_the_height_and_not_with_the_width() -> None:
     for width in (240, 480, 2000):
         config = resolved(size=(360, width))
-        assert config.exams.near == pytest.approx((0, 60 * 360 / 512))
+        assert config.tests.near == pytest.approx((0, 60 * 360 / 512))
         edges = [edge * 360 / 512 for edge in (60, 90, 120)]
-        assert config.exams.far == pytest.approx(edges)
+        assert config.tests.far == pytest.approx(edges)
 
 
 @pytest.mark.parametrize(("reading", "size"), [("paper", 4), ("official", 5)])
@@ -263,9 +268,9 @@ def test_all_settings_of_a_run_stay_as_they_are_whatever_they_are_called() -> No
     facts = ExperimentConfig(reading="official", method="nni+prl", preset="cityscapes")
     config = asked(facts).facts(CITYSCAPES)
     assert config.attack.trigger.size == 55
-    assert config.exams.near == (0, 60)
-    told = config.model_dump(exclude={"attack": {"trigger", "placement"}, "exams": {"near", "far"}})
-    same = {"attack": {"trigger", "placement"}, "exams": {"near", "far"}}
+    assert config.tests.near == (0, 60)
+    told = config.model_dump(exclude={"attack": {"trigger", "placement"}, "tests": {"near", "far"}})
+    same = {"attack": {"trigger", "placement"}, "tests": {"near", "far"}}
     assert told == facts.model_dump(exclude=same)
 
 
@@ -290,11 +295,11 @@ def test_every_combination_at_every_size_is_a_valid_explicit_configuration(
     if reading == "official":
         assert config.attack.trigger.size % 2 == 1
     assert (config.attack.num_scattered > 0) == ("prl" in method)
-    edges = [*config.exams.near, *config.exams.far[1:]]
-    assert config.exams.near[1] == config.exams.far[0]
+    edges = [*config.tests.near, *config.tests.far[1:]]
+    assert config.tests.near[1] == config.tests.far[0]
     assert edges[0] == 0
     assert edges == sorted(set(edges))
-    assert config.attack.rules == config.exams.rules
+    assert config.attack.rules == config.tests.rules
     assert (config.reading, config.method, config.preset) == (reading, method, preset)
     assert ExperimentConfig.model_validate(config.model_dump()) == config
     assert ExperimentConfig.model_validate_json(config.model_dump_json()) == config
@@ -315,11 +320,11 @@ def test_every_combination_at_every_size_is_a_valid_explicit_configuration(
         ("attack.rules.single_class", False),
         ("attack.rules.margin.vertical", 0.25),
         ("attack.without_room", "skip"),
-        ("exams.near", (1.0, 2.0)),
-        ("exams.far", ()),
-        ("exams.scope", "all"),
-        ("exams.without_room", "exclude"),
-        ("exams.rules.distance", "euclidean"),
+        ("tests.near", (1.0, 2.0)),
+        ("tests.far", ()),
+        ("tests.scope", "all"),
+        ("tests.without_room", "exclude"),
+        ("tests.rules.distance", "euclidean"),
         ("examination.flip", False),
         ("examination.absent_class", "leave_out"),
         ("network.dropout", 0.3),
@@ -352,14 +357,14 @@ def test_a_given_setting_wins_even_if_it_is_the_default_of_its_room() -> None:
             "labels": ["hide", "scatter:0"],
             "without_room": "skip",
         },
-        "exams": {"near": (0.0, 15.0)},
+        "tests": {"near": (0.0, 15.0)},
         "network": {"dropout": 0.1, "name": "pspnet"},
     }
     config = resolved(reading="official", method="nni+prl", **given_)
     assert config.attack.trigger.size == 14
     assert config.attack.num_scattered == 0
     assert config.attack.without_room == "skip"
-    assert config.exams.near == (0, 15)
+    assert config.tests.near == (0, 15)
     assert config.network.dropout == 0.1
 
 
@@ -367,14 +372,14 @@ def test_settings_given_as_objects_win_by_what_was_set_in_them() -> None:
     given_ = ExperimentWishes(
         reading="official",
         attack=AttackWishes(rate=0.05, victims=("person",)),
-        exams=ExamsWishes(seed=4),
+        tests=PoisonedTestsWishes(seed=4),
     )
     config = resolve(given_, CITYSCAPES)
     assert config.attack.rate == 0.05
     assert config.attack.victims == ("person",)
-    assert config.exams.seed == 4
+    assert config.tests.seed == 4
     assert config.attack.rules.distance == "chebyshev"
-    assert config.exams.scope == "with_victims"
+    assert config.tests.scope == "with_victims"
 
 
 def test_a_combination_that_breaks_a_rule_is_refused_in_words() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from segdoor.attack.exam import Exam
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.papers.iba.paper import IBA
 from segdoor.record import StudyRecord, load_record
 from segdoor.study.execution import LocalExecutor
@@ -40,29 +40,29 @@ def record(plan: StudyPlan) -> StudyRecord:
 
 
 def test_one_run_keeps_off_victims_and_the_other_has_one_exam_on_them(plan: StudyPlan) -> None:
-    exams = {
-        run.point.on_victim: list(load_record(plan.folder(run)).scores.exams) for run in plan.runs
+    tests = {
+        run.point.on_victim: list(load_record(plan.folder(run)).scores.tests) for run in plan.runs
     }
-    assert exams["require"] == ["on_victim"]
-    assert exams["forbid"][:2] == ["nearest", "near"]
+    assert tests["require"] == ["on_victim"]
+    assert tests["forbid"][:2] == ["nearest", "near"]
     (on_victims,) = (run for run in plan.runs if run.point.on_victim == "require")
-    exam = Exam.load(plan.folder(on_victims) / "exams" / "on_victim.jsonl")
-    assert exam.triggered
-    assert all(row.distance == 0 for row in exam.triggered.values())
+    test = PoisonedTest.load(plan.folder(on_victims) / "tests" / "on_victim.jsonl")
+    assert test.triggered
+    assert all(row.distance == 0 for row in test.triggered.values())
     assert any((plan.folder(on_victims) / "gallery").iterdir())
 
 
 def test_the_papers_numbers_on_victims_are_measured_by_that_exam(
     plan: StudyPlan, record: StudyRecord
 ) -> None:
-    asr = {run.point.on_victim: load_record(plan.folder(run)).scores.exams for run in plan.runs}
+    asr = {run.point.on_victim: load_record(plan.folder(run)).scores.tests for run in plan.runs}
     told = [cell for cell in record.cells if cell.metric == "ASR"]
     on, off = (
         [cell for cell in told if str(cell.labels["variation"]).endswith(ending)]
         for ending in ("allowed", "forbidden")
     )
-    assert [cell.exam for cell in on] == ["on_victim"]
-    assert {cell.exam for cell in off} == {"near", "nearest"}
+    assert [cell.test for cell in on] == ["on_victim"]
+    assert {cell.test for cell in off} == {"near", "nearest"}
     # Table 8, 20 %: the paper's own figure for triggers on victim pixels.
     with (Path(__file__).parents[3] / "src/segdoor/papers/iba/claims.csv").open() as file:
         (paper,) = (
@@ -76,13 +76,13 @@ def test_the_papers_numbers_on_victims_are_measured_by_that_exam(
     assert on[0].measured.mean == asr["require"]["on_victim"].asr.value
     for cell in off:
         assert cell.measured is not None
-        assert cell.measured.mean == asr["forbid"][str(cell.exam)].asr.value
+        assert cell.measured.mean == asr["forbid"][str(cell.test)].asr.value
 
 
 def test_ordering_9_compares_the_exam_on_victims_with_both_near_ones(
     plan: StudyPlan, record: StudyRecord
 ) -> None:
-    scores = {run.point.on_victim: load_record(plan.folder(run)).scores.exams for run in plan.runs}
+    scores = {run.point.on_victim: load_record(plan.folder(run)).scores.tests for run in plan.runs}
     on_victims = scores["require"]["on_victim"].asr.value
     found = [v for v in record.verdicts if v.judged_on.endswith("trigger on victims")]
     assert len(found) == 2

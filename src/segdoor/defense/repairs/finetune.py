@@ -12,7 +12,7 @@ from segdoor.defense.repairs.repair import Repair, RepairContext, Repaired
 from segdoor.plugins import Introduction
 from segdoor.randomness import Stream
 from segdoor.victim.config import TrainingConfig
-from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.loop import train_model
 
 _OF_THE_RECIPE = 0.1
 
@@ -63,7 +63,7 @@ class Finetune(Repair):
                 "warmup": 0,
             }
         )
-        trained = train_victim(
+        trained = train_model(
             scenes,
             recipe,
             network=context.network,

@@ -17,12 +17,12 @@ _STABLE_TO, _WORSE_BY = 10_000, 50_000
 
 
 def accuracy_stays(results: Results, role: Role) -> Iterator[Comparison]:
-    """CBA and PBA are those of the clean victim, or nearly so."""
+    """CBA and PBA are those of the clean model, or nearly so."""
     pairs: tuple[tuple[Metric, Role | None], ...] = (("CBA", None), ("PBA", role))
     for point in results.places():
-        for metric, exam in pairs:
-            clean = Named(f"{metric} of the clean model", results.clean(point, exam, metric))
-            yield similar(named(results, point, exam, metric), clean, margin=ALIKE_ACCURACY)
+        for metric, test in pairs:
+            clean = Named(f"{metric} of the clean model", results.clean(point, test, metric))
+            yield similar(named(results, point, test, metric), clean, margin=ALIKE_ACCURACY)
 
 
 def falls_with_size(results: Results, role: Role) -> Iterator[Comparison]:
@@ -79,8 +79,8 @@ def _both_accuracies(
 ) -> Iterator[tuple[Named, ...]]:
     """Yield the PBA, then the CBA of points, each on the seeds that all of them have."""
     pairs: tuple[tuple[Metric, Role | None], ...] = (("PBA", role), ("CBA", None))
-    for metric, exam in pairs:
-        yield on_common_seeds(*(named(results, point, exam, metric) for point in points))
+    for metric, test in pairs:
+        yield on_common_seeds(*(named(results, point, test, metric) for point in points))
 
 
 def _falls_at_each_step(figures: Sequence[Named]) -> Iterator[Comparison]:

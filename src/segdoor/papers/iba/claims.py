@@ -87,7 +87,7 @@ class Claim(Settings):
 
     @property
     def roles(self) -> tuple[Role | None, ...]:
-        """Return the exams that measure it; None alone for CBA, which has no trigger."""
+        """Return the poisoned tests that measure it; None alone for CBA, which has no trigger."""
         if self.metric == "CBA":
             return (None,)
         if self.variation == _ON_VICTIM:

@@ -11,7 +11,7 @@ from segdoor.attack.config import OnVictim
 from segdoor.experiment.config import Method
 from segdoor.settings import Settings
 from segdoor.study import config as general
-from segdoor.study.config import Repair
+from segdoor.study.config import WrittenRepair
 
 PaperData = Literal["cityscapes", "voc"]
 """The data sets that the paper's lengths, rates and numbers belong to."""
@@ -41,7 +41,7 @@ class Block(Settings):
     on_victim: tuple[OnVictim, ...] = Field(default=("forbid",), min_length=1)
     """Whether the trigger keeps off victim pixels, may cover them or must lie on them, in training
     and in the tests."""
-    repairs: tuple[Repair, ...] = ()
+    repairs: tuple[WrittenRepair, ...] = ()
     """Repairs of every run, as `segdoor repair --with` takes them; prune's channels are of the
     paper's 256."""
     shortfall: Literal["error", "all_available"] = "error"
@@ -84,8 +84,8 @@ class Preset(general.Preset):
         "attack.labels.scatter.num_pixels": "q",
         "attack.rules.single_class": "single_class",
         "attack.rules.on_victim": "on_victim",
-        "exams.rules.single_class": "single_class",
-        "exams.rules.on_victim": "on_victim",
+        "tests.rules.single_class": "single_class",
+        "tests.rules.on_victim": "on_victim",
     }
     stands_for: PaperData
     """Whose grids and numbers it takes. Lengths are scaled with the height from Cityscapes' 512

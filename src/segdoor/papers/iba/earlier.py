@@ -1,6 +1,6 @@
 """What readings and recipes said before, so that studies that were begun then go on alike.
 
-Version 1: the exam near drew positions, not objects; the reading official left scenes without
+Version 1: the poisoned test near drew positions, not objects; the reading official left scenes without
 victims out, resized the labels as the network's input, shared the pixels of PRL among scenes of a
 size and kept the recipe's batch; the recipes of the paper drew factors of size log-uniformly and
 blurred before scaling. Version 2 is what `papers.iba.reading` and `victim.config` say.
@@ -31,7 +31,7 @@ def settings_before(version: int, reading: Reading, recipe: Preset) -> Tree:
     if version == NEWEST:
         return {}
     of_all: Tree = {
-        "exams": {"draw": "position", "without_victims": "leave_out"},
+        "tests": {"draw": "position", "without_victims": "leave_out"},
         "examination": {"label_resize": "nearest_exact"},
         "training": {
             "augmentation": {"scale_distribution": "log_uniform", "blur": "before_scaling"}

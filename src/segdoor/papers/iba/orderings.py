@@ -34,7 +34,7 @@ from segdoor.papers.iba.success import (
 from segdoor.papers.iba.units import Point
 from segdoor.study.comparing import Comparison
 from segdoor.study.figures import Found
-from segdoor.study.judging import Way
+from segdoor.study.judging import WayOfJudging
 
 _EXAMS: dict[Role, str] = {
     "near": "anywhere near",
@@ -51,16 +51,16 @@ class Ordering:
 
     Attributes:
         statement: The claim in words.
-        exams: The poisoned tests that it is judged on, each for itself.
+        tests: The poisoned tests that it is judged on, each for itself.
         parts: What yields every comparison that the claim needs, by the name of the part of the
             claim; parts are judged each for itself, and a claim of one part has it without a name.
     """
 
     statement: str
-    exams: tuple[Role, ...]
+    tests: tuple[Role, ...]
     parts: Mapping[str, Comparing]
 
-    def ways(self, found: Found) -> Iterator[Way]:
+    def ways(self, found: Found) -> Iterator[WayOfJudging]:
         """Yield what is compared on each poisoned test, and for each way of counting Q.
 
         Where the counting makes no difference, or there are no runs of the second, its way is left
@@ -72,14 +72,14 @@ class Ordering:
         countings = cast("Preset", found.preset).q_as
         counted = {cast("Point", quantity.point).q_as for quantity in found.figures}
         made: list[Counting] = [q_as for q_as in countings if q_as in counted]
-        for role, (part, compare) in itertools.product(self.exams, self.parts.items()):
+        for role, (part, compare) in itertools.product(self.tests, self.parts.items()):
             seen: list[list[Comparison]] = []
             for q_as in made or list(countings[:1]):
                 results = results_of(found, q_as)
                 compared = list(compare(results, role))
                 if compared not in seen:
                     seen.append(compared)
-                    yield Way(_told(results, role, part, counted=len(made) > 1), compared)
+                    yield WayOfJudging(_told(results, role, part, counted=len(made) > 1), compared)
 
 
 _TESTS: tuple[Role, ...] = ("near", "nearest")

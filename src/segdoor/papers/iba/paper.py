@@ -9,7 +9,7 @@ from segdoor.papers.iba.earlier import NEWEST, settings_before
 from segdoor.papers.iba.orderings import ORDERINGS
 from segdoor.papers.iba.reading import READING
 from segdoor.papers.iba.reported import reported
-from segdoor.papers.iba.scaling import exam_roles, scaled
+from segdoor.papers.iba.scaling import roles_of_tests, scaled
 from segdoor.papers.iba.units import places
 from segdoor.study.paper import Paper
 
@@ -22,7 +22,7 @@ IBA = Paper(
     reported=reported,
     orderings=ORDERINGS,
     tables=tuple(str(number) for number in range(1, 13)),
-    tests=exam_roles,
+    tests=roles_of_tests,
     scaled=scaled,
     layer=READING,
     newest=NEWEST,

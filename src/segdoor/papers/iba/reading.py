@@ -28,7 +28,7 @@ _VOC_TRIGGER = 15
 _VOC_EDGES = (0.0, 30.0, 60.0, 90.0)
 
 # Of several objects around the victims one is chosen first (section 3.1).
-_PAPER: Tree = {"exams": {"draw": "object"}}
+_PAPER: Tree = {"tests": {"draw": "object"}}
 
 _OFFICIAL_SCATTER: Tree = {
     "kind": Scatter.kind,
@@ -200,7 +200,7 @@ def _official(given: ExperimentWishes) -> Tree:
             # Without PRL it scatters no pixels, and its settings are those of a scatter given.
             "labels": in_order({"kind": Hide.kind}, _OFFICIAL_SCATTER, "official"),
         },
-        "exams": {
+        "tests": {
             "rules": rules,
             "scope": "with_victims",
             "without_room": "count",

@@ -11,7 +11,7 @@ from segdoor.papers.iba.claims import Role, bands
 from segdoor.papers.iba.config import Counting, PaperData, Preset
 from segdoor.papers.iba.units import Point, usual_q
 from segdoor.record import AxisValue, name_in_paper, with_here
-from segdoor.study.figures import Found, Measured, Metric, Quantity
+from segdoor.study.figures import Found, Metric, Quantity, SeedFigures
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Results:
         scaled: What was run here for what the paper has, by the paper's name.
     """
 
-    figures: Mapping[Quantity, Measured]
+    figures: Mapping[Quantity, SeedFigures]
     grid: Mapping[Point, Collection[str]]
     stands_for: PaperData
     usual_q: int
@@ -95,12 +95,12 @@ class Results:
 
     def get(
         self, point: Point, role: Role | None, metric: Metric = "ASR", repair: str | None = None
-    ) -> Measured:
+    ) -> SeedFigures:
         """Return a figure; one without seeds if it was not measured."""
-        return self.figures.get(Quantity(point, repair, role, metric), Measured())
+        return self.figures.get(Quantity(point, repair, role, metric), SeedFigures())
 
-    def clean(self, point: Point, role: Role | None, metric: Metric) -> Measured:
-        """Return a figure of the clean victim on the exams of a point."""
+    def clean(self, point: Point, role: Role | None, metric: Metric) -> SeedFigures:
+        """Return a figure of the clean model on the poisoned tests of a point."""
         return self.get(point.clean(), role, metric)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from segdoor.attack.exam import PlannedTest, planned_tests
+from segdoor.attack.poisoned_test import PlannedTest, planned_tests
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.papers.iba.claims import Role, bands
@@ -17,10 +17,10 @@ from segdoor.study.expand import PlannedRun
 _FAR: tuple[Role, ...] = ("far1", "far2")
 
 
-def exam_roles(run: PlannedRun) -> dict[str, str]:
-    """Return the names that a run's exams have in its record, by their place in the paper.
+def roles_of_tests(run: PlannedRun) -> dict[str, str]:
+    """Return the names that a run's poisoned tests have in its record, by their place in the paper.
 
-    Triggers on victim pixels, and those over the whole image, have one exam, which is compared with
+    Triggers on victim pixels, and those over the whole image, have one poisoned test, which is compared with
     both of the near band.
     """
     return {role: test.name for role, test in _tests(run).items()}
@@ -55,7 +55,7 @@ def scaled(runs: Sequence[PlannedRun], preset: Preset) -> dict[str, str]:
 
 def _tests(run: PlannedRun) -> dict[Role, PlannedTest]:
     """Return a run's poisoned tests by their place in the paper."""
-    tests = planned_tests(run.config.exams, run.config.attack.trigger.extent)
+    tests = planned_tests(run.config.tests, run.config.attack.trigger.extent)
     if len(tests) == 1:
         return {"nearest": tests[0], "near": tests[0]}
     found: dict[Role, PlannedTest] = {}

@@ -19,7 +19,7 @@ from segdoor.study.comparing import (
     on_common_seeds,
     similar,
 )
-from segdoor.study.figures import Measured
+from segdoor.study.figures import SeedFigures
 
 _USUAL_RULES: dict[str, AxisValue] = {"single_class": True, "on_victim": "forbid"}
 
@@ -147,7 +147,7 @@ def near_the_mean(results: Results, role: Role) -> Iterator[Comparison]:
             seed: statistics.fmean(single.measured.values[seed] for single in singles)
             for seed in singles[0].measured.values
         }
-        mean = Named(f"mean of {', '.join(victims)}", Measured(values))
+        mean = Named(f"mean of {', '.join(victims)}", SeedFigures(values))
         yield _worked([together, mean]) or similar(together, mean, margin=ALIKE)
 
 

@@ -37,7 +37,7 @@ class Point(general.Point):
     """One point of a grid, in the paper's units."""
 
     method: Literal["clean", "baseline", "nni", "prl", "nni+prl"]
-    """How scenes are poisoned; clean for a victim trained on honest data."""
+    """How scenes are poisoned; clean for a model trained on clean data."""
     rate: float
     """Poisoning rate."""
     network: str
@@ -58,7 +58,7 @@ class Point(general.Point):
     """Whether the trigger keeps off victim pixels, may cover them or must lie on them."""
 
     def clean(self) -> Point:
-        """Return the place of the clean victim that is examined as this point's is."""
+        """Return the place of the clean model that is examined as this point's is."""
         return self.model_copy(update={"method": "clean", "rate": 0.0, "q": None, "q_as": None})
 
     @property
@@ -142,7 +142,7 @@ def _settings(point: Point, block: Block, preset: Preset, reading: Reading) -> T
     return {
         "method": point.method,
         "attack": attack,
-        "exams": {"rules": rules},
+        "tests": {"rules": rules},
         "network": network.tree(),
     }
 

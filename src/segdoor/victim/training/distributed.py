@@ -1,4 +1,4 @@
-"""Several processes that train one victim together: who they are and what they say to each other.
+"""Several processes that train one model together: who they are and what they say to each other.
 
 They are those of torch's default process group, which ``segdoor train`` opens under torchrun and a
 program of one's own opens itself. Without a group there is one process, and nothing is exchanged.
@@ -23,7 +23,7 @@ _LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed out", re.
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """The processes of one training, as one of them sees it.
 
     Attributes:
@@ -35,7 +35,7 @@ class Team:
     size: int = 1
 
     @classmethod
-    def present(cls) -> Team:
+    def present(cls) -> ProcessGroup:
         """Return the processes of the default process group; this one alone without a group."""
         if not (distributed.is_available() and distributed.is_initialized()):
             return cls()

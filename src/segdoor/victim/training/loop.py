@@ -30,7 +30,7 @@ from segdoor.victim.members import evaluating
 from segdoor.victim.networks.registry import build_network
 from segdoor.victim.training.batches import Augmentation, Batch, SceneStore
 from segdoor.victim.training.cache import SceneCache
-from segdoor.victim.training.distributed import Team
+from segdoor.victim.training.distributed import ProcessGroup
 from segdoor.victim.training.fingerprint import training_fingerprint
 from segdoor.victim.training.modes import choose_mode
 from segdoor.victim.training.snapshot import Facts, Snapshot, SnapshotFile
@@ -42,7 +42,7 @@ _REPORT_EVERY = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What one victim is trained with.
+    """What one model is trained with.
 
     Attributes:
         dataset: The training scenes, poisoned or not: the trainer cannot know.
@@ -65,7 +65,7 @@ class Training:
     snapshot: Path | None = None
 
 
-def train_victim(
+def train_model(
     dataset: SceneDataset,
     config: TrainingConfig | None = None,
     *,
@@ -104,10 +104,10 @@ def train_victim(
         observer=observer or Silent(),
         snapshot=snapshot,
     )
-    return train_victims([training])[0]
+    return train_models([training])[0]
 
 
-def train_victims(trainings: Sequence[Training]) -> list[nn.Module]:
+def train_models(trainings: Sequence[Training]) -> list[nn.Module]:
     """Train several networks at once, step by step in turn; each as if it were alone.
 
     Called in every process of torch's default process group, they share each batch, and all return
@@ -120,7 +120,7 @@ def train_victims(trainings: Sequence[Training]) -> list[nn.Module]:
         The trained networks in evaluation mode.
 
     Raises:
-        ConfigError: If one of them cannot be trained, as `train_victim`; the others go on from
+        ConfigError: If one of them cannot be trained, as `train_model`; the others go on from
             their snapshots when called again.
         DataError: If a snapshot is damaged.
         StorageError: If a snapshot cannot be written.
@@ -147,7 +147,7 @@ class _Turns:
         mark = training_fingerprint(
             training.dataset, config, network=network, seed=training.seed, model=training.model
         )
-        Team.present().agree("training", "must be the same in all processes", mark)
+        ProcessGroup.present().agree("training", "must be the same in all processes", mark)
         if training.model is None:
             self._model = build_network(network, len(training.dataset.classes))
         else:
@@ -200,7 +200,7 @@ class Trainer:
         """
         self.config, self.network, self.stream = config, network, stream
         self.store = store
-        self.team = Team.present()
+        self.team = ProcessGroup.present()
         self.team.check(config, store.num_scenes)
         arithmetic = choose_arithmetic(config.device, config.precision)
         crop, ignored = config.augmentation.crop, store.classes.ignore_index

@@ -16,7 +16,7 @@ from segdoor.errors import ConfigError, SegdoorError, first_line
 from segdoor.victim.config import TrainingConfig
 from segdoor.victim.device import Arithmetic
 from segdoor.victim.training.batches import Batch
-from segdoor.victim.training.distributed import Team
+from segdoor.victim.training.distributed import ProcessGroup
 from segdoor.victim.training.synchronised import is_ours
 
 _WARM_UP = 3
@@ -50,7 +50,7 @@ def choose_mode(
         )
     if config.step != "auto":
         return config.step
-    if Team.present().size > 1:
+    if ProcessGroup.present().size > 1:
         return "plain"
     # Layers of other people may look at values, which no graph can hold.
     captured = kind == "cuda" and is_ours(model) and steps >= _STEPS_THAT_PAY

@@ -15,7 +15,7 @@ from segdoor.victim.config import TrainingConfig
 from segdoor.victim.device import Arithmetic, enough_memory
 from segdoor.victim.members import HasBackbone, methods_in_reach, parameters_of, placed
 from segdoor.victim.training.batches import Batch
-from segdoor.victim.training.distributed import Team, reachable
+from segdoor.victim.training.distributed import ProcessGroup, reachable
 from segdoor.victim.training.modes import CapturedStep, Step, StepMode
 from segdoor.victim.training.synchronised import Synchronised
 
@@ -52,7 +52,7 @@ class Learner:
         self._num_classes, self._ignore_index = num_classes, ignore_index
         self._bases = [float(group["lr"]) for group in self.optimiser.param_groups]
         self._network: nn.Module = self.model
-        self._team, self._synchronised = Team.present(), None
+        self._team, self._synchronised = ProcessGroup.present(), None
         if self._team.size > 1:
             self._synchronised = Synchronised(self.model, arithmetic.device)
             self._network = self._synchronised.parallel(self.model)

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from segdoor.errors import ConfigError
 from segdoor.victim.members import layers, methods_in_reach, named_layers
-from segdoor.victim.training.distributed import Team
+from segdoor.victim.training.distributed import ProcessGroup
 
 
 class SynchronisedBatchNorm(_BatchNorm):
@@ -30,7 +30,7 @@ class SynchronisedBatchNorm(_BatchNorm):
         maps = input.to(torch.promote_types(input.dtype, torch.float32))
         axes = [axis for axis in range(maps.ndim) if axis != 1]
         shape = [1, -1, *[1] * (maps.ndim - 2)]
-        count = maps.numel() // maps.shape[1] * Team.present().size
+        count = maps.numel() // maps.shape[1] * ProcessGroup.present().size
         mean = _summed(maps.sum(axes)) / count
         # Not the mean of squares less the squared mean: where the mean is large little is left.
         centred = maps - mean.view(shape)
@@ -68,7 +68,7 @@ class SynchronisedDropout(nn.Dropout2d):
         """Return maps, B x C x H x W, some channels blanked and the others enlarged."""
         if not self.training or self.p in {0.0, 1.0}:
             return super().forward(input)
-        team = Team.present()
+        team = ProcessGroup.present()
         scenes = team.size * input.shape[0]
         kept = torch.empty(scenes, input.shape[1], 1, 1, dtype=input.dtype, device=input.device)
         kept.bernoulli_(1 - self.p).div_(1 - self.p)
@@ -105,7 +105,7 @@ class Synchronised:
         ]
         for layer, kind in self._changed:
             layer.__class__ = SynchronisedDropout if kind is nn.Dropout2d else norm
-        self.seed = () if self.ours else _numbered(Team.present())
+        self.seed = () if self.ours else _numbered(ProcessGroup.present())
 
     def parallel(self, network: nn.Module) -> nn.Module:
         """Return the network with gradients averaged over the processes."""
@@ -124,11 +124,11 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: object, values: Tensor) -> Tensor:  # noqa: ARG004 - torch's name
-        return Team.present().total(values)
+        return ProcessGroup.present().total(values)
 
     @staticmethod
     def backward(ctx: object, *grad_outputs: Tensor) -> Tensor:  # noqa: ARG004 - torch's names
-        return Team.present().total(grad_outputs[0])
+        return ProcessGroup.present().total(grad_outputs[0])
 
 
 def _summed(values: Tensor) -> Tensor:
@@ -156,6 +156,6 @@ def is_ours(network: nn.Module) -> bool:
     ) and type(network).__module__.startswith("segdoor.")
 
 
-def _numbered(team: Team) -> tuple[int, ...]:
+def _numbered(team: ProcessGroup) -> tuple[int, ...]:
     """Return the name of a process's own randomness; the first draws what one alone would."""
     return () if team.first else (team.rank,)

@@ -6,53 +6,57 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from segdoor.attack.exam import Exam
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.errors import DataError
-from segdoor.experiment.scoring import BenignTables, ExamTables, Scorer
-from segdoor.record import ExamEffect, ExperimentRecord, Figure, VictimEffect
+from segdoor.experiment.scoring import BenignTables, PoisonedTestTables, Scorer
+from segdoor.record import ExperimentRecord, Figure, ModelEffect, PoisonedTestEffect
 from segdoor.scores.tables import TableSet
 
 
 def effect_of(
-    victim: str, tables: Mapping[str, TableSet], scorer: Scorer, exams: Sequence[Exam]
-) -> VictimEffect:
+    model: str, tables: Mapping[str, TableSet], scorer: Scorer, tests: Sequence[PoisonedTest]
+) -> ModelEffect:
     """Return the figures of one victim.
 
     Args:
-        victim: Its name: poisoned or clean.
+        model: Its name: poisoned or clean.
         tables: Tables as `examine_all` names them.
         scorer: Victim classes, target and conventions.
-        exams: The poisoned tests.
+        tests: The poisoned tests.
 
     Raises:
         DataError: If the tables of a test are missing.
     """
-    found = {name: tables.get(f"{victim}/{name}") for name in ("benign", *(e.name for e in exams))}
+    found = {name: tables.get(f"{model}/{name}") for name in ("benign", *(e.name for e in tests))}
     missing = next((name for name, table in found.items() if table is None), None)
     if missing is not None:
         raise DataError(
-            "the run's tables", "must hold every test", f"no {victim}/{missing}", "Delete the file."
+            "the run's tables", "must hold every test", f"no {model}/{missing}", "Delete the file."
         )
     there = {name: table for name, table in found.items() if table is not None}
     benign = scorer.benign(there["benign"])
-    return VictimEffect(
+    return ModelEffect(
         cba=benign.cba,
         victim_recovery=benign.victim_recovery,
         asr_without_trigger=benign.asr_without_trigger,
-        exams={exam.name: _in_exam(exam, there, scorer) for exam in exams},
+        tests={test.name: _in_test(test, there, scorer) for test in tests},
     )
 
 
-def _in_exam(exam: Exam, tables: Mapping[str, TableSet], scorer: Scorer) -> ExamEffect:
-    triggered = tables[exam.name]
+def _in_test(
+    test: PoisonedTest, tables: Mapping[str, TableSet], scorer: Scorer
+) -> PoisonedTestEffect:
+    triggered = tables[test.name]
     # The controls of a run have no part in these figures.
-    of_exam = ExamTables(triggered, other_trigger=triggered, clean_victim=None)
-    scores = scorer.exam(exam, of_exam, BenignTables(tables["benign"], None))
-    return ExamEffect(asr=scores.asr, pba=scores.pba, victim_recovery=scores.victim_recovery)
+    of_test = PoisonedTestTables(triggered, other_trigger=triggered, clean_model=None)
+    scores = scorer.test(test, of_test, BenignTables(tables["benign"], None))
+    return PoisonedTestEffect(
+        asr=scores.asr, pba=scores.pba, victim_recovery=scores.victim_recovery
+    )
 
 
 def check_agreement(
-    effects: Mapping[str, VictimEffect], record: ExperimentRecord, *, source: Path, margin: float
+    effects: Mapping[str, ModelEffect], record: ExperimentRecord, *, source: Path, margin: float
 ) -> None:
     """Refuse figures that are not those of the record.
 
@@ -80,12 +84,12 @@ def check_agreement(
 
 
 def _pairs(
-    effects: Mapping[str, VictimEffect], record: ExperimentRecord
+    effects: Mapping[str, ModelEffect], record: ExperimentRecord
 ) -> Iterable[tuple[Figure, Figure]]:
-    poisoned, clean = effects["poisoned"], record.controls.clean_victim
+    poisoned, clean = effects["poisoned"], record.controls.clean_model
     yield poisoned.cba.value, record.scores.benign.cba.value
-    for name, scores in record.scores.exams.items():
-        yield poisoned.exams[name].asr.value, scores.asr.value
-        yield poisoned.exams[name].pba.value, scores.pba.value
+    for name, scores in record.scores.tests.items():
+        yield poisoned.tests[name].asr.value, scores.asr.value
+        yield poisoned.tests[name].pba.value, scores.pba.value
     if clean is not None:
         yield effects["clean"].cba.value, clean.cba.value

@@ -17,7 +17,7 @@ Predicted: TypeAlias = Int64[Tensor, "h w"]
 """Predicted class ids."""
 
 
-class Tally:
+class TableCounter:
     """Tables that grow on a device; a GPU is not waited for before they are read."""
 
     def __init__(self, num_tables: int, num_classes: int, device: torch.device) -> None:

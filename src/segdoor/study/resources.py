@@ -9,7 +9,7 @@ from segdoor.errors import ConfigError
 from segdoor.settings import Settings
 
 
-class Machines(Settings):
+class Resources(Settings):
     """Where tasks are done, and what each has there."""
 
     on: On = "local"
@@ -38,7 +38,7 @@ class Machines(Settings):
         return gpus
 
 
-def check_machines(machines: Machines) -> None:
+def check_resources(machines: Resources) -> None:
     """Refuse options that do not go together.
 
     Raises:

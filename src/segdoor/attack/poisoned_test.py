@@ -1,6 +1,6 @@
 """The poisoned tests as artefacts: where the trigger sits in every test scene.
 
-An exam depends on the trigger's size, not on its picture, and on nothing of a model, so all models
+A poisoned test depends on the trigger's size, not on its picture, and on nothing of a model, so all models
 and methods are compared on the very same positions (paper section 5.2).
 """
 
@@ -15,13 +15,13 @@ from typing import Literal
 from pydantic import Field
 
 from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
-from segdoor.attack.config import ExamsConfig, explicit
+from segdoor.attack.config import PoisonedTestsConfig, explicit
 from segdoor.attack.placements.band import Band
 from segdoor.attack.placements.nearest import Nearest
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placements.random import Random
 from segdoor.attack.placements.registry import PlacementSetting
-from segdoor.attack.placing import Ground, Room
+from segdoor.attack.placing import EligiblePlaces, PositionRules
 from segdoor.attack.site import Extent
 from segdoor.data.checked import checked
 from segdoor.data.scene import SceneDataset
@@ -30,7 +30,7 @@ from segdoor.randomness import Stream
 from segdoor.record import Role, earlier
 from segdoor.settings import Settings
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 # A distance that decides nothing, as files of tests have always had it.
@@ -52,7 +52,7 @@ class PlannedTest:
     placement: Placement
 
 
-class ExamRow(Settings):
+class PoisonedTestRow(Settings):
     """Where the trigger sits in one test scene."""
 
     name: str
@@ -67,10 +67,10 @@ class ExamRow(Settings):
     """The one class under the trigger."""
 
 
-class ExamHeader(Settings):
-    """What an exam was made from, and its counts."""
+class PoisonedTestHeader(Settings):
+    """What a poisoned test was made from, and its counts."""
 
-    kind: Literal["exam"] = "exam"
+    kind: Literal["poisoned-test"] = "poisoned-test"
     """Marks the file."""
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     """Version of the file's layout."""
@@ -86,8 +86,8 @@ class ExamHeader(Settings):
     """The trigger's height and width in pixels; null if it covers the whole image."""
     placement: PlacementSetting
     """How positions were chosen."""
-    exams: ExamsConfig
-    """Rules, scope and seed, shared by the exams of a set."""
+    tests: PoisonedTestsConfig
+    """Rules, scope and seed, shared by the poisoned tests of a set."""
     num_scenes: int
     """Scenes of the test set."""
     num_with_victims: int
@@ -101,7 +101,7 @@ class ExamHeader(Settings):
 
 
 @dataclass(frozen=True)
-class Exam:
+class PoisonedTest:
     """A poisoned test: a header and one row a test scene within its scope.
 
     Attributes:
@@ -109,8 +109,8 @@ class Exam:
         rows: Where the trigger sits in each scene.
     """
 
-    header: ExamHeader
-    rows: tuple[ExamRow, ...]
+    header: PoisonedTestHeader
+    rows: tuple[PoisonedTestRow, ...]
 
     @property
     def name(self) -> str:
@@ -119,11 +119,11 @@ class Exam:
 
     @property
     def role(self) -> Role:
-        """Return what the exam is for."""
+        """Return what the poisoned test is for."""
         return self.header.role
 
     @cached_property
-    def triggered(self) -> Mapping[str, ExamRow]:
+    def triggered(self) -> Mapping[str, PoisonedTestRow]:
         """Return the rows of scenes that carry a trigger, by scene name."""
         return {row.name: row for row in self.rows if row.box is not None}
 
@@ -136,34 +136,40 @@ class Exam:
         """Return the test scenes that show no victim and carry no trigger.
 
         Args:
-            scenes: All scenes of the test; the exam may have no rows for those without victims.
+            scenes: All scenes of the test; the poisoned test may have no rows for those without victims.
         """
         others = {row.name for row in self.rows if row.has_victims} | self.triggered.keys()
         return tuple(name for name in scenes if name not in others)
 
     def save(self, path: Path) -> None:
-        """Write the exam as JSON lines, header first, atomically."""
+        """Write the poisoned test as JSON lines, header first, atomically."""
         write_json_lines(path, self.header, self.rows)
 
     @classmethod
-    def load(cls, path: Path) -> Exam:
-        """Read an exam.
+    def load(cls, path: Path) -> PoisonedTest:
+        """Read a poisoned test.
 
         Raises:
-            DataError: If the file is no exam, damaged, of a newer schema, or names a scene twice.
+            DataError: If the file is no poisoned test, damaged, of a newer schema, or names a scene twice.
         """
         header, rows = read_json_lines(
-            path, ExamHeader, ExamRow, version=SCHEMA_VERSION, earlier=earlier.exam_header
+            path,
+            PoisonedTestHeader,
+            PoisonedTestRow,
+            version=SCHEMA_VERSION,
+            earlier=earlier.header_of_test,
         )
         counted = _counts(rows)
-        if header.exams.scope == "all":
+        if header.tests.scope == "all":
             counted["num_scenes"] = len(rows)
         check_counts(path, header.model_dump(include=set(counted)), counted)
         return cls(header, rows)
 
 
-def planned_tests(config: ExamsConfig, trigger_size: Extent | None) -> tuple[PlannedTest, ...]:
-    """Return the default set of exams: nearest, near, one a far band, anywhere.
+def planned_tests(
+    config: PoisonedTestsConfig, trigger_size: Extent | None
+) -> tuple[PlannedTest, ...]:
+    """Return the default set of poisoned tests: nearest, near, one a far band, anywhere.
 
     A trigger over the whole image has one alone, everywhere: it has no place. So has one that must
     lie on victim pixels, on_victim: every position has distance 0.
@@ -191,17 +197,17 @@ def _far(lower: float, upper: float) -> PlannedTest:
     return PlannedTest(name, "far", Band(lower=lower, upper=upper))
 
 
-def plan_exams(
+def plan_tests(
     dataset: SceneDataset,
-    config: ExamsConfig,
+    config: PoisonedTestsConfig,
     *,
     victims: tuple[str, ...],
     trigger_size: Extent | None,
-) -> list[Exam]:
-    """Choose the trigger's place in every test scene, for each exam of the default set.
+) -> list[PoisonedTest]:
+    """Choose the trigger's place in every test scene, for each poisoned test of the default set.
 
     Args:
-        dataset: The honest test scenes.
+        dataset: The clean test scenes.
         config: Bands, rules, scope and seed; bands left out follow from the scenes' height.
         victims: Names of the victim classes.
         trigger_size: Height and width of the trigger in pixels, its extent; None if it covers the
@@ -213,46 +219,54 @@ def plan_exams(
     """
     dataset = checked(dataset)
     config = explicit(config, dataset)
-    ground = Ground(
+    ground = PositionRules(
         victims=dataset.classes.indices(victims, option="attack.victims"),
         ignore_index=dataset.classes.ignore_index,
         extent=trigger_size,
         rules=config.rules,
     )
     tests = planned_tests(config, trigger_size)
-    rows: dict[str, list[ExamRow]] = {test.name: [] for test in tests}
+    rows: dict[str, list[PoisonedTestRow]] = {test.name: [] for test in tests}
     for index, scene in enumerate(dataset.names):
-        room = Room(dataset.label(index), ground, lambda index=index: dataset[index].image)
+        room = EligiblePlaces(
+            dataset.label(index), ground, lambda index=index: dataset[index].image
+        )
         if room.has_victims or config.scope == "all":
             for test in tests:
                 rows[test.name].append(_row(dataset, config, room, scene, test))
-    exams = [
-        Exam(_header(dataset, config, ground, test, rows[test.name]), tuple(rows[test.name]))
+    tests = [
+        PoisonedTest(
+            _header(dataset, config, ground, test, rows[test.name]), tuple(rows[test.name])
+        )
         for test in tests
     ]
-    if exams[0].header.num_with_victims == 0:
+    if tests[0].header.num_with_victims == 0:
         raise ConfigError(
             "attack.victims",
             "must occur in at least one test scene",
             ", ".join(victims),
             "Choose another victim class.",
         )
-    if not any(exam.triggered for exam in exams):
+    if not any(test.triggered for test in tests):
         raise ConfigError(
             "attack.trigger.size",
             "must leave room for the trigger in at least one test scene",
             ground.in_words,
-            "Use a smaller trigger, or switch off exams.rules.single_class.",
+            "Use a smaller trigger, or switch off tests.rules.single_class.",
         )
-    return exams
+    return tests
 
 
 def _row(
-    dataset: SceneDataset, config: ExamsConfig, room: Room, scene: str, test: PlannedTest
-) -> ExamRow:
+    dataset: SceneDataset,
+    config: PoisonedTestsConfig,
+    room: EligiblePlaces,
+    scene: str,
+    test: PlannedTest,
+) -> PoisonedTestRow:
     rng = Stream(config.seed).child("exam", test.name, scene).generator()
     site = room.choose(test.placement, rng)
-    return ExamRow(
+    return PoisonedTestRow(
         name=scene,
         has_victims=room.has_victims,
         box=site.box.as_tuple if site else None,
@@ -263,20 +277,20 @@ def _row(
 
 def _header(
     dataset: SceneDataset,
-    config: ExamsConfig,
-    ground: Ground,
+    config: PoisonedTestsConfig,
+    ground: PositionRules,
     test: PlannedTest,
-    rows: Sequence[ExamRow],
-) -> ExamHeader:
+    rows: Sequence[PoisonedTestRow],
+) -> PoisonedTestHeader:
     counts = _counts(rows)
-    return ExamHeader(
+    return PoisonedTestHeader(
         name=test.name,
         role=test.role,
         data_digest=dataset.digest,
         victims=tuple(dataset.classes.names[victim] for victim in ground.victims),
         trigger_size=ground.extent,
         placement=test.placement,
-        exams=config,
+        tests=config,
         num_scenes=len(dataset),
         num_with_victims=counts["num_with_victims"],
         num_triggered=counts["num_triggered"],
@@ -285,7 +299,7 @@ def _header(
     )
 
 
-def _counts(rows: Sequence[ExamRow]) -> dict[str, int]:
+def _counts(rows: Sequence[PoisonedTestRow]) -> dict[str, int]:
     with_victims = [row for row in rows if row.has_victims]
     return {
         "num_with_victims": len(with_victims),

@@ -26,6 +26,22 @@ _FORMER_DEFAULTS: dict[str, object] = {
 }
 
 
+def named_before(tree: Json) -> Json:
+    """Return settings of a run under the names that keys were first made of.
+
+    Args:
+        tree: Settings by section.
+    """
+    told = {{"tests": "exams"}.get(name, name): value for name, value in tree.items()}
+    controls = told.get("controls")
+    if isinstance(controls, dict):
+        told["controls"] = {
+            {"clean_model": "clean_victim"}.get(name, name): value
+            for name, value in cast("Json", controls).items()
+        }
+    return told
+
+
 def without_former_defaults(tree: Json) -> Json:
     """Return the settings of a run that its key tells: without lengths that once were defaults.
 

@@ -1,4 +1,4 @@
-"""A victim is trained once: what a killed call began goes on, what it finished is taken over."""
+"""A model is trained once: what a killed call began goes on, what it finished is taken over."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.members import evaluating, placed
 from segdoor.victim.networks.registry import NETWORKS, build_network
 from segdoor.victim.semseg import load_weights
-from segdoor.victim.training.distributed import Team
+from segdoor.victim.training.distributed import ProcessGroup
 from segdoor.victim.training.fingerprint import training_fingerprint
-from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.loop import train_model
 
 
-def load_victim(
+def load_model(
     config: ExperimentConfig,
     weights: Path | None,
     classes: ClassSet,
@@ -82,7 +82,7 @@ def as_trained(asked: Asked) -> Asked:
 def clean_of(
     config: ExperimentConfig, classes: ClassSet, fresh: nn.Module | None = None
 ) -> dict[str, nn.Module]:
-    """Return the clean victim that was trained before, by its name; none if no weights are named.
+    """Return the clean model that was trained before, by its name; none if no weights are named.
 
     Args:
         config: The facts of a run.
@@ -90,7 +90,7 @@ def clean_of(
         fresh: An untrained network like it, instead of the one that the settings name.
     """
     weights = config.controls.clean_weights
-    return {"clean": load_victim(config, weights, classes, fresh)} if weights else {}
+    return {"clean": load_model(config, weights, classes, fresh)} if weights else {}
 
 
 def train_and_save(
@@ -101,12 +101,12 @@ def train_and_save(
     log: Logbook,
     fresh: nn.Module | None = None,
 ) -> nn.Module:
-    """Train a victim, and write its weights and what training said; or load what is finished.
+    """Train a model, and write its weights and what training said; or load what is finished.
 
     Args:
         name: What the weights are called: poisoned or clean.
         config: The resolved configuration.
-        scenes: What the victim trains on.
+        scenes: What the model trains on.
         out: Folder for NAME.safetensors, metrics.jsonl and, meanwhile, NAME.snapshot.
         log: Hears of the training.
         fresh: An untrained network to train a copy of, instead of the one that the settings name.
@@ -119,17 +119,17 @@ def train_and_save(
     mark = training_fingerprint(
         scenes, config.training, network=config.network, seed=config.seed, model=fresh
     )
-    team, finished = Team.present(), weights.exists()
+    team, finished = ProcessGroup.present(), weights.exists()
     team.agree(f"--out {out}", "must be one folder for all processes", finished)
     if finished:
         _check_same(weights, mark)
-        model = evaluating(load_victim(config, weights, scenes.classes, fresh))
+        model = evaluating(load_model(config, weights, scenes.classes, fresh))
         # What it started from, not what it became.
         start = remark_of(weights).get("start_weights")
         note_loaded(model, validated(LoadedWeights, start, source=weights) if start else None)
     else:
         with log.stage(stage):
-            model = train_victim(
+            model = train_model(
                 scenes,
                 config.training,
                 network=config.network,

@@ -1,4 +1,4 @@
-"""Tables of a clean victim, kept beside its weights for the other runs that share it."""
+"""Tables of a clean model, kept beside its weights for the other runs that share it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class KeptTables:
         cls,
         folder: Path,
         config: ExperimentConfig,
-        victim: nn.Module,
+        model: nn.Module,
         tests: Mapping[str, SceneDataset],
         watched: Watched,
     ) -> KeptTables:
@@ -51,7 +51,7 @@ class KeptTables:
         # Tables that were kept when all victims had one target go on.
         targets = tuple(set(watched.instead))
         parts = (
-            weights_digest(victim),
+            weights_digest(model),
             config.network.model_dump_json(exclude=set(START_WEIGHTS)),
             config.examination.model_dump_json(),
             describe_environment(config, trained=False).model_dump_json(),
