@@ -26,7 +26,7 @@ _BATCH = ExaminationConfig().batch_size
 
 
 def rows() -> Iterator[Row]:
-    """Yield how much of the forward passes' rate one poisoned test reaches, and all tests of a run."""
+    """Yield how much of the forward passes' rate one test reaches, and all tests of a run."""
     torch.set_num_threads(2)
     scenes = Kept(StreetDataset(split="test", num_scenes=_COUNT))
     victims = {name: _network(len(scenes.classes)) for name in ("poisoned", "clean")}

@@ -49,20 +49,20 @@ class Loop:
         store = SceneStore(scenes, SceneCache(place.device))
         self.model: nn.Module = build_network(network, len(scenes.classes))
         self.trainer = Trainer(store, self.model, recipe, network, Stream(0))
-        self.lane = CudaStream(place.device)
+        self.stream = CudaStream(place.device)
         self.steps = self.trainer.steps(Silent(), None)
-        with self.lane.turn():
+        with self.stream.turn():
             indices = np.arange(recipe.batch_size)
             self.fixed = self.trainer.batch(indices, np.random.default_rng(0))
 
     def real(self) -> None:
         """Do one step of the real loop."""
-        with self.lane.turn():
+        with self.stream.turn():
             next(self.steps)
 
     def resident(self) -> None:
         """Do one step on the batch that is there."""
-        with self.lane.turn():
+        with self.stream.turn():
             self.trainer.learner(self.fixed)
 
 

@@ -1,4 +1,4 @@
-"""Growth: planning poisoned tests, examining and training, over four numbers of scenes and of pixels."""
+"""Growth: planning tests, examining and training, over four numbers of scenes and of pixels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HEIGHTS, _COUNT = (64, 128, 256, 512), 4
 
 
 def planning(count: int, height: int) -> Work:
-    """Return the planning of all poisoned tests for scenes in memory, triggers and bands to scale."""
+    """Return the planning of all tests for scenes in memory, triggers and bands to scale."""
     scenes = Kept(StreetDataset(split="test", num_scenes=count, height=height, width=2 * height))
     config = resolve(ExperimentWishes(), (height, 2 * height))
     size = Triggers.of(config).size

@@ -105,8 +105,8 @@ name and then renamed, so half a file is never seen.
 | `poisoned.safetensors`, `clean.safetensors` | the weights of the two victims |
 | `repaired/NAME/` | what `segdoor repair` made, see [defenses.md](defenses.md) |
 
-`segdoor examine` does not poison or train, so it leaves poisoned tests, tables and pictures only, and
-`plan` and `method` are null in its record.
+`segdoor examine` does not poison or train, so it leaves poisoned tests, tables and pictures only,
+and `plan` and `method` are null in its record.
 
 Every metric can be computed again, or a new one for the first time, from `tables.npz`:
 
@@ -117,8 +117,8 @@ assert again == record.scores.cba
 ```
 
 The sets are called `poisoned/TEST`, `clean/TEST` (the clean model) and `other_trigger/TEST` (the
-backdoored model with another sticker); `benign` is the poisoned test without trigger. The names are the
-same for a network that `segdoor examine` was given, which may be clean: `plan` is then null.
+backdoored model with another sticker); `benign` is the poisoned test without trigger. The names are
+the same for a network that `segdoor examine` was given, which may be clean: `plan` is then null.
 
 `segdoor rescore` does that for every metric that comes along and for those of your own, and adds
 to the record what it lacks. How objects are counted is explained in [method.md](method.md#metrics).
@@ -131,8 +131,8 @@ nothing is null, never NaN: the file is strict JSON.
 
 ## Every key
 
-`[]` stands for every entry of a list, `NAME` for a key that the run chooses (the name of a poisoned test,
-a scene, a stage, a package or a file's content).
+`[]` stands for every entry of a list, `NAME` for a key that the run chooses (the name of a poisoned
+test, a scene, a stage, a package or a file's content).
 """
 
 PYTHON_TEXT = '''\
@@ -140,7 +140,8 @@ PYTHON_TEXT = '''\
 
 `import segdoor` offers the names [below](#the-names) and costs nothing: each is imported when it
 is first used. All are typed, so an editor completes them and a type checker checks them. They come
-in the order of the story: scenes, attacker, victim, poisoned tests, figures, repairs, and whole runs.
+in the order of the story: scenes, attacker, victim, poisoned tests, figures, repairs, and whole
+runs.
 
 ## Scenes and a network of your own
 
@@ -228,9 +229,9 @@ print(record.scores.cba, record.controls.cba_difference)
 Wishes leave out what is to follow: from the scenes' size, `reading`, `method` and `preset`, as on
 the command line ([configuration.md](configuration.md)). Facts, an `ExperimentConfig`, hold every
 setting. `ExperimentConfig.model_validate(record.config)` are those of a run, and `run_experiment`
-takes them as they are. `plan_poison` and `plan_tests` take an `AttackConfig` and an `PoisonedTestsConfig`;
-lengths that these leave open follow from the height of the scenes at hand in the same way, and
-`plan.trigger` is the trigger that came of it.
+takes them as they are. `plan_poison` and `plan_tests` take an `AttackConfig` and an
+`PoisonedTestsConfig`; lengths that these leave open follow from the height of the scenes at hand in
+the same way, and `plan.trigger` is the trigger that came of it.
 
 The network is a factory: it is called once with the number of classes, under the run's seed, and
 both victims start from copies of what it returns. The record names classes and digests under

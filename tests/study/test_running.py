@@ -577,7 +577,7 @@ class TestRepairs:
         first, _ = plan.runs
         put(plan, first, ("finetune:0.05", 0))
         cost = estimate.cost_of(work_of(plan, plan.runs).tasks, 6)
-        assert (cost.num_runs, cost.num_victims, cost.num_finetunings) == (1, 1, 1)
+        assert (cost.num_runs, cost.num_clean_models, cost.num_finetunings) == (1, 1, 1)
         # Two trainings, and ten epochs on a twentieth of the scenes for each of two victims.
         assert cost.epochs == {"small": pytest.approx(2 * 6 + 2 * 10 * 0.05)}
 

@@ -92,19 +92,19 @@ def test_wherever_scenes_are_kept_the_batches_are_the_same(
 
 @pytest.mark.parametrize(("room", "kept"), [(0, 0), (3 * SCENE_BYTES, 3), (10**6, 8)])
 def test_only_so_many_scenes_are_kept_as_there_is_room_for(room: int, kept: int) -> None:
-    scenes, shelf = Counting(STREET, range(8)), SceneCache(CPU, device_bytes=0, host_bytes=room)
-    store = SceneStore(scenes, shelf)
+    scenes, cache = Counting(STREET, range(8)), SceneCache(CPU, device_bytes=0, host_bytes=room)
+    store = SceneStore(scenes, cache)
     for _ in range(2):
         batch_of(store, *range(8))
-    assert len(shelf) == kept
+    assert len(cache) == kept
     assert scenes.read == 16 - kept
 
 
 def test_copies_share_the_scenes_that_none_of_them_changed() -> None:
-    shelf = SceneCache(CPU)
-    benign, poisoned = SceneStore(STREET, shelf), SceneStore(Stamped(STREET, range(8)), shelf)
+    cache = SceneCache(CPU)
+    benign, poisoned = SceneStore(STREET, cache), SceneStore(Stamped(STREET, range(8)), cache)
     clean, changed = batch_of(benign, *range(8)), batch_of(poisoned, *range(8))
-    assert len(shelf) == 8 + 2
+    assert len(cache) == 8 + 2
     differing = [
         index
         for index in range(8)

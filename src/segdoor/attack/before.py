@@ -34,7 +34,9 @@ def header_before(header: Settings) -> str:
     tree = _named_before(header.model_dump(mode="json", exclude={"role"}))
     attack = getattr(header, "attack", None)
     if isinstance(attack, AttackConfig):
-        tree["attack"] = _in_order(_with_labels_before(tree["attack"], attack.labels, brief=False))
+        tree["attack"] = _in_order(
+            _with_labels_before(cast("Json", tree["attack"]), attack.labels, brief=False)
+        )
     text = to_json(tree).decode().replace(*_STICKER, 1)
     return _PLACEMENT.sub(r'"placement":{"strategy":"\1"', text, count=1)
 

@@ -192,7 +192,8 @@ class PoisonedTestsConfig(Settings):
     """Scenes without victims that are not stamped: outside the poisoned tests' figures, or
     untouched within them; they decide PBA where few scenes show a victim."""
     draw: Draw = "position"
-    """How the position of the poisoned test near is drawn: uniformly, or the object it lies on first."""
+    """How the position of the poisoned test near is drawn: uniformly, or the object it lies on
+    first."""
     seed: int = Field(default=0, ge=0)
     """Seed of the positions, apart from a run's seed so that runs share their tests."""
 

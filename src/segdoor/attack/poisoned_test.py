@@ -1,7 +1,7 @@
 """The poisoned tests as artefacts: where the trigger sits in every test scene.
 
-A poisoned test depends on the trigger's size, not on its picture, and on nothing of a model, so all models
-and methods are compared on the very same positions (paper section 5.2).
+A poisoned test depends on the trigger's size, not on its picture, and on nothing of a model, so all
+models and methods are compared on the very same positions (paper section 5.2).
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ class PoisonedTest:
         """Return the test scenes that show no victim and carry no trigger.
 
         Args:
-            scenes: All scenes of the test; the poisoned test may have no rows for those without victims.
+            scenes: All scenes of the test; the poisoned test may have no rows for those without
+                victims.
         """
         others = {row.name for row in self.rows if row.has_victims} | self.triggered.keys()
         return tuple(name for name in scenes if name not in others)
@@ -150,7 +151,8 @@ class PoisonedTest:
         """Read a poisoned test.
 
         Raises:
-            DataError: If the file is no poisoned test, damaged, of a newer schema, or names a scene twice.
+            DataError: If the file is no poisoned test, damaged, of a newer schema, or names a scene
+                twice.
         """
         header, rows = read_json_lines(
             path,
@@ -164,6 +166,16 @@ class PoisonedTest:
             counted["num_scenes"] = len(rows)
         check_counts(path, header.model_dump(include=set(counted)), counted)
         return cls(header, rows)
+
+
+def folder_of_tests(run: Path) -> Path:
+    """Return where a run keeps its poisoned tests; older versions called that folder exams.
+
+    Args:
+        run: Folder of the run.
+    """
+    older = run / "exams"
+    return older if older.is_dir() else run / "tests"
 
 
 def planned_tests(

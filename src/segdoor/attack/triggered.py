@@ -118,7 +118,8 @@ def triggered(
         labels: The attack's label changes: whoever examines is told which pixels they attack.
 
     Raises:
-        DataError: If the poisoned test was made for another data set or another trigger size; when a scene
+        DataError: If the poisoned test was made for another data set or another trigger size; when
+            a scene
             is read, if it is not as a `Scene` must be.
     """
     return TriggeredDataset(dataset, test, trigger, labels)

@@ -90,7 +90,7 @@ def _room(overview: Overview) -> Iterable[str]:
     much = "over the whole image" if size is None else f"of {size[0]}x{size[1]} pixels"
     fitting = f"{room.num_with_room} of them have room for a trigger {much}"
     return [
-        f"{room.num_with_victims} scenes show {' or '.join(room.models)}; {fitting}",
+        f"{room.num_with_victims} scenes show {' or '.join(room.victims)}; {fitting}",
         *_limited("Without room", room.without_room, _LISTED),
     ]
 

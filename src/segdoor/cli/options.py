@@ -63,7 +63,7 @@ class ModelOptions:
 
     def tree(self) -> Tree:
         """Return these options as settings."""
-        given = {"name": self.victim, "weights": self.weights}
+        given = {"name": self.model, "weights": self.weights}
         named = {key: value for key, value in given.items() if value is not None}
         return {"network": named} if named else {}
 

@@ -252,7 +252,7 @@ def _tell_cost(plan: StudyPlan, work: Work) -> None:
     cost = cost_of(work.tasks, plan.runs[0].config.training.epochs)
     tell(
         f"{work.num_done} runs are there; {cost.num_runs} to be made",
-        f"{cost.num_trainings} trainings, {cost.num_models} of them clean models that runs share",
+        f"{cost.num_trainings} trainings, {cost.num_clean_models} of them shared clean models",
         f"{cost.num_finetunings} fine-tunings",
     )
     if not work.tasks:
@@ -272,9 +272,7 @@ def _tell_cost(plan: StudyPlan, work: Work) -> None:
     hours = sum(epochs * pace.seconds for epochs, pace in paces) / 3600
     told = [f"{epochs:.0f} epochs of {pace.seconds:.1f} s, by {pace.source}"
             for epochs, pace in paces]  # fmt: skip
-    tell(
-        f"About {hours:.1f} hours on this machine without poisoned tests: {'; '.join(told) or 'none'}"
-    )
+    tell(f"About {hours:.1f} hours on this machine without tests: {'; '.join(told) or 'none'}")
 
 
 def _axes(only: Sequence[str]) -> Mapping[str, Sequence[str]]:

@@ -31,7 +31,7 @@ _USUAL = ControlsConfig().other_trigger
 
 @dataclass(frozen=True)
 class Triggers:
-    """The trigger, and another of its kind that no victim was trained on.
+    """The trigger, and another of its kind that no model was trained on.
 
     Attributes:
         trigger: What the attacker stamps.
@@ -137,7 +137,7 @@ def examine_models(
         observer: Hears of every scene.
 
     Returns:
-        Tables by "victim/test"; "other_trigger/test" is the backdoored model's control, and where
+        Tables by "model/test"; "other_trigger/test" is the backdoored model's control, and where
         the trigger's place decides what is attacked "without_trigger/test" another.
     """
     tests, kept = _tests(models, scenes), None
@@ -162,7 +162,7 @@ def examine_models(
 
 
 def _beside(scenes: ExaminedScenes) -> Beside:
-    """Return what else is counted of the benign test: the pixels that each poisoned test attacks."""
+    """Return what else is counted of the benign test: the pixels that each test attacks."""
     if not attacks_by_place(scenes.labels):
         return {}
     stamped = {f"without_trigger/{test.name}": scenes.stamped(test) for test in scenes.tests}

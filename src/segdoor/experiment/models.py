@@ -30,6 +30,9 @@ from segdoor.victim.training.distributed import ProcessGroup
 from segdoor.victim.training.fingerprint import training_fingerprint
 from segdoor.victim.training.loop import train_model
 
+IN_WORDS = {"poisoned": "backdoored model", "clean": "clean model"}
+"""What the models of a run are called, by the names of their files and tables."""
+
 
 def load_model(
     config: ExperimentConfig,
@@ -114,7 +117,7 @@ def train_and_save(
     Raises:
         ConfigError: If the folder holds weights, finished or not, of another training.
     """
-    stage = f"training the {name} victim"
+    stage = f"training the {IN_WORDS[name]}"
     weights, snapshot = out / f"{name}.safetensors", out / f"{name}.snapshot"
     mark = training_fingerprint(
         scenes, config.training, network=config.network, seed=config.seed, model=fresh

@@ -97,7 +97,7 @@ def look_at_scenes(
     """Ask a model about scenes without and with trigger.
 
     Args:
-        examiner: The victim.
+        examiner: The model.
         benign: The test scenes.
         stamped: The same scenes with triggers.
         chosen: Names of the scenes, and the attack success rate in each.
@@ -116,7 +116,7 @@ def look_elsewhere(
     """Ask a model about scenes with the trigger at other places.
 
     Args:
-        examiner: The victim.
+        examiner: The model.
         views: Scenes.
         tests: Other poisoned tests; a scene that one of them has no trigger in stays as it is.
     """

@@ -10,7 +10,7 @@ from torch import nn
 
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
-from segdoor.attack.poisoned_test import PlannedTest, PoisonedTest, planned_tests
+from segdoor.attack.poisoned_test import PlannedTest, PoisonedTest, folder_of_tests, planned_tests
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import ExperimentConfig, config_from
@@ -130,7 +130,7 @@ def _check_scenes(which: str, scenes: SceneDataset, digest: str | None) -> None:
 def _test(
     folder: Path, name: str, benign: SceneDataset, config: ExperimentConfig, triggers: Triggers
 ) -> PoisonedTest:
-    path = folder / "tests" / f"{name}.jsonl"
+    path = folder_of_tests(folder) / f"{name}.jsonl"
     test = PoisonedTest.load(path)
     header, classes = test.header, benign.classes
     found = (

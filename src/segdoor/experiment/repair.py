@@ -19,7 +19,7 @@ from segdoor.evaluation.examine import examine_together
 from segdoor.experiment.config import check_seed, config_from
 from segdoor.experiment.examination import examine_models
 from segdoor.experiment.logbook import Logbook
-from segdoor.experiment.models import load_model, remark_of
+from segdoor.experiment.models import IN_WORDS, load_model, remark_of
 from segdoor.experiment.recording import make_scorer
 from segdoor.experiment.reopened import Places, ReopenedRun, reopen
 from segdoor.experiment.repair_scores import check_agreement, effect_of
@@ -48,7 +48,7 @@ def repair_run(
     places: Places | None = None,
     observer: Observer | None = None,
 ) -> ExperimentRecord:
-    """Repair the victims of a run, hold its poisoned tests again, and add the results to its record.
+    """Repair the models of a run, run its tests again, and add the results to its record.
 
     Each repair is saved as it ends, and one whose row and tables are there is not done again, so a
     call that was killed is completed by the next one.
@@ -193,7 +193,7 @@ class _Clinic:
         rows = [row if operation.made(other) else other for other in self.record.repairs]
         after = f"after {row.repair}, seed {row.seed}"
         files = {f"tables {after}": f"{operation.place}/tables.npz"} | {
-            f"weights of the {name} model {after}": f"{operation.place}/{name}.safetensors"
+            f"weights of the {IN_WORDS[name]} {after}": f"{operation.place}/{name}.safetensors"
             for name in self.opened.models
         }
         self.record = self.record.model_copy(
@@ -226,7 +226,7 @@ class _Clinic:
             snapshot=snapshot,
         )
         start = time.perf_counter()
-        with self.log.stage(f"{operation.repair}, {name} victim"):
+        with self.log.stage(f"{operation.repair}, {IN_WORDS[name]}"):
             repaired = operation.explicit(model, clean, context)
         remark = _Remark(
             fingerprint=mark,

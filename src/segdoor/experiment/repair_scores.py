@@ -16,7 +16,7 @@ from segdoor.scores.tables import TableSet
 def effect_of(
     model: str, tables: Mapping[str, TableSet], scorer: Scorer, tests: Sequence[PoisonedTest]
 ) -> ModelEffect:
-    """Return the figures of one victim.
+    """Return the figures of one model.
 
     Args:
         model: Its name: poisoned or clean.

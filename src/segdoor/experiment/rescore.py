@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segdoor.attack.poisoned_test import PoisonedTest
+from segdoor.attack.poisoned_test import PoisonedTest, folder_of_tests
 from segdoor.data.scene import ClassSet
 from segdoor.errors import DataError
 from segdoor.experiment.config import config_from
@@ -75,7 +75,9 @@ def rescore_run(run: Path, metrics: Sequence[Metric] = ()) -> Rescored:
 
 
 def _scored(folder: Path, record: ExperimentRecord, scorer: Scorer) -> RunScores:
-    tests = [PoisonedTest.load(folder / "tests" / f"{name}.jsonl") for name in record.scores.tests]
+    tests = [
+        PoisonedTest.load(folder_of_tests(folder) / f"{name}.jsonl") for name in record.scores.tests
+    ]
     path = folder / "tables.npz"
     tables = load_tables(path)
     try:

@@ -27,7 +27,7 @@ _RENAMED = {
     "pba_clean_victim": "pba_clean_model",
 }
 # Below these, names are those of scenes or of a paper.
-_OTHERS_NAMES = {"distances", "labels", "axes", "scaled", "handed_in"}
+_FREE = {"distances", "labels", "axes", "scaled", "handed_in"}
 _CHANGES = {
     "attack.placement.strategy=": "attack.placement.kind=",
     "attack.prl.": "attack.labels.scatter.",
@@ -53,9 +53,11 @@ def plan_header(header: Json) -> Json:
     return {**header, "attack": attack(header["attack"])} if "attack" in header else header
 
 
-def exam_header(header: Json) -> Json:
+def header_of_test(header: Json) -> Json:
     """Return a poisoned test's header as it is written today, with its role."""
-    told = dict(header)
+    told = {_RENAMED.get(name, name): value for name, value in header.items()}
+    if told.get("kind") == "exam":
+        told |= {"kind": "poisoned-test", "schema_version": 2}
     if "placement" in told:
         told["placement"] = _placement(told["placement"])
     role = _role(told.get("name"))
@@ -107,7 +109,7 @@ def _renamed(told: object) -> object:
     if not isinstance(told, dict):
         return told
     return {
-        _RENAMED.get(name, name): value if name in _OTHERS_NAMES else _renamed(value)
+        _RENAMED.get(name, name): value if name in _FREE else _renamed(value)
         for name, value in cast("Json", told).items()
     }
 

@@ -49,6 +49,7 @@ class Environment(Settings):
     device: str
     """Name of the device that trained, or examined if nothing was trained."""
     precision: str
-    """Arithmetic of the forward passes in training, or in the poisoned tests if nothing was trained."""
+    """Arithmetic of the forward passes in training, or in the poisoned tests if nothing was
+    trained."""
     threads: int
     """CPU threads."""

@@ -204,8 +204,8 @@ class ExperimentRecord(Settings):
     num_parameters: int
     """Parameters of the network."""
     loaded_weights: LoadedWeights | None = None
-    """What the model was filled with before training, or before the poisoned tests if nothing was trained;
-    null if it started from random weights, or is no network of segdoor's."""
+    """What the model was filled with before training, or before the poisoned tests if nothing was
+    trained; null if it started from random weights, or is no network of segdoor's."""
     repairs: tuple[RepairRecord, ...] = ()
     """What repairs of the victims changed, in the order they were done."""
     gallery: tuple[GalleryScene, ...] = ()

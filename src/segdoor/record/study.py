@@ -68,8 +68,8 @@ class ClaimCell(Settings):
     doubted: str | None = None
     """Why the number is never counted: the paper contradicts itself there."""
     test: str | None = None
-    """The poisoned test that measured it, by its name in the runs' records; null for CBA. A number of the
-    paper that two poisoned tests can measure, nearest and near, has a cell for each."""
+    """The poisoned test that measured it, by its name in the runs' records; null for CBA. A number
+    of the paper that two poisoned tests can measure, nearest and near, has a cell for each."""
     measured: Spread | None = None
     """What was measured; null if nothing was."""
     runs: tuple[str, ...] = ()

@@ -76,7 +76,7 @@ def _name(row: RepairRecord, rows: tuple[RepairRecord, ...]) -> str:
 
 def _grid(title: str) -> Grid:
     grid = Grid(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    grid.add_column("victim, after", no_wrap=True)
+    grid.add_column("model, after", no_wrap=True)
     return grid
 
 

@@ -15,7 +15,7 @@ from segdoor.report.source import Run, Source, pointer
 
 Row = dict[str, AxisValue]
 _KEYS = (
-    "victim", "repair", "repair_seed", "exam", "class", "metric", "value", "low", "high", "field",
+    "model", "repair", "repair_seed", "test", "class", "metric", "value", "low", "high", "field",
 )  # fmt: skip
 
 
@@ -84,21 +84,21 @@ def _run_rows(run: Run, columns: Sequence[str]) -> Iterator[Row]:
     own = "poisoned" if record.plan else "model"
     networks = {"/scores/benign": own, "/controls/clean_model": "clean"}
     for place, model in networks.items():
-        yield from _figures(run, place, {**known, "victim": model}, classes)
+        yield from _figures(run, place, {**known, "model": model}, classes)
     for test in record.scores.tests:
         place = pointer("scores", "tests", test)
-        yield from _figures(run, place, {**known, "victim": own, "exam": test}, classes)
+        yield from _figures(run, place, {**known, "model": own, "test": test}, classes)
     for index, repair in enumerate(record.repairs):
         for model in ("poisoned", "clean"):
             for when in ("before", "after"):
                 place = pointer("repairs", index, f"{model}_{when}")
                 told = f"{when} {repair.repair}"
                 known_here = {
-                    **known, "victim": model, "repair": told, "repair_seed": repair.seed,
+                    **known, "model": model, "repair": told, "repair_seed": repair.seed,
                 }  # fmt: skip
                 yield from _figures(run, place, known_here, classes)
                 for test in repair.poisoned_before.tests:
-                    of_test = {**known_here, "exam": test}
+                    of_test = {**known_here, "test": test}
                     below = place + pointer("tests", test)
                     yield from _figures(run, below, of_test, classes)
 

@@ -168,7 +168,7 @@ def _by_run(source: Source) -> Iterator[tuple[Run, dict[str, str], dict[str, flo
             value = row["value"]
             if row["run"] != run.key or not isinstance(value, int | float):
                 continue
-            parts = [row[key] for key in ("victim", "repair", "exam", "class", "metric")]
+            parts = [row[key] for key in ("model", "repair", "test", "class", "metric")]
             if row["repair_seed"] not in (None, record.seed):
                 parts[1] = f"{parts[1]}, seed {row['repair_seed']}"
             figures["/".join(str(part) for part in parts if part)] = float(value)

@@ -27,20 +27,20 @@ class Cost:
 
     Attributes:
         num_runs: Runs, each with a training of its own.
-        num_victims: Clean models, each a training shared by many runs.
+        num_clean_models: Clean models, each a training shared by many runs.
         num_finetunings: Repairs that train.
         epochs: Epochs of all these together, by the name of the network.
     """
 
     num_runs: int
-    num_victims: int
+    num_clean_models: int
     num_finetunings: int
     epochs: Mapping[str, float]
 
     @property
     def num_trainings(self) -> int:
         """Return the trainings from the start, clean ones included."""
-        return self.num_runs + self.num_victims
+        return self.num_runs + self.num_clean_models
 
 
 def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:

@@ -62,7 +62,7 @@ class Trigger(Plugin):
 
     @property
     def digest(self) -> str:
-        """Return a hash of what it does: plans and poisoned tests made with another one are refused."""
+        """Return a hash of what it does: plans and tests made with another one are refused."""
         settings = self.model_dump_json()
         return hashlib.sha256(f"{self.kind} {settings}".encode()).hexdigest()
 

@@ -1,9 +1,10 @@
 """What readings and recipes said before, so that studies that were begun then go on alike.
 
-Version 1: the poisoned test near drew positions, not objects; the reading official left scenes without
-victims out, resized the labels as the network's input, shared the pixels of PRL among scenes of a
-size and kept the recipe's batch; the recipes of the paper drew factors of size log-uniformly and
-blurred before scaling. Version 2 is what `papers.iba.reading` and `victim.config` say.
+Version 1: the poisoned test near drew positions, not objects; the reading official left scenes
+without victims out, resized the labels as the network's input, shared the pixels of PRL among
+scenes of a size and kept the recipe's batch; the recipes of the paper drew factors of size
+log-uniformly and blurred before scaling. Version 2 is what `papers.iba.reading` and `victim.config`
+say.
 """
 
 from __future__ import annotations

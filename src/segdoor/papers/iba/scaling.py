@@ -20,8 +20,8 @@ _FAR: tuple[Role, ...] = ("far1", "far2")
 def roles_of_tests(run: PlannedRun) -> dict[str, str]:
     """Return the names that a run's poisoned tests have in its record, by their place in the paper.
 
-    Triggers on victim pixels, and those over the whole image, have one poisoned test, which is compared with
-    both of the near band.
+    Triggers on victim pixels, and those over the whole image, have one poisoned test, which is
+    compared with both of the near band.
     """
     return {role: test.name for role, test in _tests(run).items()}
 
