@@ -167,8 +167,8 @@ def worsen(content: dict[str, object], drop: float, seed: int) -> None:
         tests += [row["poisoned_before"]["tests"], row["poisoned_after"]["tests"]]
     for victim in victims:
         victim["cba"] = shifted(victim["cba"], -drop / 20)
-    for tests in tests:
-        for place, test in enumerate(tests.values()):
+    for of_model in tests:
+        for place, test in enumerate(of_model.values()):
             test["asr"] = shifted(test["asr"], -drop - 0.05 * place)
     for test in scores["tests"].values():
         test["pba_clean_model"] = test["pba"]["value"] + 0.01

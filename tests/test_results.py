@@ -13,7 +13,7 @@ import pytest
 
 from recorded import RESULTS
 from segdoor.papers.iba.paper import IBA
-from segdoor.record import load_record, load_study
+from segdoor.record import earlier, load_record, load_study
 from segdoor.scores.seeds import mean_interval
 from segdoor.study.collect import collect
 from segdoor.study.plan import make_plan
@@ -82,7 +82,7 @@ def test_the_readme_tells_the_means_and_intervals_of_the_overview_study() -> Non
     for method, rate, *cells in rows:
         share = float(rate.rstrip("%")) / 100
         records = [
-            json.loads(file.read_text())
+            earlier.run_record(json.loads(file.read_text()))
             for file in OVERVIEW.glob(f"runs/camvid-{method}-{share:g}-*/record.json")
         ]
         assert len(records) == 3

@@ -147,7 +147,7 @@ def street() -> MemoryDataset:
     return MemoryDataset([painted[index] for index in range(len(painted))], painted.classes)
 
 
-def tests(draw: str, num_seeds: int = 1) -> list[dict[str, PoisonedTest]]:
+def drawn_tests(draw: str, num_seeds: int = 1) -> list[dict[str, PoisonedTest]]:
     found = []
     for seed in range(num_seeds):
         config = PoisonedTestsConfig.model_validate(
@@ -159,7 +159,7 @@ def tests(draw: str, num_seeds: int = 1) -> list[dict[str, PoisonedTest]]:
 
 
 def test_the_exam_near_alone_draws_the_object_first_and_says_so() -> None:
-    (old,), (new,) = tests("position"), tests("object")
+    (old,), (new,) = drawn_tests("position"), drawn_tests("object")
     assert {name: test.header.placement.draw for name, test in new.items()} == {
         "nearest": "position", "near": "object", "far_9_14": "position", "anywhere": "position",
     }  # fmt: skip
@@ -174,7 +174,7 @@ def test_classes_under_the_trigger_of_the_exam_near_follow_from_the_objects() ->
     car = street().classes.index("car")
     num_seeds = 120
     seen: dict[str, Counter[str]] = {name: Counter() for name in street().names}
-    for found in tests("object", num_seeds):
+    for found in drawn_tests("object", num_seeds):
         for row in found["near"].triggered.values():
             assert row.has_victims is (row.distance is not None)
             if row.has_victims:
@@ -200,7 +200,7 @@ def test_classes_under_the_trigger_of_the_exam_near_follow_from_the_objects() ->
 def test_triggers_of_the_exam_near_are_eligible_and_in_the_band() -> None:
     car = street().classes.index("car")
     ground = PositionRules((car,), street().classes.ignore_index, (5, 5), RULES)
-    for found in tests("object", 10):
+    for found in drawn_tests("object", 10):
         for index, name in enumerate(street().names):
             row, label = found["near"].triggered.get(name), street().label(index)
             if row is None or row.box is None or not row.has_victims:

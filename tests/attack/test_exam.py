@@ -403,7 +403,7 @@ def edited(line: str, **changes: Any) -> str:
 DAMAGES: dict[str, Damage] = {
     "nothing left": lambda _: [],
     "a repeated row": lambda ls: [*ls, ls[2]],
-    "a newer schema": lambda ls: [edited(ls[0], schema_version=2), *ls[1:]],
+    "a newer schema": lambda ls: [edited(ls[0], schema_version=3), *ls[1:]],
     "another kind": lambda ls: [edited(ls[0], kind="poison-plan"), *ls[1:]],
     "an unknown key": lambda ls: [ls[0], edited(ls[1], extra=1), *ls[2:]],
     "a cut line": lambda ls: [*ls[:-1], ls[-1][:9]],

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from segdoor.attack.exam import Exam
 
 from recorded import RESULTS
 from segdoor.attack.before import attack_before, header_before
@@ -17,6 +16,7 @@ from segdoor.attack.labels.component import Component
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.record import earlier, load_record
 from segdoor.settings import validated
 
@@ -26,12 +26,12 @@ RUNS = sorted(path.parent for path in RESULTS.glob("*/plan.jsonl"))
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_tests_of_older_records_have_the_role_and_the_place_of_their_files(run: Path) -> None:
     told = json.loads((run / "record.json").read_text())
-    exams = load_record(run).scores.exams
-    assert set(exams) == set(told["scores"]["exams"])
+    tests = load_record(run).scores.tests
+    assert set(tests) == set(told["scores"]["exams"])
     assert "role" not in told["scores"]["exams"]["near"]
-    for name, scores in exams.items():
+    for name, scores in tests.items():
         header = json.loads((run / "exams" / f"{name}.jsonl").read_text().splitlines()[0])
-        placement = Exam.load(run / "exams" / f"{name}.jsonl").header.placement
+        placement = PoisonedTest.load(run / "exams" / f"{name}.jsonl").header.placement
         assert scores.role == ("far" if "_" in name else name)
         assert scores.bounds == placement.bounds
         assert scores.placement["kind"] == header["placement"]["strategy"]
@@ -51,7 +51,7 @@ DIGESTS = {
 @pytest.mark.parametrize("name", DIGESTS)
 def test_digests_are_made_of_the_older_form(name: str) -> None:
     path = RESULTS / "camvid-baseline" / name
-    file = PoisonPlan.load(path) if name == "plan.jsonl" else Exam.load(path)
+    file = PoisonPlan.load(path) if name == "plan.jsonl" else PoisonedTest.load(path)
     found = header_before(file.header)
     assert "role" not in json.loads(found)
     assert hashlib.sha256(found.encode()).hexdigest() == DIGESTS[name]
@@ -114,16 +114,24 @@ def test_label_changes_that_are_younger_are_told_as_today() -> None:
 
 
 def test_changes_of_older_studies_name_the_kind() -> None:
-    told = {"changes": ["attack.placement.strategy=band", "seed=1", 3]}
-    changes = ["attack.placement.kind=band", "seed=1", 3]
-    assert earlier.study_record(dict(told)) == {"changes": changes}
+    told = {
+        "schema_version": 2,
+        "changes": ["attack.placement.strategy=band", "exams.seed=3", "training.epochs=1", 3],
+        "cells": [{"exam": "near", "labels": {"exam": 1}}],
+    }
+    assert earlier.study_record(dict(told)) == {
+        "schema_version": 3,
+        "changes": ["attack.placement.kind=band", "tests.seed=3", "training.epochs=1", 3],
+        "cells": [{"test": "near", "labels": {"exam": 1}}],
+    }
+    assert earlier.study_record({**told, "schema_version": 3})["cells"] == told["cells"]
 
 
 STRANGE: list[dict[str, Any]] = [
     {},
     {"config": None, "scores": []},
     {"config": {"attack": 3}, "config_given": {"attack": {"placement": 7}}},
-    {"scores": {"exams": {"near": 1, "far_a_b": {}, "mine": {}}}, "config": {"exams": 1}},
+    {"scores": {"tests": {"near": 1, "far_a_b": {}, "mine": {}}}, "config": {"tests": 1}},
     {"name": 5, "placement": None, "attack": [], "changes": 4},
 ]
 
@@ -134,9 +142,11 @@ def test_what_is_not_as_expected_stays(content: dict[str, Any]) -> None:
         earlier.run_record,
         earlier.study_record,
         earlier.plan_header,
-        earlier.exam_header,
+        earlier.header_of_test,
     ):
         assert read(dict(content)) == content
+        older = {**content, "schema_version": 2}
+        assert read(dict(older)) in (older, {**content, "schema_version": 3})
 
 
 def test_bounds_come_from_the_settings_or_else_from_the_name() -> None:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from segdoor.record.earlier_labels import attack_with_labels
 from segdoor.record.figures import SCHEMA_VERSION, Json
 
 _NUMBER = r"(\d+\.?\d*(?:e\+\d\d)?)"
@@ -41,11 +42,14 @@ _OTHERS = ("nearest", "near", "anywhere", "everywhere", "on_victim")
 
 
 def attack(tree: object) -> object:
-    """Return an attack's settings with the kind of placement, which was called its strategy."""
-    if not isinstance(tree, Mapping) or "placement" not in tree:
+    """Return an attack's settings with its label changes, and with the kind of its placement.
+
+    They were called victims, target and prl, and strategy.
+    """
+    if not isinstance(tree, dict):
         return tree
-    settings = cast("Json", tree)
-    return {**settings, "placement": _placement(settings["placement"])}
+    told = attack_with_labels(cast("Json", tree))
+    return {**told, "placement": _placement(told["placement"])} if "placement" in told else told
 
 
 def plan_header(header: Json) -> Json:
