@@ -151,9 +151,9 @@ def test_what_is_not_as_expected_stays(content: dict[str, Any]) -> None:
 
 def test_bounds_come_from_the_settings_or_else_from_the_name() -> None:
     def placement(name: str, **exams: object) -> object:
-        content = {"scores": {"exams": {name: {}}}, "config": {"exams": exams}}
-        told: Any = earlier.run_record(content)
-        return told["scores"]["exams"][name]["placement"]
+        scores, config = {"exams": {name: {}}}, {"exams": exams}
+        told: Any = earlier.run_record({"schema_version": 2, "scores": scores, "config": config})
+        return told["scores"]["tests"][name]["placement"]
 
     exact = {"kind": "band", "lower": 21.09375, "upper": 31.640625, "draw": "position"}
     assert placement("far_21.1_31.6", far=[21.09375, 31.640625]) == exact

@@ -1,8 +1,15 @@
 """What runs and studies leave behind: strict, versioned, and readable without anything else."""
 
+from segdoor.record.earlier import field_then
 from segdoor.record.environment import Environment, LoadedWeights
 from segdoor.record.figures import SCHEMA_VERSION, UNBOUNDED, Estimate, Figure, Json, Role
-from segdoor.record.file import find_record, load_record, load_study, save_record
+from segdoor.record.file import (
+    find_record,
+    load_record,
+    load_study,
+    read_content,
+    save_record,
+)
 from segdoor.record.handed import HandedIn, HandedNetwork, HandedScenes
 from segdoor.record.metrics import MetricPart, MetricRecord, MetricScores
 from segdoor.record.pictures import GalleryScene, PlacedView, PoisonedScene
@@ -65,10 +72,12 @@ __all__ = [
     "StudyRecord",
     "StudyRun",
     "Verdict",
+    "field_then",
     "find_record",
     "load_record",
     "load_study",
     "name_in_paper",
+    "read_content",
     "save_record",
     "with_here",
 ]

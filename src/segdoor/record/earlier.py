@@ -101,6 +101,16 @@ def study_record(content: Json) -> Json:
     return told
 
 
+def field_then(field: str) -> str:
+    """Return where a file of an older schema holds what is at a JSON pointer of today.
+
+    Args:
+        field: The pointer, such as /scores/tests/near/asr.
+    """
+    before = {now: then for then, now in _RENAMED.items()}
+    return "/".join(before.get(name, name) for name in field.split("/"))
+
+
 def _is_older(content: Json) -> bool:
     version = content.get("schema_version")
     return isinstance(version, int) and version < SCHEMA_VERSION

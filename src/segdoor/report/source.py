@@ -12,6 +12,7 @@ from typing import cast
 from segdoor.errors import DataError, SegdoorError
 from segdoor.files import digest_of
 from segdoor.record import (
+    SCHEMA_VERSION,
     AxisValue,
     ExperimentRecord,
     Figure,
@@ -19,9 +20,11 @@ from segdoor.record import (
     PoisonedTestScores,
     StudyRecord,
     StudyRun,
+    field_then,
     find_record,
     load_record,
     load_study,
+    read_content,
 )
 from segdoor.report.content import Origin
 from segdoor.report.words import Naming
@@ -64,6 +67,14 @@ class Run:
         """Return the tables beside the record; none if they are not there."""
         file = beside(self.file.parent, self.record.files.get("tables", "tables.npz"))
         return load_tables(file) if file.exists() else {}
+
+    def place_of(self, field: str) -> str:
+        """Return where the record's file holds what is at a JSON pointer of today."""
+        return field_then(field) if self._version < SCHEMA_VERSION else field
+
+    @cached_property
+    def _version(self) -> int:
+        return cast("int", read_content(self.file)["schema_version"])
 
     def at(self, field: str) -> object:
         """Return what the record holds at a JSON pointer; None where there is nothing."""
@@ -134,7 +145,8 @@ class Group:
         estimates = [cast("Json", entry) for entry in found if isinstance(entry, dict)]
         if estimates:
             fields = [f"{field}/value" for field in fields]
-        origin = Origin(self.keys, fields[0] if len(set(fields)) == 1 else " ".join(fields))
+        places = [run.place_of(field) for run, field in zip(self.runs, fields, strict=True)]
+        origin = Origin(self.keys, places[0] if len(set(places)) == 1 else " ".join(places))
         if len(estimates) == 1 == len(self.runs):
             value, low, high = (_number(estimates[0].get(k)) for k in ("value", "low", "high"))
             return MeasuredFigure(value, low, high, origin)
