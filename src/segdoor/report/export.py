@@ -26,7 +26,11 @@ def tidy_rows(source: Source) -> tuple[tuple[str, ...], list[Row]]:
     """
     axes = tuple(dict.fromkeys(f"axis.{name}" for run in source.runs for name in run.axes))
     columns = ("run", "seed", "method", "rate", "reading", "data", *axes, *_KEYS)
-    return columns, [row for run in source.runs for row in _run_rows(run, columns)]
+    return columns, [
+        {**row, "field": run.place_of(str(row["field"]))}
+        for run in source.runs
+        for row in _run_rows(run, columns)
+    ]
 
 
 def write_csv(source: Source, file: Path) -> int:
