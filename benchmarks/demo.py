@@ -33,7 +33,7 @@ from segdoor.papers.iba.reading import asked
 from segdoor.progress import Silent
 from segdoor.victim.answer import ask
 from segdoor.victim.device import choose_arithmetic
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.loop import train_model
 
 _STEPS, _BLOCKS = 20, 12

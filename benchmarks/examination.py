@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks.measure import Row, compared, not_measured
 from benchmarks.place import Kept
-from segdoor.attack.poisoned_test import plan_tests
+from segdoor.attack.planned_tests import plan_tests
 from segdoor.data.street import StreetDataset
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
@@ -19,7 +19,7 @@ from segdoor.papers.iba.reading import resolve
 from segdoor.progress import Silent
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 
 _SIZE, _COUNT = (128, 256), 16
 _BATCH = ExaminationConfig().batch_size

@@ -25,7 +25,7 @@ from segdoor.randomness import Stream
 from segdoor.victim.answer import ask
 from segdoor.victim.config import PRESETS, NetworkConfig, TrainingConfig
 from segdoor.victim.device import Arithmetic, choose_arithmetic
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.batches import SceneStore
 from segdoor.victim.training.cache import SceneCache
 from segdoor.victim.training.loop import Trainer, Training, train_model, train_models

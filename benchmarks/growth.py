@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.measure import Row, Work, growth, slope
 from benchmarks.place import Kept
-from segdoor.attack.poisoned_test import plan_tests
+from segdoor.attack.planned_tests import plan_tests
 from segdoor.data.street import StreetDataset
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.examine import examine
@@ -19,7 +19,7 @@ from segdoor.experiment.examination import Triggers
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.papers.iba.reading import resolve
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.loop import train_model
 
 _COUNTS, _HEIGHT = (8, 16, 32, 64), 64

@@ -15,11 +15,11 @@ from benchmarks.measure import Row, compared
 from benchmarks.scenes import CAR, png, street_labels
 from segdoor.attack.config import RulesConfig
 from segdoor.attack.placements.nearest import Nearest
-from segdoor.attack.placing import Ground, place
+from segdoor.attack.placing import PositionRules, place
 from segdoor.tensors import Label
 
 _SIDE, _UPPER = 55, 60.0
-_GROUND = Ground((CAR,), 255, (_SIDE, _SIDE), RulesConfig())
+_GROUND = PositionRules((CAR,), 255, (_SIDE, _SIDE), RulesConfig())
 
 
 def rows() -> Iterator[Row]:

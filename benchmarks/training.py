@@ -12,7 +12,7 @@ from benchmarks.measure import Row, compared, not_measured
 from segdoor.data.street import StreetDataset
 from segdoor.randomness import Stream
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.batches import Batch, SceneStore
 from segdoor.victim.training.cache import SceneCache
 from segdoor.victim.training.loop import Trainer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from segdoor.attack.config import AttackConfig
-from segdoor.attack.placing import Ground, place
+from segdoor.attack.placing import PositionRules, place
 from segdoor.attack.plan import PlanRow
 from segdoor.attack.relabel import make_relabelling
 from segdoor.data.scene import SceneDataset
@@ -17,7 +17,7 @@ def plain_rows(scenes: SceneDataset, config: AttackConfig, *, seed: int) -> list
     trigger = config.trigger
     relabelling = make_relabelling(config, scenes.classes, seed=seed)
     ignored = scenes.classes.ignore_index
-    ground = Ground(relabelling.victims, ignored, trigger.extent, rules=config.rules)
+    ground = PositionRules(relabelling.victims, ignored, trigger.extent, rules=config.rules)
     poison = Stream(seed).child("poison")
     wanted = int(config.rate * len(scenes) + 0.5)
     rows: list[PlanRow] = []

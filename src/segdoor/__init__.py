@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from segdoor.attack.config import AttackConfig, PoisonedTestsConfig
     from segdoor.attack.placements.registry import PLACEMENTS
     from segdoor.attack.plan import PoisonPlan
+    from segdoor.attack.planned_tests import plan_tests
     from segdoor.attack.planning import plan_poison
     from segdoor.attack.poisoned import poisoned
-    from segdoor.attack.poisoned_test import PoisonedTest, plan_tests
+    from segdoor.attack.poisoned_test import PoisonedTest
     from segdoor.attack.triggered import triggered
     from segdoor.attack.triggers.registry import TRIGGERS
     from segdoor.attack.triggers.trigger import Trigger
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from segdoor.scores.tables import TableSet, load_tables
     from segdoor.victim.checkpoint import save_weights
     from segdoor.victim.config import NetworkConfig, TrainingConfig
-    from segdoor.victim.networks.registry import build_network
+    from segdoor.victim.networks.building import build_network
     from segdoor.victim.semseg import load_weights
     from segdoor.victim.training.loop import train_model
 
@@ -119,13 +120,13 @@ _HOMES = {
     "PoisonPlan": "attack.plan",
     "poisoned": "attack.poisoned",
     "NetworkConfig": "victim.config",
-    "build_network": "victim.networks.registry",
+    "build_network": "victim.networks.building",
     "TrainingConfig": "victim.config",
     "train_model": "victim.training.loop",
     "save_weights": "victim.checkpoint",
     "load_weights": "victim.semseg",
     "PoisonedTestsConfig": "attack.config",
-    "plan_tests": "attack.poisoned_test",
+    "plan_tests": "attack.planned_tests",
     "PoisonedTest": "attack.poisoned_test",
     "Trigger": "attack.triggers.trigger",
     "TRIGGERS": "attack.triggers.registry",

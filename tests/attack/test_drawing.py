@@ -16,7 +16,8 @@ from segdoor.attack.config import PoisonedTestsConfig, RulesConfig
 from segdoor.attack.placements.band import Band
 from segdoor.attack.placements.drawing import AnyPosition, ObjectFirst
 from segdoor.attack.placing import PositionRules, eligible_positions, place, victim_mask
-from segdoor.attack.poisoned_test import PoisonedTest, plan_tests
+from segdoor.attack.planned_tests import plan_tests
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.street import StreetDataset
 from strategies import (
     CAR,

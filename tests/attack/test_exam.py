@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from segdoor.attack.config import PoisonedTestsConfig
 from segdoor.attack.placing import PositionRules, place
-from segdoor.attack.poisoned_test import PoisonedTest, PoisonedTestRow, plan_tests, planned_tests
+from segdoor.attack.planned_tests import plan_tests, planned_tests
+from segdoor.attack.poisoned_test import PoisonedTest, PoisonedTestRow
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.scene import SceneDataset

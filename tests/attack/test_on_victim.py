@@ -12,8 +12,9 @@ from scipy import stats
 
 from segdoor.attack.config import AttackConfig, PoisonedTestsConfig, RulesConfig
 from segdoor.attack.lengths import Lengths
+from segdoor.attack.planned_tests import plan_tests, planned_tests
 from segdoor.attack.planning import plan_poison
-from segdoor.attack.poisoned_test import PoisonedTest, plan_tests, planned_tests
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.config import DataConfig
 from segdoor.data.load import load_dataset
 from segdoor.data.scene import SceneDataset

@@ -33,7 +33,7 @@ from segdoor.record import load_record
 from segdoor.report.terminal import describe
 from segdoor.scores.tables import load_tables
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.semseg import load_weights
 from segdoor.victim.training.loop import train_model
 from shell import say

@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from segdoor.attack.config import RulesConfig
 from segdoor.attack.placements.nearest import Nearest
-from segdoor.attack.placing import Ground, place
+from segdoor.attack.placing import PositionRules, place
 from segdoor.data.folder import folder
 from segdoor.data.pack import PackedDataset, default_cache, pack
 from segdoor.data.scene import Scene, SceneDataset
@@ -101,7 +101,7 @@ def test_packed_scenes_cannot_be_changed(tmp_path: Path) -> None:
 def test_triggers_are_placed_alike_in_packed_and_loose_scenes(tmp_path: Path) -> None:
     dataset = dataset_of([blocky_label(seed) for seed in range(5)])
     packed = pack(dataset, tmp_path)
-    ground = Ground((CAR,), IGNORED, (3, 4), RulesConfig())
+    ground = PositionRules((CAR,), IGNORED, (3, 4), RulesConfig())
     placement = Nearest(upper=40)
     for index in range(5):
         sites = [

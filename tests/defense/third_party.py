@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segdoor.victim.config import NetworkConfig
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.networks.hugging_face import TransformersNetwork
-from segdoor.victim.networks.registry import build_network
 
 CLASSES = 8
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from segdoor.attack.config import PoisonedTestsConfig
 from segdoor.attack.labels.component import Component
 from segdoor.attack.labels.hide import Hide
-from segdoor.attack.poisoned_test import plan_tests
+from segdoor.attack.planned_tests import plan_tests
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.street import StreetDataset

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from segdoor.attack.config import PoisonedTestsConfig
-from segdoor.attack.poisoned_test import plan_tests
+from segdoor.attack.planned_tests import plan_tests
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.changes import ChangedDataset

@@ -15,8 +15,8 @@ from segdoor.attack.labels.merging import SHORTHAND
 from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.placements.band import Band
+from segdoor.attack.planned_tests import plan_tests
 from segdoor.attack.planning import plan_poison
-from segdoor.attack.poisoned_test import plan_tests
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.scene import Scene
 from segdoor.data.street import StreetDataset

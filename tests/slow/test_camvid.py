@@ -11,9 +11,9 @@ import pytest
 from plain import num_labelled, num_with_victims, plain_rows
 from segdoor.attack.config import AttackConfig, PoisonedTestsConfig
 from segdoor.attack.placements.nearest import Nearest
+from segdoor.attack.planned_tests import plan_tests
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
-from segdoor.attack.poisoned_test import plan_tests
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.camvid import CAMVID_CLASSES, camvid

@@ -20,7 +20,7 @@ from segdoor.data.subset import Subset
 from segdoor.errors import ConfigError, MachineError
 from segdoor.randomness import Stream
 from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingConfig
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.batches import Batch, SceneStore
 from segdoor.victim.training.cache import SceneCache
 from segdoor.victim.training.distributed import ProcessGroup, reachable

@@ -19,7 +19,7 @@ from segdoor.victim.backbones.imagenet import load_backbone, recognised
 from segdoor.victim.backbones.resnet import ResNet
 from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 

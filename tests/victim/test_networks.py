@@ -19,9 +19,10 @@ from segdoor.victim.checkpoint import loaded_into, save_weights
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.members import HasBackbone
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.networks.network import NetworkPlugin
 from segdoor.victim.networks.pspnet import PSPNetPlugin
-from segdoor.victim.networks.registry import NETWORKS, build_network
+from segdoor.victim.networks.registry import NETWORKS
 from segdoor.victim.networks.small import SmallNetwork
 from segdoor.victim.semseg import load_weights
 from segdoor.victim.training.fingerprint import training_fingerprint

@@ -15,7 +15,7 @@ from segdoor.data.subset import Subset
 from segdoor.evaluation.examine import examine
 from segdoor.randomness import Stream
 from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingConfig
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.batches import SceneStore
 from segdoor.victim.training.cache import SceneCache
 from segdoor.victim.training.loop import Trainer, Training, train_model, train_models

@@ -16,7 +16,7 @@ from transformers import (
 from segdoor.errors import ConfigError, DataError
 from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.networks.segformer import VARIANTS, SegFormer
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes

@@ -13,7 +13,7 @@ from segdoor.errors import DataError
 from segdoor.victim.answer import logits_of
 from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.semseg import kept_by_semseg
 
 CLASSES = 5

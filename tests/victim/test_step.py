@@ -13,7 +13,7 @@ from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import Arithmetic
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.training import step
 from segdoor.victim.training.loop import train_model
 from segdoor.victim.training.modes import choose_mode

@@ -10,7 +10,7 @@ from torch import nn
 
 from segdoor.errors import ConfigError
 from segdoor.victim.config import NetworkConfig
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.synchronised import Synchronised, SynchronisedBatchNorm
 
 CPU = torch.device("cpu")

@@ -11,8 +11,8 @@ from segdoor.data.subset import Subset
 from segdoor.errors import ConfigError, MachineError
 from segdoor.randomness import Stream
 from segdoor.victim.config import PRESETS, AugmentationConfig, NetworkConfig, TrainingConfig
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.networks.dilated import DilatedNetwork
-from segdoor.victim.networks.registry import build_network
 from segdoor.victim.training.loop import train_model
 from segdoor.victim.training.step import learning_rate_factor, make_optimiser
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from segdoor.errors import ConfigError, DataError, MachineError
 from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.config import NetworkConfig
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.networks.hugging_face import TransformersNetwork
-from segdoor.victim.networks.registry import build_network
 
 torch.set_num_threads(1)  # waiting threads cost more than they give at these sizes
 

@@ -15,7 +15,7 @@ from segdoor.data.street import StreetDataset
 from segdoor.errors import SegdoorError
 from segdoor.randomness import Stream
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.training import loop
 from segdoor.victim.training.batches import Batch, SceneStore
 from segdoor.victim.training.cache import SceneCache

@@ -125,7 +125,7 @@ def place(
     rng: np.random.Generator,
     image: Callable[[], Image] | None = None,
 ) -> Site | None:
-    """Choose where the trigger goes in one scene, as `Room.choose` does, once."""
+    """Choose where the trigger goes in one scene, as `EligiblePlaces.choose` does, once."""
     return EligiblePlaces(label, ground, image).choose(placement, rng)
 
 

@@ -15,41 +15,13 @@ from typing import Literal
 from pydantic import Field
 
 from segdoor.attack.artefact import check_counts, read_json_lines, write_json_lines
-from segdoor.attack.config import PoisonedTestsConfig, explicit
-from segdoor.attack.placements.band import Band
-from segdoor.attack.placements.nearest import Nearest
-from segdoor.attack.placements.placement import Placement
-from segdoor.attack.placements.random import Random
+from segdoor.attack.config import PoisonedTestsConfig
 from segdoor.attack.placements.registry import PlacementSetting
-from segdoor.attack.placing import EligiblePlaces, PositionRules
 from segdoor.attack.site import Extent
-from segdoor.data.checked import checked
-from segdoor.data.scene import SceneDataset
-from segdoor.errors import ConfigError
-from segdoor.randomness import Stream
 from segdoor.record import Role, earlier
 from segdoor.settings import Settings
 
 SCHEMA_VERSION = 2
-
-
-# A distance that decides nothing, as files of tests have always had it.
-_ANYWHERE = Random(upper=15.0)
-
-
-@dataclass(frozen=True)
-class PlannedTest:
-    """A poisoned test before its scenes are known.
-
-    Attributes:
-        name: Its name, also of its file.
-        role: What it is for.
-        placement: Where its triggers go.
-    """
-
-    name: str
-    role: Role
-    placement: Placement
 
 
 class PoisonedTestRow(Settings):
@@ -161,7 +133,7 @@ class PoisonedTest:
             version=SCHEMA_VERSION,
             earlier=earlier.header_of_test,
         )
-        counted = _counts(rows)
+        counted = counts_of(rows)
         if header.tests.scope == "all":
             counted["num_scenes"] = len(rows)
         check_counts(path, header.model_dump(include=set(counted)), counted)
@@ -178,140 +150,12 @@ def folder_of_tests(run: Path) -> Path:
     return older if older.is_dir() else run / "tests"
 
 
-def planned_tests(
-    config: PoisonedTestsConfig, trigger_size: Extent | None
-) -> tuple[PlannedTest, ...]:
-    """Return the default set of poisoned tests: nearest, near, one a far band, anywhere.
-
-    A trigger over the whole image has one alone, everywhere: it has no place. So has one that must
-    lie on victim pixels, on_victim: every position has distance 0.
+def counts_of(rows: Sequence[PoisonedTestRow]) -> dict[str, int]:
+    """Return the counts that a header holds, by its fields.
 
     Args:
-        config: Bands and rules.
-        trigger_size: Height and width of the trigger in pixels; None if it covers the whole image.
+        rows: The rows below it.
     """
-    if trigger_size is None:
-        return (PlannedTest("everywhere", "everywhere", _ANYWHERE),)
-    if config.rules.on_victim == "require":
-        return (PlannedTest("on_victim", "on_victim", _ANYWHERE),)
-    lower, upper = config.near_band
-    return (
-        PlannedTest("nearest", "nearest", Nearest(lower=lower, upper=upper)),
-        PlannedTest("near", "near", Band(lower=lower, upper=upper, draw=config.draw)),
-        *(_far(lower, upper) for lower, upper in config.far_bands),
-        PlannedTest("anywhere", "anywhere", _ANYWHERE),
-    )
-
-
-def _far(lower: float, upper: float) -> PlannedTest:
-    # Random draws follow from the name, so that it stays, digits and all.
-    name = f"far_{round(lower, 1):g}_{round(upper, 1):g}"
-    return PlannedTest(name, "far", Band(lower=lower, upper=upper))
-
-
-def plan_tests(
-    dataset: SceneDataset,
-    config: PoisonedTestsConfig,
-    *,
-    victims: tuple[str, ...],
-    trigger_size: Extent | None,
-) -> list[PoisonedTest]:
-    """Choose the trigger's place in every test scene, for each poisoned test of the default set.
-
-    Args:
-        dataset: The clean test scenes.
-        config: Bands, rules, scope and seed; bands left out follow from the scenes' height.
-        victims: Names of the victim classes.
-        trigger_size: Height and width of the trigger in pixels, its extent; None if it covers the
-            whole image.
-
-    Raises:
-        ConfigError: If a class is unknown, no test scene shows a victim, or none has room.
-        DataError: If the data set is not as a `SceneDataset` must be.
-    """
-    dataset = checked(dataset)
-    config = explicit(config, dataset)
-    ground = PositionRules(
-        victims=dataset.classes.indices(victims, option="attack.victims"),
-        ignore_index=dataset.classes.ignore_index,
-        extent=trigger_size,
-        rules=config.rules,
-    )
-    tests = planned_tests(config, trigger_size)
-    rows: dict[str, list[PoisonedTestRow]] = {test.name: [] for test in tests}
-    for index, scene in enumerate(dataset.names):
-        room = EligiblePlaces(
-            dataset.label(index), ground, lambda index=index: dataset[index].image
-        )
-        if room.has_victims or config.scope == "all":
-            for test in tests:
-                rows[test.name].append(_row(dataset, config, room, scene, test))
-    tests = [
-        PoisonedTest(
-            _header(dataset, config, ground, test, rows[test.name]), tuple(rows[test.name])
-        )
-        for test in tests
-    ]
-    if tests[0].header.num_with_victims == 0:
-        raise ConfigError(
-            "attack.victims",
-            "must occur in at least one test scene",
-            ", ".join(victims),
-            "Choose another victim class.",
-        )
-    if not any(test.triggered for test in tests):
-        raise ConfigError(
-            "attack.trigger.size",
-            "must leave room for the trigger in at least one test scene",
-            ground.in_words,
-            "Use a smaller trigger, or switch off tests.rules.single_class.",
-        )
-    return tests
-
-
-def _row(
-    dataset: SceneDataset,
-    config: PoisonedTestsConfig,
-    room: EligiblePlaces,
-    scene: str,
-    test: PlannedTest,
-) -> PoisonedTestRow:
-    rng = Stream(config.seed).child("exam", test.name, scene).generator()
-    site = room.choose(test.placement, rng)
-    return PoisonedTestRow(
-        name=scene,
-        has_victims=room.has_victims,
-        box=site.box.as_tuple if site else None,
-        distance=site.distance if site else None,
-        class_under=site.class_name(dataset.classes) if site else None,
-    )
-
-
-def _header(
-    dataset: SceneDataset,
-    config: PoisonedTestsConfig,
-    ground: PositionRules,
-    test: PlannedTest,
-    rows: Sequence[PoisonedTestRow],
-) -> PoisonedTestHeader:
-    counts = _counts(rows)
-    return PoisonedTestHeader(
-        name=test.name,
-        role=test.role,
-        data_digest=dataset.digest,
-        victims=tuple(dataset.classes.names[victim] for victim in ground.victims),
-        trigger_size=ground.extent,
-        placement=test.placement,
-        tests=config,
-        num_scenes=len(dataset),
-        num_with_victims=counts["num_with_victims"],
-        num_triggered=counts["num_triggered"],
-        num_triggered_with_victims=counts["num_triggered_with_victims"],
-        num_without_room=counts["num_without_room"],
-    )
-
-
-def _counts(rows: Sequence[PoisonedTestRow]) -> dict[str, int]:
     with_victims = [row for row in rows if row.has_victims]
     return {
         "num_with_victims": len(with_victims),

@@ -10,7 +10,8 @@ import numpy as np
 from torch import nn
 
 from segdoor.attack.labels.change import LabelChange, attacks_by_place
-from segdoor.attack.poisoned_test import PoisonedTest, plan_tests
+from segdoor.attack.planned_tests import plan_tests
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.attack.site import Extent
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.trigger import Trigger

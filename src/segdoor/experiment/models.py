@@ -24,7 +24,8 @@ from segdoor.victim.checkpoint import loaded_into, note_loaded, read_remark, sav
 from segdoor.victim.config import START_WEIGHTS
 from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.members import evaluating, placed
-from segdoor.victim.networks.registry import NETWORKS, build_network
+from segdoor.victim.networks.building import build_network
+from segdoor.victim.networks.registry import NETWORKS
 from segdoor.victim.semseg import load_weights
 from segdoor.victim.training.distributed import ProcessGroup
 from segdoor.victim.training.fingerprint import training_fingerprint

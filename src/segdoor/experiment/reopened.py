@@ -9,8 +9,9 @@ from pathlib import Path
 from torch import nn
 
 from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.planned_tests import PlannedTest, planned_tests
 from segdoor.attack.poisoned import poisoned
-from segdoor.attack.poisoned_test import PlannedTest, PoisonedTest, folder_of_tests, planned_tests
+from segdoor.attack.poisoned_test import PoisonedTest, folder_of_tests
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import ExperimentConfig, config_from

@@ -46,7 +46,7 @@ from segdoor.record import UNBOUNDED, ExperimentRecord, GalleryScene, HandedIn, 
 from segdoor.scores.tables import TableSet, save_tables
 from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.members import parameters_of
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,13 @@ from segdoor.settings import Pixels, ReadingInfo, Telling, Wishes, validated
 from segdoor.victim.config import (
     AugmentationConfig,
     BlurOrder,
-    Depth,
     NetworkConfig,
-    OutputStride,
     Preset,
-    Rgb,
     ScaleDistribution,
     TrainingConfig,
     network_settings,
 )
+from segdoor.victim.setting_types import Depth, OutputStride, Rgb
 
 
 class DataWishes(Wishes):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from segdoor.attack.poisoned_test import planned_tests
+from segdoor.attack.planned_tests import planned_tests
 from segdoor.experiment.config import Reading
 from segdoor.experiment.resolving import Layer
 from segdoor.record import AxisValue, Figure

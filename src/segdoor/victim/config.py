@@ -4,34 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Literal, cast
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from segdoor.settings import Pixels, ReadingInfo, Settings, Telling
+from segdoor.victim.setting_types import (
+    IMAGENET,
+    BackboneWeights,
+    Depth,
+    Dropout,
+    OutputStride,
+    Rgb,
+    SegFormerSize,
+    Stem,
+)
 
-Rgb = tuple[float, float, float]
-
-
-def _whole_number(value: object) -> object:
-    """Read a number that the command line gives as text."""
-    return int(value) if isinstance(value, str) and value.isdigit() else value
-
-
-Depth = Annotated[Literal[18, 34, 50, 101], BeforeValidator(_whole_number)]
 Preset = Literal["fast", "voc", "cityscapes"]
 """Names of recipes."""
-Stem = Literal["deep", "plain"]
-OutputStride = Annotated[Literal[8, 16], BeforeValidator(_whole_number)]
-SegFormerSize = Literal["b0", "b1", "b2", "b3", "b4", "b5"]
-BackboneWeights = Literal["imagenet"] | Path | None
-Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 ScaleDistribution = Literal["log_uniform", "uniform"]
 BlurOrder = Literal["before_scaling", "after_scaling"]
-
-IMAGENET: tuple[Rgb, Rgb] = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Mean and standard deviation of the images that most weights have seen."""
 
 
 def _expected_by(given: dict[str, object]) -> tuple[Rgb, Rgb]:
@@ -116,7 +109,7 @@ def network_settings(given: object, telling: Telling) -> object:
     # Imported late: networks bring torch.
     from segdoor.victim.networks.written import spelled  # noqa: PLC0415
 
-    return spelled(given, telling)
+    return spelled(given, telling, NetworkConfig.model_fields)
 
 
 def _is_rich(given: Mapping[str, object]) -> bool:

@@ -10,9 +10,10 @@ import pytest
 
 from segdoor.attack.config import AttackConfig, PoisonedTestsConfig
 from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.planned_tests import plan_tests
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
-from segdoor.attack.poisoned_test import PoisonedTest, plan_tests
+from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.attack.site import Box
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.blend import Blend

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from segdoor.attack.poisoned_test import PlannedTest, planned_tests
+from segdoor.attack.planned_tests import PlannedTest, planned_tests
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.papers.iba.claims import Role, bands

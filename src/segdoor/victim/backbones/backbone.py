@@ -12,7 +12,7 @@ from torch import nn
 from segdoor.errors import ConfigError
 from segdoor.plugins import Plugin
 from segdoor.victim.answer import Features, Images
-from segdoor.victim.config import IMAGENET, Rgb
+from segdoor.victim.setting_types import IMAGENET, Rgb
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from segdoor.errors import MachineError
 from segdoor.plugins import Introduction
 from segdoor.victim.answer import Features, Images
 from segdoor.victim.backbones.backbone import Backbone, BackboneFeatures, BackbonePlugin
-from segdoor.victim.config import OutputStride
+from segdoor.victim.setting_types import OutputStride
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from segdoor.errors import ConfigError
 from segdoor.plugins import Introduction
 from segdoor.victim.answer import Features, Images
 from segdoor.victim.backbones.backbone import Backbone, BackboneFeatures, BackbonePlugin
-from segdoor.victim.config import Depth, Stem
+from segdoor.victim.setting_types import Depth, Stem
 
 
 @dataclass(frozen=True)

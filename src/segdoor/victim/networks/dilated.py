@@ -16,9 +16,9 @@ from segdoor.victim.backbones.imagenet import load_backbone
 from segdoor.victim.backbones.registry import BackboneSetting
 from segdoor.victim.backbones.resnet import ResNetPlugin
 from segdoor.victim.checkpoint import note_loaded
-from segdoor.victim.config import BackboneWeights, Dropout
 from segdoor.victim.networks.layers import ConvBnRelu, upsampled
 from segdoor.victim.networks.network import NetworkPlugin
+from segdoor.victim.setting_types import BackboneWeights, Dropout
 
 
 class DilatedNetwork(nn.Module):

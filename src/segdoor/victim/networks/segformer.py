@@ -12,7 +12,6 @@ from segdoor.errors import ConfigError, DataError
 from segdoor.plugins import Introduction
 from segdoor.record import LoadedWeights
 from segdoor.victim.checkpoint import note_loaded
-from segdoor.victim.config import BackboneWeights, Dropout, SegFormerSize
 from segdoor.victim.networks.hugging_face import (
     TransformersNetwork,
     library,
@@ -20,6 +19,7 @@ from segdoor.victim.networks.hugging_face import (
     read_model,
 )
 from segdoor.victim.networks.network import NetworkPlugin
+from segdoor.victim.setting_types import BackboneWeights, Dropout, SegFormerSize
 
 
 @dataclass(frozen=True)

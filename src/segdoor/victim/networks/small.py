@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from segdoor.plugins import Introduction
 from segdoor.victim.answer import SegmentationOutput
-from segdoor.victim.config import Dropout
 from segdoor.victim.networks.network import NetworkPlugin
+from segdoor.victim.setting_types import Dropout
 
 
 class SmallNetwork(nn.Module):

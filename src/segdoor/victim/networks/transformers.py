@@ -9,7 +9,6 @@ from typing import cast
 from segdoor.errors import ConfigError, DataError
 from segdoor.plugins import Introduction
 from segdoor.victim.checkpoint import note_loaded
-from segdoor.victim.config import IMAGENET
 from segdoor.victim.networks.hugging_face import (
     TransformersNetwork,
     library,
@@ -17,6 +16,7 @@ from segdoor.victim.networks.hugging_face import (
     read_model,
 )
 from segdoor.victim.networks.network import NetworkPlugin
+from segdoor.victim.setting_types import IMAGENET
 
 _WITH_MASKS = ("maskformer", "mask2former", "eomt")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 from pydantic import ValidationError
@@ -12,7 +12,6 @@ from segdoor.errors import ConfigError
 from segdoor.plugins import Plugin, Registry
 from segdoor.settings import Telling
 from segdoor.victim.backbones.registry import BACKBONES
-from segdoor.victim.config import NetworkConfig
 from segdoor.victim.networks.own import Factory
 from segdoor.victim.networks.registry import NETWORKS, network_class
 from segdoor.written import read_written
@@ -20,7 +19,7 @@ from segdoor.written import read_written
 Tree = dict[str, object]
 
 
-def spelled(given: object, telling: Telling) -> object:
+def spelled(given: object, telling: Telling, common: Collection[str]) -> object:
     """Return a network as a mapping of ``name``, ``backbone`` and the settings of both.
 
     Anything that is neither text, mapping nor plug-in stays, to be refused.
@@ -28,6 +27,7 @@ def spelled(given: object, telling: Telling) -> object:
     Args:
         given: The network as it was written.
         telling: Who wrote it.
+        common: Settings that all networks share a form for.
 
     Raises:
         ConfigError: If a text breaks the grammar, or names a class that is not there.
@@ -43,7 +43,7 @@ def spelled(given: object, telling: Telling) -> object:
         tree["name"] = tree.pop("kind")
     _spread(tree, "name", NETWORKS, telling)
     _spread(tree, "backbone", BACKBONES, telling)
-    return {**_expected(tree, telling), **tree, **_own(tree, telling)}
+    return {**_expected(tree, telling), **tree, **_own(tree, telling, common)}
 
 
 def _spread(tree: Tree, key: str, registry: Registry[Plugin], telling: Telling) -> None:
@@ -86,9 +86,9 @@ def _expected(tree: Tree, telling: Telling) -> Tree:
     return {"mean": mean, "std": std}
 
 
-def _own(tree: Tree, telling: Telling) -> Tree:
+def _own(tree: Tree, telling: Telling, common: Collection[str]) -> Tree:
     """Return the settings that only this network or backbone has, as their class reads them."""
-    own = {key: value for key, value in tree.items() if key not in NetworkConfig.model_fields}
+    own = {key: value for key, value in tree.items() if key not in common}
     if not own:
         return {}
     classes = [_class_of(str(tree.get("name", "small")), telling)]

@@ -27,7 +27,7 @@ from segdoor.victim.checkpoint import loaded_into, note_loaded
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.members import evaluating
-from segdoor.victim.networks.registry import build_network
+from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.batches import Augmentation, Batch, SceneStore
 from segdoor.victim.training.cache import SceneCache
 from segdoor.victim.training.distributed import ProcessGroup
