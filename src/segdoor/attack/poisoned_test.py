@@ -75,7 +75,7 @@ class PoisonedTestHeader(Settings):
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     """Version of the file's layout."""
     name: str
-    """The exam's name."""
+    """The test's name."""
     role: Role
     """What it is for, whatever its name: nearest, near, far, anywhere, everywhere or on_victim."""
     data_digest: str
@@ -114,7 +114,7 @@ class PoisonedTest:
 
     @property
     def name(self) -> str:
-        """Return the exam's name."""
+        """Return the test's name."""
         return self.header.name
 
     @property
@@ -231,7 +231,7 @@ def plan_tests(
     """
     dataset = checked(dataset)
     config = explicit(config, dataset)
-    ground = PositionRules(
+    limits = PositionRules(
         victims=dataset.classes.indices(victims, option="attack.victims"),
         ignore_index=dataset.classes.ignore_index,
         extent=trigger_size,
@@ -240,15 +240,15 @@ def plan_tests(
     tests = planned_tests(config, trigger_size)
     rows: dict[str, list[PoisonedTestRow]] = {test.name: [] for test in tests}
     for index, scene in enumerate(dataset.names):
-        room = EligiblePlaces(
-            dataset.label(index), ground, lambda index=index: dataset[index].image
+        places = EligiblePlaces(
+            dataset.label(index), limits, lambda index=index: dataset[index].image
         )
-        if room.has_victims or config.scope == "all":
+        if places.has_victims or config.scope == "all":
             for test in tests:
-                rows[test.name].append(_row(dataset, config, room, scene, test))
+                rows[test.name].append(_row(dataset, config, places, scene, test))
     tests = [
         PoisonedTest(
-            _header(dataset, config, ground, test, rows[test.name]), tuple(rows[test.name])
+            _header(dataset, config, limits, test, rows[test.name]), tuple(rows[test.name])
         )
         for test in tests
     ]
@@ -263,7 +263,7 @@ def plan_tests(
         raise ConfigError(
             "attack.trigger.size",
             "must leave room for the trigger in at least one test scene",
-            ground.in_words,
+            limits.in_words,
             "Use a smaller trigger, or switch off tests.rules.single_class.",
         )
     return tests
@@ -272,15 +272,16 @@ def plan_tests(
 def _row(
     dataset: SceneDataset,
     config: PoisonedTestsConfig,
-    room: EligiblePlaces,
+    places: EligiblePlaces,
     scene: str,
     test: PlannedTest,
 ) -> PoisonedTestRow:
+    # Streams keep the name that they were first given, and with it what they draw.
     rng = Stream(config.seed).child("exam", test.name, scene).generator()
-    site = room.choose(test.placement, rng)
+    site = places.choose(test.placement, rng)
     return PoisonedTestRow(
         name=scene,
-        has_victims=room.has_victims,
+        has_victims=places.has_victims,
         box=site.box.as_tuple if site else None,
         distance=site.distance if site else None,
         class_under=site.class_name(dataset.classes) if site else None,
@@ -290,7 +291,7 @@ def _row(
 def _header(
     dataset: SceneDataset,
     config: PoisonedTestsConfig,
-    ground: PositionRules,
+    limits: PositionRules,
     test: PlannedTest,
     rows: Sequence[PoisonedTestRow],
 ) -> PoisonedTestHeader:
@@ -299,8 +300,8 @@ def _header(
         name=test.name,
         role=test.role,
         data_digest=dataset.digest,
-        victims=tuple(dataset.classes.names[victim] for victim in ground.victims),
-        trigger_size=ground.extent,
+        victims=tuple(dataset.classes.names[victim] for victim in limits.victims),
+        trigger_size=limits.extent,
         placement=test.placement,
         tests=config,
         num_scenes=len(dataset),

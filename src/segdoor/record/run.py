@@ -207,7 +207,7 @@ class ExperimentRecord(Settings):
     """What the model was filled with before training, or before the poisoned tests if nothing was
     trained; null if it started from random weights, or is no network of segdoor's."""
     repairs: tuple[RepairRecord, ...] = ()
-    """What repairs of the victims changed, in the order they were done."""
+    """What repairs of the models changed, in the order they were done."""
     gallery: tuple[GalleryScene, ...] = ()
     """Scenes in pictures, from the attack's best to its worst."""
     poisoned_scenes: tuple[PoisonedScene, ...] = ()
@@ -254,5 +254,5 @@ class ExperimentRecord(Settings):
         for index, repair in enumerate(self.repairs):
             for side, effect in repair.effects().items():
                 if effect.tests.keys() != known:
-                    raise ValueError(f"repairs.{index}.{side}.exams must be those of scores.tests")
+                    raise ValueError(f"repairs.{index}.{side}.tests must be those of scores.tests")
         return self
