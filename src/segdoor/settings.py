@@ -27,7 +27,7 @@ Pixels = Annotated[int, Field(ge=1, le=16384)]
 
 
 class Settings(BaseModel):
-    """Settings of one room of the house: immutable, and a misspelt name is an error."""
+    """Settings of one part of the program: immutable, and a misspelt name is an error."""
 
     model_config = ConfigDict(
         frozen=True,

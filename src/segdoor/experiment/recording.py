@@ -86,7 +86,7 @@ def score(
         scorer: Victims, targets and conventions.
         tests: The poisoned tests.
         tables: Tables as `examine_all` names them.
-        other_trigger: Name of the control sticker.
+        other_trigger: Name of the control trigger.
     """
     benign = scorer.benign(tables["poisoned/benign"])
     clean = scorer.benign(tables["clean/benign"]) if "clean/benign" in tables else None

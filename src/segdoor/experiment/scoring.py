@@ -24,7 +24,7 @@ class PoisonedTestTables:
 
     Attributes:
         triggered: The backdoored model on the test's triggered scenes.
-        other_trigger: The same with another sticker at the same positions.
+        other_trigger: The same with another trigger at the same positions.
         clean_model: A clean model on the triggered scenes; None without one.
         without_trigger: The backdoored model on the untouched scenes, with the test's attacked
             pixels; None where these are all victims and the benign test says it.

@@ -110,7 +110,7 @@ def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, R
         What was found, and a contact sheet of some scenes; None if none can be read.
 
     Raises:
-        SegdoorError: If the data set cannot be opened, or a victim class that was named is none of its classes.
+        SegdoorError: If the data set cannot be opened, or lacks a victim class that was named.
     """
     problems: list[DataError] = []
     data = asked.data()

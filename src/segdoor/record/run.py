@@ -88,7 +88,7 @@ class PoisonedTestScores(Settings):
     asr_without_trigger: Figure
     """Control: the same model on the same scenes without trigger."""
     asr_other_trigger: Figure
-    """Control: the same model, same positions, another sticker of the same size."""
+    """Control: the same model, same positions, another trigger of the same kind."""
     asr_clean_model: Figure
     """Control: a model trained on clean data, on the same triggered scenes."""
     pba_clean_model: Figure = None
@@ -158,7 +158,7 @@ class Controls(Settings):
     clean_model: BenignScores | None
     """The clean model on untouched scenes; null if none was trained or given."""
     other_trigger: str
-    """The sticker of the control ``asr_other_trigger``."""
+    """The trigger of the control ``asr_other_trigger``."""
     cba_difference: Figure
     """CBA of the backdoored model minus that of the clean model."""
 
