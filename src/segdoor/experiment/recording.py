@@ -85,7 +85,7 @@ def score(
     Args:
         scorer: Victims, targets and conventions.
         tests: The poisoned tests.
-        tables: Tables as `examine_all` names them.
+        tables: Tables as `examine_models` names them.
         other_trigger: Name of the control trigger.
     """
     benign = scorer.benign(tables["poisoned/benign"])

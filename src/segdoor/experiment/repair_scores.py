@@ -20,7 +20,7 @@ def effect_of(
 
     Args:
         model: Its name: poisoned or clean.
-        tables: Tables as `examine_all` names them.
+        tables: Tables as `examine_models` names them.
         scorer: Victim classes, target and conventions.
         tests: The poisoned tests.
 
