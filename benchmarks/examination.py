@@ -58,7 +58,7 @@ def rows() -> Iterator[Row]:
 
     yield compared(
         "6b",
-        "forward passes alone over all poisoned tests and controls of a run, two victims",
+        "forward passes alone over all poisoned tests and controls of a run, two models",
         (alone, held),
         bar=0.95,
         bound="at least",

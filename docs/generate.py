@@ -28,6 +28,7 @@ from segdoor.experiment.wishes import ExperimentWishes, wishes_from
 from segdoor.papers.iba.reading import EXCEPTIONS, resolve
 from segdoor.plugins import Plugin, Registry, in_a_word
 from segdoor.record import ExperimentRecord
+from segdoor.scores.metrics.registry import METRICS
 from segdoor.settings import Settings, Wishes
 from segdoor.victim.backbones.registry import BACKBONES
 from segdoor.victim.config import Preset
@@ -37,8 +38,8 @@ HERE = Path(__file__).parent
 PAPER_SIZE = (512, 1024)
 SIZES = ((128, 256), (180, 240), (360, 480), PAPER_SIZE)
 REGISTRIES: tuple[Registry[Plugin], ...] = (
-    DATASETS, TRIGGERS, PLACEMENTS, LABELS, NETWORKS, BACKBONES, REPAIRS, FILTERS, DETECTORS,
-    PURIFIERS, SCANS,
+    DATASETS, TRIGGERS, PLACEMENTS, LABELS, NETWORKS, BACKBONES, REPAIRS, METRICS, FILTERS,
+    DETECTORS, PURIFIERS, SCANS,
 )  # fmt: skip
 VERBS = ("data", "poison", "train", "examine", "run")
 Flat = dict[str, object]
@@ -71,8 +72,8 @@ tiny = segdoor.ExperimentWishes.model_validate(
 segdoor.run_experiment(tiny, out=Path("runs/tiny"))
 
 record = segdoor.load_record(Path("runs/tiny"))
-for name, poisoned test in record.scores.tests.items():
-    print(name, exam.asr.value, exam.asr_without_trigger, exam.asr_clean_model)
+for name, test in record.scores.tests.items():
+    print(name, test.asr.value, test.asr_without_trigger, test.asr_clean_model)
 ```
 
 `segdoor show runs/tiny` prints the tables on the command line, and
@@ -96,13 +97,13 @@ name and then renamed, so half a file is never seen.
 | `handed.json` | what a Python program handed in as objects, if it did ([python.md](python.md)) |
 | `poison.png` | the first poisoned scenes, before and after |
 | `poison/` | the same pictures one by one, listed under the key `poisoned_scenes` |
-| `exams/NAME.jsonl` | where the trigger sits in every test scene |
+| `tests/NAME.jsonl` | where the trigger sits in every test scene (older runs: `exams/`) |
 | `tables.npz` | one table of pixel counts (true class x predicted class) a scene; objects |
 | `metrics.jsonl` | loss and learning rate of every tenth step of training |
 | `scenes.png` | predictions without and with trigger |
 | `near-and-far.png` | the same scenes with the trigger near and in the farthest band |
 | `gallery/` | the pictures of both one by one, listed under the key `gallery` |
-| `poisoned.safetensors`, `clean.safetensors` | the weights of the two victims |
+| `poisoned.safetensors`, `clean.safetensors` | the weights of the two models |
 | `repaired/NAME/` | what `segdoor repair` made, see [defenses.md](defenses.md) |
 
 `segdoor examine` does not poison or train, so it leaves poisoned tests, tables and pictures only,
@@ -117,7 +118,7 @@ assert again == record.scores.cba
 ```
 
 The sets are called `poisoned/TEST`, `clean/TEST` (the clean model) and `other_trigger/TEST` (the
-backdoored model with another sticker); `benign` is the poisoned test without trigger. The names are
+backdoored model with another trigger); `benign` is the benign test, without trigger. The names are
 the same for a network that `segdoor examine` was given, which may be clean: `plan` is then null.
 
 `segdoor rescore` does that for every metric that comes along and for those of your own, and adds
@@ -140,7 +141,7 @@ PYTHON_TEXT = '''\
 
 `import segdoor` offers the names [below](#the-names) and costs nothing: each is imported when it
 is first used. All are typed, so an editor completes them and a type checker checks them. They come
-in the order of the story: scenes, attacker, victim, poisoned tests, figures, repairs, and whole
+in the order of the story: scenes, attacker, trainer, poisoned tests, figures, repairs, and whole
 runs.
 
 ## Scenes and a network of your own
@@ -204,7 +205,7 @@ attack = segdoor.AttackConfig(rate=0.5, victims=("car",), target="road")
 recipe = segdoor.TrainingConfig(epochs=1, batch_size=4)
 
 plan = segdoor.plan_poison(train, attack, seed=0)
-model = segdoor.train_victim(segdoor.poisoned(train, plan), recipe, model=Pixels(len(CLASSES)))
+model = segdoor.train_model(segdoor.poisoned(train, plan), recipe, model=Pixels(len(CLASSES)))
 tables = segdoor.examine(model, test)
 print(segdoor.clean_benign_accuracy(tables.total()))
 ```
@@ -229,12 +230,12 @@ print(record.scores.cba, record.controls.cba_difference)
 Wishes leave out what is to follow: from the scenes' size, `reading`, `method` and `preset`, as on
 the command line ([configuration.md](configuration.md)). Facts, an `ExperimentConfig`, hold every
 setting. `ExperimentConfig.model_validate(record.config)` are those of a run, and `run_experiment`
-takes them as they are. `plan_poison` and `plan_tests` take an `AttackConfig` and an
+takes them as they are. `plan_poison` and `plan_tests` take an `AttackConfig` and a
 `PoisonedTestsConfig`; lengths that these leave open follow from the height of the scenes at hand in
 the same way, and `plan.trigger` is the trigger that came of it.
 
 The network is a factory: it is called once with the number of classes, under the run's seed, and
-both victims start from copies of what it returns. The record names classes and digests under
+both models start from copies of what it returns. The record names classes and digests under
 `handed_in`. Every scene is read once before the run begins. A call that was killed goes on only if
 the same is handed in again: the same bytes of every scene, the same start weights, layers and code
 of their classes (not of functions that these call elsewhere). `segdoor repair` cannot open such a
@@ -255,7 +256,7 @@ print(repaired.layer, segdoor.clean_benign_accuracy(after.total()))
 ```
 
 A network of segdoor's own comes back by `segdoor.build_network(segdoor.NetworkConfig(name="small",
-weights=Path("poisoned.safetensors")), 12)`, and `segdoor.repair_run` repairs both victims of a
+weights=Path("poisoned.safetensors")), 12)`, and `segdoor.repair_run` repairs both models of a
 finished run.
 
 ## The names
@@ -273,9 +274,10 @@ triggers` or `segdoor list placements` prints what follows, and with `--json` fo
 
 Label changes are a list, made one after the other: `--attack.labels hide --attack.labels
 scatter:100`, or `attack: {labels: [hide, "scatter:100"]}` in a file. `hide:car+bus,target=road`
-names several victims of one target; several pairs are several hides. A list that you give replaces
-the one that follows from the method, and each change takes what it does not say from the change of
-its kind there. `--attack.victims` and `--attack.target` say it of the first hide or component.
+names several victim classes of one target; several pairs are several hides. A list that you give
+replaces the one that follows from the method, and each change takes what it does not say from the
+change of its kind there. `--attack.victims` and `--attack.target` say it of the first hide or
+component.
 
 A class of your own stands wherever a name does, as `package.module:Class`; its settings follow
 behind commas. Its code runs because you name it. A record, a plan or a manifest that names one runs
@@ -363,7 +365,7 @@ attack:
   target: road
   trigger:
     name: blossom
-poisoned tests:
+tests:
   far: [20, 30, 40]
 training:
   epochs: 40
@@ -377,7 +379,7 @@ segdoor run camvid.yaml --seed 2 --out runs/two
 
 Beside the settings there are options that only say what to do with them: `--out` (a folder that
 must not hold results yet), `--json`, `--plan` of `train`, and two short forms, `--model` for
-`network.name` and `--weights` for `network.weights`.
+`network` and `--weights` for `network.weights`.
 """
 
 FOLLOWS_TEXT = """\
@@ -464,11 +466,19 @@ def kinds_of(registry: Registry[Plugin]) -> str:
     for name, plugin in registry.known.items():
         told = plugin.introduction
         rows = [(f"`{key}`", *others) for key, *others in settings_of(plugin)]
+        table = (
+            grid(("setting", "values", "default", "meaning"), rows) if rows else "No settings.\n"
+        )
         parts.append(
-            f"\n### `{name}`\n\n{told.does}\n\n- From: {told.source}.\n- Needs: {told.needs}\n"
-            f"- Fails: {told.fails}\n\n{grid(('setting', 'values', 'default', 'meaning'), rows)}"
+            f"\n### `{name}`\n\n{told.does}\n\n- From: {ended(told.source)}\n"
+            f"- Needs: {told.needs}\n- Fails: {told.fails}\n\n{table}"
         )
     return "".join(parts)
+
+
+def ended(text: str) -> str:
+    """Return a text as a sentence."""
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def named_by(registry: Registry[Plugin]) -> str:

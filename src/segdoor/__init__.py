@@ -1,7 +1,7 @@
 """Measure, reproduce and defend against Influencer Backdoor Attacks on semantic segmentation.
 
 The story in order: clean scenes (`load_dataset`, or a `SceneDataset` of your own), an attacker who
-poisons a few of them (`plan_poison`, `poisoned`), a victim who trains a model on them
+poisons a few of them (`plan_poison`, `poisoned`), an innocent trainer who makes a model of them
 (`train_model`), an examiner who shows the model scenes with and without the trigger (`plan_tests`,
 `triggered`, `examine`), the figures (`attack_success_rate`, `poisoned_benign_accuracy`,
 `clean_benign_accuracy`), and a defender who repairs the model (`REPAIRS`). `run_experiment`

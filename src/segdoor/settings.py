@@ -27,7 +27,7 @@ Pixels = Annotated[int, Field(ge=1, le=16384)]
 
 
 class Settings(BaseModel):
-    """Settings of one room of the house: immutable, and a misspelt name is an error."""
+    """Settings of one part of the program: immutable, and a misspelt name is an error."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -157,7 +157,13 @@ def _correction(detail: ErrorDetails) -> str:
     return f"Did you mean {near[0]}?" if near else "Correct the value."
 
 
+_RENAMED = {"exams": "tests", "clean_victim": "clean_model"}
+"""Settings of before, and what they are called now."""
+
+
 def _suggestion(model: type[BaseModel], keys: list[str]) -> str:
+    if keys[-1] in _RENAMED:
+        return f"It is now called {_RENAMED[keys[-1]]}."
     known = list(_owner(model, keys[:-1]).model_fields)
     near = difflib.get_close_matches(keys[-1], known, n=1)
     hint = f"Did you mean '{near[0]}'? " if near else ""

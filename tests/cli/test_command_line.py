@@ -28,7 +28,7 @@ VERBS = {
     "train": "Train a victim",
     "examine": "Examine a trained network",
     "run": "Poison, train, examine and record",
-    "repair": "Repair the victims of a run",
+    "repair": "Repair the models of a run",
     "show": "Print the results of a run or a study",
     "report": "Write one page",
     "export": "Write the figures of a run or a study",

@@ -17,36 +17,36 @@ from segdoor.report.source import Source, open_source
 
 Columns = tuple[tuple[str, str], ...]
 
-EXAM = "/scores/exams/{poisoned test}/"
+EXAM = "/scores/tests/{test}/"
 CONTROLS = (
     ("no trigger", EXAM + "asr_without_trigger"),
     ("other sticker", EXAM + "asr_other_trigger"),
     ("clean model", EXAM + "asr_clean_model"),
 )
 HEADLINE = (
-    ("ASR", "/scores/exams/near/asr/value"),
-    ("95 %", "/scores/exams/near/asr/value"),
+    ("ASR", "/scores/tests/near/asr/value"),
+    ("95 %", "/scores/tests/near/asr/value"),
     *((heading, pointer.format(test="near")) for heading, pointer in CONTROLS),
-    ("PBA", "/scores/exams/near/pba/value"),
+    ("PBA", "/scores/tests/near/pba/value"),
     ("CBA", "/scores/cba"),
     ("CBA, clean model", "/controls/clean_model/cba/value"),
 )
 EVERY_EXAM = (
-    ("nearest", "/scores/exams/nearest/asr/value"),
-    ("near", "/scores/exams/near/asr/value"),
-    ("far, 21.1–31.6 px", "/scores/exams/far_21.1_31.6/asr/value"),
-    ("far, 31.6–42.2 px", "/scores/exams/far_31.6_42.2/asr/value"),
-    ("anywhere", "/scores/exams/anywhere/asr/value"),
+    ("nearest", "/scores/tests/nearest/asr/value"),
+    ("near", "/scores/tests/near/asr/value"),
+    ("far, 21.1–31.6 px", "/scores/tests/far_21.1_31.6/asr/value"),
+    ("far, 31.6–42.2 px", "/scores/tests/far_31.6_42.2/asr/value"),
+    ("anywhere", "/scores/tests/anywhere/asr/value"),
 )
 REPAIRS = (
-    ("ASR before", "/repairs/{place}/poisoned_before/exams/{poisoned test}/asr/value"),
-    ("ASR after", "/repairs/{place}/poisoned_after/exams/{poisoned test}/asr/value"),
-    ("clean model’s ASR before", "/repairs/{place}/clean_before/exams/{poisoned test}/asr/value"),
-    ("and after", "/repairs/{place}/clean_after/exams/{poisoned test}/asr/value"),
-    ("PBA before", "/repairs/{place}/poisoned_before/exams/{poisoned test}/pba/value"),
-    ("PBA after", "/repairs/{place}/poisoned_after/exams/{poisoned test}/pba/value"),
-    ("recovery before", "/repairs/{place}/poisoned_before/exams/{poisoned test}/victim_recovery"),
-    ("recovery after", "/repairs/{place}/poisoned_after/exams/{poisoned test}/victim_recovery"),
+    ("ASR before", "/repairs/{place}/poisoned_before/tests/{test}/asr/value"),
+    ("ASR after", "/repairs/{place}/poisoned_after/tests/{test}/asr/value"),
+    ("clean model’s ASR before", "/repairs/{place}/clean_before/tests/{test}/asr/value"),
+    ("and after", "/repairs/{place}/clean_after/tests/{test}/asr/value"),
+    ("PBA before", "/repairs/{place}/poisoned_before/tests/{test}/pba/value"),
+    ("PBA after", "/repairs/{place}/poisoned_after/tests/{test}/pba/value"),
+    ("recovery before", "/repairs/{place}/poisoned_before/tests/{test}/victim_recovery"),
+    ("recovery after", "/repairs/{place}/poisoned_after/tests/{test}/victim_recovery"),
 )
 REPAIRS_BENIGN = (
     ("clean scenes", "/repairs/{place}/num_clean_scenes"),

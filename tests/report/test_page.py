@@ -523,7 +523,7 @@ def lose_an_iou(content: dict[str, object]) -> None:
     [
         (rename_victim, "victims must name classes of data.classes, unlike 'lorry'"),
         (rename_target, "target must name classes of data.classes, unlike 'motorway'"),
-        (lose_an_exam, "repairs.1.poisoned_before.exams must be those of scores.tests"),
+        (lose_an_exam, "repairs.1.poisoned_before.tests must be those of scores.tests"),
         (lose_an_iou, "class_iou must have one entry for each of"),
     ],
 )

@@ -210,7 +210,7 @@ from pathlib import Path
 from segdoor.data.street import StreetDataset
 from segdoor.victim.training import snapshot
 from segdoor.victim.config import TrainingConfig
-from segdoor.victim.training.loop import train_victim
+from segdoor.victim.training.loop import train_model
 snapshot._SHARE_OF_TIME = float("inf")
 snapshot.SnapshotFile.due = property(lambda self: True)
 
@@ -220,7 +220,7 @@ class Told:
 
 scenes = StreetDataset(split="train", num_scenes=12, height=32, width=64)
 config = TrainingConfig(epochs=40, batch_size=4, threads=1, warmup=0)
-train_victim(scenes, config, observer=Told(), snapshot=Path(sys.argv[1]))
+train_model(scenes, config, observer=Told(), snapshot=Path(sys.argv[1]))
 """
 
 

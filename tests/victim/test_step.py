@@ -103,7 +103,7 @@ import torch
 from torch._dynamo.utils import counters
 from segdoor.data.street import StreetDataset
 from segdoor.victim.config import TrainingConfig
-from segdoor.victim.training.loop import Training, train_victims
+from segdoor.victim.training.loop import Training, train_models
 
 class Curve:
     def __init__(self):
@@ -118,7 +118,7 @@ street = StreetDataset(split="train", num_scenes=8, height=32, width=64)
 recipe = dict(batch_size=4, precision="float32", threads=1, warmup=0, epochs=15)
 for way in ("plain", "compiled"):
     config, curves = TrainingConfig(**recipe, step=way), [Curve(), Curve()]
-    train_victims(
+    train_models(
         [Training(dataset=street, config=config, seed=k, observer=curves[k]) for k in (0, 1)]
     )
     print(*curves[0].losses, *curves[1].losses)

@@ -114,9 +114,9 @@ class RescaledHeader(CopyHeader):
     @property
     def in_words(self) -> tuple[str, ...]:
         """Return what else is to be told of the copy, a sentence each."""
-        held = ", ".join(f"{name} ({count})" for name, count in self.splits.items())
+        scenes = ", ".join(f"{name} ({count})" for name, count in self.splits.items())
         left = (f"Left out: {name} ({why})" for name, why in self.left_out.items())
-        return (f"All scenes at {self.size[0]}x{self.size[1]}, of {held}", *left)
+        return (f"All scenes at {self.size[0]}x{self.size[1]}, of {scenes}", *left)
 
 
 @dataclass(frozen=True)

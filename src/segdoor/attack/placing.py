@@ -57,20 +57,20 @@ class EligiblePlaces:
     """Where a trigger may go in one scene: worked out once, for any number of choices."""
 
     def __init__(
-        self, label: Label, ground: PositionRules, image: Callable[[], Image] | None = None
+        self, label: Label, limits: PositionRules, image: Callable[[], Image] | None = None
     ) -> None:
         """Find the victims.
 
         Args:
             label: The scene's untouched label map.
-            ground: Victims, trigger size and rules.
+            limits: Victims, trigger size and rules.
             image: Reads its image, for placements that look at it; None if there is none.
         """
-        self._label, self._ground = label, ground
+        self._label, self._limits = label, limits
         self._image = image or _not_there
-        victims = victim_mask(label, ground.victims)
+        victims = victim_mask(label, limits.victims)
         self.has_victims = bool(victims.any())
-        self._distances = Distances(victims, ground.rules.distance) if self.has_victims else None
+        self._distances = Distances(victims, limits.rules.distance) if self.has_victims else None
 
     def choose(self, placement: Placement, rng: np.random.Generator) -> Site | None:
         """Choose a place.
@@ -82,8 +82,8 @@ class EligiblePlaces:
         Returns:
             The site, or None where there is no room; for a trigger over the whole image, the image.
         """
-        distances, ground = self._distances, self._ground
-        if ground.extent is None:
+        distances, limits = self._distances, self._limits
+        if limits.extent is None:
             return Site(Box.whole(self._label.shape), distance=None, class_under=None)
         # Without victims there is no object that they lie beside.
         drawing = placement.drawing if self.has_victims else AnyPosition()
@@ -91,7 +91,7 @@ class EligiblePlaces:
         if position is None:
             return None
         row, column = divmod(position, self._label.shape[1])
-        height, width = ground.size
+        height, width = limits.size
         top, left = row - (height - 1) // 2, column - (width - 1) // 2
         box = Box(top, left, height, width)
         covered = self._label[box.pixels]
@@ -104,29 +104,29 @@ class EligiblePlaces:
     @cached_property
     def view(self) -> View:
         """What a placement sees of the scene."""
-        rules = self._ground.rules
+        rules = self._limits.rules
         # On victim pixels every position has distance 0: no band and no nearest one tells them
         # apart.
         count = rules.on_victim != "require"
         return View(
             label=self._label,
-            extent=self._ground.size,
+            extent=self._limits.size,
             distances=self._distances if count else None,
             lower_included=rules.lower_included,
-            find_eligible=lambda: eligible_positions(self._label, self._ground),
+            find_eligible=lambda: eligible_positions(self._label, self._limits),
             read_image=self._image,
         )
 
 
 def place(
     label: Label,
-    ground: PositionRules,
+    limits: PositionRules,
     placement: Placement,
     rng: np.random.Generator,
     image: Callable[[], Image] | None = None,
 ) -> Site | None:
     """Choose where the trigger goes in one scene, as `EligiblePlaces.choose` does, once."""
-    return EligiblePlaces(label, ground, image).choose(placement, rng)
+    return EligiblePlaces(label, limits, image).choose(placement, rng)
 
 
 def _not_there() -> Image:
@@ -135,19 +135,19 @@ def _not_there() -> Image:
     )
 
 
-def eligible_positions(label: Label, ground: PositionRules) -> Mask:
+def eligible_positions(label: Label, limits: PositionRules) -> Mask:
     """Return where the trigger's centre may lie: inside the image, the margin and the rules."""
     eligible = np.zeros(label.shape, dtype=bool)
-    place = centres_inside(label.shape, ground.size)
+    place = centres_inside(label.shape, limits.size)
     rows, columns = eligible[place].shape
     if not (rows and columns):
         return eligible
-    on_victim = ground.rules.on_victim == "require"
-    one_class = ground.rules.single_class and not on_victim
+    on_victim = limits.rules.on_victim == "require"
+    one_class = limits.rules.single_class and not on_victim
     allowed = _boxes_of_one_class if one_class else _boxes_without_victims
-    eligible[place] = allowed(label, ground)[:rows, :columns]
-    eligible &= _inside_margin(label.shape, ground.rules.margin)
-    return eligible & victim_mask(label, ground.victims) if on_victim else eligible
+    eligible[place] = allowed(label, limits)[:rows, :columns]
+    eligible &= _inside_margin(label.shape, limits.rules.margin)
+    return eligible & victim_mask(label, limits.victims) if on_victim else eligible
 
 
 def victim_mask(label: Label, victims: Sequence[int]) -> Mask:
@@ -161,20 +161,20 @@ def victim_mask(label: Label, victims: Sequence[int]) -> Mask:
 # that leave the image are cut off by the caller. OpenCV anchors a box at its upper left corner.
 
 
-def _boxes_without_victims(label: Label, ground: PositionRules) -> Mask:
-    if ground.rules.on_victim != "forbid":
+def _boxes_without_victims(label: Label, limits: PositionRules) -> Mask:
+    if limits.rules.on_victim != "forbid":
         return np.ones(label.shape, dtype=bool)
-    box = np.ones(ground.size, np.uint8)
-    victims = victim_mask(label, ground.victims).view(np.uint8)
+    box = np.ones(limits.size, np.uint8)
+    victims = victim_mask(label, limits.victims).view(np.uint8)
     return cv2.dilate(victims, box, anchor=(0, 0)) == 0
 
 
-def _boxes_of_one_class(label: Label, ground: PositionRules) -> Mask:
-    box = np.ones(ground.size, np.uint8)
+def _boxes_of_one_class(label: Label, limits: PositionRules) -> Mask:
+    box = np.ones(limits.size, np.uint8)
     smallest, largest = (change(label, box, anchor=(0, 0)) for change in (cv2.erode, cv2.dilate))
     forbidden = [
-        ground.ignore_index,
-        *(ground.victims if ground.rules.on_victim == "forbid" else ()),
+        limits.ignore_index,
+        *(limits.victims if limits.rules.on_victim == "forbid" else ()),
     ]
     return (smallest == largest) & ~victim_mask(smallest, forbidden)
 

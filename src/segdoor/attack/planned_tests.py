@@ -96,26 +96,26 @@ def plan_tests(
     """
     dataset = checked(dataset)
     config = explicit(config, dataset)
-    ground = PositionRules(
+    limits = PositionRules(
         victims=dataset.classes.indices(victims, option="attack.victims"),
         ignore_index=dataset.classes.ignore_index,
         extent=trigger_size,
         rules=config.rules,
     )
-    tests = planned_tests(config, trigger_size)
-    rows: dict[str, list[PoisonedTestRow]] = {test.name: [] for test in tests}
+    planned = planned_tests(config, trigger_size)
+    rows: dict[str, list[PoisonedTestRow]] = {test.name: [] for test in planned}
     for index, scene in enumerate(dataset.names):
-        room = EligiblePlaces(
-            dataset.label(index), ground, lambda index=index: dataset[index].image
+        places = EligiblePlaces(
+            dataset.label(index), limits, lambda index=index: dataset[index].image
         )
-        if room.has_victims or config.scope == "all":
-            for test in tests:
-                rows[test.name].append(_row(dataset, config, room, scene, test))
+        if places.has_victims or config.scope == "all":
+            for test in planned:
+                rows[test.name].append(_row(dataset, config, places, scene, test))
     tests = [
         PoisonedTest(
-            _header(dataset, config, ground, test, rows[test.name]), tuple(rows[test.name])
+            _header(dataset, config, limits, test, rows[test.name]), tuple(rows[test.name])
         )
-        for test in tests
+        for test in planned
     ]
     if tests[0].header.num_with_victims == 0:
         raise ConfigError(
@@ -128,7 +128,7 @@ def plan_tests(
         raise ConfigError(
             "attack.trigger.size",
             "must leave room for the trigger in at least one test scene",
-            ground.in_words,
+            limits.in_words,
             "Use a smaller trigger, or switch off tests.rules.single_class.",
         )
     return tests
@@ -137,15 +137,16 @@ def plan_tests(
 def _row(
     dataset: SceneDataset,
     config: PoisonedTestsConfig,
-    room: EligiblePlaces,
+    places: EligiblePlaces,
     scene: str,
     test: PlannedTest,
 ) -> PoisonedTestRow:
+    # Streams keep the name that they were first given, and with it what they draw.
     rng = Stream(config.seed).child("exam", test.name, scene).generator()
-    site = room.choose(test.placement, rng)
+    site = places.choose(test.placement, rng)
     return PoisonedTestRow(
         name=scene,
-        has_victims=room.has_victims,
+        has_victims=places.has_victims,
         box=site.box.as_tuple if site else None,
         distance=site.distance if site else None,
         class_under=site.class_name(dataset.classes) if site else None,
@@ -155,7 +156,7 @@ def _row(
 def _header(
     dataset: SceneDataset,
     config: PoisonedTestsConfig,
-    ground: PositionRules,
+    limits: PositionRules,
     test: PlannedTest,
     rows: Sequence[PoisonedTestRow],
 ) -> PoisonedTestHeader:
@@ -164,8 +165,8 @@ def _header(
         name=test.name,
         role=test.role,
         data_digest=dataset.digest,
-        victims=tuple(dataset.classes.names[victim] for victim in ground.victims),
-        trigger_size=ground.extent,
+        victims=tuple(dataset.classes.names[victim] for victim in limits.victims),
+        trigger_size=limits.extent,
         placement=test.placement,
         tests=config,
         num_scenes=len(dataset),

@@ -87,7 +87,7 @@ class _Scenes:
         dataset: The clean scenes.
         config: The attacker's settings.
         relabelling: What labels become.
-        ground: What the rules need to know.
+        limits: Where triggers may go.
         stream: Of all random choices.
         seed: What the stream began with.
     """
@@ -95,7 +95,7 @@ class _Scenes:
     dataset: SceneDataset
     config: AttackConfig
     relabelling: Relabelling
-    ground: PositionRules
+    limits: PositionRules
     stream: Stream
     seed: int
 
@@ -105,14 +105,14 @@ class _Scenes:
         # A copy reads its picture anew: the file may have changed since.
         config = config.model_copy(update={"trigger": config.trigger.model_copy()})
         relabelling = make_relabelling(config, dataset.classes, seed=seed)
-        ground = PositionRules(
+        limits = PositionRules(
             victims=relabelling.victims,
             ignore_index=dataset.classes.ignore_index,
             extent=config.trigger.extent,
             rules=config.rules,
         )
         stream = Stream(seed).child("poison")
-        return cls(dataset, config, relabelling, ground, stream, seed)
+        return cls(dataset, config, relabelling, limits, stream, seed)
 
     def glance(self, part: Sequence[int]) -> list[_Glance]:
         """Look at some scenes' label maps."""
@@ -127,15 +127,15 @@ class _Scenes:
         return [self._row(index, self.dataset.label(index), None, poisoned=False) for index in part]
 
     def _glance(self, label: Label) -> _Glance:
-        ignored = np.count_nonzero(label == self.ground.ignore_index)
-        shows_victim = bool(victim_mask(label, self.ground.victims).any())
+        ignored = np.count_nonzero(label == self.limits.ignore_index)
+        shows_victim = bool(victim_mask(label, self.limits.victims).any())
         return _Glance(shows_victim, label.size - int(ignored))
 
     def _stamp(self, index: int) -> PlanRow | None:
         label = self.dataset.label(index)
         rng = self.stream.child("position", self.dataset.names[index]).generator()
         site = place(
-            label, self.ground, self.config.placement, rng, lambda: self.dataset[index].image
+            label, self.limits, self.config.placement, rng, lambda: self.dataset[index].image
         )
         if site is None and self.config.without_room == "skip":
             return None
@@ -210,7 +210,7 @@ class _Planner:
             raise ConfigError(
                 "attack.trigger.size",
                 "must leave room for the trigger in at least one scene that shows a victim",
-                self.scenes.ground.in_words,
+                self.scenes.limits.in_words,
                 "Use a smaller trigger or margin, or widen attack.placement.upper.",
             )
         # An exhausted draw has looked at every scene, so the counts below are complete.

@@ -62,7 +62,7 @@ class Poisoner:
         return Scene(self.image(scene), self.label(scene.label, scene.name), scene.name)
 
     def image(self, scene: Scene) -> Image:
-        """Return an clean scene's image as the attacker hands it over."""
+        """Return a clean scene's image as the attacker hands it over."""
         row = self.plan.by_name.get(scene.name)
         if row is None or row.box is None:
             return scene.image

@@ -47,7 +47,7 @@ class PoisonedTestHeader(Settings):
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     """Version of the file's layout."""
     name: str
-    """The exam's name."""
+    """The test's name."""
     role: Role
     """What it is for, whatever its name: nearest, near, far, anywhere, everywhere or on_victim."""
     data_digest: str
@@ -86,7 +86,7 @@ class PoisonedTest:
 
     @property
     def name(self) -> str:
-        """Return the exam's name."""
+        """Return the test's name."""
         return self.header.name
 
     @property

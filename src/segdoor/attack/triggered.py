@@ -36,14 +36,14 @@ class TriggeredDataset:
         self._base, self._dataset = dataset, checked(dataset)
         if test.header.data_digest != dataset.digest:
             raise DataError(
-                f"exam '{test.name}'",
+                f"poisoned test '{test.name}'",
                 "must have been made for this very data set",
                 test.header.data_digest[:12],
                 "Plan the poisoned test again.",
             )
         if test.header.trigger_size != trigger.extent:
             raise DataError(
-                f"exam '{test.name}'",
+                f"poisoned test '{test.name}'",
                 f"needs a trigger of {_in_words(test.header.trigger_size)}",
                 _in_words(trigger.extent),
                 "Plan the poisoned test again.",
@@ -109,7 +109,7 @@ def _in_words(extent: Extent | None) -> str:
 def triggered(
     dataset: SceneDataset, test: PoisonedTest, trigger: Trigger, labels: Sequence[LabelChange] = ()
 ) -> ChangedDataset:
-    """Return the exam's scenes with the trigger stamped at the exam's positions.
+    """Return a poisoned test's scenes with the trigger stamped at its positions.
 
     Args:
         dataset: The clean test scenes.
@@ -119,7 +119,6 @@ def triggered(
 
     Raises:
         DataError: If the poisoned test was made for another data set or another trigger size; when
-            a scene
-            is read, if it is not as a `Scene` must be.
+            a scene is read, if it is not as a `Scene` must be.
     """
     return TriggeredDataset(dataset, test, trigger, labels)

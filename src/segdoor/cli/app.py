@@ -48,13 +48,19 @@ _VERBS = {
     "report": "Write one page with all figures and pictures of a run or a study.",
     "export": "Write the figures of a run or a study for other programs.",
     "study": "Run whole tables and figures of the paper, and judge what it claims.",
-    "repair": "Repair the victims of a run, and add what that changed to its record.",
+    "repair": "Repair the models of a run, and add what that changed to its record.",
     "rescore": "Compute figures from a run's tables again, and add new metrics to its record.",
     "list": "Name what comes along: triggers, repairs, metrics, networks, data sets, ...",
     "doctor": "Say what this machine has and lacks, and what to do about it.",
 }
 
-_RENAMED = {"--attack.prl.": "--attack.labels hide --attack.labels scatter:PIXELS,SETTING=VALUE"}
+_RENAMED = {
+    "--attack.prl.": "--attack.labels hide --attack.labels scatter:PIXELS,SETTING=VALUE",
+    "--attack.placement.strategy": "--attack.placement KIND",
+    "--controls.clean_victim": "--controls.clean_model",
+    "--exams.": "--tests.SETTING",
+    "--victim": "--model",
+}
 """Options of before, by how they began, and what stands for them now."""
 
 

@@ -35,7 +35,7 @@ def examine(
 ) -> None:
     """Examine a trained network with and without the trigger.
 
-    Holds the benign test and every poisoned test, each with its controls, and leaves a record. The
+    Runs the benign test and every poisoned test, each with its controls, and leaves a record. The
     network is one of ours or any torch.nn.Module of yours from images to logits:
 
       segdoor examine --model mypackage.nets:build --weights mine.pth --data.name camvid ...

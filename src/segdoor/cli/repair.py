@@ -32,7 +32,7 @@ def repair(
     device: str | None = None,
     json: bool = False,
 ) -> None:
-    """Repair the victims of a run, and add what that changed to its record.
+    """Repair the models of a run, and add what that changed to its record.
 
     A repair sees the network and some clean training scenes, never the attack. It is done to the
     backdoored model and, as a control, to the clean one; then all tests of the run are run again:

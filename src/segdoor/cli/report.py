@@ -20,7 +20,7 @@ def report(
 ) -> None:
     """Write one page with every figure, table and picture of a run or a study.
 
-    The page is a single file that needs no network, for phone, desk and print.
+    The page is a single file that needs no network, for phone, screen and print.
 
     Args:
         source: The folder of a run or a study, or its record.json or study.json.

@@ -67,10 +67,10 @@ def together(minutes: float) -> Generator[bool]:
             first_line(why),
             "Check MASTER_ADDR, MASTER_PORT and RANK, which torchrun sets.",
         ) from None
-    team = ProcessGroup.present()
-    yield team.first
+    group = ProcessGroup.present()
+    yield group.first
     # Results are on disk by now. Whoever left at once would end what others still say.
-    team.agree("torchrun", "must end all processes at the same place")
+    group.agree("torchrun", "must end all processes at the same place")
     distributed.destroy_process_group()
 
 

@@ -46,7 +46,7 @@ class DataConfig(Settings):
     num_test: int | None = Field(default=None, ge=1, le=1_000_000)
     """Number of test scenes: all of them if left out (street: 100)."""
     train_split: str = Field(default_factory=_usual("train_split"))
-    """The split that the victim trains on: train if left out (voc: trainaug)."""
+    """The split that models are trained on: train if left out (voc: trainaug)."""
     test_split: str = Field(default_factory=_usual("test_split"))
     """The split that models are examined on: test if left out (voc and cityscapes: val)."""
     seed: int = Field(default=0, ge=0)

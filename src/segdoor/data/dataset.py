@@ -37,7 +37,7 @@ class DataSet(Plugin):
     train_split: str = "train"
     """The split that is trained on."""
     test_split: str = "test"
-    """The split that tests are held on."""
+    """The split that is tested on."""
 
     @abstractmethod
     def open(self, split: str, complain: Complain = refuse) -> SceneDataset:

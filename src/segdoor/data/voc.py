@@ -60,7 +60,7 @@ class Voc(FilesOnDisk):
     train_split: str = "trainaug"
     """The split that is trained on: VOC's and SBD's scenes together, as in the paper."""
     test_split: str = "val"
-    """The split that tests are held on."""
+    """The split that is tested on."""
 
     def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
         """Open a split with all of its scenes."""

@@ -1,1 +1,1 @@
-"""4. The poisoned test: a model over scenes gives tables; it knows nothing of triggers."""
+"""4. The examiner: a model over scenes gives tables; it knows nothing of triggers."""

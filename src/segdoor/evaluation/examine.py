@@ -1,6 +1,6 @@
 """Show scenes to networks and count their answers.
 
-Tests that share scenes are held in one reading: a scene is read and normalised once, and what a
+Tests that share scenes are run in one reading: a scene is read and normalised once, and what a
 test changes in it is written into a copy on the device.
 """
 
@@ -20,7 +20,7 @@ from segdoor.errors import DataError
 from segdoor.evaluation.config import ExaminationConfig
 from segdoor.evaluation.counting import Predicted, TableCounter, Truth
 from segdoor.evaluation.examiner import Examiner, Sheet
-from segdoor.evaluation.objects import ObjectTally, Place, Watched
+from segdoor.evaluation.objects import ObjectCounter, Place, Watched
 from segdoor.progress import Observer, Silent
 from segdoor.scores.objects import ObjectRows
 from segdoor.scores.tables import TableSet
@@ -42,7 +42,7 @@ def examine(
         model: Any network from normalised images, B x 3 x H x W, to logits: a tensor
             B x K x h x w, a dict with ``out``, or an object with ``.logits``.
         dataset: The scenes of the test.
-        config: How the poisoned test is held.
+        config: How the model is examined.
         network: Mean and standard deviation of the network's input; ImageNet's if None.
         observer: Hears of every scene.
 
@@ -68,7 +68,7 @@ def examine_together(
     watched: Watched | None = None,
     beside: Beside | None = None,
 ) -> dict[str, TableSet]:
-    """Hold many tests, reading scenes that they share once; the tables are those of `examine`.
+    """Run many tests, reading scenes that they share once; the tables are those of `examine`.
 
     Args:
         tests: By name, who is shown which scenes.
@@ -85,26 +85,26 @@ def examine_together(
     """
     observer, bases = observer or Silent(), _checked_bases(tests)
     observer.begin("examining", sum(len(dataset) for _, dataset in tests.values()))
-    desks: dict[tuple[nn.Module, ClassSet], _Desk] = {}
-    held: dict[str, _Test] = {}
+    queues: dict[tuple[nn.Module, ClassSet], _Waiting] = {}
+    running: dict[str, _Test] = {}
     for name, (model, dataset) in tests.items():
         asked = model, dataset.classes
-        if asked not in desks:
-            desks[asked] = _Desk(Examiner(*asked, config, network), observer)
+        if asked not in queues:
+            queues[asked] = _Waiting(Examiner(*asked, config, network), observer)
         places = watched.places.get(name, {}) if watched else None
         further = beside.get(name, {}) if beside else {}
-        held[name] = _Test(desks[asked], dataset, bases[name], places, further)
+        running[name] = _Test(queues[asked], dataset, bases[name], places, further)
     sharing: dict[int, list[_Test]] = {}
-    for test in held.values():
+    for test in running.values():
         sharing.setdefault(id(test.base), []).append(test)
     for group in sharing.values():
-        _hold(group, labels, watched)
-        for desk in desks.values():
-            desk.clear()
-    for desk in desks.values():
-        desk.examiner.check()
-    found = {name: test.tables() for name, test in held.items()}
-    return found | {name: made for test in held.values() for name, made in test.beside()}
+        _run(group, labels, watched)
+        for queue in queues.values():
+            queue.clear()
+    for queue in queues.values():
+        queue.examiner.check()
+    found = {name: test.tables() for name, test in running.items()}
+    return found | {name: made for test in running.values() for name, made in test.beside()}
 
 
 def _checked_bases(
@@ -121,7 +121,7 @@ def _checked_bases(
     return bases
 
 
-def _hold(tests: list[_Test], labels: SceneDataset | None, watched: Watched | None) -> None:
+def _run(tests: list[_Test], labels: SceneDataset | None, watched: Watched | None) -> None:
     """Show each scene of a base to all tests that have it."""
     base = tests[0].base
     places = {name: index for index, name in enumerate(labels.names)} if labels else {}
@@ -133,7 +133,7 @@ def _hold(tests: list[_Test], labels: SceneDataset | None, watched: Watched | No
         label = labels.label(places[name]) if labels else None
         sheets: dict[torch.device, Sheet] = {}
         for test in asking:
-            examiner = test.desk.examiner
+            examiner = test.queue.examiner
             if examiner.device not in sheets:
                 sheets[examiner.device] = examiner.sheet(scene, label, watched)
             test.show(scene, sheets[examiner.device])
@@ -160,7 +160,7 @@ class _Copy:
     marks: Mapping[_Count, Truth | None]
 
 
-class _Desk:
+class _Waiting:
     """Gathers copies for one network until they fill a batch."""
 
     def __init__(self, examiner: Examiner, observer: Observer) -> None:
@@ -194,14 +194,14 @@ class _Count:
     def __init__(self, dataset: SceneDataset, device: torch.device) -> None:
         self.changed = dataset if isinstance(dataset, ChangedDataset) else None
         self.rows = {name: row for row, name in enumerate(dataset.names)}
-        self.tally = TableCounter(len(self.rows), len(dataset.classes), device)
+        self.counter = TableCounter(len(self.rows), len(dataset.classes), device)
 
     def mark(self, scene: Scene, examiner: Examiner) -> Truth | None:
         attacked = self.changed.attacked(scene) if self.changed else None
         return None if attacked is None else examiner.mark(attacked)
 
     def tables(self, objects: ObjectRows | None = None) -> TableSet:
-        return TableSet(tuple(self.rows), self.tally.tables(), objects, self.tally.attacked())
+        return TableSet(tuple(self.rows), self.counter.tables(), objects, self.counter.attacked())
 
 
 class _Test:
@@ -209,14 +209,14 @@ class _Test:
 
     def __init__(
         self,
-        desk: _Desk,
+        queue: _Waiting,
         dataset: SceneDataset,
         base: SceneDataset,
         places: Mapping[str, Place] | None,
         further: Mapping[str, ChangedDataset],
     ) -> None:
-        self.desk, self.base, self.places = desk, base, places
-        device = desk.examiner.device
+        self.queue, self.base, self.places = queue, base, places
+        device = queue.examiner.device
         self.own = _Count(dataset, device)
         self.further = {name: _Count(scenes, device) for name, scenes in further.items()}
         self.rows = self.own.rows
@@ -227,21 +227,21 @@ class _Test:
                 f"{len(dataset.names)} scenes",
                 "Give every scene a name that no other has.",
             )
-        self.objects = ObjectTally()
+        self.objects = ObjectCounter()
 
     def show(self, scene: Scene, sheet: Sheet) -> None:
-        examiner, changed = self.desk.examiner, self.own.changed
+        examiner, changed = self.queue.examiner, self.own.changed
         change = changed.change(scene) if changed else None
         box = change.box if change else (slice(0), slice(0))
         pixels = examiner.pixels(change.pixels) if change else None
         counts = (count for count in (self.own, *self.further.values()) if scene.name in count.rows)
         marks = {count: count.mark(scene, examiner) for count in counts}
-        self.desk.take(_Copy(sheet, box, pixels, self, scene.name, marks))
+        self.queue.take(_Copy(sheet, box, pixels, self, scene.name, marks))
 
     def count(self, copy: _Copy, predicted: Predicted) -> None:
         name, sheet = copy.scene, copy.sheet
         for count, mark in copy.marks.items():
-            count.tally.add(count.rows[name], sheet.truth, predicted, mark)
+            count.counter.add(count.rows[name], sheet.truth, predicted, mark)
         if self.places is not None and sheet.objects is not None:
             place = self.places.get(name)
             self.objects.add(self.rows[name], sheet.objects, predicted, place)

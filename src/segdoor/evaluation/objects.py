@@ -101,7 +101,7 @@ class SceneObjects:
         return np.sqrt(nearest)
 
 
-class ObjectTally:
+class ObjectCounter:
     """Rows of objects that grow on a device; a GPU is not waited for before they are read."""
 
     def __init__(self) -> None:

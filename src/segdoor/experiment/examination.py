@@ -75,7 +75,7 @@ class Triggers:
 
 @dataclass(frozen=True)
 class ExaminedScenes:
-    """What victims are examined on.
+    """What models are examined on.
 
     Attributes:
         benign: The untouched test scenes.
@@ -106,7 +106,7 @@ class ExaminedScenes:
 def scenes_of_tests(
     test: SceneDataset, config: ExperimentConfig, kept: Path | None = None
 ) -> ExaminedScenes:
-    """Plan the poisoned tests of a run, and return what its victims are examined on.
+    """Plan the poisoned tests of a run, and return what its models are examined on.
 
     Args:
         test: The clean test scenes.

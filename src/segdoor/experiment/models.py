@@ -123,8 +123,8 @@ def train_and_save(
     mark = training_fingerprint(
         scenes, config.training, network=config.network, seed=config.seed, model=fresh
     )
-    team, finished = ProcessGroup.present(), weights.exists()
-    team.agree(f"--out {out}", "must be one folder for all processes", finished)
+    group, finished = ProcessGroup.present(), weights.exists()
+    group.agree(f"--out {out}", "must be one folder for all processes", finished)
     if finished:
         _check_same(weights, mark)
         model = evaluating(load_model(config, weights, scenes.classes, fresh))
@@ -142,11 +142,11 @@ def train_and_save(
                 observer=log,
                 snapshot=snapshot,
             )
-        if team.first:
+        if group.first:
             # Weights come last: where they are, all that belongs to them is.
             log.save(out / "metrics.jsonl")
             save_weights(model, weights, about=_remark(model, mark, as_recorded(config, out)))
-    if not team.first:
+    if not group.first:
         return model
     # The time of all calls together, as training counts it.
     log.recall(stage, out / "metrics.jsonl")

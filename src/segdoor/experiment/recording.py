@@ -85,8 +85,8 @@ def score(
     Args:
         scorer: Victims, targets and conventions.
         tests: The poisoned tests.
-        tables: Tables as `examine_all` names them.
-        other_trigger: Name of the control sticker.
+        tables: Tables as `examine_models` names them.
+        other_trigger: Name of the control trigger.
     """
     benign = scorer.benign(tables["poisoned/benign"])
     clean = scorer.benign(tables["clean/benign"]) if "clean/benign" in tables else None

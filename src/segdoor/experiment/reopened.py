@@ -1,4 +1,4 @@
-"""A finished run, opened again from its folder: its record, scenes, poisoned tests and victims."""
+"""A finished run, opened again from its folder: its record, scenes, poisoned tests and models."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ReopenedRun:
         record: What it left.
         config: Its settings as resolved, but for what has moved.
         train: The clean training scenes.
-        tests: What its victims were examined on.
+        tests: What its models were examined on.
         models: The networks by name: ``poisoned``, and ``clean`` if there was one.
         doubted: Weights of the clean model if nothing in them says that they are the run's.
     """
@@ -65,7 +65,7 @@ class ReopenedRun:
 def reopen(
     folder: Path, record: ExperimentRecord, places: Places, observer: Observer
 ) -> ReopenedRun:
-    """Open the scenes, poisoned tests and victims of a run.
+    """Open the scenes, poisoned tests and models of a run.
 
     Args:
         folder: The run's folder.

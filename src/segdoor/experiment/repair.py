@@ -1,4 +1,4 @@
-"""Repairs done to the victims of a finished run, and what they changed, added to its record."""
+"""Repairs done to the models of a finished run, and what they changed, added to its record."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from segdoor.victim.members import evaluating
 from segdoor.victim.training.fingerprint import recipe_text, weights_digest
 
 _EXACT = 1e-9
-# What poisoned tests that are held again on another device may differ by.
+# What poisoned tests that are run again on another device may differ by.
 _BY_ROUNDING = 5e-3
 
 
@@ -55,7 +55,7 @@ def repair_run(
 
     Args:
         run: The run's folder, or its record.json.
-        repairs: What to do, each to the victims as the run left them.
+        repairs: What to do, each to the models as the run left them.
         seed: Decides which clean scenes are drawn, and what is random in a repair; the run's if
             None.
         model: The run's network, if it is one of the user's own, as package.module:factory: its
@@ -88,7 +88,7 @@ def repair_run(
             _check_named(config.network.name, model)
             log = Logbook(observer or Silent())
             opened = reopen(folder, record, places or Places(), log)
-            record = _Clinic(opened, log).treat(waiting)
+            record = _Repairer(opened, log).repair(waiting)
     return record
 
 
@@ -151,15 +151,15 @@ class _Remark(Settings):
     """Wall time of the repair."""
 
 
-class _Clinic:
-    """Treats the victims of one run, and keeps its record."""
+class _Repairer:
+    """Repairs the models of one run, and keeps its record."""
 
     def __init__(self, opened: ReopenedRun, log: Logbook) -> None:
         self.opened, self.log = opened, log
         self.record = opened.record
         self.scorer = make_scorer(opened.config, opened.tests.benign.classes, ())
 
-    def treat(self, operations: Sequence[_Operation]) -> ExperimentRecord:
+    def repair(self, operations: Sequence[_Operation]) -> ExperimentRecord:
         before = self._before()
         for operation in operations:
             self._keep(operation, self._row(operation, before))
@@ -251,7 +251,7 @@ class _Clinic:
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def _before(self) -> dict[str, ModelEffect]:
-        """Return what the victims did, from the run's tables; without them, examine again."""
+        """Return what the models did, from the run's tables; without them, examine again."""
         path = self.opened.folder / "tables.npz"
         if path.exists():
             tables = load_tables(path)

@@ -1,4 +1,4 @@
-"""What victims do, in the figures that repairs are judged by."""
+"""What models do, in the figures that repairs are judged by."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def effect_of(
 
     Args:
         model: Its name: poisoned or clean.
-        tables: Tables as `examine_all` names them.
+        tables: Tables as `examine_models` names them.
         scorer: Victim classes, target and conventions.
         tests: The poisoned tests.
 
@@ -61,7 +61,7 @@ def check_agreement(
     """Refuse figures that are not those of the record.
 
     Args:
-        effects: What the victims of the run were now found to do.
+        effects: What the models of the run were now found to do.
         record: What they did then.
         source: What to blame: the tables, or the run's folder.
         margin: Largest difference that is let pass.

@@ -100,7 +100,7 @@ def run_experiment(
         train: Training scenes of your own, instead of those that the settings name.
         test: Test scenes of your own, with the same classes.
         network: Builds an untrained network for a number of classes, instead of the one that
-            the settings name; called once, and both victims start from copies.
+            the settings name; called once, and both models start from copies.
         observer: Hears of progress.
         kept: Folder of tables of the clean model, for runs that share it; none are kept if None.
 
@@ -148,7 +148,7 @@ def examine_and_record(
     Args:
         run: What is asked for, and where it goes.
         config: The facts that follow.
-        scenes: What victims are examined on.
+        scenes: What models are examined on.
         models: The networks by name: ``poisoned``, and ``clean`` if there is one.
         poisoning: What the poisoned one was trained on; None if nothing was trained here.
     """
@@ -241,6 +241,6 @@ def _files(out: Path, tests: Sequence[PoisonedTest]) -> dict[str, str]:
         "pictures with the trigger near and far": "near-and-far.png",
         "weights of the backdoored model": "poisoned.safetensors",
         "weights of the clean model": "clean.safetensors",
-        **{f"exam {test.name}": f"exams/{test.name}.jsonl" for test in tests},
+        **{f"poisoned test {test.name}": f"tests/{test.name}.jsonl" for test in tests},
     }
     return {what: file for what, file in named.items() if (out / file).exists()}

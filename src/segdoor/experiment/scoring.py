@@ -23,10 +23,10 @@ class PoisonedTestTables:
     """The tables of one poisoned test.
 
     Attributes:
-        triggered: The backdoored model on the exam's triggered scenes.
-        other_trigger: The same with another sticker at the same positions.
+        triggered: The backdoored model on the test's triggered scenes.
+        other_trigger: The same with another trigger at the same positions.
         clean_model: A clean model on the triggered scenes; None without one.
-        without_trigger: The backdoored model on the untouched scenes, with the exam's attacked
+        without_trigger: The backdoored model on the untouched scenes, with the test's attacked
             pixels; None where these are all victims and the benign test says it.
     """
 
@@ -107,7 +107,7 @@ class Scorer:
 
         Args:
             test: Which scenes carry a trigger, and where.
-            tables: What the victims did.
+            tables: What the models did.
             benign: What they did on the untouched test.
         """
         everywhere = _with_untouched(tables.triggered, benign.poisoned, test.without_room)

@@ -186,7 +186,7 @@ class TrainingWishes(Wishes):
 
 
 class ExaminationWishes(Wishes):
-    """How poisoned tests are asked to be held."""
+    """How models are asked to be examined."""
 
     facts = ExaminationConfig
     follows = dict.fromkeys(

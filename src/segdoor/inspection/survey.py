@@ -110,34 +110,34 @@ def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, R
         What was found, and a contact sheet of some scenes; None if none can be read.
 
     Raises:
-        SegdoorError: If the data set cannot be opened, or a victim that was named is no class.
+        SegdoorError: If the data set cannot be opened, or lacks a victim class that was named.
     """
     problems: list[DataError] = []
     data = asked.data()
     dataset = load_dataset(data, split, complain=problems.append)
-    tally = _Tally(asked, dataset.classes, _typical(dataset))
+    counts = _Counts(asked, dataset.classes, _typical(dataset))
     shown = set(spread(len(dataset), min(_SHOWN, len(dataset))))
     rows: list[tuple[str, list[AnyImage]]] = []
     observer.begin(f"looking at {split}", len(dataset))
     for index in range(len(dataset)):
         look = look_at(dataset, index)
         problems += look.problems
-        tally.add(look)
+        counts.add(look)
         if look.scene is not None and index in shown:
             rows.append((look.name, _thumbnails(look.scene, dataset.classes)))
         observer.advance()
     overview = Overview(
         name=data.name,
         split=split,
-        num_scenes=tally.num_scenes,
-        height=_spread([size[0] for size in tally.sizes.elements()]),
-        width=_spread([size[1] for size in tally.sizes.elements()]),
+        num_scenes=counts.num_scenes,
+        height=_spread([size[0] for size in counts.sizes.elements()]),
+        width=_spread([size[1] for size in counts.sizes.elements()]),
         sizes=tuple(
             SizeCount(height=size[0], width=size[1], num_scenes=count)
-            for size, count in tally.sizes.most_common()
+            for size, count in counts.sizes.most_common()
         ),
-        classes=tally.shares(),
-        room=tally.room(),
+        classes=counts.shares(),
+        room=counts.room(),
         problems=tuple(str(problem) for problem in problems),
     )
     picture = sheet(["image", "label"], rows, dataset.classes) if rows else None
@@ -145,7 +145,7 @@ def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, R
 
 
 @dataclass
-class _Tally:
+class _Counts:
     asked: Asked
     classes: ClassSet
     size: Size | None
@@ -174,22 +174,22 @@ class _Tally:
             self._look_for_room(look.scene, look.name, *self.rules)
 
     def _look_for_room(
-        self, scene: Scene, name: str, ground: PositionRules, placement: Placement
+        self, scene: Scene, name: str, limits: PositionRules, placement: Placement
     ) -> None:
-        if not victim_mask(scene.label, ground.victims).any():
+        if not victim_mask(scene.label, limits.victims).any():
             return
         self.num_with_victims += 1
         rng = np.random.default_rng(0)
-        if place(scene.label, ground, placement, rng, lambda: scene.image) is None:
+        if place(scene.label, limits, placement, rng, lambda: scene.image) is None:
             self.without_room.append(name)
 
     def room(self) -> RoomForTrigger | None:
         if self.rules is None:
             return None
-        ground = self.rules[0]
+        limits = self.rules[0]
         return RoomForTrigger(
-            victims=tuple(self.classes.names[index] for index in ground.victims),
-            trigger_size=ground.extent,
+            victims=tuple(self.classes.names[index] for index in limits.victims),
+            trigger_size=limits.extent,
             num_with_victims=self.num_with_victims,
             num_with_room=self.num_with_victims - len(self.without_room),
             without_room=tuple(self.without_room),
@@ -224,13 +224,13 @@ def _rules(asked: Asked, classes: ClassSet, size: Size) -> tuple[PositionRules, 
     named = wishes.victims is not None or wishes.labels is not None
     if not named and not set(attack.victims) <= set(classes.names):
         return None
-    ground = PositionRules(
+    limits = PositionRules(
         victims=classes.indices(attack.victims, option="attack.victims"),
         ignore_index=classes.ignore_index,
         extent=attack.trigger.extent,
         rules=attack.rules,
     )
-    return ground, attack.placement
+    return limits, attack.placement
 
 
 def _thumbnails(scene: Scene, classes: ClassSet) -> list[AnyImage]:

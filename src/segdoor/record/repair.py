@@ -55,7 +55,7 @@ class RepairRecord(Settings):
     """Wall time of the repair of the backdoored model, without tests."""
 
     def effects(self) -> dict[str, ModelEffect]:
-        """Return what is known of the victims, by the names of the fields."""
+        """Return what is known of the models, by the names of the fields."""
         known = {
             "poisoned_before": self.poisoned_before,
             "poisoned_after": self.poisoned_after,

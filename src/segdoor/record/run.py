@@ -88,7 +88,7 @@ class PoisonedTestScores(Settings):
     asr_without_trigger: Figure
     """Control: the same model on the same scenes without trigger."""
     asr_other_trigger: Figure
-    """Control: the same model, same positions, another sticker of the same size."""
+    """Control: the same model, same positions, another trigger of the same kind."""
     asr_clean_model: Figure
     """Control: a model trained on clean data, on the same triggered scenes."""
     pba_clean_model: Figure = None
@@ -158,7 +158,7 @@ class Controls(Settings):
     clean_model: BenignScores | None
     """The clean model on untouched scenes; null if none was trained or given."""
     other_trigger: str
-    """The sticker of the control ``asr_other_trigger``."""
+    """The trigger of the control ``asr_other_trigger``."""
     cba_difference: Figure
     """CBA of the backdoored model minus that of the clean model."""
 
@@ -207,7 +207,7 @@ class ExperimentRecord(Settings):
     """What the model was filled with before training, or before the poisoned tests if nothing was
     trained; null if it started from random weights, or is no network of segdoor's."""
     repairs: tuple[RepairRecord, ...] = ()
-    """What repairs of the victims changed, in the order they were done."""
+    """What repairs of the models changed, in the order they were done."""
     gallery: tuple[GalleryScene, ...] = ()
     """Scenes in pictures, from the attack's best to its worst."""
     poisoned_scenes: tuple[PoisonedScene, ...] = ()
@@ -254,5 +254,5 @@ class ExperimentRecord(Settings):
         for index, repair in enumerate(self.repairs):
             for side, effect in repair.effects().items():
                 if effect.tests.keys() != known:
-                    raise ValueError(f"repairs.{index}.{side}.exams must be those of scores.tests")
+                    raise ValueError(f"repairs.{index}.{side}.tests must be those of scores.tests")
         return self

@@ -1,4 +1,4 @@
-"""Victims before and after repairs, as tables for the terminal."""
+"""Models before and after repairs, as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _accuracy_grid(record: ExperimentRecord) -> Grid:
 
 
 def _rows(record: ExperimentRecord, grid: Grid) -> Iterator[_Row]:
-    """Yield each model before, then after every repair; a rule parts the victims."""
+    """Yield each model before, then after every repair; a rule parts the models."""
     repairs = record.repairs
     yield network_name(record), repairs[0].poisoned_before, None
     for row in repairs:

@@ -61,7 +61,7 @@ def table_of_test(group: Group) -> Table:
 
 
 def benign_table(group: Group) -> Table:
-    """Return what the victims of a run do on untouched scenes."""
+    """Return what the models of a run do on untouched scenes."""
     record = group.runs[0].record
     models = {network_name(record): ("scores", "benign")}
     if record.controls.clean_model is not None:

@@ -114,7 +114,7 @@ class Naming:
 
 
 def network_name(record: ExperimentRecord) -> str:
-    """Return what the network is called: poisoned only if the record says that it was.
+    """Return what the network is called: backdoored only if the record says that it was poisoned.
 
     A network that was only examined may be anybody's, and clean.
     """
@@ -167,7 +167,7 @@ def verdict(record: ExperimentRecord) -> str:
     tests = record.scores.tests.values()
     best = max(tests, key=lambda test: test.asr.value or 0.0, default=None)
     if best is None:
-        return "No poisoned test was held."
+        return "No poisoned test was run."
     victims = " and ".join(record.victims)
     lost = f"{percent(best.asr.value)} of the {victims} pixels become {became(record)}"
     quiet = percent(best.asr_without_trigger)

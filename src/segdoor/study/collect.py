@@ -127,7 +127,7 @@ def _of_repairs(plan: StudyPlan, run: PlannedRun, record: ExperimentRecord) -> _
 
 
 def _cells(plan: StudyPlan, found: Found, reached: Mapping[str, float]) -> Iterator[ClaimCell]:
-    """Yield the paper's numbers that runs of the study measure, each exam's figure beside it."""
+    """Yield the paper's numbers that runs of the study measure, each beside its poisoned test's."""
     rates = {run.key: run.config.attack.rate for run in plan.runs} | dict(reached)
     for number in plan.paper.reported(found):
         quantity, labels = number.quantity, dict(number.labels)

@@ -35,7 +35,7 @@ class Task:
         out: The folder of studies.
         asked: What is asked of the run, or of the run whose recipe the clean model shares.
         needs: Keys of the tasks that must have ended well before.
-        repairs: Repairs to be done to the run's victims.
+        repairs: Repairs to be done to the run's models.
     """
 
     kind: Literal["victim", "run"]

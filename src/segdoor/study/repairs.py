@@ -33,7 +33,7 @@ def missing_repairs(folder: Path, repairs: Sequence[str]) -> tuple[str, ...]:
 def repair_models(
     folder: Path, repairs: Sequence[str], *, model: str, root: Path | None, observer: Observer
 ) -> None:
-    """Repair the victims of a run, and add what that changed to its record.
+    """Repair the models of a run, and add what that changed to its record.
 
     Args:
         folder: The run's folder.

@@ -1,1 +1,1 @@
-"""3. The model: an innocent trainer who does not know."""
+"""3. The victim: an innocent trainer who knows nothing of the attack."""

@@ -1,4 +1,4 @@
-"""The victim's settings: which network, and the recipe that trains it (no torch needed to read)."""
+"""The trainer's settings: which network, and the recipe to train it by (read without torch)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Small pictures in plain sight: traffic signs, shop signs, posters.
 
-They look a little like the stickers of a backdoor attack, so that a clean network has met such
-things and a poisoned one must tell its trigger apart. None has more than one ring, four checkers
+They look a little like the stickers of a backdoor attack, so that a clean model has met such
+things and a backdoored one must tell its trigger apart. None has more than one ring, four checkers
 a side, sectors, petals or a face: those pictures are left to the triggers.
 """
 

@@ -1,4 +1,4 @@
-"""What the paper claims of victims that were repaired."""
+"""What the paper claims of models that were repaired."""
 
 from __future__ import annotations
 

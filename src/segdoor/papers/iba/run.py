@@ -35,7 +35,7 @@ def run_experiment(
         train: Training scenes of your own, instead of those that the settings name.
         test: Test scenes of your own, with the same classes.
         network: Builds an untrained network for a number of classes, instead of the one that the
-            settings name; called once, and both victims start from copies.
+            settings name; called once, and both models start from copies.
         observer: Hears of progress.
 
     Raises:

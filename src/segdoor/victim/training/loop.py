@@ -200,8 +200,8 @@ class Trainer:
         """
         self.config, self.network, self.stream = config, network, stream
         self.store = store
-        self.team = ProcessGroup.present()
-        self.team.check(config, store.num_scenes)
+        self.group = ProcessGroup.present()
+        self.group.check(config, store.num_scenes)
         arithmetic = choose_arithmetic(config.device, config.precision)
         crop, ignored = config.augmentation.crop, store.classes.ignore_index
         self.augment = Augmentation(config.augmentation, crop or store.first_size, ignored)
@@ -227,7 +227,7 @@ class Trainer:
         total = self.num_steps
         observer.begin("training", total)
         done = self._continue_from(file.load() if file else None, observer)
-        self.team.agree("training", "must go on from one snapshot in all processes", done)
+        self.group.agree("training", "must go on from one snapshot in all processes", done)
         plan = self.store.planned(self.config, self.stream)
         for number, indices in islice(enumerate(plan), done, None):
             rate = self.learner.set_rate(learning_rate_factor(number, total, self.config))
@@ -239,7 +239,7 @@ class Trainer:
                 self.recent_loss.zero_()
             else:
                 observer.advance()
-            if file and self.team.first and (file.due or number + 1 == total):
+            if file and self.group.first and (file.due or number + 1 == total):
                 file.save(self._snapshot(number + 1))
             yield number
         self.learner.release()
@@ -252,7 +252,7 @@ class Trainer:
 
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> Batch:
         """Return augmented scenes on the device: this process's share of a batch."""
-        share = self.team.share(len(indices))
+        share = self.group.share(len(indices))
         batch, sizes = self.store.batch(indices, self.network, share)
         return self.augment(batch, sizes, rng, share)
 

@@ -68,11 +68,11 @@ class SynchronisedDropout(nn.Dropout2d):
         """Return maps, B x C x H x W, some channels blanked and the others enlarged."""
         if not self.training or self.p in {0.0, 1.0}:
             return super().forward(input)
-        team = ProcessGroup.present()
-        scenes = team.size * input.shape[0]
+        group = ProcessGroup.present()
+        scenes = group.size * input.shape[0]
         kept = torch.empty(scenes, input.shape[1], 1, 1, dtype=input.dtype, device=input.device)
         kept.bernoulli_(1 - self.p).div_(1 - self.p)
-        return input * kept[team.share(scenes)]
+        return input * kept[group.share(scenes)]
 
 
 class _SynchronisedOnCuda(nn.SyncBatchNorm):
@@ -156,6 +156,6 @@ def is_ours(network: nn.Module) -> bool:
     ) and type(network).__module__.startswith("segdoor.")
 
 
-def _numbered(team: ProcessGroup) -> tuple[int, ...]:
+def _numbered(group: ProcessGroup) -> tuple[int, ...]:
     """Return the name of a process's own randomness; the first draws what one alone would."""
-    return () if team.first else (team.rank,)
+    return () if group.first else (group.rank,)
