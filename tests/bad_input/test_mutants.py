@@ -128,7 +128,7 @@ TARGETS = {
     "plan": Target(
         "plans/plan.jsonl", "json lines", read_plan, command("train", "--plan plans/plan.jsonl")
     ),
-    "test": Target("run/exams/near.jsonl", "json lines", read_exam, ""),
+    "test": Target("run/tests/near.jsonl", "json lines", read_exam, ""),
     "manifest": Target(
         "copy.segdoor/manifest.jsonl", "json lines", lambda _: verify_copy(Path("copy")), "restore copy"
     ),

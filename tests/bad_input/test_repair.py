@@ -144,11 +144,11 @@ CASES = {
         Complaint("run/plan.jsonl", "must", "", ""), breaks=gone("run/plan.jsonl")
     ),
     "a poisoned test is missing": Case(
-        Complaint("run/exams/near.jsonl", "must", "", ""), breaks=gone("run/exams/near.jsonl")
+        Complaint("run/tests/near.jsonl", "must", "", ""), breaks=gone("run/tests/near.jsonl")
     ),
     "a poisoned test is damaged": Case(
-        Complaint("run/exams/near.jsonl", "must be a JSON object", "", "Restore the file."),
-        breaks=cut("run/exams/near.jsonl"),
+        Complaint("run/tests/near.jsonl", "must be a JSON object", "", "Restore the file."),
+        breaks=cut("run/tests/near.jsonl"),
     ),
     "the tables are damaged": Case(
         Complaint("run/tables.npz", "must be an intact file of tables", "", "Restore it."),

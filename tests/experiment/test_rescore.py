@@ -204,5 +204,5 @@ def test_a_figure_that_was_altered_is_found(run: Path) -> None:
     tests["near"] = tests["near"].model_copy(update={"asr_other_trigger": 0.123})
     scores = record.scores.model_copy(update={"tests": tests})
     save_record(record.model_copy(update={"scores": scores}), run / "record.json")
-    with pytest.raises(DataError, match=r"another scores\.exams\.near\.asr_other_trigger"):
+    with pytest.raises(DataError, match=r"another scores\.tests\.near\.asr_other_trigger"):
         rescore_run(run)

@@ -61,7 +61,7 @@ REPAIRS_BENIGN = (
     ("seconds", "/repairs/{place}/seconds"),
 )
 CURVES = {
-    "ASR": ("poisoned", "exams/near/asr/value"),
+    "ASR": ("poisoned", "tests/near/asr/value"),
     "CBA": ("poisoned", "cba/value"),
     "CBA of the clean model": ("clean", "cba/value"),
 }

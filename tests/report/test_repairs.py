@@ -49,7 +49,7 @@ def test_seeds_repaired_in_another_order_keep_their_mean(study: Source) -> None:
         fmean(effect.tests["near"].asr.value or 0 for effect in after)
     )
     assert cell.origin is not None
-    places = [f"/repairs/{place}/poisoned_after/exams/near/asr/value" for place in (0, 1, 0)]
+    places = [f"/repairs/{place}/poisoned_after/tests/near/asr/value" for place in (0, 1, 0)]
     assert cell.origin.field == " ".join(places)
 
 
