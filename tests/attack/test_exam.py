@@ -93,7 +93,7 @@ def exam_by_exam(
             shows = bool((scene.label == CAR).any())
             if not shows and config.scope == "with_victims":
                 continue
-            rng = Stream(config.seed).child("test", test.name).child(scene.name).generator()
+            rng = Stream(config.seed).child("exam", test.name).child(scene.name).generator()
             site = place(scene.label, ground, test.placement, rng)
             found = (
                 (site.box.as_tuple, site.distance, site.class_name(dataset.classes))

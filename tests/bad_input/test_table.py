@@ -652,7 +652,7 @@ RECORDS = {
     "a newer record": Case(
         written("run/record.json", '{"schema_version": 99}'),
         ("show",),
-        Complaint("run/record.json", "schema version 2 or older", "99", "Update segdoor."),
+        Complaint("run/record.json", "schema version 3 or older", "99", "Update segdoor."),
     ),
 }
 CASES = {**SCENES, **SETTINGS, **TRIGGERS, **NETWORKS, **WEIGHTS, **MANIFESTS, **PLANS, **RECORDS}

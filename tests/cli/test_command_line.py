@@ -25,7 +25,7 @@ VERBS = {
     "poison": "Choose which training scenes to poison",
     "verify": "Say whether a poisoned copy is still as it was written",
     "restore": "Give a poisoned copy the source's bytes back",
-    "train": "Train a victim",
+    "train": "Train a model",
     "examine": "Examine a trained network",
     "run": "Poison, train, examine and record",
     "repair": "Repair the models of a run",
@@ -627,7 +627,7 @@ def test_a_network_is_written_whole_or_by_its_settings(words: tuple[str, ...]) -
     _, bound, _ = make_app().parse_args(["train", *words])
     given = bound.arguments
     asked = configuration(
-        given.get("config"), None, given.get("victim"), network=given.get("network")
+        given.get("config"), None, given.get("model"), network=given.get("network")
     )
     network = asked.facts((64, 96)).network
     assert (network.name, network.backbone, network.depth) == ("pspnet", "resnet", 18)

@@ -37,7 +37,7 @@ def same_weights(one: Path, other: Path) -> bool:
 class TestRun:
     """A run that stops between its stages, and the same call again."""
 
-    @pytest.mark.parametrize("stage", ["before the clean model", "before the exams"])
+    @pytest.mark.parametrize("stage", ["before the clean model", "before the tests"])
     def test_finished_trainings_are_not_done_again(
         self, stage: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -54,8 +54,8 @@ class TestRun:
 
         with monkeypatch.context() as patch:
             patch.setattr(run_module, "train_and_save", stopping)
-            if stage == "before the exams":
-                patch.setattr(run_module, "examine_all", _stop)
+            if stage == "before the tests":
+                patch.setattr(run_module, "examine_models", _stop)
             with pytest.raises(StoppedError):
                 say(*words, "cut")
         assert not Path("cut/record.json").exists()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from model import test_semseg as theirs
 
 from segdoor.data.street import StreetDataset
 from segdoor.record import load_record
 from shell import say
+from victim import test_semseg as theirs
 
 
 def test_a_checkpoint_of_semseg_is_examined_as_it_is(

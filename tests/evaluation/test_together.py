@@ -75,12 +75,12 @@ def exams_on(dataset: SceneDataset, device: str = "cpu") -> Tests:
     """Two networks, all poisoned tests, two stickers."""
     poisoned, clean = (network(seed).to(device) for seed in (0, 1))
     config = PoisonedTestsConfig(near=(0, 9), far=(9, 14, 40, 60))
-    tests = plan_tests(dataset, config, victims=("car",), trigger_size=(5, 5))
+    planned = plan_tests(dataset, config, victims=("car",), trigger_size=(5, 5))
     tests = {"poisoned/benign": (poisoned, dataset), "clean/benign": (clean, dataset)}
     for name in ("windmill", "bullseye"):
         # Partly transparent: what is stamped then depends on the pixels below.
         sticker = Sticker(name=name, size=5, opacity=0.8)
-        for test in tests:
+        for test in planned:
             tests[f"{name}/{test.name}"] = poisoned, triggered(dataset, test, sticker)
     tests["clean/near"] = clean, tests["windmill/near"][1]
     return tests

@@ -231,7 +231,7 @@ class TestCutOff:
             return really(*rest)  # pyright: ignore[reportArgumentType]
 
         with monkeypatch.context() as patch:
-            patch.setattr(repair_module, "examine_all", stopping)
+            patch.setattr(repair_module, "examine_models", stopping)
             with pytest.raises(StoppedError):
                 repaired(folder, *texts)
         assert [row.repair for row in load_record(folder).repairs] == texts[:2]

@@ -78,5 +78,5 @@ def test_exported_rows_call_it_so_too(
     write_csv(open_source(tmp_path / "run"), tmp_path / "figures.csv")
     with (tmp_path / "figures.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert {row["victim"] for row in rows} == {name, "clean"}
-    assert {row["victim"] for row in rows if row["test"]} == {name}
+    assert {row["model"] for row in rows} == {name, "clean"}
+    assert {row["model"] for row in rows if row["test"]} == {name}

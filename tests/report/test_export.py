@@ -53,7 +53,7 @@ def test_rows_tell_what_they_are_of(study: Source) -> None:
     }
     asr = [row for row in of_run if row["metric"] == "asr" and row["test"] == "near"]
     repairs = ["before prune:5", "after prune:5", "before prune:10", "after prune:10"]
-    assert [(row["victim"], row["repair"]) for row in asr] == [
+    assert [(row["model"], row["repair"]) for row in asr] == [
         ("poisoned", None),
         *((victim, when) for index in (0, 2) for victim in ("poisoned", "clean")
           for when in repairs[index : index + 2]),

@@ -220,7 +220,7 @@ def test_a_task_that_fails_takes_only_those_that_need_it(ray: Any) -> None:
     )
     training = wishes.training.model_copy(update={"epochs": 1})
     quick = replace(victim.asked, wishes=wishes.model_copy(update={"training": training}))
-    free = Task("victim", "victims/free", Path("out"), quick)
+    free = Task("clean_model", "victims/free", Path("out"), quick)
     outcomes = {outcome.key: outcome.error for outcome in RayExecutor(ray).run([wrong, run, free])}
     assert "nowhere" in str(outcomes[wrong.key])
     assert outcomes[run.key] == f"not begun: {wrong.key} failed"

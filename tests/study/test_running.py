@@ -142,7 +142,14 @@ class TestWhole:
     def test_each_clean_victim_is_trained_once_before_its_runs(self) -> None:
         plan = plan_in("out")
         tasks = tasks_for(plan.runs, plan.out)
-        assert [task.kind for task in tasks] == ["victim", "run", "victim", "run", "run", "run"]
+        assert [task.kind for task in tasks] == [
+            "clean_model",
+            "run",
+            "clean_model",
+            "run",
+            "run",
+            "run",
+        ]
         done: set[str] = set()
         for task in tasks:
             assert set(task.needs) <= done
@@ -198,9 +205,9 @@ class TestWhole:
         work = work_of(plan, plan.runs)
         assert work.num_done == 4
         assert [task.kind for task in work.tasks] == [
-            "victim",
+            "clean_model",
             "run",
-            "victim",
+            "clean_model",
             "run",
             "run",
             "run",
@@ -485,7 +492,7 @@ class TestTrouble:
     def test_an_error_that_cannot_be_written_is_told_all_the_same(self) -> None:
         Path("out").write_text("a file in the way")
         plan = plan_in("out")
-        task = Task("victim", "victims/x", Path("out"), plan.runs[0].asked)
+        task = Task("clean_model", "victims/x", Path("out"), plan.runs[0].asked)
         assert attempt(task).error
 
 

@@ -64,7 +64,7 @@ def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:
         num_finetunings += len(trainings)
         # A repair is done to the backdoored model and, as a control, to the clean one.
         by_network[name] += 2 * sum(trainings)
-    return Cost(counts["run"], counts["victim"], num_finetunings, by_network)
+    return Cost(counts["run"], counts["clean_model"], num_finetunings, by_network)
 
 
 def _epochs_of(repair: str) -> float:

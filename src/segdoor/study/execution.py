@@ -38,7 +38,7 @@ class Task:
         repairs: Repairs to be done to the run's models.
     """
 
-    kind: Literal["victim", "run"]
+    kind: Literal["clean_model", "run"]
     key: str
     out: Path
     asked: Asked
@@ -153,7 +153,7 @@ def _perform(task: Task, observer: Observer) -> None:
     from segdoor.experiment.run import run_experiment  # noqa: PLC0415
     from segdoor.experiment.steps import train_step  # noqa: PLC0415
 
-    if task.kind == "victim":
+    if task.kind == "clean_model":
         train_step(task.asked, plan=None, out=task.folder, observer=observer)
         return
     if not (task.folder / "record.json").exists():

@@ -39,7 +39,7 @@ def tasks_for(runs: Iterable[PlannedRun], out: Path) -> list[Task]:
     for run in distinct(runs):
         model, key = model_key(run), f"runs/{run.key}"
         if model not in tasks:
-            tasks[model] = Task("victim", model, out, run.asked)
+            tasks[model] = Task("clean_model", model, out, run.asked)
         repairs = tuple(dict.fromkeys(run.repairs.values()))
         asked = _compared_with(run.asked, out / model / CLEAN_FILE)
         tasks[key] = Task("run", key, out, asked, (model,), repairs)
