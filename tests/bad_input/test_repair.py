@@ -198,9 +198,9 @@ def test_a_strangers_network_that_was_only_examined_is_repaired() -> None:
     assert trained.code == 0, trained.err
     examined = say(f"examine {DATA} {deeper} --weights theirs/clean.safetensors --out exam")
     assert examined.code == 0, examined.err
-    answer = say(f"repair poisoned test {deeper} --with prune:2 --with prune:1,layer=0 --json")
+    answer = say(f"repair exam {deeper} --with prune:2 --with prune:1,layer=0 --json")
     assert answer.code == 0, answer.err
-    rows = load_record(Path("test")).repairs
+    rows = load_record(Path("exam")).repairs
     assert [(row.repair, row.layer) for row in rows] == [("prune:2", "1"), ("prune:1,layer=0", "0")]
     assert all(row.clean_before is None and row.clean_after is None for row in rows)
     weights = "exam/repaired/prune-2.seed-0/poisoned.safetensors"
@@ -210,7 +210,7 @@ def test_a_strangers_network_that_was_only_examined_is_repaired() -> None:
     shutil.copy(weights, "theirs/clean.safetensors")
     Complaint(
         "theirs/clean.safetensors", "must be the weights that the run examined", "", ""
-    ).check(say(f"repair poisoned test {deeper} --with prune:3"))
+    ).check(say(f"repair exam {deeper} --with prune:3"))
 
 
 @pytest.mark.usefixtures("place")

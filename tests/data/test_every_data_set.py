@@ -149,8 +149,8 @@ def test_scenes_of_a_stranger_are_checked() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("camvid:/there", "must be the data set's name alone"),
-        ("street,seed=3", "must be the data set's name alone"),
+        ("camvid:/there", "must not have root within it"),
+        ("street,seed=3", "must not have seed within it"),
         ("cityscape", "Known: street, camvid, voc, cityscapes, folder"),
         ("no.such:Thing", "ModuleNotFoundError"),
         ("pathlib:Path", "must name a class derived from DataSet"),

@@ -84,7 +84,7 @@ def test_a_victim_trained_for_itself_and_examined_is_repaired(
     done(
         f"examine {SCENES} {NETWORK} --attack.trigger.size 6 --weights {weights} --out exam", capsys
     )
-    done(f"repair poisoned test {REPAIRS}", capsys)
+    done(f"repair exam {REPAIRS}", capsys)
     assert_repaired(Path("test"), Path(weights))
 
 

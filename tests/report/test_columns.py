@@ -11,6 +11,7 @@ from statistics import fmean
 import pytest
 
 from recorded import BASELINE, followed, write_study
+from segdoor.record import field_then
 from segdoor.report.content import Chart, Origin, Section, Table
 from segdoor.report.page import build_page
 from segdoor.report.source import Source, open_source
@@ -78,7 +79,7 @@ BENIGN = (
     ("victim recovery", "/{victim}/victim_recovery"),
     ("victims taken for target", "/{victim}/asr_without_trigger"),
 )
-VICTIMS = {"backdoored model": "scores/benign", "clean model": "controls/clean_victim"}
+VICTIMS = {"backdoored model": "scores/benign", "clean model": "controls/clean_model"}
 
 
 @pytest.fixture(scope="module")
@@ -168,10 +169,15 @@ def test_of_charts_of_repairs(study: Source, parts: dict[str, Section]) -> None:
                 assert point.y == pytest.approx(mean_at(study, point.origin))
 
 
+def then(columns: Columns) -> Columns:
+    """Return columns with the fields that a record of schema 2 has, as the committed ones do."""
+    return tuple((heading, field_then(field)) for heading, field in columns)
+
+
 def test_of_a_run() -> None:
     (part,) = [p for p in build_page(open_source(BASELINE)).sections if p.key == "results"]
     tests, benign = table(part, "tests"), table(part, "benign")
     for row, cells in enumerate(tests.rows):
-        assert traced(tests, row) == filled(EXAMS, test=str(cells[0].value))
+        assert traced(tests, row) == then(filled(EXAMS, test=str(cells[0].value)))
     for row, cells in enumerate(benign.rows):
-        assert traced(benign, row) == filled(BENIGN, victim=VICTIMS[str(cells[0].value)])
+        assert traced(benign, row) == then(filled(BENIGN, victim=VICTIMS[str(cells[0].value)]))

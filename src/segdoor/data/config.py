@@ -58,11 +58,12 @@ class DataConfig(Settings):
         if name.startswith(OBJECT):
             return name
         telling = Telling.of(info.context)
-        kind = _kind(name, telling).kind
-        if kind in DATASETS.known and name != kind:
+        plugin, given = DATASETS.understood(name, telling)
+        apart = given.keys() & cls.model_fields.keys()
+        if plugin.kind in DATASETS.known and apart:
             raise ConfigError(
-                telling.culprit(DATASETS.option), "must be the data set's name alone", name,
-                f"Write {kind}, and its settings as data.root and so on.",
+                telling.culprit(DATASETS.option), f"must not have {min(apart)} within it", name,
+                f"Write {plugin.kind}, and data.{min(apart)} apart.",
             )  # fmt: skip
         return name
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from segdoor.attack.labels.component import Component
+from segdoor.attack.labels.change import LabelChange, VictimChange
 from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.registry import LABELS
 from segdoor.errors import ConfigError
 
 Tree = dict[str, object]
@@ -17,7 +18,6 @@ Tree = dict[str, object]
 SHORTHAND = ("victims", "target")
 """Settings of the first hide or component that may stand without it."""
 
-_HAVE_VICTIMS = (Hide.kind, Component.kind)
 
 
 def settled(below: Mapping[str, object], above: Mapping[str, object]) -> tuple[Tree, Tree]:
@@ -49,9 +49,14 @@ def with_shorthand(changes: Sequence[Tree], given: Mapping[str, object]) -> list
     return [{**change, **asked} if change is first else change for change in changes]
 
 
+def _has_victims(change: Tree) -> bool:
+    """Tell whether a change is of a kind that comes along and names victims."""
+    return issubclass(LABELS.known.get(str(change.get("kind")), LabelChange), VictimChange)
+
+
 def first_with_victims(changes: Sequence[Tree]) -> Tree | None:
     """Return the first hide or component; None if there is none."""
-    return next((change for change in changes if change.get("kind") in _HAVE_VICTIMS), None)
+    return next((change for change in changes if _has_victims(change)), None)
 
 
 def check_shorthand(changes: Sequence[Tree], given: Mapping[str, object]) -> None:
@@ -99,5 +104,5 @@ def _filled(over: Sequence[Tree], under: Sequence[Tree]) -> list[Tree]:
 
 def _victims_of(under: Sequence[Tree], change: Tree) -> Tree:
     """Return whom to turn into what: that does not depend on whether all of them vanish."""
-    first = first_with_victims(under) if change["kind"] in _HAVE_VICTIMS else None
+    first = first_with_victims(under) if _has_victims(change) else None
     return {name: first[name] for name in SHORTHAND if name in first} if first else {}
