@@ -19,7 +19,6 @@ SHORTHAND = ("victims", "target")
 """Settings of the first hide or component that may stand without it."""
 
 
-
 def settled(below: Mapping[str, object], above: Mapping[str, object]) -> tuple[Tree, Tree]:
     """Return two layers of an attack's settings with the label changes of both in the second one.
 
