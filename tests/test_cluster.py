@@ -137,7 +137,7 @@ def test_scenes_of_a_pack_are_planned_alike(ray: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["cluster.py", "study/machines.py", "study/remote.py", "study/store.py"]
+    "module", ["cluster.py", "study/resources.py", "study/remote.py", "study/store.py"]
 )
 def test_every_refusal_is_explained(module: str) -> None:
     home = Path(segdoor.__file__).parent

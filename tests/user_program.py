@@ -63,7 +63,7 @@ def step_by_step(train: segdoor.SceneDataset, test: segdoor.SceneDataset) -> flo
     recipe = segdoor.TrainingConfig(epochs=2, batch_size=4, threads=1)
     model = segdoor.train_model(segdoor.poisoned(train, plan), recipe, model=Pixels(3))
     trigger: segdoor.Trigger = plan.trigger
-    test: segdoor.PoisonedTest = segdoor.plan_tests(
+    anywhere: segdoor.PoisonedTest = segdoor.plan_tests(
         test,
         segdoor.PoisonedTestsConfig(),
         victims=attack.victims,
@@ -72,7 +72,9 @@ def step_by_step(train: segdoor.SceneDataset, test: segdoor.SceneDataset) -> flo
     clean = segdoor.clean_scenes(train, 0.5, seed=1)
     repaired = segdoor.REPAIRS.read("prune:1")(model, clean, segdoor.RepairContext(recipe=recipe))
     tables: segdoor.TableSet = segdoor.examine(
-        repaired.model, segdoor.triggered(test, test, trigger), segdoor.ExaminationConfig(flip=True)
+        repaired.model,
+        segdoor.triggered(test, anywhere, trigger),
+        segdoor.ExaminationConfig(flip=True),
     )
     car, road = test.classes.indices(("car", "road"))
     print(segdoor.victim_recovery(tables.total(), [car]))

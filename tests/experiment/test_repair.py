@@ -348,8 +348,8 @@ class TestRefused:
 
     def test_another_network_than_the_runs(self, folder: Path) -> None:
         with pytest.raises(ConfigError, match=r"--model: must be the run.s \(found: pspnet"):
-            repair_run(folder, [REPAIRS.read("prune:1")], victim="pspnet")
-        assert repair_run(folder, [REPAIRS.read("prune:1")], victim="small").repairs
+            repair_run(folder, [REPAIRS.read("prune:1")], model="pspnet")
+        assert repair_run(folder, [REPAIRS.read("prune:1")], model="small").repairs
 
     def test_a_negative_seed(self, folder: Path) -> None:
         with pytest.raises(ConfigError, match=r"--seed: must be at least 0 \(found: -1\)"):

@@ -85,17 +85,17 @@ def test_a_victim_trained_for_itself_and_examined_is_repaired(
         f"examine {SCENES} {NETWORK} --attack.trigger.size 6 --weights {weights} --out exam", capsys
     )
     done(f"repair exam {REPAIRS}", capsys)
-    assert_repaired(Path("test"), Path(weights))
+    assert_repaired(Path("exam"), Path(weights))
 
 
 def test_a_folder_that_changed_or_went_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     done(f"examine {SCENES} {NETWORK} --attack.trigger.size 6 --out exam", capsys)
     save_model(seed=1)
-    assert run_command_line(["repair", "test", "--with", "prune:3"]) == 2
+    assert run_command_line(["repair", "exam", "--with", "prune:3"]) == 2
     assert "segdoor: model: must be the weights that the run examined" in capsys.readouterr().err
     shutil.rmtree("model")
-    assert run_command_line(["repair", "test", "--with", "prune:3"]) == 2
+    assert run_command_line(["repair", "exam", "--with", "prune:3"]) == 2
     said = capsys.readouterr().err
     assert "segdoor: model: must be a folder that save_pretrained wrote (found: no such" in said
     assert "Check the path" in said
-    assert not load_record(Path("test")).repairs
+    assert not load_record(Path("exam")).repairs

@@ -511,7 +511,7 @@ class TestRepairs:
         def repair(folder: Path, repairs: tuple[str, ...], **more: object) -> None:
             asked.append(repairs)
 
-        monkeypatch.setattr("segdoor.study.execution.repair_victims", repair)
+        monkeypatch.setattr("segdoor.study.execution.repair_models", repair)
         run_all(plan)
         assert asked == [("prune:4", "finetune:0.05")] * 4
 
@@ -674,7 +674,7 @@ class TestCommand:
         words = ["study", "run", "mine.yaml", "--out", "out", "--dry-run", *SET]
         code, out, _ = say(*words)
         assert code == 0
-        assert "6 trainings, 2 of them clean models" in out
+        assert "6 trainings, 2 of them shared clean models" in out
         assert "a few measured steps" in out
         assert not Path("out").exists()
 
@@ -688,7 +688,7 @@ class TestCommand:
         code, out, _ = say(*words)
         assert code == 0
         assert "4 runs are there; 4 to be made" in out
-        assert "4 trainings, 0 of them clean models" in out
+        assert "4 trainings, 0 of them shared clean models" in out
         assert "by the runs that are there" in out
 
     def test_an_estimate_has_a_pace_for_each_network(self, monkeypatch: pytest.MonkeyPatch) -> None:

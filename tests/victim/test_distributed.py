@@ -191,7 +191,7 @@ def test_shares_together_are_the_batch_bit_for_bit(size: int) -> None:
         store = SceneStore(Mixed(street, range(8)), SceneCache(torch.device("cpu")))
         network = NetworkConfig()
         trainer = Trainer(store, build_network(network, 5), config, network, Stream(0))
-        trainer.team = team
+        trainer.group = team
         return trainer.batch(np.arange(8)[::-1].copy(), np.random.default_rng(1))
 
     shares = [batch(ProcessGroup(rank, size)) for rank in range(size)]

@@ -73,7 +73,7 @@ def one_step(name: str, kind: torch.dtype) -> Tensors:
     """Return gradients and running statistics of one step, some pixels of one scene ignored."""
     trainer = made(name, kind)
     batch = trainer.batch(np.arange(4), np.random.default_rng(2))
-    if trainer.team.first:
+    if trainer.group.first:
         batch.labels[0, :20] = STREET.classes.ignore_index
     torch.manual_seed(3)
     loss = trainer.learner(batch)

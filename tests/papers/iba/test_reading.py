@@ -265,7 +265,7 @@ def test_a_trigger_that_would_follow_smaller_than_4_pixels_must_be_asked_for(
 
 
 def test_all_settings_of_a_run_stay_as_they_are_whatever_they_are_called() -> None:
-    facts = ExperimentConfig(reading="official", method="nni+prl", preset="cityscapes")
+    facts = ExperimentConfig(reading="official", preset="cityscapes")
     config = asked(facts).facts(CITYSCAPES)
     assert config.attack.trigger.size == 55
     assert config.tests.near == (0, 60)

@@ -52,8 +52,8 @@ class Learner:
         self._num_classes, self._ignore_index = num_classes, ignore_index
         self._bases = [float(group["lr"]) for group in self.optimiser.param_groups]
         self._network: nn.Module = self.model
-        self._team, self._synchronised = ProcessGroup.present(), None
-        if self._team.size > 1:
+        self._group, self._synchronised = ProcessGroup.present(), None
+        if self._group.size > 1:
             self._synchronised = Synchronised(self.model, arithmetic.device)
             self._network = self._synchronised.parallel(self.model)
         if mode == "compiled":
@@ -75,7 +75,7 @@ class Learner:
 
     def __call__(self, batch: Batch) -> Tensor:
         """Do one step and return its loss, which the next step may overwrite."""
-        with enough_memory(), reachable() if self._team.size > 1 else nullcontext():
+        with enough_memory(), reachable() if self._group.size > 1 else nullcontext():
             return self._step(batch)
 
     @property
@@ -92,9 +92,9 @@ class Learner:
         self.optimiser.zero_grad(set_to_none=True)
         loss = self._loss(batch)
         # Processes average their gradients; those of their losses' sum are wanted.
-        (loss * self._team.size).backward()
+        (loss * self._group.size).backward()
         self.optimiser.step()
-        return self._team.total(loss.detach())
+        return self._group.total(loss.detach())
 
     def _loss(self, batch: Batch) -> Tensor:
         images = batch.images.contiguous(memory_format=torch.channels_last)
@@ -102,7 +102,7 @@ class Learner:
         with self.arithmetic.forward_context():
             output = ask(self._network, images, num_classes=self._num_classes, size=(height, width))
         # A batch may hold ignored pixels alone; its mean would not be a number.
-        counted = self._team.total((batch.labels != self._ignore_index).sum()).clamp(min=1)
+        counted = self._group.total((batch.labels != self._ignore_index).sum()).clamp(min=1)
         loss = self._cross_entropy(output.logits, batch.labels) / counted
         if output.auxiliary is None:
             return loss
