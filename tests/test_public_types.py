@@ -90,7 +90,10 @@ def test_a_users_program_runs(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, PROGRAM, tmp_path / "run"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1] == "Known: street, camvid, voc, cityscapes, folder."
+    assert (
+        done.stdout.splitlines()[-1]
+        == "Known: street, camvid, voc, cityscapes, folder; one of your own is package.module:Class."
+    )
 
 
 @pytest.mark.parametrize("line", range(len(PLANTED)))
