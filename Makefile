@@ -18,7 +18,7 @@ demo: $(READY)  ## Install what is needed and run the demonstration (SEED=1 for 
 	$(RUN)/segdoor demo --seed $(SEED) --out demo
 
 test: $(READY) lint  ## Install what is needed and run all checks and tests
-	OMP_NUM_THREADS=1 $(RUN)/pytest -n 2 --dist worksteal -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(RUN)/pytest -n 2 --dist loadgroup -m "not slow and not gpu"
 
 test-slow: $(READY)  ## Run the checks on real data and real training (SEGDOOR_CAMVID=folder)
 	$(RUN)/pytest -m "slow" --timeout 3600

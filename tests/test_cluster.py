@@ -22,6 +22,9 @@ from segdoor.papers.iba.reading import asked
 from segdoor.progress import Silent
 from written import tree, write_source
 
+# One process of the tests runs them all: two clusters that start at once get in each other's way.
+pytestmark = pytest.mark.xdist_group("ray")
+
 __all__ = ["ray"]
 
 

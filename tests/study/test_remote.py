@@ -31,6 +31,9 @@ from segdoor.study.resources import Resources
 from segdoor.study.running import work_of
 from segdoor.study.sharing import tasks_for
 
+# One process of the tests runs them all: two clusters that start at once get in each other's way.
+pytestmark = pytest.mark.xdist_group("ray")
+
 __all__ = ["ray"]
 
 TINY = [
