@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from segdoor.data.checked import filled
-from segdoor.data.config import DataConfig
+from segdoor.data.config import OBJECT, DataConfig
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError, SegdoorError, first_line
 from segdoor.experiment.config import ExperimentConfig
@@ -146,9 +146,9 @@ class Objects:
         update: dict[str, object] = {}
         if self.train is not None:
             # No preset has a say in scenes that are handed in.
-            update["data"] = DataConfig(name=f"object {_name_of(type(self.train))}")
+            update["data"] = DataConfig(name=f"{OBJECT}{_name_of(type(self.train))}")
         if self.network is not None:
-            name = f"object {_name_of(self.network)}"
+            name = f"{OBJECT}{_name_of(self.network)}"
             update["network"] = config.network.model_copy(update={"name": name})
         return config.model_copy(update=update)
 
