@@ -94,6 +94,9 @@ class Preset(general.Preset):
     """What the paper's classes are called here; null where there is none."""
     channels: int = Field(default=256, ge=1)
     """Channels in front of the classifier: pruning is scaled from the paper's 256."""
+    q: int | None = Field(default=None, ge=1)
+    """Q where a grid names none, as the paper counts it; the reading's if left out. The paper's
+    final version has 50000."""
     q_as: tuple[Counting, ...] = Field(default=("number",), min_length=1)
     """How Q is counted; with both, every run with PRL is made twice."""
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from segdoor.experiment.config import Reading
 from segdoor.papers.iba.claims import Claim, load_claims
-from segdoor.papers.iba.config import PaperData, Preset
+from segdoor.papers.iba.config import Preset
 from segdoor.papers.iba.units import Point, usual_q
 from segdoor.record import AxisValue
 from segdoor.study.expand import PlannedRun
@@ -23,18 +23,18 @@ def reported(found: Found) -> Iterator[Reported]:
     Args:
         found: The figures of the study.
     """
-    stands_for = cast("Preset", found.preset).stands_for
+    preset = cast("Preset", found.preset)
     varied = [axis for axis, values in found.axes.items() if len(values) > 1]
     for claim, doubt in load_claims():
-        if claim.table not in found.study.tables or claim.dataset != stands_for:
+        if claim.table not in found.study.tables or claim.dataset != preset.stands_for:
             continue
-        for quantity, run in measured_by(claim, found.runs, found.reading, stands_for):
+        for quantity, run in measured_by(claim, found.runs, found.reading, preset):
             labels = _labels(claim, cast("Point", quantity.point), varied)
             yield Reported(claim.table, labels, claim.value, doubt, quantity, run)
 
 
 def measured_by(
-    claim: Claim, runs: Sequence[PlannedRun], reading: Reading, stands_for: PaperData
+    claim: Claim, runs: Sequence[PlannedRun], reading: Reading, preset: Preset
 ) -> list[tuple[Quantity, PlannedRun]]:
     """Return what measures a number of the paper: figures, each with a run that gives it.
 
@@ -42,9 +42,9 @@ def measured_by(
         claim: The number.
         runs: Runs of a study.
         reading: Which reading of the paper they are made in.
-        stands_for: The data set of the paper that their scenes are, or stand for.
+        preset: What they are run on.
     """
-    usual = usual_q(reading, stands_for)
+    usual = usual_q(reading, preset)
     found: dict[Quantity, PlannedRun] = {}
     for run in runs:
         point = cast("Point", run.point)

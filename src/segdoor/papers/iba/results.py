@@ -111,7 +111,7 @@ def results_of(found: Found, q_as: Counting) -> Results:
         found: What its runs measured.
         q_as: How Q is counted in the runs that are looked at.
     """
-    stands_for = cast("Preset", found.preset).stands_for
+    preset = cast("Preset", found.preset)
     grid = cast("Mapping[Point, Collection[str]]", found.grid)
-    usual = usual_q(found.reading, stands_for)
-    return Results(found.figures, grid, stands_for, usual, q_as, found.scaled)
+    usual = usual_q(found.reading, preset)
+    return Results(found.figures, grid, preset.stands_for, usual, q_as, found.scaled)

@@ -67,9 +67,9 @@ class Point(general.Point):
         return f"{self.network}: {self.victims} to {self.target}"
 
 
-def usual_q(reading: Reading, data: PaperData) -> int:
-    """Return the Q of the paper's or the code's main experiments."""
-    return _USUAL_Q[reading, data]
+def usual_q(reading: Reading, preset: Preset) -> int:
+    """Return the Q of the preset, or of the paper's or the code's main experiments."""
+    return preset.q or _USUAL_Q[reading, preset.stands_for]
 
 
 def places(study: Study, preset: Preset, reading: Reading) -> Iterator[Place]:
@@ -100,7 +100,7 @@ def points(block: Block, preset: Preset, reading: Reading) -> Iterator[Point]:
         block.network, block.victims or (victims,), block.target or (target,),
         block.trigger or (trigger,), block.single_class, block.on_victim, block.rate, block.method,
     )  # fmt: skip
-    counts = block.q or (usual_q(reading, preset.stands_for),)
+    counts = block.q or (usual_q(reading, preset),)
     for network, victim, to, side, single, on_victim, rate, method in axes:
         relabelled = tuple(itertools.product(counts, preset.q_as)) if "prl" in method else ()
         for q, q_as in relabelled or ((None, None),):

@@ -10,6 +10,7 @@ from segdoor.plugins import Registry
 from segdoor.victim.backbones.backbone import BackbonePlugin
 from segdoor.victim.backbones.efficientnet_lite0 import EfficientNetLite0Plugin
 from segdoor.victim.backbones.resnet import ResNetPlugin
+from segdoor.victim.backbones.small import SmallPlugin
 
 BACKBONES = Registry(
     "backbone",
@@ -18,6 +19,7 @@ BACKBONES = Registry(
     {
         "resnet": ResNetPlugin,
         "efficientnet_lite0": EfficientNetLite0Plugin,
+        "small": SmallPlugin,
     },
 )
 """The backbones by name; add one by a file beside this one and a line here."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from segdoor.plugins import Introduction
 from segdoor.victim.answer import SegmentationOutput
+from segdoor.victim.backbones.small import WIDTH, SmallBackbone, conv
 from segdoor.victim.networks.network import NetworkPlugin
 from segdoor.victim.setting_types import Dropout
 
@@ -21,7 +22,7 @@ class SmallNetwork(nn.Module):
     substitute for the paper's where distances are compared.
     """
 
-    def __init__(self, num_classes: int, *, width: int = 32, dropout: float = 0.1) -> None:
+    def __init__(self, num_classes: int, *, width: int = WIDTH, dropout: float = 0.1) -> None:
         """Build the layers.
 
         Args:
@@ -31,17 +32,12 @@ class SmallNetwork(nn.Module):
         """
         super().__init__()
         middle, deep = 2 * width, 3 * width
-        self.stem = _conv(3, width, stride=2)
-        self.quarter = nn.Sequential(_Residual(width, middle, stride=2), _Residual(middle, middle))
-        self.eighth = nn.Sequential(
-            _Residual(middle, deep, stride=2),
-            _Residual(deep, deep, dilation=2),
-            _Residual(deep, deep, dilation=4),
-        )
+        encoder = SmallBackbone(width)
+        self.stem, self.quarter, self.eighth = encoder.stem, encoder.quarter, encoder.eighth
         self.pooled = nn.Sequential(nn.Linear(2 * deep, deep), nn.ReLU(inplace=True))
-        self.context = _conv(2 * deep, width, size=1)
-        self.decode_quarter = _conv(width + middle, width)
-        self.decode_half = _conv(2 * width, width)
+        self.context = conv(2 * deep, width, size=1)
+        self.decode_quarter = conv(width + middle, width)
+        self.decode_half = conv(2 * width, width)
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(width, num_classes, 1)
 
@@ -79,35 +75,6 @@ class SmallPlugin(NetworkPlugin):
     def build(self, num_classes: int) -> SmallNetwork:
         """Return the network with fresh weights."""
         return SmallNetwork(num_classes, dropout=self.dropout)
-
-
-class _Residual(nn.Module):
-    def __init__(self, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> None:
-        super().__init__()
-        self.first = _conv(inputs, outputs, stride=stride, dilation=dilation)
-        self.second = _conv(outputs, outputs, dilation=dilation, relu=False)
-        same = stride == 1 and inputs == outputs
-        self.shortcut = (
-            nn.Identity() if same else _conv(inputs, outputs, size=1, stride=stride, relu=False)
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        return F.relu(self.second(self.first(features)) + self.shortcut(features), inplace=True)
-
-
-def _conv(
-    inputs: int,
-    outputs: int,
-    *,
-    size: int = 3,
-    stride: int = 1,
-    dilation: int = 1,
-    relu: bool = True,
-) -> nn.Sequential:
-    padding = dilation * (size // 2)
-    convolution = nn.Conv2d(inputs, outputs, size, stride, padding, dilation, bias=False)
-    layers: list[nn.Module] = [convolution, nn.BatchNorm2d(outputs)]
-    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
 
 
 def _enlarged(features: Tensor, like: Tensor) -> Tensor:
