@@ -127,7 +127,7 @@ def test_start_weights_count_by_content_and_not_by_place(
 
 def test_keys_of_networks_that_start_from_no_file_stay_what_they_were() -> None:
     """Records of such runs lie in folders of these names."""
-    run = planned(load_study(IBA, "overview"), load_preset(IBA, "camvid"), version=1)[0]
+    run = planned(load_study(IBA, "overview"), load_preset(IBA, "camvid-small"), version=1)[0]
     assert run.key == "camvid-baseline-0.05-small-car-road-t19-s0-1680d11a67"
     assert model_key(run) == "victims/camvid-small-s0-ddfd7c3194"
 
@@ -142,7 +142,7 @@ def test_clean_victims_are_shared_over_everything_but_recipe_scenes_and_seed() -
 
 
 def test_lengths_are_scaled_with_the_height_from_512_pixels() -> None:
-    run = planned(load_study(IBA, "table9"), load_preset(IBA, "camvid"))[0]
+    run = planned(load_study(IBA, "table9"), load_preset(IBA, "camvid-small"))[0]
     assert run.point.trigger == 15
     assert run.config.attack.trigger.size == round(15 * 180 / 512)
     assert run.config.tests.near == (0, 60 * 180 / 512)
@@ -150,9 +150,21 @@ def test_lengths_are_scaled_with_the_height_from_512_pixels() -> None:
 
 
 def test_q_is_scaled_by_area_and_taken_as_a_number() -> None:
-    runs = planned(load_study(IBA, "figure2"), load_preset(IBA, "camvid"))
+    runs = planned(load_study(IBA, "figure2"), load_preset(IBA, "camvid-small"))
     q = {run.point.q_as: run.config.attack.num_scattered for run in runs}
     assert q == {None: 0, "area": round(100 * 180 * 240 / (512 * 1024)), "number": 100}
+
+
+def test_a_preset_says_what_q_is_where_the_grid_does_not() -> None:
+    runs = planned(load_study(IBA, "evidence"), load_preset(IBA, "idd"))
+    assert {run.config.attack.num_scattered for run in runs if run.point.method == "prl"} == {
+        round(50_000 * 112 * 160 / (512 * 1024))
+    }
+    first = load_preset(IBA, "idd", ["q=100", "q_as=[number]"])
+    runs = planned(load_study(IBA, "evidence"), first)
+    assert {run.config.attack.num_scattered for run in runs} == {0, 100}
+    varied = planned(load_study(IBA, "figure5"), first)
+    assert {run.point.q for run in varied} >= {10, 100, 50_000}
 
 
 def test_the_big_presets_have_the_papers_own_lengths() -> None:
@@ -192,10 +204,10 @@ def test_pruning_is_scaled_with_the_channels() -> None:
 
 
 def test_classes_have_the_names_they_have_here() -> None:
-    victims = {run.config.attack.victims for run in runs_of(["table4"], "camvid")}
+    victims = {run.config.attack.victims for run in runs_of(["table4"], "camvid-small")}
     assert ("bicyclist",) in victims
     assert ("car", "pedestrian", "pavement") in victims
-    missing = left_out(make_plan(IBA, "table4", "camvid", out=Path("nowhere")))
+    missing = left_out(make_plan(IBA, "table4", "camvid-small", out=Path("nowhere")))
     assert [(point.victims, point.target) for point in missing] == [("bus", "truck")]
 
 

@@ -56,7 +56,8 @@ class NetworkConfig(Settings):
     """small, pspnet, deeplabv3, segformer, transformers (a model in a folder), or
     package.module:factory for any torch.nn.Module of yours."""
     backbone: str = "resnet"
-    """What pspnet and deeplabv3 stand on: resnet, efficientnet_lite0, or package.module:Class."""
+    """What pspnet and deeplabv3 stand on: resnet, efficientnet_lite0, small, or
+    package.module:Class."""
     depth: Depth = 50
     """Layers of the ResNet backbone (pspnet, deeplabv3)."""
     stem: Stem = "deep"

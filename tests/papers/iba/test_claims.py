@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 import segdoor.papers.iba.claims as module
 from segdoor.errors import ConfigError
 from segdoor.papers.iba.claims import Claim, load_claims
+from segdoor.papers.iba.config import Preset
 from segdoor.papers.iba.paper import IBA
 from segdoor.papers.iba.reported import measured_by
 from segdoor.papers.iba.scaling import roles_of_tests
@@ -45,7 +47,8 @@ def test_every_cell_is_measured_by_a_run_of_the_study_of_its_table(
     for claim, _ in CLAIMS:
         if claim.dataset != name:
             continue
-        found = measured_by(claim, plans[f"table{claim.table}"].runs, "paper", claim.dataset)
+        plan = plans[f"table{claim.table}"]
+        found = measured_by(claim, plan.runs, "paper", cast("Preset", plan.preset))
         tests = [roles_of_tests(run).get(q.role) for q, run in found if q.role]
         complete = len(found) == len(claim.roles) and all(tests)
         if not (found and complete):
@@ -57,7 +60,7 @@ def test_a_cell_is_measured_by_the_run_of_its_own_settings(tmp_path: Path) -> No
     plan = make_plan(IBA, "table7", "cityscapes", out=tmp_path)
     for claim, _ in CLAIMS:
         if claim.table == "7":
-            for _, run in measured_by(claim, plan.runs, "paper", claim.dataset):
+            for _, run in measured_by(claim, plan.runs, "paper", cast("Preset", plan.preset)):
                 config = run.config
                 assert config.attack.rate == claim.poisoning_rate
                 assert config.method == claim.method

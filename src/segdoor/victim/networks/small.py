@@ -64,10 +64,10 @@ class SmallPlugin(NetworkPlugin):
     introduction = Introduction(
         source="segdoor",
         does="A small residual network with image pooling, which learns street scenes on a CPU"
-        " within minutes.",
+        " within minutes: for the demonstration.",
         needs="Nothing: it starts from random weights.",
         fails="Where distances are compared: its maximum over the image makes the trigger's place"
-        " nearly irrelevant.",
+        " nearly irrelevant. Take `pspnet:small` or `deeplabv3:small` there.",
     )
     dropout: Dropout = 0.1
     """Share of channels dropped before the classifier in training."""
