@@ -23,7 +23,8 @@ from segdoor.study.estimate import cost_of, pace_of
 from segdoor.study.expand import PlannedRun, distinct
 from segdoor.study.library import load_preset, load_study, preset_names, study_names
 from segdoor.study.plan import StudyPlan, left_out, make_plan, part_of, selected
-from segdoor.study.remote import executor_on, fetch_finished
+from segdoor.study.processes import jobs_on
+from segdoor.study.remote import executor_for, fetch_finished
 from segdoor.study.resources import Resources, check_resources
 from segdoor.study.running import Work, check_possible, finish, work_of
 from segdoor.study.state import state_of
@@ -140,7 +141,7 @@ def run(
     if limit is not None and limit < 1:
         raise ConfigError("--limit", "must be at least 1", limit, "Leave it out for all.")
     if dry_run:
-        _tell_cost(plan, work_of(plan, runs, limit=limit))
+        _tell_cost(plan, work_of(plan, runs, limit=limit), where)
         return
     check_possible(plan)
     if where.store is None:
@@ -217,9 +218,7 @@ def _do(plan: StudyPlan, work: Work, machines: Resources, limit: int | None) -> 
     for key, why in work.refused.items():
         tell(f"runs/{key}: {why}")
     num_failed = len(work.refused)
-    # No cluster is started for nothing.
-    chosen = machines if work.tasks else Resources()
-    with progress_bars() as bars, executor_on(chosen, bars) as executor:
+    with progress_bars() as bars, executor_for(work.tasks, machines, bars) as executor:
         for number, outcome in enumerate(executor.run(work.tasks), start=1):
             num_failed += outcome.error is not None
             what = f"failed: {outcome.error}" if outcome.error else f"done, {outcome.seconds:.0f} s"
@@ -248,7 +247,7 @@ def _do(plan: StudyPlan, work: Work, machines: Resources, limit: int | None) -> 
         )  # fmt: skip
 
 
-def _tell_cost(plan: StudyPlan, work: Work) -> None:
+def _tell_cost(plan: StudyPlan, work: Work, machines: Resources) -> None:
     cost = cost_of(work.tasks, plan.runs[0].config.training.epochs)
     tell(
         f"{work.num_done} runs are there; {cost.num_runs} to be made",
@@ -269,10 +268,13 @@ def _tell_cost(plan: StudyPlan, work: Work) -> None:
     except (DataError, MachineError) as why:
         tell(f"Time unknown: {why}")
         return
-    hours = sum(epochs * pace.seconds for epochs, pace in paces) / 3600
+    jobs = min(jobs_on(machines, work.tasks), len(work.tasks))
+    hours = sum(epochs * pace.seconds for epochs, pace in paces) / 3600 / jobs
     told = [f"{epochs:.0f} epochs of {pace.seconds:.1f} s, by {pace.source}"
             for epochs, pace in paces]  # fmt: skip
-    tell(f"About {hours:.1f} hours on this machine without tests: {'; '.join(told) or 'none'}")
+    at_once = f", {jobs} runs at once," if jobs > 1 else ""
+    pace = "; ".join(told) or "none"
+    tell(f"About {hours:.1f} hours on this machine{at_once} without tests: {pace}")
 
 
 def _axes(only: Sequence[str]) -> Mapping[str, Sequence[str]]:

@@ -14,6 +14,7 @@ from segdoor.errors import SegdoorError
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.progress import Observer
 from segdoor.record import load_record
+from segdoor.study.cores import own_threads
 from segdoor.study.execution import CLEAN_FILE, Task
 from segdoor.study.plan import StudyPlan
 from segdoor.study.repairs import missing_repairs
@@ -140,13 +141,14 @@ def measured_epoch(config: ExperimentConfig, observer: Observer) -> float:
     scenes = open_scenes(config.data, config.data.train_split, observer)
     num_scenes = min(len(scenes), _STEPS * config.training.batch_size)
     clock = _Clock(observer)
-    train_model(
-        Subset(scenes, range(num_scenes)),
-        config.training.model_copy(update={"epochs": 1}),
-        network=config.network,
-        seed=0,
-        observer=clock,
-    )
+    with own_threads(config.training):
+        train_model(
+            Subset(scenes, range(num_scenes)),
+            config.training.model_copy(update={"epochs": 1}),
+            network=config.network,
+            seed=0,
+            observer=clock,
+        )
     return clock.seconds_a_step * math.ceil(len(scenes) / config.training.batch_size)
 
 

@@ -15,6 +15,7 @@ from segdoor.errors import BusyError, DataError, SegdoorError, first_line
 from segdoor.experiment.resolving import Asked
 from segdoor.files import write_atomically
 from segdoor.progress import Observer, Silent
+from segdoor.study.cores import own_threads
 from segdoor.study.repairs import missing_repairs, repair_models
 
 ERROR_FILE = "error.json"
@@ -98,7 +99,8 @@ class LocalExecutor:
             if {other.key for other in waiting} & set(task.needs):
                 waiting.append(task)
                 continue
-            outcome = hindered(task, failed) or attempt(task, self.observer)
+            with own_threads(task.asked.wishes.training):
+                outcome = hindered(task, failed) or attempt(task, self.observer)
             if outcome.busy:
                 waiting.append(task)
                 self.observer.begin(f"waiting; {task.key} {BUSY}", len(waiting))

@@ -1,4 +1,4 @@
-"""Tasks of studies on a Ray cluster: several at once, those of lost workers again."""
+"""Tasks of studies on a Ray cluster, and who does them where."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from segdoor.cluster import LOST_WORKERS, check_room, connected
+from segdoor.cluster import check_room, connected
 from segdoor.errors import BusyError, MachineError, SegdoorError, first_line
 from segdoor.files import write_atomically
 from segdoor.progress import Observer, Silent
+from segdoor.study.abreast import done_abreast, lost_worker
 from segdoor.study.execution import (
     BUSY,
     PAUSE,
@@ -24,35 +25,38 @@ from segdoor.study.execution import (
     Task,
     TaskResult,
     attempt,
-    hindered,
     leave_error,
     read_error,
 )
 from segdoor.study.expand import PlannedRun, distinct
 from segdoor.study.plan import StudyPlan
+from segdoor.study.processes import ProcessExecutor, jobs_on
 from segdoor.study.resources import Resources
 from segdoor.study.store import Store
 
 _MARK = ".shared"
-_STAGE = "tasks on Ray"
 
 
 @contextmanager
-def executor_on(machines: Resources, observer: Observer) -> Generator[Executor]:
+def executor_for(
+    tasks: Sequence[Task], machines: Resources, observer: Observer
+) -> Generator[Executor]:
     """Have somebody for a while who does tasks.
 
     Args:
+        tasks: What is to be done; no cluster is started for nothing.
         machines: Where.
         observer: Hears of progress.
 
     Raises:
         MachineError: If Ray is missing, or the cluster cannot be reached.
     """
-    if machines.on == "ray":
+    if machines.on == "ray" and tasks:
         with connected(machines.address) as ray:
             yield RayExecutor(ray, machines, observer)
         return
-    yield LocalExecutor(observer)
+    jobs = jobs_on(machines, tasks)
+    yield ProcessExecutor(jobs, observer) if jobs > 1 else LocalExecutor(observer)
 
 
 def fetch_finished(machines: Resources, plan: StudyPlan, runs: Sequence[PlannedRun]) -> None:
@@ -117,51 +121,13 @@ class RayExecutor:
         for cpus, gpus in {(self._cpus(task), self._gpus(task)) for task in tasks}:
             if not self.machines.autoscaling:
                 check_room(self.ray, cpus=cpus, gpus=gpus)
-        waiting, failed, running = list(tasks), set[str](), dict[Any, Task]()
-        losses = Counter[str]()
-        self.observer.begin(_STAGE, len(tasks))
-        mark = _marked(tasks[0].out) if tasks and self._store is None else None
-        try:
-            while waiting or running:
-                for outcome in self._submit(waiting, running, failed, mark):
-                    self.observer.advance()
-                    yield outcome
-                ended, _ = self.ray.wait(list(running)) if running else ([], [])
-                for ref in ended:
-                    task = running.pop(ref)
-                    outcome = self._outcome(ref, task, losses)
-                    if outcome.busy:
-                        waiting.append(task)
-                        left = len(waiting) + len(running)
-                        self.observer.begin(f"tasks; {task.key} {outcome.error}", left)
-                        self.observer.begin(_STAGE, left)
-                        continue
-                    if outcome.error is not None:
-                        failed.add(task.key)
-                    self.observer.advance()
-                    yield outcome
-        finally:
-            for ref in running:
-                self.ray.cancel(ref, force=True)
+        # The cluster itself lets those wait that it has no room for.
+        return done_abreast(tasks, self, self.observer, stage="tasks on Ray", most=len(tasks))
 
-    def _submit(
-        self, waiting: list[Task], running: dict[Any, Task], failed: set[str], mark: str | None
-    ) -> Iterator[TaskResult]:
-        """Hand out tasks whose needs are met; yield how those end whose needs failed."""
-        for task in list(waiting):
-            lost = hindered(task, failed)
-            if lost is not None:
-                failed.add(task.key)
-                waiting.remove(task)
-                yield lost
-                continue
-            open_keys = {other.key for other in (*waiting, *running.values())}
-            if not open_keys & set(task.needs):
-                waiting.remove(task)
-                running[self._begun(task, mark)] = task
-
-    def _begun(self, task: Task, mark: str | None) -> Any:  # noqa: ANN401 - a reference of Ray's
+    def begin(self, task: Task, /) -> Any:  # noqa: ANN401 - a reference of Ray's
+        """Have a task done."""
         threads = task.asked.wishes.training.threads or self.machines.cpus or 1
+        mark = _marked(task.out) if self._store is None else None
         order = _Order(task, Path.cwd(), mark, self._store, threads)
         remote = self.ray.remote(_do).options(
             name=task.key,
@@ -171,6 +137,38 @@ class RayExecutor:
             max_retries=0,
         )
         return remote.remote(order)
+
+    def wait(self, running: Sequence[Any], /) -> Sequence[Any]:
+        """Wait until one of these tasks has ended, and return which."""
+        ended, _ = self.ray.wait(list(running))
+        return ended
+
+    def outcome(self, handle: Any, task: Task, losses: Counter[str], /) -> TaskResult:  # noqa: ANN401
+        """Return how a task ended; ``busy`` if it is to be begun again."""
+        told = self.ray.exceptions
+        try:
+            outcome: TaskResult = self.ray.get(handle)
+        except told.RayTaskError as why:
+            # An error of Ray's own has no cause.
+            error = f"its worker could not do it: {first_line(getattr(why, 'cause', None) or why)}"
+            leave_error(task.folder, error, why)
+            return TaskResult(task.key, error, 0.0)
+        except told.RayError as why:
+            # Whatever a task itself did not raise happened to its process or its machine.
+            return lost_worker(task, losses, first_line(getattr(why, "cause", None) or why), why)
+        if self._store and outcome.error is None:
+            outcome = _fetched(self._store, task, outcome)
+        if outcome.busy:
+            return replace(outcome, error=BUSY)
+        if outcome.error and read_error(task.folder) is None:
+            # It lies on another machine, or the task did not come so far.
+            leave_error(task.folder, outcome.error)
+        return outcome
+
+    def stop(self, running: Sequence[Any], /) -> None:
+        """End tasks that nobody waits for."""
+        for ref in running:
+            self.ray.cancel(ref, force=True)
 
     @property
     def _store(self) -> Store | None:
@@ -184,32 +182,6 @@ class RayExecutor:
             return self.machines.gpus
         there = self.ray.cluster_resources().get("GPU", 0)
         return 1 if there and task.asked.wishes.training.device != "cpu" else 0
-
-    def _outcome(self, ref: Any, task: Task, losses: Counter[str]) -> TaskResult:  # noqa: ANN401
-        """Return how a task ended; ``busy`` if it is to be begun again."""
-        told = self.ray.exceptions
-        try:
-            outcome: TaskResult = self.ray.get(ref)
-        except told.RayError as why:
-            # Whatever a task itself did not raise happened to its process or its machine.
-            lost = not isinstance(why, told.RayTaskError)
-            losses[task.key] += lost
-            if lost and losses[task.key] <= LOST_WORKERS:
-                return TaskResult(task.key, "lost its worker, and begins again", 0.0, busy=True)
-            # An error of Ray's own has no cause.
-            cause = getattr(why, "cause", None) or why
-            what = "its workers were lost" if lost else "its worker could not do it"
-            error = f"{what}: {first_line(cause)}"
-            leave_error(task.folder, error, why)
-            return TaskResult(task.key, error, 0.0)
-        if self._store and outcome.error is None:
-            outcome = _fetched(self._store, task, outcome)
-        if outcome.busy:
-            return replace(outcome, error=BUSY)
-        if outcome.error and read_error(task.folder) is None:
-            # It lies on another machine, or the task did not come so far.
-            leave_error(task.folder, outcome.error)
-        return outcome
 
 
 def _fetched(store: Store, task: Task, outcome: TaskResult) -> TaskResult:

@@ -7,13 +7,17 @@ from pydantic import Field, field_validator
 from segdoor.cluster import On
 from segdoor.errors import ConfigError
 from segdoor.settings import Settings
+from segdoor.workers import MOST_WORKERS
 
 
 class Resources(Settings):
     """Where tasks are done, and what each has there."""
 
     on: On = "local"
-    """Who works: this machine, one task after another, or a Ray cluster, several at once."""
+    """Who works: this machine alone, or a Ray cluster."""
+    jobs: int | None = Field(default=None, ge=1, le=MOST_WORKERS)
+    """Runs at once on this machine, each on training.threads threads, or 1; as many as there are
+    cores for if left out, and one on a GPU. Results do not depend on it."""
     address: str | None = None
     """Of the cluster: auto, host:port or ray://host:port; one is started on this machine for the
     while if left out."""
@@ -42,14 +46,19 @@ def check_resources(machines: Resources) -> None:
     """Refuse options that do not go together.
 
     Raises:
-        ConfigError: If there are options of a cluster for work on this machine alone, or too few
-            for a cluster that grows.
+        ConfigError: If there are options of a cluster for work on this machine alone, or the other
+            way round, or too few for a cluster that grows.
     """
     if machines.on == "local":
         for option in ("address", "cpus", "gpus", "autoscaling", "store"):
             value: object = getattr(machines, option)
             if value is not None and value is not False:
                 raise ConfigError(f"--{option}", "must come with --on ray", value, "Add --on ray.")
+    elif machines.jobs is not None:
+        raise ConfigError(
+            "--jobs", "must come with --on local", machines.jobs,
+            "Leave it out: a cluster makes as many runs at once as it has room for.",
+        )  # fmt: skip
     # Ray does not say whether a cluster grows (ray-project/ray, issue 18608), nor to what: whether
     # there will be GPUs cannot be seen from the machines that are up.
     for option, example in (("address", "auto"), ("gpus", "1, or 0 for none")):

@@ -184,7 +184,7 @@ class TrainingConfig(Settings):
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
     threads: int | None = Field(default=None, ge=1, le=512)
-    """CPU threads; torch decides if left out."""
+    """CPU threads; torch decides if left out, and a study takes 1."""
 
 
 _SEMSEG_AUGMENTATION = AugmentationConfig(

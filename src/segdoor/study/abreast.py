@@ -1,0 +1,113 @@
+"""Several tasks at once: each after those it needs, and those of lost workers again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+from segdoor.cluster import LOST_WORKERS
+from segdoor.progress import Observer
+from segdoor.study.execution import Task, TaskResult, hindered, leave_error
+
+HandleT = TypeVar("HandleT", bound=Hashable)
+
+
+class Launcher(Protocol[HandleT]):
+    """Whoever has tasks done in other processes, and knows each by a handle."""
+
+    def begin(self, task: Task, /) -> HandleT:
+        """Have a task done."""
+        ...
+
+    def wait(self, running: Sequence[HandleT], /) -> Sequence[HandleT]:
+        """Wait until some of these tasks have ended, and return which."""
+        ...
+
+    def outcome(self, handle: HandleT, task: Task, losses: Counter[str], /) -> TaskResult:
+        """Return how a task ended; ``busy`` if it is to be begun again.
+
+        A worker that is lost is counted, as `lost_worker` does it.
+        """
+        ...
+
+    def stop(self, running: Sequence[HandleT], /) -> None:
+        """End tasks that nobody waits for."""
+        ...
+
+
+def lost_worker(
+    task: Task, losses: Counter[str], what: str, why: Exception | None = None
+) -> TaskResult:
+    """Return what becomes of a task whose worker was lost: it begins again, but not for ever.
+
+    Args:
+        task: The task.
+        losses: How many workers each task has lost, by its key; this one is added.
+        what: What is known of it, in a line.
+        why: The same as an error.
+    """
+    losses[task.key] += 1
+    if losses[task.key] <= LOST_WORKERS:
+        return TaskResult(task.key, "lost its worker, and begins again", 0.0, busy=True)
+    error = f"its workers were lost: {what}"
+    leave_error(task.folder, error, why)
+    return TaskResult(task.key, error, 0.0)
+
+
+def done_abreast(
+    tasks: Sequence[Task], launcher: Launcher[HandleT], observer: Observer, *, stage: str, most: int
+) -> Iterator[TaskResult]:
+    """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
+
+    If nobody asks for more, what is being done is stopped.
+
+    Args:
+        tasks: What is to be done.
+        launcher: Who has it done.
+        observer: Hears of tasks that ended, or begin again.
+        stage: What the observer is told that is going on.
+        most: So many at once.
+    """
+    waiting, failed, running = list(tasks), set[str](), dict[HandleT, Task]()
+    losses = Counter[str]()
+    observer.begin(stage, len(tasks))
+    try:
+        while waiting or running:
+            for lost in _taken_out(waiting, failed):
+                observer.advance()
+                yield lost
+            for task in _ready(waiting, running.values())[: most - len(running)]:
+                waiting.remove(task)
+                running[launcher.begin(task)] = task
+            for handle in launcher.wait(list(running)) if running else ():
+                task = running.pop(handle)
+                outcome = launcher.outcome(handle, task, losses)
+                if outcome.busy:
+                    waiting.append(task)
+                    left = len(waiting) + len(running)
+                    observer.begin(f"tasks; {task.key} {outcome.error}", left)
+                    observer.begin(stage, left)
+                    continue
+                if outcome.error is not None:
+                    failed.add(task.key)
+                observer.advance()
+                yield outcome
+    finally:
+        launcher.stop(list(running))
+
+
+def _taken_out(waiting: list[Task], failed: set[str]) -> Iterator[TaskResult]:
+    """Take out tasks whose needs failed, and yield how they end."""
+    for task in list(waiting):
+        lost = hindered(task, failed)
+        if lost is not None:
+            failed.add(task.key)
+            waiting.remove(task)
+            yield lost
+
+
+def _ready(waiting: Sequence[Task], running: Iterable[Task]) -> list[Task]:
+    """Return the tasks that need none of those that are still to be done."""
+    open_keys = {task.key for task in (*waiting, *running)}
+    return [task for task in waiting if not open_keys & set(task.needs)]

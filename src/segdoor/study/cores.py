@@ -1,0 +1,84 @@
+"""How this machine's cores are shared by the trainings of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import Protocol
+
+from segdoor.workers import usable_cores
+
+
+class Training(Protocol):
+    """Settings of a training, as asked for or resolved."""
+
+    @property
+    def threads(self) -> int | None:
+        """CPU threads; left to the study if None."""
+        ...
+
+    @property
+    def device(self) -> str | None:
+        """Where the arithmetic happens; ``auto`` if None."""
+        ...
+
+
+def threads_of(training: Training) -> int:
+    """Return the threads of a training in a study.
+
+    Results depend on them, so they must not depend on the machine, nor on how many trainings there
+    are at once.
+    """
+    return training.threads or 1
+
+
+def jobs_for(trainings: Iterable[Training], asked: int | None = None) -> int:
+    """Return how many trainings this machine does at once.
+
+    Args:
+        trainings: Those to be done.
+        asked: As many as this; if None, as many as there are cores for, and one on a GPU.
+    """
+    if asked is not None:
+        return asked
+    every = list(trainings)
+    if not every or any(on_gpu(training) for training in every):
+        return 1
+    return max(1, usable_cores() // max(map(threads_of, every)))
+
+
+def on_gpu(training: Training) -> bool:
+    """Tell whether a training is done on another device than the CPU."""
+    if training.device not in {None, "auto"}:
+        return training.device != "cpu"
+    # It takes seconds to load, and whoever names a device need not wait.
+    import torch  # noqa: PLC0415
+
+    return torch.cuda.is_available()
+
+
+@contextmanager
+def own_threads(training: Training) -> Generator[None]:
+    """Have the threads of a training for a while; beside a GPU torch decides on them."""
+    if on_gpu(training):
+        yield
+        return
+    import cv2  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    use_threads(threads_of(training))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def use_threads(count: int) -> None:
+    """Let this process use so many threads from now on."""
+    import cv2  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
