@@ -23,6 +23,7 @@ PARTS = (
     "growth",
     "start",
     "demo",
+    "jobs",
 )
 
 

@@ -106,7 +106,7 @@ def test_it_is_run_recorded_and_shown(own_folder: Path) -> None:
     (own_folder / "mine.yaml").write_text(
         "title: Two rates\nshows: Mine\ngrid: {attack.rate: [0.25, 0.5]}\nwith: ['prune:2']\n"
     )
-    done = say("study run mine.yaml --preset lane.yaml --seeds 3 --out out")
+    done = say("study run mine.yaml --preset lane.yaml --seeds 3 --out out --jobs 1")
     assert done.code == 0, done.err
     assert say("study run mine.yaml --preset lane.yaml --seeds 3 --out out").code == 0
     (path,) = (own_folder / "out").glob("*.study.json")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -10,17 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from safetensors.numpy import load_file
 
 from clusters import growing_cluster, ray, writer_of
 from processes import kill, started
+from same import assert_same, in_training, wait_for
 from segdoor.cli.app import run_command_line
 from segdoor.locks import sole_writer
 from segdoor.papers.iba.paper import IBA
@@ -71,45 +68,8 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("SEGDOOR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.chdir(place)
         (place / "mine.yaml").write_text(MINE)
-        assert run_command_line(CALL) == 0
+        assert run_command_line([*CALL, "--jobs", "1"]) == 0
     return place / "out"
-
-
-def facts(path: Path) -> dict[str, Any]:
-    """Return what a record says, but for the time it took and the machine it was made on."""
-    record = json.loads(path.read_text())
-    for name in ("seconds", "environment", "created", "peak_memory_mib"):
-        record.pop(name, None)
-    return record
-
-
-def assert_same(found: Path, expected: Path) -> None:
-    names = sorted(
-        str(path.relative_to(expected)) for path in expected.rglob("*.*") if path.is_file()
-    )
-    there = sorted(str(path.relative_to(found)) for path in found.rglob("*.*") if path.is_file())
-    assert [name for name in there if name != ".shared"] == names
-    for name in names:
-        if name.endswith("record.json"):
-            assert facts(found / name) == facts(expected / name)
-        if name.endswith(".safetensors"):
-            weights, others = load_file(found / name), load_file(expected / name)
-            assert weights.keys() == others.keys()
-            assert all(np.array_equal(weights[key], others[key]) for key in weights)
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
-    start = time.monotonic()
-    while time.monotonic() - start < seconds:
-        if found := what():
-            return found
-        time.sleep(0.02)
-    raise TimeoutError
-
-
-def in_training() -> Path | None:
-    """Return the folder of a run that has got as far as a snapshot."""
-    return next((path.parent for path in Path("out").glob("runs/*/poisoned.snapshot")), None)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in Linux's table of locks")
@@ -263,6 +223,8 @@ def test_finished_runs_come_back_from_a_store(ray: Any, local: Path, tmp_path: P
         (["--on", "ray", "--autoscaling", "--address", "auto"], "--gpus: must come with --autosc"),
         (["--on", "ray", "--gpus", "1.5"], "--gpus: must be a part of one GPU or a whole"),
         (["--seeds", "-1"], "--seeds: must be at least 0 (found: -1)"),
+        (["--on", "ray", "--jobs", "2"], "--jobs: must come with --on local (found: 2). Leave it"),
+        (["--jobs", "0"], "--jobs: input should be greater than or equal to 1"),
         (["--on", "ray", "--cpus", "0"], "--cpus: input should be greater than or equal to 1"),
         (["--on", "ray", "--store", "nothing://x"], "--store: must be a URL that fsspec knows"),
     ],

@@ -334,7 +334,7 @@ class TestTrouble:
             # Not every scene shows somebody.
             + "  - rate: [1.0]\n    victims: [person]\n"
         )
-        words = ["study", "run", "mine.yaml", "--out", "out", *SET, "--seeds", "0"]
+        words = ["study", "run", "mine.yaml", "--out", "out", *SET, "--seeds", "0", "--jobs", "1"]
         code, out, err = say(*words)
         assert code == 1
         assert "asks for 24 of 24 scenes" in out
@@ -384,7 +384,7 @@ class TestTrouble:
         assert not (plan.out / "runs").exists()
 
     def test_a_study_that_is_killed_gives_the_same_record(self, finished: Path) -> None:
-        words = ["study", "run", "mine.yaml", "--out", "out", *SET]
+        words = ["study", "run", "mine.yaml", "--out", "out", *SET, "--jobs", "1"]
         plan = plan_in("out")
         folders = [plan.folder(run) for run in plan.runs]
         awaited = [
@@ -620,7 +620,7 @@ class TestCommand:
 
     def test_pieces_of_a_study(self) -> None:
         words = ["study", "run", "table1", "--out", "out", *SET, "--only", "rate=0.15,0.1",
-                 "--only", "method=nni", "--seeds", "0"]  # fmt: skip
+                 "--only", "method=nni", "--seeds", "0", "--jobs", "1"]  # fmt: skip
         code, out, err = say(*words, "--limit", "1")
         assert code == 1
         assert "1 of 2 runs" in err
@@ -706,11 +706,13 @@ class TestCommand:
             "--set",
             "networks.pspnet.name=pspnet",
         ]
-        code, out, _ = say(*words)
+        code, out, _ = say(*words, "--jobs", "1")
         assert code == 0
         told = " ".join(out.split())
         assert "About 0.2 hours" in told
         assert "6 epochs of 2.0 s, by the runs that are there; 6 epochs of 100.0 s" in told
+        _, out, _ = say(*words, "--jobs", "2")
+        assert "About 0.1 hours on this machine, 2 runs at once, without" in " ".join(out.split())
 
     def test_a_dry_run_without_data_still_counts(self) -> None:
         words = ["study", "run", "table5", "--preset", "cityscapes", "--dry-run"]

@@ -180,4 +180,4 @@ def ended(task: Task, store: Store, result: Any) -> TaskResult:
 
     ray = SimpleNamespace(exceptions=errors, get=get)
     machines = Resources(on="ray", store=store.url)
-    return RayExecutor(ray, machines)._outcome("a reference", task, Counter())
+    return RayExecutor(ray, machines).outcome("a reference", task, Counter())

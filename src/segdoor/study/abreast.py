@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Generator, Hashable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 from segdoor.cluster import LOST_WORKERS
 from segdoor.progress import Observer
@@ -13,6 +13,7 @@ from segdoor.study.execution import Task, TaskResult, hindered, leave_error
 HandleT = TypeVar("HandleT", bound=Hashable)
 
 
+@runtime_checkable
 class Launcher(Protocol[HandleT]):
     """Whoever has tasks done in other processes, and knows each by a handle."""
 
@@ -57,7 +58,7 @@ def lost_worker(
 
 def done_abreast(
     tasks: Sequence[Task], launcher: Launcher[HandleT], observer: Observer, *, stage: str, most: int
-) -> Iterator[TaskResult]:
+) -> Generator[TaskResult]:
     """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
 
     If nobody asks for more, what is being done is stopped.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from segdoor.workers import usable_cores
 
 
-class Training(Protocol):
+@runtime_checkable
+class HasThreads(Protocol):
     """Settings of a training, as asked for or resolved."""
 
     @property
@@ -23,7 +24,7 @@ class Training(Protocol):
         ...
 
 
-def threads_of(training: Training) -> int:
+def threads_of(training: HasThreads) -> int:
     """Return the threads of a training in a study.
 
     Results depend on them, so they must not depend on the machine, nor on how many trainings there
@@ -32,7 +33,7 @@ def threads_of(training: Training) -> int:
     return training.threads or 1
 
 
-def jobs_for(trainings: Iterable[Training], asked: int | None = None) -> int:
+def jobs_for(trainings: Iterable[HasThreads], asked: int | None = None) -> int:
     """Return how many trainings this machine does at once.
 
     Args:
@@ -47,7 +48,7 @@ def jobs_for(trainings: Iterable[Training], asked: int | None = None) -> int:
     return max(1, usable_cores() // max(map(threads_of, every)))
 
 
-def on_gpu(training: Training) -> bool:
+def on_gpu(training: HasThreads) -> bool:
     """Tell whether a training is done on another device than the CPU."""
     if training.device not in {None, "auto"}:
         return training.device != "cpu"
@@ -58,7 +59,7 @@ def on_gpu(training: Training) -> bool:
 
 
 @contextmanager
-def own_threads(training: Training) -> Generator[None]:
+def own_threads(training: HasThreads) -> Generator[None]:
     """Have the threads of a training for a while; beside a GPU torch decides on them."""
     if on_gpu(training):
         yield
