@@ -10,6 +10,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,7 @@ def test_ctrl_c_ends_all_and_the_same_call_goes_on(expected: Path) -> None:
         heard = Path("err").read_text()
         assert heard.splitlines()[-1] == "segdoor: interrupted"
         assert "Traceback" not in heard
-        wait_for(lambda: is_gone(command.pid), 10)
+        wait_for(partial(is_gone, command.pid), 10)
     assert started(*CALL, "--jobs", "2").wait() == 0
     assert_study(expected)
 
