@@ -224,7 +224,7 @@ def plugin_from(registry: Registry[PluginT_co], given: object, info: ReadingInfo
     telling = Telling.of(info.context)
     plugin, settings = registry.understood(given, telling)
     try:
-        return plugin.model_validate(settings)
+        return plugin.model_validate(settings, context=info.context)
     except ValidationError as problem:
         # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
         if problem.errors()[0]["type"] == "extra_forbidden":

@@ -135,7 +135,7 @@ def explained(
     rule = detail["msg"].removeprefix("Value error, ")
     value = "" if detail["type"] == "missing" else brief(detail["input"])
     # A rule between settings says itself which it means: what was found is all of them.
-    if isinstance(detail["input"], dict) and len(value) > _LONGEST_FOUND:
+    if isinstance(detail["input"], dict) and detail["type"] == "value_error":
         value = ""
     return ConfigError(culprit, rule[0].lower() + rule[1:], value, _correction(detail))
 
@@ -145,7 +145,6 @@ def brief(value: object) -> str:
     return _SHORT.repr(value)
 
 
-_LONGEST_FOUND = 200
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 

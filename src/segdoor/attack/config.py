@@ -131,10 +131,14 @@ class AttackConfig(Settings):
         return handler(tree)
 
     @model_validator(mode="after")
-    def _changes_fit(self) -> AttackConfig:
+    def _changes_fit(self, info: ReadingInfo) -> AttackConfig:
         victims, targets = self.victims, {target for _, target in self.pairs}
         if not victims:
-            raise ValueError("labels must have a change with victims, such as hide")
+            raise ConfigError(
+                Telling.of(info.context).culprit("attack.labels"),
+                "must have a change with victims", ", ".join(map(str, self.labels)) or "nothing",
+                "Name hide too, as another change: it turns victims into the target.",
+            )  # fmt: skip
         if len(set(victims)) != len(victims):
             raise ValueError("victims must be different classes")
         for target in targets:
