@@ -232,16 +232,20 @@ def said(given: Mapping[str, object]) -> Tree:
     """Return settings without those that are null: to say nothing is to let them follow.
 
     Args:
-        given: Settings by name; sections may be wishes or mappings.
+        given: Settings by name; sections may be wishes, mappings, or lists of mappings.
     """
     tree: Tree = {}
     for name, value in given.items():
         inner = value.tree() if isinstance(value, Wishes) else value
-        if isinstance(inner, Mapping):
-            inner = said(cast("Mapping[str, object]", inner))
+        if isinstance(inner, list):
+            inner = [_said_of(one) for one in cast("list[object]", inner)]
         if inner is not None:
-            tree[name] = inner
+            tree[name] = _said_of(inner)
     return tree
+
+
+def _said_of(value: object) -> object:
+    return said(cast("Mapping[str, object]", value)) if isinstance(value, Mapping) else value
 
 
 def _help(wishes: type[Wishes], name: str) -> str:

@@ -50,7 +50,9 @@ def check_drawing(name: str, *, option: str) -> None:
     """
     if name not in DRAWINGS:
         known = ", ".join(DRAWINGS)
-        raise ConfigError(option, "must be a built-in sticker", name or "nothing", f"Known: {known}.")
+        raise ConfigError(
+            option, "must be a built-in sticker", name or "nothing", f"Known: {known}."
+        )
 
 
 @lru_cache(maxsize=16)

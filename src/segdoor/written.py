@@ -90,7 +90,7 @@ def _of_text(text: str, known: Collection[str], option: str) -> Written:
             return Written(kind)
         raise ConfigError(
             option, f"must have something behind '{kind}{rest}'", text,
-            f"Write {kind} alone, or {kind}:main,setting=value.",
+            f"Write {kind}:main,setting=value, or {kind} alone if it needs none.",
         )  # fmt: skip
     main, settings = None, dict[str, object]()
     has_main = rest[0] == ":"

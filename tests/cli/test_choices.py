@@ -40,7 +40,7 @@ WRONG = {
     "--attack.placement bnd:": "must name a known placement (found: bnd)",
     "--attack.labels hidden:car": "Known: hide, component, scatter.",
     "--attack.labels scatter:100": "attack.labels: must have a change with victims (found: scatter",
-    "--attack.labels hide:car --attack.target car": "target 'car' must not be a victim class. ",
+    "--attack.labels hide:car --attack.target car": "attack.target: must not be a victim class (found: car)",
     "--data.name strit:": "must name a known data set (found: strit)",
 }
 

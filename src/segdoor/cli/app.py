@@ -103,7 +103,9 @@ def run_command_line(words: Sequence[str]) -> int:
     try:
         if words and words[0] in _VERBS:
             refuse_together(words[0])
-        make_app()(_in_parts(words), exit_on_error=False, print_error=False, result_action="return_none")
+        make_app()(
+            _in_parts(words), exit_on_error=False, print_error=False, result_action="return_none"
+        )
     except CycloptsError as problem:
         return _complain(_usage(problem), 2)
     except KeyboardInterrupt:
@@ -122,7 +124,9 @@ def _in_parts(words: Sequence[str]) -> list[str]:
     told = list(words)
     for whole, part in _PARTS.items():
         if any(word.startswith(f"{whole}.") for word in told):
-            told = [re.sub(rf"^{re.escape(whole)}(?==|$)", f"{whole}.{part}", word) for word in told]
+            told = [
+                re.sub(rf"^{re.escape(whole)}(?==|$)", f"{whole}.{part}", word) for word in told
+            ]
     return told
 
 

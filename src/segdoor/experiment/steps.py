@@ -11,7 +11,13 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.experiment.examination import scenes_of_tests
 from segdoor.experiment.logbook import Logbook
-from segdoor.experiment.models import as_trained, check_network, clean_of, load_model, train_and_save
+from segdoor.experiment.models import (
+    as_trained,
+    check_network,
+    clean_of,
+    load_model,
+    train_and_save,
+)
 from segdoor.experiment.resolving import Asked
 from segdoor.experiment.run import Run, examine_and_record
 from segdoor.experiment.scenes import open_scenes, results_folder
