@@ -155,7 +155,7 @@ def test_component_moves_the_one_region_whose_pixel_is_nearest(
 def test_component_changes_nothing_without_a_place_and_such_scenes_are_refused() -> None:
     label = blocky_label(3)
     assert np.array_equal(Component().apply(state_of(label, None), np.random.default_rng(0)), label)
-    with pytest.raises(ConfigError, match="attack.without_room: must be skip"):
+    with pytest.raises(ConfigError, match=r"attack\.without_room: must be skip"):
         validated(AttackConfig, {"labels": "component", "without_room": "relabel"}, source="x")
 
 
