@@ -146,5 +146,10 @@ def test_it_is_run_recorded_and_shown(own_folder: Path) -> None:
     page = (own_folder / "page.html").read_text()
     assert "poisoning rate" in page
     assert "Two rates" in page
+    assert "ASR, paper" not in page
+    shown = say("show", path)
+    assert shown.code == 0, shown.err
+    assert "clean model" in shown.out
+    assert "paper" not in shown.out.partition("clean model")[0]
     narrowed = say("study status mine.yaml --preset lane.yaml --out out --only attack.rate=0.5")
     assert narrowed.code == 0, narrowed.err
