@@ -41,9 +41,15 @@ def test_texts_and_mappings_are_read(text: object, expected: Written) -> None:
     assert read(text) == expected
 
 
+@pytest.mark.parametrize("text", ["prune:", "prune,"])
+def test_nothing_behind_the_kind_is_refused_with_the_way_out(text: str) -> None:
+    with pytest.raises(ConfigError, match="Write prune:main,setting=value, or prune alone"):
+        read(text)
+
+
 @pytest.mark.parametrize(
     "text",
-    ["prune:", "prune:3,", "prune:3,4", "prune,4", "prune:3,a=", "prune:a=1,a=2", "prune:a:b",
+    ["prune:3,", "prune:3,4", "prune,4", "prune:3,a=", "prune:a=1,a=2", "prune:a:b",
      "prune:3,a=b=c", "prune:3,a='b", 'prune:3,a="b"c', "my.nets:Net,3"],
 )  # fmt: skip
 def test_what_breaks_the_grammar_is_refused_with_the_way_out(text: str) -> None:

@@ -15,7 +15,7 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import ValidationError
 
 from segdoor.errors import ConfigError, first_line
-from segdoor.settings import ReadingInfo, Settings, Telling, WritingInfo, explained
+from segdoor.settings import ReadingInfo, Settings, Telling, WritingInfo, explained, said
 from segdoor.written import Written, in_writing, read_written
 
 
@@ -130,6 +130,8 @@ class Registry(Generic[PluginT_co]):
     ) -> tuple[type[PluginT_co], Mapping[str, object]]:
         """Return the class that a text or mapping names, and its settings, not yet validated.
 
+        A setting that is null is as if it were left out.
+
         Args:
             given: ``kind:main,setting=value``, or a mapping of ``kind`` and settings.
             telling: Who says so; the caller if None.
@@ -141,7 +143,7 @@ class Registry(Generic[PluginT_co]):
         option = telling.culprit(self.option)
         written = read_written(given, self.known, option=option)
         plugin = self.named(written.kind, telling)
-        given_settings = _settings(plugin, written, option)
+        given_settings = said(_settings(plugin, written, option))
         main = plugin.main
         if main is not None and main in plugin.model_fields and main not in given_settings:
             _check_may_lack(plugin, main, option)
@@ -224,7 +226,7 @@ def plugin_from(registry: Registry[PluginT_co], given: object, info: ReadingInfo
     telling = Telling.of(info.context)
     plugin, settings = registry.understood(given, telling)
     try:
-        return plugin.model_validate(settings)
+        return plugin.model_validate(settings, context=info.context)
     except ValidationError as problem:
         # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
         if problem.errors()[0]["type"] == "extra_forbidden":

@@ -135,7 +135,7 @@ def explained(
     rule = detail["msg"].removeprefix("Value error, ")
     value = "" if detail["type"] == "missing" else brief(detail["input"])
     # A rule between settings says itself which it means: what was found is all of them.
-    if isinstance(detail["input"], dict) and len(value) > _LONGEST_FOUND:
+    if isinstance(detail["input"], dict) and detail["type"] == "value_error":
         value = ""
     return ConfigError(culprit, rule[0].lower() + rule[1:], value, _correction(detail))
 
@@ -145,7 +145,6 @@ def brief(value: object) -> str:
     return _SHORT.repr(value)
 
 
-_LONGEST_FOUND = 200
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
@@ -233,16 +232,20 @@ def said(given: Mapping[str, object]) -> Tree:
     """Return settings without those that are null: to say nothing is to let them follow.
 
     Args:
-        given: Settings by name; sections may be wishes or mappings.
+        given: Settings by name; sections may be wishes, mappings, or lists of mappings.
     """
     tree: Tree = {}
     for name, value in given.items():
         inner = value.tree() if isinstance(value, Wishes) else value
-        if isinstance(inner, Mapping):
-            inner = said(cast("Mapping[str, object]", inner))
+        if isinstance(inner, list):
+            inner = [_said_of(one) for one in cast("list[object]", inner)]
         if inner is not None:
-            tree[name] = inner
+            tree[name] = _said_of(inner)
     return tree
+
+
+def _said_of(value: object) -> object:
+    return said(cast("Mapping[str, object]", value)) if isinstance(value, Mapping) else value
 
 
 def _help(wishes: type[Wishes], name: str) -> str:

@@ -34,10 +34,25 @@ def draw(name: str, size: int, *, option: str = "sticker") -> Rgba:
     Raises:
         ConfigError: If there is none of that name; the message lists the known ones.
     """
+    check_drawing(name, option=option)
+    return _drawn(name, size).copy()
+
+
+def check_drawing(name: str, *, option: str) -> None:
+    """Refuse a name that no built-in sticker has.
+
+    Args:
+        name: The name.
+        option: Which setting to blame.
+
+    Raises:
+        ConfigError: If there is none of that name; the message lists the known ones.
+    """
     if name not in DRAWINGS:
         known = ", ".join(DRAWINGS)
-        raise ConfigError(option, "must be a built-in sticker", name, f"Known: {known}.")
-    return _drawn(name, size).copy()
+        raise ConfigError(
+            option, "must be a built-in sticker", name or "nothing", f"Known: {known}."
+        )
 
 
 @lru_cache(maxsize=16)

@@ -84,6 +84,14 @@ def _of_text(text: str, known: Collection[str], option: str) -> Written:
     kind, rest = kind_of(text, known)
     if not rest:
         return Written(kind)
+    if not rest[1:]:
+        if kind not in known and ":" not in kind:
+            # That there is no such kind is worse, and the caller's to say.
+            return Written(kind)
+        raise ConfigError(
+            option, f"must have something behind '{kind}{rest}'", text,
+            f"Write {kind}:main,setting=value, or {kind} alone if it needs none.",
+        )  # fmt: skip
     main, settings = None, dict[str, object]()
     has_main = rest[0] == ":"
     for number, (name, value) in enumerate(_parts(rest[1:], text, kind, option)):

@@ -136,10 +136,10 @@ MISTAKES = {
     ),
     "settings at odds": Mistake(
         "poison --attack.target car",
-        "--attack",
-        "target 'car' must not be a victim class",
+        "attack.target",
+        "must not be a victim class",
         "car",
-        "Correct the value.",
+        "Name another class.",
     ),
     "no YAML": Mistake(
         "poison given.yaml",

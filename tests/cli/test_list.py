@@ -23,6 +23,8 @@ from segdoor.study.library import preset_names, study_names
 from segdoor.victim.backbones.registry import BACKBONES
 from segdoor.victim.networks.registry import NETWORKS
 
+WORDS = get_args(Sort)
+
 NAMES = {
     "triggers": list(TRIGGERS.known),
     "labels": list(LABELS.known),
@@ -76,3 +78,12 @@ def test_an_unknown_sort_names_the_known_ones(capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().err
     assert "repairs" in said
     assert "networks" in said
+
+
+def test_without_a_word_the_sorts_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["list"]) == 0
+    told = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert list(told) == list(WORDS)
+    assert all(len(text) > 10 for text in told.values())
+    assert run_command_line(["list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"sorts": told}

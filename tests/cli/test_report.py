@@ -64,7 +64,7 @@ def test_a_study_is_told_in_the_terminal(study: Path) -> None:
         "0.650",
         "fails: claim 1 on near",
         "failed: prl",
-        *("no trigger", "other sticker", "clean model", "PBA"),
+        *("no trigger", "another trigger", "clean model", "PBA"),
     ):
         assert told in out
     assert out.splitlines()[-1] == (

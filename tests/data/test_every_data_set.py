@@ -7,13 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar, cast
 
 import numpy as np
 import pytest
 
-from data.foreign import CLASSES, Lanes, Mirrored
+from data.foreign import CLASSES, Lanes, Mirrored, Numbered
 from segdoor.data.camvid import camvid
 from segdoor.data.cityscapes import cityscapes
+from segdoor.data.coding import Coding
 from segdoor.data.config import DataConfig
 from segdoor.data.dataset import DataSet, FilesOnDisk
 from segdoor.data.folder import folder
@@ -144,6 +146,26 @@ def test_a_class_of_ones_own_has_settings_of_its_own_behind_commas() -> None:
 def test_scenes_of_a_stranger_are_checked() -> None:
     with pytest.raises(DataError, match="Map these values to class ids"):
         load_dataset(DataConfig(name="data.foreign:Numbered"), "train")[0]
+
+
+def test_scenes_of_a_new_line_in_the_table_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Registered(Numbered):
+        kind: ClassVar[str] = "numbered"
+
+    monkeypatch.setitem(cast("dict[str, object]", DATASETS.known), "numbered", Registered)
+    scenes = load_dataset(DataConfig(name="numbered"), "train")
+    with pytest.raises(DataError, match="Map these values to class ids"):
+        scenes[0]
+    with pytest.raises(DataError, match="Map these values to class ids"):
+        scenes.label(0)
+
+
+def test_values_of_files_cannot_mean_what_is_no_class(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    pairs = folder(tmp_path, "train").pairs
+    coding = Coding(((0, 0), (1, 9)), "label values must be 0 or 1")
+    with pytest.raises(ConfigError, match="1 means 9"):
+        FileDataset(pairs, CLASSES, root=tmp_path, source=tmp_path, coding=coding)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,10 @@ def test_null_means_that_a_setting_follows() -> None:
     [
         ({"attack": {"rate": 2}}, r"attack\.rate: input should be less than or equal to 1"),
         ({"attack": {"rat": 2}}, r"attack\.rat: .*Did you mean 'rate'"),
-        ({"attack": {"victims": ["road"]}}, "target 'road' must not be a victim"),
+        (
+            {"attack": {"victims": ["road"]}},
+            r"attack\.target: must not be a victim class \(found: road",
+        ),
         ({"network": {"std": [0, 1, 1]}}, r"network\.std: std must be greater than 0"),
         ({"tests": {"far": [3]}}, "far needs two edges"),
     ],

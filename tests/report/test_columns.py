@@ -21,7 +21,7 @@ Columns = tuple[tuple[str, str], ...]
 EXAM = "/scores/tests/{test}/"
 CONTROLS = (
     ("no trigger", EXAM + "asr_without_trigger"),
-    ("other sticker", EXAM + "asr_other_trigger"),
+    ("another trigger", EXAM + "asr_other_trigger"),
     ("clean model", EXAM + "asr_clean_model"),
 )
 HEADLINE = (
@@ -118,7 +118,7 @@ def filled(columns: Columns, **words: str) -> Columns:
     return tuple((heading, pointer.format(**words)) for heading, pointer in columns)
 
 
-@pytest.mark.parametrize(("key", "columns"), [("headline", HEADLINE), ("every-exam", EVERY_EXAM)])
+@pytest.mark.parametrize(("key", "columns"), [("headline", HEADLINE), ("every-test", EVERY_EXAM)])
 def test_of_the_attack(parts: dict[str, Section], key: str, columns: Columns) -> None:
     found = table(parts["results"], key)
     assert len(found.rows) == 6

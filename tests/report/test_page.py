@@ -366,9 +366,9 @@ def test_names_of_the_paper_are_told_with_what_was_run_for_them(tmp_path: Path) 
     assert "network" not in row
     assert "All are of: pspnet." in tables["cells"].note
     assert row["test"] == Cell("far", "far_21.1_31.6")
-    assert "far, 60–90 (here 21.1–31.6 px)" in tables["every-exam"].columns
+    assert "far, 60–90 (here 21.1–31.6 px)" in tables["every-test"].columns
     # Not scaled, not told twice.
-    assert "far, 31.6–42.2 px" in tables["every-exam"].columns
+    assert "far, 31.6–42.2 px" in tables["every-test"].columns
 
 
 def test_charts_against_a_scaled_axis_say_what_was_run(tmp_path: Path) -> None:

@@ -89,6 +89,29 @@ def test_what_is_no_axis_is_refused(tmp_path: Path, grid: object, words: str) ->
         plan_of(tmp_path, grid=grid)
 
 
+IMPOSSIBLE: Mapping[str, list[object]] = {
+    "method": ["baseline", "nni"], "attack.trigger": ["sticker", "sinusoid"],
+}  # fmt: skip
+
+
+def test_an_impossible_point_is_named_with_the_way_to_leave_it_out(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as why:
+        plan_of(tmp_path, grid=IMPOSSIBLE)
+    assert "method nni, attack.trigger sinusoid" in why.value.remedy
+    assert "'without'" in why.value.remedy
+    plan = plan_of(
+        tmp_path, grid=IMPOSSIBLE, without=[{"method": "nni", "attack.trigger": "sinusoid"}]
+    )
+    found = {(run.config.method, run.config.attack.trigger.kind) for run in plan.runs}
+    assert found == {("baseline", "sticker"), ("baseline", "sinusoid"), ("nni", "sticker")}
+
+
+@pytest.mark.parametrize("apart", [{"method": "prl"}, {"attack.rate": 0.1}])
+def test_only_points_of_the_grid_are_left_out(tmp_path: Path, apart: object) -> None:
+    with pytest.raises(ConfigError, match="must name axes and values of the grid"):
+        plan_of(tmp_path, grid=IMPOSSIBLE, without=[apart])
+
+
 def test_it_claims_nothing_of_a_paper(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="must be claims of the paper"):
         plan_of(tmp_path, grid=GRID, claims=[1])
@@ -123,5 +146,10 @@ def test_it_is_run_recorded_and_shown(own_folder: Path) -> None:
     page = (own_folder / "page.html").read_text()
     assert "poisoning rate" in page
     assert "Two rates" in page
+    assert "ASR, paper" not in page
+    shown = say("show", path)
+    assert shown.code == 0, shown.err
+    assert "clean model" in shown.out
+    assert "paper" not in shown.out.partition("clean model")[0]
     narrowed = say("study status mine.yaml --preset lane.yaml --out out --only attack.rate=0.5")
     assert narrowed.code == 0, narrowed.err

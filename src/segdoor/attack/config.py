@@ -131,21 +131,26 @@ class AttackConfig(Settings):
         return handler(tree)
 
     @model_validator(mode="after")
-    def _changes_fit(self) -> AttackConfig:
+    def _changes_fit(self, info: ReadingInfo) -> AttackConfig:
         victims, targets = self.victims, {target for _, target in self.pairs}
+        problem = None
         if not victims:
-            raise ValueError("labels must have a change with victims, such as hide")
-        if len(set(victims)) != len(victims):
-            raise ValueError("victims must be different classes")
-        for target in targets:
-            if target in victims:
-                raise ValueError(f"target '{target}' must not be a victim class")
-        by_place = next((change for change in self.labels if change.by_place), None)
-        if by_place is not None and self.without_room == "relabel":
-            raise ValueError(
-                f"without_room must be skip with {by_place.kind}: a scene without a trigger has no "
-                "region nearest to it"
-            )
+            told = ", ".join(map(str, self.labels)) or "nothing"
+            rule = "must have a change with victims"
+            problem = "labels", rule, told, "Add hide, which turns victims into the target."
+        elif len(set(victims)) != len(victims):
+            told = ", ".join(victims)
+            problem = "victims", "must be different classes", told, "Name each in one change alone."
+        elif both := targets & set(victims):
+            problem = "target", "must not be a victim class", min(both), "Name another class."
+        elif self.without_room == "relabel" and any(change.by_place for change in self.labels):
+            rule = "must be skip where a label change depends on the trigger's place"
+            remedy = "Set attack.without_room skip: without a trigger no region is nearest to it."
+            problem = "without_room", rule, "relabel", remedy
+        if problem is not None:
+            setting, rule, found, remedy = problem
+            culprit = Telling.of(info.context).culprit(f"attack.{setting}")
+            raise ConfigError(culprit, rule, found, remedy)
         return self
 
     def following(self, lengths: Lengths) -> AttackConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -64,6 +65,14 @@ _RENAMED = {
 """Options of before, by how they began, and what stands for them now."""
 
 
+_PARTS = {
+    "--attack.trigger": "kind",
+    "--attack.placement": "kind",
+    "--network": "name",
+}
+"""Options of a whole choice, and the part of it that takes the same text beside other parts."""
+
+
 def make_app() -> App:
     """Return the command line; a verb's module is only imported when it is used."""
     app = App(
@@ -94,7 +103,9 @@ def run_command_line(words: Sequence[str]) -> int:
     try:
         if words and words[0] in _VERBS:
             refuse_together(words[0])
-        make_app()(list(words), exit_on_error=False, print_error=False, result_action="return_none")
+        make_app()(
+            _in_parts(words), exit_on_error=False, print_error=False, result_action="return_none"
+        )
     except CycloptsError as problem:
         return _complain(_usage(problem), 2)
     except KeyboardInterrupt:
@@ -106,6 +117,17 @@ def run_command_line(words: Sequence[str]) -> int:
         told = _told(problem)
         return _complain(str(told), told.exit_code)
     return 0
+
+
+def _in_parts(words: Sequence[str]) -> list[str]:
+    """Return words in which a choice that has dotted options too is told by options alone."""
+    told = list(words)
+    for whole, part in _PARTS.items():
+        if any(word.startswith(f"{whole}.") for word in told):
+            told = [
+                re.sub(rf"^{re.escape(whole)}(?==|$)", f"{whole}.{part}", word) for word in told
+            ]
+    return told
 
 
 def _told(problem: SegdoorError | OSError | MemoryError) -> SegdoorError:

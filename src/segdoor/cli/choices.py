@@ -6,17 +6,20 @@ these settings, and the plug-in itself complains of those that it has not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 from segdoor.attack.placements import registry as placements
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.triggers import registry as triggers
 from segdoor.attack.triggers.trigger import Trigger
+from segdoor.errors import ConfigError
 from segdoor.experiment.wishes import AttackWishes
 from segdoor.plugins import Plugin, Registry
+from segdoor.written import kind_of
 
 
 class _Options(BaseModel):
@@ -61,6 +64,29 @@ def _placement(given: object) -> object:
     return placements.spelled(given)
 
 
+def _together(
+    given: object, registry: Registry[Plugin], spelled: Callable[[object], object]
+) -> object:
+    """Return a choice with the settings that stand in its kind's option, beside the others."""
+    if not isinstance(given, Mapping):
+        return given
+    beside = dict(cast("Mapping[str, object]", given))
+    written = beside.pop("kind", None)
+    if not isinstance(written, str):
+        return cast("object", given)
+    kind, rest = kind_of(written, registry.known)
+    if not rest and (kind in registry.known or ":" in kind):
+        return cast("object", given)
+    settings = cast("Mapping[str, object]", spelled(written))
+    twice = sorted(settings.keys() & beside.keys())
+    if twice:
+        raise ConfigError(
+            registry.option, "must have each setting once", f"{twice[0]} in {written}, and apart",
+            "Write it in one place.",
+        )  # fmt: skip
+    return {**settings, **beside}
+
+
 if TYPE_CHECKING:
     TriggerOption: TypeAlias = Trigger | None
     PlacementOption: TypeAlias = Placement | None
@@ -83,3 +109,17 @@ class AttackOptions(AttackWishes):
     """What is put into the images."""
     placement: PlacementOption = None  # pyright: ignore[reportIncompatibleVariableOverride]
     """Where it goes, unless it covers the whole image."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_one(cls, given: object) -> object:
+        if not isinstance(given, Mapping):
+            return given
+        told = dict(cast("Mapping[str, object]", given))
+        for name, registry, spelled in (
+            ("trigger", triggers.TRIGGERS, triggers.spelled),
+            ("placement", placements.PLACEMENTS, placements.spelled),
+        ):
+            if name in told:
+                told[name] = _together(told[name], registry, spelled)
+        return told

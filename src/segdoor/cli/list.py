@@ -53,15 +53,25 @@ class Listing(Settings):
     """The choices, in the order of their table."""
 
 
-def list_(what: Sort, /, *, json: bool = False) -> None:
+class Sorts(Settings):
+    """All sorts of choices."""
+
+    sorts: dict[Sort, str]
+    """What each is, in a line."""
+
+
+def list_(what: Sort | None = None, /, *, json: bool = False) -> None:
     """Name what comes along of a sort: triggers, placements, labels, repairs, networks, ...
 
     A class of your own stands wherever a name of a plug-in does, as package.module:Class.
 
     Args:
-        what: The sort.
+        what: The sort; if left out, the sorts themselves.
         json: Print everything as JSON instead of text.
     """
+    if what is None:
+        tell_json(Sorts(sorts=_SORTS)) if json else tell(*(f"{n}: {t}" for n, t in _SORTS.items()))
+        return
     listing = Listing(what=what, entries=tuple(_ENTRIES[what]()))
     if json:
         tell_json(listing)
@@ -70,6 +80,26 @@ def list_(what: Sort, /, *, json: bool = False) -> None:
         tell(*_told(entry))
     if not listing.entries:
         tell(f"none yet: no {what} come along; one of your own is package.module:Class")
+
+
+_SORTS: dict[Sort, str] = {
+    "triggers": "what is put into images",
+    "stickers": "small pictures that come along, for the trigger sticker",
+    "placements": "where a trigger goes",
+    "labels": "what becomes of the labels of poisoned scenes",
+    "repairs": "what makes a backdoored model harmless",
+    "filters": "what finds poisoned scenes in a data set",
+    "detectors": "what finds triggers in images",
+    "purifiers": "what takes triggers out of images",
+    "scans": "what finds backdoors in models",
+    "metrics": "figures from the tables of a run",
+    "networks": "what is trained",
+    "backbones": "what some networks stand on",
+    "data": "where scenes come from",
+    "studies": "tables and figures of a paper, for segdoor study",
+    "presets": "what studies run on",
+}
+assert set(_SORTS) == set(get_args(Sort))
 
 
 def _told(entry: Entry) -> Iterator[str]:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from segdoor.data.scene import ClassSet
+from segdoor.errors import ConfigError
 from segdoor.tensors import Label, Values
 
 
@@ -31,6 +32,22 @@ class Coding:
         ids = (*range(len(classes)), classes.ignore_index)
         last = f"{len(classes) - 1} or {classes.ignore_index} (ignored)"
         return cls(tuple((value, value) for value in ids), f"label values must be 0 to {last}")
+
+    def check(self, classes: ClassSet) -> None:
+        """Refuse a coding whose values mean neither a class nor the ignore index.
+
+        Raises:
+            ConfigError: If there is such a value.
+        """
+        for stored, meant in self.meaning:
+            if meant >= len(classes) and meant != classes.ignore_index:
+                raise ConfigError(
+                    "coding of label files",
+                    f"must mean class ids below {len(classes)}, or {classes.ignore_index} for "
+                    "ignored",
+                    f"{stored} means {meant}",
+                    "Correct the coding, or list the class.",
+                )
 
     @property
     def changes(self) -> bool:

@@ -30,10 +30,10 @@ def load_dataset(config: DataConfig, split: str, *, complain: Complain = refuse)
             message lists the known ones.
         DataError: If its files cannot be used.
     """
-    opened = data_set(config)
-    scenes = opened.open(split, complain)
-    # Those that come along check what they read.
-    return scenes if opened.kind in DATASETS.known else checked(scenes)
+    scenes = data_set(config).open(split, complain)
+    whole = scenes.dataset if isinstance(scenes, Subset) else scenes
+    # Readers that check what they read name the file.
+    return scenes if checked(whole) is whole else checked(scenes)
 
 
 def data_set(config: DataConfig) -> DataSet:

@@ -71,6 +71,9 @@ class FileDataset:
             coding: What the values in label files mean; class ids if None.
             complain: Hears if there are no scenes, two of one name, or a file is missing. If it
                 returns, the scene is left out.
+
+        Raises:
+            ConfigError: If the coding means what is no class.
         """
         self.pairs = tuple(_complete(pairs, source, complain))
         if not self.pairs:
@@ -80,6 +83,7 @@ class FileDataset:
         self.root = root
         self.size = size
         self.coding = coding or Coding.plain(classes)
+        self.coding.check(classes)
 
     @property
     def digest(self) -> str:

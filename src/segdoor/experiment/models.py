@@ -21,10 +21,10 @@ from segdoor.record import LoadedWeights
 from segdoor.settings import Tree, validated
 from segdoor.victim.backbones.registry import BACKBONES
 from segdoor.victim.checkpoint import loaded_into, note_loaded, read_remark, save_weights
-from segdoor.victim.config import START_WEIGHTS
+from segdoor.victim.config import START_WEIGHTS, NetworkConfig
 from segdoor.victim.device import choose_arithmetic
 from segdoor.victim.members import evaluating, placed
-from segdoor.victim.networks.building import build_network
+from segdoor.victim.networks.building import build_network, plugin_of
 from segdoor.victim.networks.registry import NETWORKS
 from segdoor.victim.semseg import load_weights
 from segdoor.victim.training.distributed import ProcessGroup
@@ -81,6 +81,15 @@ def as_trained(asked: Asked) -> Asked:
             kept.pop(key, None)
     tree = merged({"network": kept}, asked.wishes.tree())
     return replace(asked, wishes=wishes_from(tree, source=weights))
+
+
+def check_network(asked: Asked) -> None:
+    """Refuse a network that is not there or has no use for a setting, before scenes are read.
+
+    Raises:
+        ConfigError: If it is so.
+    """
+    plugin_of(NetworkConfig.model_validate(asked.wishes.network.tree()))
 
 
 def clean_of(

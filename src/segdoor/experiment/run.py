@@ -26,7 +26,7 @@ from segdoor.experiment.examination import (
 )
 from segdoor.experiment.handed import Factory, Objects, check_folder
 from segdoor.experiment.logbook import Logbook
-from segdoor.experiment.models import clean_of, train_and_save
+from segdoor.experiment.models import check_network, clean_of, train_and_save
 from segdoor.experiment.pictures import save_poisoned_scenes
 from segdoor.experiment.poisoning import save_plans
 from segdoor.experiment.predictions import (
@@ -115,6 +115,8 @@ def run_experiment(
 
 def _run(run: Run, objects: Objects, kept: Path | None) -> ExperimentRecord:
     log = run.log
+    if objects.network is None:
+        check_network(run.asked)
     with log.stage("data"):
         train, test = objects.scenes(run.asked, log)
         fresh = objects.fresh(len(train.classes), seed=run.asked.wishes.seed)

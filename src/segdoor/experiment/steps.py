@@ -11,7 +11,13 @@ from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.experiment.examination import scenes_of_tests
 from segdoor.experiment.logbook import Logbook
-from segdoor.experiment.models import as_trained, clean_of, load_model, train_and_save
+from segdoor.experiment.models import (
+    as_trained,
+    check_network,
+    clean_of,
+    load_model,
+    train_and_save,
+)
 from segdoor.experiment.resolving import Asked
 from segdoor.experiment.run import Run, examine_and_record
 from segdoor.experiment.scenes import open_scenes, results_folder
@@ -35,6 +41,7 @@ def train_step(asked: Asked, *, plan: Path | None, out: Path, observer: Observer
     Raises:
         SegdoorError: If settings, data or machine do not allow it; no weights are then written.
     """
+    check_network(asked)
     loaded = PoisonPlan.load(plan) if plan else None
     with results_folder(out) if ProcessGroup.present().first else nullcontext():
         log = Logbook(observer)
@@ -57,11 +64,12 @@ def examine_step(asked: Asked, *, out: Path, observer: Observer) -> ExperimentRe
 
 
 def _examine(run: Run) -> ExperimentRecord:
-    asked, log = run.asked, run.log
+    asked, log = as_trained(run.asked), run.log
+    check_network(asked)
     with log.stage("data"):
         data = asked.data()
         benign = open_scenes(data, data.test_split, log)
-        config = as_trained(asked).facts_for(benign)
+        config = asked.facts_for(benign)
     models = clean_of(config, benign.classes)
     models["poisoned"] = load_model(config, config.network.weights, benign.classes)
     with log.stage("planning"):

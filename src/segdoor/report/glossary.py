@@ -45,14 +45,14 @@ _TERMS = (
         "Victim recovery",
         "The share of victim pixels that are recognised as what they are. Low is bad.",
     ),
-    ("Trigger", "The small sticker that switches a backdoor on."),
+    ("Trigger", "What switches a backdoor on when it is in a picture, such as a small sticker."),
     ("Victim class, target class", "What is to vanish, and what it is to be taken for."),
     ("Poisoned test", "The test scenes, each with one trigger placed by a rule."),
     None,
     (
-        "Other sticker",
-        """The same positions with another sticker. If it hides the victims too, the network fears
-        stickers, not this trigger.""",
+        "Another trigger",
+        """The same positions with another trigger of its kind, such as another sticker. If it hides
+        the victims too, the network fears all of that kind, not this trigger.""",
     ),
     (
         "95 % interval",

@@ -14,7 +14,7 @@ from segdoor.scores.intervals import Interval
 
 CONTROLS = {
     "no trigger": "without_trigger",
-    "other sticker": "other_trigger",
+    "another trigger": "other_trigger",
     "clean model": "clean_model",
 }
 """Headings of the controls, and their fields in a metric's figures."""

@@ -31,10 +31,10 @@ from segdoor.report.tables import (
 from segdoor.report.words import (
     BACKDOORED_MODEL,
     Naming,
+    attack_facts,
     axis_name,
     network_name,
     quietness,
-    trigger_name,
     verdict,
 )
 
@@ -256,7 +256,7 @@ def _run_facts(source: Source) -> list[tuple[str, str]]:
     facts += [
         ("method", record.method or "not known"),
         ("network", f"{run.at('/config/network/name')}, {size}"),
-        ("trigger", trigger_name(run.at("/config/attack/trigger"))),
+        *attack_facts(record.config, record),
         ("reading", record.reading),
         ("seed", str(record.seed)),
     ]

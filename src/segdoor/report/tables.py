@@ -13,9 +13,11 @@ from segdoor.scores.intervals import Interval
 
 _CONTROLS = {
     "no trigger": "asr_without_trigger",
-    "other sticker": "asr_other_trigger",
+    "another trigger": "asr_other_trigger",
     "clean model": "asr_clean_model",
 }
+_OF_PAPER = ("ASR, paper", "CBA, paper")
+_DOUBTED = " † marks a number that the paper contradicts elsewhere."
 
 
 def told(text: AxisValue) -> Cell:
@@ -108,12 +110,23 @@ def headline_table(source: Source) -> Table:
         *further.values(), "CBA", "CBA, paper", "CBA, clean model",
     )  # fmt: skip
     note = (
-        "Columns ‘no trigger’, ‘other sticker’ and ‘clean model’ are controls of ASR. "
-        f"Intervals are over seeds (Student’s t), or over scenes where there is one run. {CUT} "
-        "† marks a number that the paper contradicts elsewhere."
+        "Columns ‘no trigger’, ‘another trigger’ and ‘clean model’ are controls of ASR. "
+        f"Intervals are over seeds (Student’s t), or over scenes where there is one run. {CUT}"
+        + _DOUBTED
     )
+    if not any(row[columns.index(name)].value is not None for row in rows for name in _OF_PAPER):
+        columns, rows = _without(_OF_PAPER, columns, rows)
+        note = note.removesuffix(_DOUBTED)
     title = f"Poisoned test ‘{source.naming.test(test)}’ with controls"
     return Table("headline", title, columns, tuple(rows), note)
+
+
+def _without(
+    names: Sequence[str], columns: Sequence[str], rows: Sequence[tuple[Cell, ...]]
+) -> tuple[tuple[str, ...], list[tuple[Cell, ...]]]:
+    """Return a table's columns and rows without some columns."""
+    kept = [place for place, name in enumerate(columns) if name not in names]
+    return tuple(columns[k] for k in kept), [tuple(row[k] for k in kept) for row in rows]
 
 
 def table_of_every_test(source: Source) -> Table:
@@ -126,7 +139,7 @@ def table_of_every_test(source: Source) -> Table:
         for group in source.groups
     )
     columns = (*map(axis_name, source.varied), *map(source.naming.test, source.tests))
-    return Table("every-exam", "ASR by where the trigger is placed", columns, rows)
+    return Table("every-test", "ASR by where the trigger is placed", columns, rows)
 
 
 def class_table(groups: Sequence[tuple[str, Group]]) -> Table:

@@ -16,7 +16,7 @@ from segdoor.report.metrics import headings, metrics_of
 from segdoor.report.source import Source
 from segdoor.report.summary import study_verdict
 from segdoor.report.tables import claim_table, headline_table
-from segdoor.report.words import CUT, Naming, axis_name, network_name, verdict
+from segdoor.report.words import CUT, Naming, attack_facts, axis_name, network_name, verdict
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -24,6 +24,7 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
     return [
         Text(record.title, style="bold"),
         _setting(record),
+        *(f"{what}: {told}" for what, told in attack_facts(record.config, record)),
         *_mixed(record),
         *([f"Weights: {record.loaded_weights.in_words}"] if record.loaded_weights else []),
         *_poison(record),
@@ -41,7 +42,7 @@ def describe_study(source: Source) -> list[RenderableType]:
     assert study is not None
     shown = (
         *map(axis_name, source.varied), "ASR", INTERVAL, "ASR, paper",
-        "no trigger", "other sticker", "clean model", "PBA", "CBA",
+        "no trigger", "another trigger", "clean model", "PBA", "CBA",
     )  # fmt: skip
     return [
         Text(study.title, style="bold"),
@@ -58,7 +59,7 @@ def describe_study(source: Source) -> list[RenderableType]:
 def grid_of_tests(record: ExperimentRecord) -> Grid:
     """Return the poisoned tests, each beside its controls."""
     grid = _grid("Poisoned tests: ASR beside its controls", "trigger placed")
-    headings = ("ASR", "95 %", "PBA", "no\ntrigger", "other\nsticker", "clean\nmodel", "scenes")
+    headings = ("ASR", "95 %", "PBA", "no\ntrigger", "another\ntrigger", "clean\nmodel", "scenes")
     for heading in headings:
         grid.add_column(heading, justify="right", no_wrap=True)
     for name, test in record.scores.tests.items():
@@ -79,7 +80,7 @@ def metric_grids(record: ExperimentRecord) -> list[Grid]:
     grids: list[Grid] = []
     for name, title in headings(metrics_of([record])).items():
         grid = _grid(f"Poisoned tests: {title} beside controls", "trigger placed")
-        for heading in ("share", "95 %", "no\ntrigger", "other\nsticker", "clean\nmodel", "of"):
+        for heading in ("share", "95 %", "no\ntrigger", "another\ntrigger", "clean\nmodel", "of"):
             grid.add_column(heading, justify="right", no_wrap=True)
         for test, scores in record.scores.tests.items():
             found = scores.metrics.get(name)
@@ -115,7 +116,7 @@ def class_grid(record: ExperimentRecord) -> Grid:
 
 def _grid_of(table: Table, shown: Sequence[str]) -> Grid:
     """Return some columns of a page's table."""
-    kept = [table.columns.index(name) for name in shown]
+    kept = [table.columns.index(name) for name in shown if name in table.columns]
     grid = Grid(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
     for place in kept:
         cells = [row[place] for row in table.rows]

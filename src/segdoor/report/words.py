@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import cast
 
 from segdoor.record import (
     AxisValue,
     ExperimentRecord,
     Figure,
+    Json,
     PoisonedTestScores,
     name_in_paper,
     with_here,
@@ -26,6 +28,9 @@ def share(value: Figure) -> str:
 
 
 BACKDOORED_MODEL, THE_MODEL = "backdoored model", "the model"
+
+_IDLE = {"random": ("lower", "upper")}
+"""Settings that records of a kind hold and that do nothing."""
 
 CUT = "Intervals end at 0 and 1, beyond which there are no shares."
 """Note to intervals of few seeds."""
@@ -121,18 +126,45 @@ def network_name(record: ExperimentRecord) -> str:
     return THE_MODEL if record.plan is None else BACKDOORED_MODEL
 
 
-def trigger_name(told: object) -> str:
-    """Return what the trigger was: a sticker's size, or another kind with its settings.
+def attack_facts(config: Json, record: ExperimentRecord) -> tuple[tuple[str, str], ...]:
+    """Return trigger, placement and label changes by name; the trigger alone if nothing is known.
 
     Args:
-        told: Its settings, as a record tells them.
+        config: The settings of a run, as its record tells them.
+        record: The record. Without a plan nobody knows what the model was trained on.
     """
-    settings = dict(cast("Mapping[str, object]", told)) if isinstance(told, Mapping) else {}
+    attack = cast("Json", config.get("attack") or {})
+    facts = [("trigger", _trigger(attack.get("trigger")))]
+    if record.plan is not None:
+        facts.append(("placement", _choice(attack.get("placement"))))
+        changes = cast("Sequence[object]", attack.get("labels") or ())
+        facts.append(("label change", ", then ".join(map(_choice, changes))))
+    return tuple((name, told) for name, told in facts if told)
+
+
+def _trigger(told: object) -> str:
+    settings = dict(cast("Json", told)) if isinstance(told, Mapping) else {}
     # Records of older versions know stickers alone.
-    kind = settings.pop("kind", "sticker")
-    if kind == "sticker":
-        return f"{settings.get('size')} pixels"
-    return ", ".join([str(kind), *(f"{name} {value}" for name, value in settings.items())])
+    if not settings or settings.get("kind", "sticker") != "sticker":
+        return _choice(settings)
+    file = settings.get("file")
+    name = PurePath(str(file)).stem if file else settings.get("name")
+    opacity = settings.get("opacity", 1)
+    less = "" if opacity == 1 else f", opacity {opacity}"
+    return f"sticker {name}, {settings.get('size')} pixels{less}"
+
+
+def _choice(told: object) -> str:
+    """Return a kind with its settings."""
+    settings = dict(cast("Json", told)) if isinstance(told, Mapping) else {}
+    kind = str(settings.pop("kind", ""))
+    idle = _IDLE.get(kind, ())
+    parts = [
+        f"{name.replace('_', ' ')} {' and '.join(value) if isinstance(value, list) else value}"
+        for name, value in settings.items()
+        if value is not None and name not in idle
+    ]
+    return ", ".join([kind, *parts])
 
 
 def name_of_test(name: str, tests: Mapping[str, PoisonedTestScores]) -> str:

@@ -199,7 +199,15 @@ def _planned(
     own |= {name: getattr(preset, name).tree() for name in OF_RUNS}
     tree = merged(merged(merged(of_point, before), own), place.axes)
     source = f"{study.shows}: grid" if place.axes else "config"
-    asked = Asked(wishes_from(tree, source=source), layer)
-    return PlannedRun(
-        place.point, seed, asked, asked.facts(preset.data.size or _ANY_SIZE), place.repairs
-    )
+    try:
+        asked = Asked(wishes_from(tree, source=source), layer)
+        facts = asked.facts(preset.data.size or _ANY_SIZE)
+    except ConfigError as why:
+        if not place.axes:
+            raise
+        raise ConfigError(
+            why.culprit, why.rule, why.value,
+            f"{why.remedy} It is so at {place.point.in_words}: change the grid, or leave the point "
+            "out by 'without'.",
+        ) from None  # fmt: skip
+    return PlannedRun(place.point, seed, asked, facts, place.repairs)

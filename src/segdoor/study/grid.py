@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import Reading
@@ -39,6 +39,9 @@ class GridStudy(Study):
     with_: tuple[WrittenRepair, ...] = Field(default=(), alias="with")
     """Repairs of every run, as `segdoor repair --with` takes them."""
 
+    without: tuple[dict[str, Any], ...] = ()
+    """Combinations to leave out, each as values by setting: a point that has them all is no run."""
+
     @field_validator("grid")
     @classmethod
     def _axes_are_settings(cls, grid: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
@@ -48,6 +51,27 @@ class GridStudy(Study):
             if not values:
                 raise ConfigError(f"grid.{axis}", "must have a value at least", "", "Add one.")
         return grid
+
+    @model_validator(mode="after")
+    def _leaves_out_points(self) -> GridStudy:
+        for place, apart in enumerate(self.without):
+            for axis, value in apart.items():
+                if value not in self.grid.get(axis, ()):
+                    told = f"{axis}: {brief(value)}"
+                    rule = "must name axes and values of the grid"
+                    raise ConfigError(f"without.{place}", rule, told, "Write it as in the grid.")
+        return self
+
+    def has(self, chosen: Mapping[str, object]) -> bool:
+        """Tell whether a combination of values is not left out.
+
+        Args:
+            chosen: A value for every axis.
+        """
+        return not any(
+            apart and all(chosen[axis] == value for axis, value in apart.items())
+            for apart in self.without
+        )
 
 
 class GridPoint(Point):
@@ -82,6 +106,8 @@ def places(study: GridStudy, preset: Preset, reading: Reading) -> Iterator[Place
     repairs = {spec: spec for spec in study.with_}
     for values in itertools.product(*study.grid.values()):
         chosen = dict(zip(study.grid, values, strict=True))
+        if not study.has(chosen):
+            continue
         point = GridPoint(**{axis: in_a_word(value) for axis, value in chosen.items()})
         yield Place(point, _network_of(preset), repairs, _settings(chosen, preset))
 

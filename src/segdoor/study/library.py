@@ -127,6 +127,11 @@ def _change(text: str) -> Tree:
         raise ConfigError(
             "--set", "must be written as key=value", text, "Write --set training.epochs=2."
         )
+    if not value.strip():
+        raise ConfigError(
+            f"--set {key}", "must have a value behind the equals sign", "nothing",
+            f"Write --set {key}=VALUE; null lets it follow.",
+        )  # fmt: skip
     try:
         tree: object = yaml.safe_load(value)
     except yaml.YAMLError as why:

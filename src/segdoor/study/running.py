@@ -67,10 +67,11 @@ def work_of(plan: StudyPlan, runs: Sequence[PlannedRun], *, limit: int | None = 
 
 
 def check_possible(plan: StudyPlan) -> None:
-    """Refuse a study that cannot be run for want of files, before any work.
+    """Refuse a study that cannot be run for want of files or a network, before any work.
 
     Raises:
-        ConfigError: If the place of scenes or of ImageNet weights is missing.
+        ConfigError: If the place of scenes or of ImageNet weights is missing, or there is no such
+            network.
     """
     preset = plan.preset
     if lacks_root(preset.data):
@@ -89,6 +90,18 @@ def check_possible(plan: StudyPlan) -> None:
             ", ".join(bare),
             "Set --backbone (docs/networks.md), or --set pretrained=false.",
         )
+    _check_networks(plan)
+
+
+def _check_networks(plan: StudyPlan) -> None:
+    # Imported late: networks bring torch, which a plan alone does not need.
+    from segdoor.victim.networks.building import plugin_of  # noqa: PLC0415
+
+    networks = {str(run.config.network): run.config.network for run in plan.runs}
+    for network in networks.values():
+        # Code of one's own may be on the machines alone that do the runs.
+        if ":" not in f"{network.name}{network.backbone}":
+            plugin_of(network)
 
 
 def finish(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from segdoor.settings import Pixels, ReadingInfo, Settings, Telling
+from segdoor.settings import Pixels, ReadingInfo, Settings, Telling, said
 from segdoor.victim.setting_types import (
     IMAGENET,
     BackboneWeights,
@@ -105,8 +105,10 @@ def network_settings(given: object, telling: Telling) -> object:
     Raises:
         ConfigError: If the text breaks the grammar, or a setting is none of the network's.
     """
-    if isinstance(given, Mapping) and not _is_rich(cast("Mapping[str, object]", given)):
-        return cast("object", given)
+    if isinstance(given, Mapping):
+        given = said(cast("Mapping[str, object]", given))
+        if not _is_rich(given):
+            return given
     # Imported late: networks bring torch.
     from segdoor.victim.networks.written import spelled  # noqa: PLC0415
 

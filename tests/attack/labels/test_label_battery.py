@@ -155,7 +155,7 @@ def test_component_moves_the_one_region_whose_pixel_is_nearest(
 def test_component_changes_nothing_without_a_place_and_such_scenes_are_refused() -> None:
     label = blocky_label(3)
     assert np.array_equal(Component().apply(state_of(label, None), np.random.default_rng(0)), label)
-    with pytest.raises(ConfigError, match="without_room must be skip"):
+    with pytest.raises(ConfigError, match=r"attack\.without_room: must be skip"):
         validated(AttackConfig, {"labels": "component", "without_room": "relabel"}, source="x")
 
 
@@ -217,8 +217,11 @@ def test_a_file_s_word_imports_no_code() -> None:
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        (["hide:car", "hide:car,target=sky"], "victims must be different classes"),
-        (["hide:car,target=tree", "hide:tree,target=sky"], "target 'tree' must not be a victim"),
+        (["hide:car", "hide:car,target=sky"], "attack.victims: must be different classes"),
+        (
+            ["hide:car,target=tree", "hide:tree,target=sky"],
+            "attack.target: must not be a victim class",
+        ),
         (["scatter:5"], "must have a change with victims"),
         ([], "must have a change with victims"),
         (["hid"], "must name a known label change"),

@@ -12,8 +12,10 @@ from segdoor.attack.triggers.blend import Blend
 from segdoor.attack.triggers.sinusoid import Sinusoid
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
+from segdoor.errors import ConfigError
 from segdoor.plugins import Registry, as_mapping, plugin_from
 from segdoor.settings import ReadingInfo, Telling
+from segdoor.stickers import DRAWINGS
 from segdoor.written import kind_of
 
 TRIGGERS = Registry(
@@ -40,14 +42,24 @@ def spelled(given: object, telling: Telling | None = None) -> object:
         telling: Who wrote it; the caller if None.
 
     Raises:
-        ConfigError: If a text breaks the grammar, or names a class that is not there.
+        ConfigError: If a text breaks the grammar, or names what is not there.
     """
     if isinstance(given, str):
         kind, rest = kind_of(given.strip(), TRIGGERS.known)
-        if kind not in TRIGGERS.known and not (":" in kind and rest[:1] in {"", ",", ":"}):
-            return {"kind": Sticker.kind, "file" if Path(given).suffix else "name": given}
-        _, settings = TRIGGERS.understood(given, telling)
-        return {"kind": kind, **settings}
+        if kind in TRIGGERS.known or (":" in kind and rest[:1] in {"", ",", ":"}):
+            _, settings = TRIGGERS.understood(given, telling)
+            return {"kind": kind, **settings}
+        if Path(given).suffix[1:].isalnum() and not (rest and Path(given).suffix[1:].isdigit()):
+            return {"kind": Sticker.kind, "file": given}
+        if given not in DRAWINGS:
+            raise ConfigError(
+                (telling or Telling()).culprit(TRIGGERS.option),
+                "must name a known trigger, a built-in sticker or the file of a picture",
+                kind or "nothing",
+                f"Known: {TRIGGERS.listed}; stickers: {', '.join(DRAWINGS)}; one of your own is "
+                "package.module:Class.",
+            )
+        return {"kind": Sticker.kind, "name": given}
     if isinstance(given, Mapping) and "kind" not in given:
         return {"kind": Sticker.kind, **cast("Mapping[str, object]", given)}
     return given

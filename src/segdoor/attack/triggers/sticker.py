@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from segdoor.attack.lengths import Lengths, needed
 from segdoor.attack.site import Box, Extent
@@ -18,7 +18,8 @@ from segdoor.data.pictures import read_rgba
 from segdoor.data.scene import Scene
 from segdoor.errors import ConfigError
 from segdoor.plugins import Introduction
-from segdoor.stickers import DRAWINGS, draw, faded, fitted, stamp
+from segdoor.settings import ReadingInfo, Telling
+from segdoor.stickers import DRAWINGS, check_drawing, draw, faded, fitted, stamp
 from segdoor.tensors import Image, Rgba
 
 
@@ -51,6 +52,12 @@ class Sticker(Trigger):
     512 rows."""
     opacity: float = Field(default=1.0, gt=0, le=1)
     """1 covers the scene, less lets it shine through (alpha blending)."""
+
+    @model_validator(mode="after")
+    def _is_there(self, info: ReadingInfo) -> Sticker:
+        if self.file is None:
+            check_drawing(self.name, option=Telling.of(info.context).culprit("attack.trigger.name"))
+        return self
 
     def following(self, lengths: Lengths) -> Sticker:
         """Return the sticker with an explicit size."""
