@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from defense.third_party import CLASSES, made
-from forms import plainly
+from forms import plain, plainly
 from segdoor.data.street import StreetDataset
 from segdoor.defense.defense import Access, Defense
 from segdoor.errors import ConfigError
@@ -68,7 +68,7 @@ def check_introduction(registry: Registry[Plugin], method: Defense) -> None:
     for written in (str(method), {"kind": method.kind, **method.model_dump()}):
         assert registry.read(written) == method
     with pytest.raises(ConfigError, match="not a known setting"):
-        registry.read({"kind": method.kind, "colour": 1})
+        registry.read({"kind": method.kind, **plain(type(method)), "colour": 1})
 
 
 def check_repeats(call: Callable[[], Any]) -> Any:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from forms import forms
+from forms import forms, plain
 from segdoor.attack.config import AttackConfig
 from segdoor.attack.labels.change import LabelChange, LabelState
 from segdoor.attack.labels.component import Component
@@ -103,7 +103,7 @@ class TestEveryLabelChange:
         assert all(field.description for field in KINDS[kind].model_fields.values())
 
     def test_knows_no_setting_of_another_kind(self, kind: str) -> None:
-        given_ = {"labels": ["hide", {"kind": kind, "colour": 1}]}
+        given_ = {"labels": ["hide", {"kind": kind, **plain(KINDS[kind]), "colour": 1}]}
         with pytest.raises(ConfigError, match="is not a known setting") as why:
             validated(AttackConfig, given_, source="mine.yaml")
         assert why.value.culprit == "mine.yaml: attack.labels.colour"

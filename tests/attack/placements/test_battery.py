@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forms import forms, others, plainly
+from forms import forms, others, plain, plainly
 from segdoor.attack.config import AttackConfig, MarginConfig, RulesConfig
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.placements.placement import Placement
@@ -138,8 +138,9 @@ class TestEveryPlacement:
         assert all(field.description for field in KINDS[kind].model_fields.values())
 
     def test_knows_no_setting_of_another_kind(self, kind: str) -> None:
+        told = {"kind": kind, **plain(KINDS[kind]), "colour": 1}
         with pytest.raises(ConfigError, match="is not a known setting") as why:
-            validated(AttackConfig, {"placement": {"kind": kind, "colour": 1}}, source="mine.yaml")
+            validated(AttackConfig, {"placement": told}, source="mine.yaml")
         assert why.value.culprit == "mine.yaml: attack.placement.colour"
         assert all(name in why.value.remedy for name in KINDS[kind].model_fields)
 
