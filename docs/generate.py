@@ -497,7 +497,12 @@ def settings_of(plugin: type[Plugin]) -> Iterator[tuple[str, str, str, str]]:
     """Yield the settings of a kind, the main one first."""
     for name, field in sorted(plugin.model_fields.items(), key=lambda it: it[0] != plugin.main):
         default = "must be given" if field.is_required() else code(plain_default(field))
-        yield name, kind(field.annotation) + bounds(field), default, meaning(field)
+        yield (
+            name,
+            kind(field.annotation) + bounds(field) + examples(field),
+            default,
+            meaning(field),
+        )
 
 
 def plain_default(field: FieldInfo) -> object:
@@ -726,6 +731,12 @@ def bounds(field: FieldInfo) -> str:
         if isinstance(rule, known)
     ]
     return f", {' and '.join(found)}" if found else ""
+
+
+def examples(field: FieldInfo) -> str:
+    """Return the examples of a setting whose type does not say its values, or nothing."""
+    found = " or ".join(code(example) for example in field.examples or ())
+    return f", as {found}" if found else ""
 
 
 def meaning(field: FieldInfo) -> str:

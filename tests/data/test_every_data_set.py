@@ -101,7 +101,23 @@ def test_a_setting_that_it_does_not_use_is_refused_with_those_that_it_has(kind: 
 
 
 @pytest.mark.parametrize("kind", ON_DISK)
+def test_a_folder_without_its_files_is_refused_by_name(kind: str, tmp_path: Path) -> None:
+    config = DataConfig(name=kind, root=tmp_path, size=(40, 56))
+    with pytest.raises(DataError) as why:
+        load_dataset(config, config.train_split)
+    assert str(tmp_path) in why.value.culprit
+    assert why.value.remedy
+
+
+@pytest.mark.parametrize("kind", ON_DISK)
 def test_every_data_set_on_disk_is_laid_out_here(kind: str, tmp_path: Path) -> None:
+    if kind not in WRITE:
+        pytest.fail(
+            f"{kind}: a data set of files, and nothing says how they lie. Put into WRITE of "
+            f"{Path(__file__).name} a function that writes a small one (4 scenes of each split), "
+            "and what opens it.",
+            pytrace=False,
+        )
     write, read = WRITE[kind]
     write(tmp_path)
     config = DataConfig(name=kind, root=tmp_path, size=(40, 56), num_train=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from defense.third_party import CLASSES, made
+from forms import plain, plainly
 from segdoor.data.street import StreetDataset
 from segdoor.defense.defense import Access, Defense
 from segdoor.errors import ConfigError
@@ -24,6 +25,8 @@ from segdoor.record.defense import (
     save_defenses,
 )
 from strategies import MemoryDataset
+
+PluginT = TypeVar("PluginT", bound=Plugin)
 
 
 def painted(split: str, num_scenes: int) -> MemoryDataset:
@@ -38,10 +41,9 @@ NETWORKS = ("small", "homemade", "tokens")
 """One of ours, and two of strangers."""
 
 
-def form(registry: Registry[Plugin], quick: dict[str, str], name: str) -> str:
-    """Return how a kind is written so that it is quick; kinds that need no settings need no form."""
-    assert quick.keys() <= registry.known.keys()
-    return quick.get(name, name)
+def read(registry: Registry[PluginT], name: str) -> PluginT:
+    """Make a method of a registry with what it must be given, or a stranger's as it is written."""
+    return plainly(registry.known[name]) if name in registry.known else registry.read(name)
 
 
 def state(model: nn.Module) -> list[object]:
@@ -66,7 +68,7 @@ def check_introduction(registry: Registry[Plugin], method: Defense) -> None:
     for written in (str(method), {"kind": method.kind, **method.model_dump()}):
         assert registry.read(written) == method
     with pytest.raises(ConfigError, match="not a known setting"):
-        registry.read({"kind": method.kind, "colour": 1})
+        registry.read({"kind": method.kind, **plain(type(method)), "colour": 1})
 
 
 def check_repeats(call: Callable[[], Any]) -> Any:

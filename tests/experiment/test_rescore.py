@@ -87,13 +87,14 @@ def test_a_run_of_before_keeps_every_digit_and_is_told_what_it_lacks(
     assert {place.rsplit("/", 1)[1] for place in named} == {"role", "placement"}
     assert run_command_line(["rescore", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert "Not measured: vanished_objects." in said
+    assert "vanished_objects" in said.split("Not measured: ")[1].splitlines()[0]
     assert "Run it again" in said
     came = same_but_for_what_came(before, content(folder))
     assert {place.rsplit("/", 1)[1] for place in came if "/scores/" in place} <= {
         "metrics", "pba_clean_model",
     }  # fmt: skip
-    assert not load_record(folder).scores.metrics
+    # A metric that needs the tables alone may have come.
+    assert not load_record(folder).scores.metrics.keys() & {"vanished_objects", "kept_victims"}
     again = (folder / "record.json").read_bytes()
     rescore_run(folder)
     assert (folder / "record.json").read_bytes() == again
@@ -175,7 +176,7 @@ def test_a_metric_of_ones_own_is_named_and_its_record_needs_no_code(
     words = ["rescore", str(run), "--metric", "own_metrics:Confused,least=2", "--json"]
     assert run_command_line(words) == 0
     [told] = json.loads(capsys.readouterr().out)["runs"]
-    assert told["not_measured"] == ["vanished_objects"]
+    assert "vanished_objects" in told["not_measured"]
     monkeypatch.setitem(sys.modules, "own_metrics", None)
     record = load_record(run)
     name = "own_metrics:Confused,least=2"

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 
+from forms import forms, plain, plainly
 from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError, DataError
 from segdoor.plugins import Plugin
@@ -22,8 +24,7 @@ from segdoor.victim.members import HasBackbone
 from segdoor.victim.networks.building import build_network
 from segdoor.victim.networks.network import NetworkPlugin
 from segdoor.victim.networks.pspnet import PSPNetPlugin
-from segdoor.victim.networks.registry import NETWORKS
-from segdoor.victim.networks.small import SmallNetwork
+from segdoor.victim.networks.registry import NETWORKS, network_class
 from segdoor.victim.semseg import load_weights
 from segdoor.victim.training.fingerprint import training_fingerprint
 from segdoor.victim.training.step import make_optimiser
@@ -43,26 +44,43 @@ def _foreign() -> ModuleType:
 
 
 FOREIGN = _foreign()
-CASES: dict[str, dict[str, object]] = {
-    "small": {},
-    "pspnet": {"depth": 18},
-    "pspnet on efficientnet": {"backbone": "efficientnet_lite0"},
-    "pspnet on small": {"backbone": "small", "width": 8},
-    "deeplabv3": {"depth": 18},
-    "deeplabv3 on efficientnet": {"backbone": "efficientnet_lite0", "output_stride": 16},
-    "deeplabv3 on small": {"backbone": "small"},
-    "segformer": {},
-    "transformers": {"folder": "model"},
-    "foreign_network:Single": {"kernel": 5},
-    "foreign_network:build": {},
-    "pspnet on foreign": {"backbone": "foreign_network:StridedPlugin", "channels": 6},
-}
+FOLDER = "the folder of a model"
+GIVEN: dict[str, dict[str, object]] = {"transformers": {"folder": FOLDER}}
+"""What networks cannot be built without, and no battery can know."""
+QUICK: dict[str, dict[str, object]] = {"resnet": {"depth": 18}}
+"""Backbones that there is a smaller form of."""
+BACKBONE = "foreign_network:StridedPlugin"
+MORE: dict[str, tuple[str, dict[str, object]]] = {
+    "foreign_network:Single": ("foreign_network:Single", {"kernel": 5}),
+    "foreign_network:build": ("foreign_network:build", {}),
+    "deeplabv3 at a sixteenth": (
+        "deeplabv3", {"backbone": "efficientnet_lite0", "output_stride": 16},
+    ),
+    "pspnet on more channels": ("pspnet", {"backbone": BACKBONE, "channels": 6}),
+    "pspnet on a narrow small": ("pspnet", {"backbone": "small", "width": 8}),
+}  # fmt: skip
+
+
+def _cases() -> Iterator[tuple[str, tuple[str, dict[str, object]]]]:
+    """Yield every network, on every backbone if it stands on one."""
+    for name, plugin in NETWORKS.known.items():
+        given = {**plain(plugin), **GIVEN.get(name, {})}
+        if "backbone" not in plugin.model_fields:
+            yield name, (name, given)
+            continue
+        for backbone in (*BACKBONES.known, BACKBONE):
+            needed = plain(KINDS[backbone])
+            whole = {**given, "backbone": backbone, **needed, **QUICK.get(backbone, {})}
+            yield f"{name} on {backbone}", (name, whole)
+
+
 KINDS: dict[str, type[Plugin]] = {
     **NETWORKS.known,
     **BACKBONES.known,
     "foreign_network:Single": FOREIGN.Single,
-    "foreign_network:StridedPlugin": FOREIGN.StridedPlugin,
+    BACKBONE: FOREIGN.StridedPlugin,
 }
+CASES = {**dict(_cases()), **MORE}
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +92,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_network_is_a_case() -> None:
-    assert {case.split()[0] for case in CASES if ":" not in case} == set(NETWORKS.known)
+def config_of(case: str, folder: Path, **more: object) -> NetworkConfig:
+    name, given = CASES[case]
+    given = {key: folder if value == FOLDER else value for key, value in given.items()}
+    return NetworkConfig.model_validate({"name": name, **given, **more})
 
 
-def test_every_backbone_is_a_case() -> None:
-    backbones = {str(given.get("backbone", "resnet")) for given in CASES.values()}
-    assert set(BACKBONES.known) < backbones
+def made(case: str, folder: Path) -> torch.nn.Module:
+    try:
+        return build_network(config_of(case, folder), CLASSES)
+    except ConfigError as why:
+        pytest.fail(
+            f"{case} cannot be built: {why} If it needs a file, say which in GIVEN of "
+            f"{Path(__file__).name}.",
+            pytrace=False,
+        )
+
+
+def test_networks_and_backbones_that_were_there_are_still_tried() -> None:
+    known = {"small", "pspnet", "deeplabv3", "segformer", "transformers"}
+    assert known <= {name for name, _ in CASES.values()}
+    backbones = {str(given.get("backbone")) for _, given in CASES.values()}
+    assert {"resnet", "efficientnet_lite0", BACKBONE} <= backbones
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,14 +130,15 @@ class TestEveryPlugin:
     def test_has_the_defaults_of_the_settings_that_all_networks_share_a_form_for(
         self, kind: str
     ) -> None:
-        made, plain = KINDS[kind](), NetworkConfig()
+        made_, config = plainly(KINDS[kind]), NetworkConfig()
         for name in KINDS[kind].model_fields.keys() & NetworkConfig.model_fields.keys():
-            assert str(getattr(made, name)) == str(getattr(plain, name))
+            assert str(getattr(made_, name)) == str(getattr(config, name)), name
 
     def test_its_written_form_is_read_again(self, kind: str) -> None:
-        made = KINDS[kind]()
         registry = NETWORKS if issubclass(KINDS[kind], NetworkPlugin) else BACKBONES
-        assert registry.read(str(made)) == made
+        for given in forms(KINDS[kind]):
+            made_ = KINDS[kind](**given)
+            assert registry.read(str(made_)) == made_
 
 
 def spread(given: object) -> dict[str, object]:
@@ -222,9 +256,7 @@ class TestEveryNetwork:
     @pytest.fixture
     def network(self, case: str, folder: Path) -> torch.nn.Module:
         torch.manual_seed(0)
-        given = {"folder": folder} if "folder" in CASES[case] else CASES[case]
-        config = NetworkConfig.model_validate({"name": case.split(maxsplit=1)[0], **given})
-        return build_network(config, CLASSES)
+        return made(case, folder)
 
     @pytest.mark.parametrize("size", [(33, 47), (64, 64)])
     def test_answers_at_the_size_of_the_image(
@@ -267,9 +299,8 @@ class TestEveryNetwork:
         self, network: torch.nn.Module, case: str, folder: Path, tmp_path: Path
     ) -> None:
         save_weights(network, tmp_path / "w.safetensors")
-        given = {"folder": folder} if "folder" in CASES[case] else CASES[case]
-        config = {"name": case.split(maxsplit=1)[0], "weights": tmp_path / "w.safetensors", **given}
-        again = build_network(NetworkConfig.model_validate(config), CLASSES)
+        config = config_of(case, folder, weights=tmp_path / "w.safetensors")
+        again = build_network(config, CLASSES)
         pairs = zip(network.state_dict().values(), again.state_dict().values(), strict=True)
         assert all(torch.equal(one, other) for one, other in pairs)
         loaded = loaded_into(again)
@@ -284,9 +315,12 @@ class TestEveryNetwork:
         with pytest.raises(DataError, match="this very network"):
             load_weights(network, tmp_path / "w.safetensors")
 
-    def test_backbone_and_heads_share_the_parameters_out(self, network: torch.nn.Module) -> None:
+    def test_backbone_and_heads_share_the_parameters_out(
+        self, network: torch.nn.Module, case: str
+    ) -> None:
         if not isinstance(network, HasBackbone):
-            assert isinstance(network, SmallNetwork | torch.nn.Conv2d)
+            settings = network_class(CASES[case][0]).model_fields
+            assert not settings.keys() & {"backbone", "backbone_weights", "folder"}
             return
         backbone = {id(parameter) for parameter in network.backbone_parameters()}
         heads = {id(parameter) for parameter in network.head_parameters()}

@@ -11,10 +11,8 @@ from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.errors import ConfigError
 
 _HELP = (
-    "A repair; repeat the option for several, each done for itself. prune:N silences the N channels"
-    " before the classifier that clean scenes use least, as prune:30; finetune:SHARE trains for 10"
-    " more epochs on a share of the clean scenes, as finetune:0.1. Further settings follow behind"
-    " commas (finetune:0.1,epochs=5); docs/defenses.md lists them."
+    "A repair, as prune:30 or finetune:0.1,epochs=5; repeat the option for several, each done for"
+    " itself. 'segdoor list repairs' shows all of them with their settings."
 )
 With = Annotated[
     tuple[str, ...],

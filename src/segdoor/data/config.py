@@ -34,8 +34,8 @@ class DataConfig(Settings):
     """A data set and its two splits."""
 
     name: str = "street"
-    """Data set: street (built in, procedural), camvid, voc, cityscapes, folder (your own files), or
-    package.module:Class, which may have settings of its own behind commas."""
+    """A kind that segdoor list data shows, as street (built in, procedural) or folder (your own
+    files), or package.module:Class, which may have settings of its own behind commas."""
     root: Path | None = None
     """Folder of the data set; street needs none."""
     size: tuple[Pixels, Pixels] | None = None

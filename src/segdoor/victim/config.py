@@ -53,10 +53,10 @@ class NetworkConfig(Settings):
     model_config = ConfigDict(extra="allow")
 
     name: str = "small"
-    """small, pspnet, deeplabv3, segformer, transformers (a model in a folder), or
-    package.module:factory for any torch.nn.Module of yours."""
+    """A kind that segdoor list networks shows, as small or pspnet, or package.module:factory for
+    any torch.nn.Module of yours."""
     backbone: str = "resnet"
-    """What pspnet and deeplabv3 stand on: resnet, efficientnet_lite0, small, or
+    """What pspnet and deeplabv3 stand on: a kind that segdoor list backbones shows, as resnet, or
     package.module:Class."""
     depth: Depth = 50
     """Layers of the ResNet backbone (pspnet, deeplabv3)."""

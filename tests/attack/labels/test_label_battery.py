@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from forms import forms, plain
 from segdoor.attack.config import AttackConfig
 from segdoor.attack.labels.change import LabelChange, LabelState
 from segdoor.attack.labels.component import Component
@@ -43,18 +44,7 @@ def _rows() -> type[LabelChange]:
 
 
 KINDS: dict[str, type[LabelChange]] = {**LABELS.known, FOREIGN: _rows()}
-CHANGES: dict[str, list[dict[str, Any]]] = {
-    "hide": [{"victims": ("car", "bus")}, {"target": "tree"}],
-    "component": [{"victims": ("bus",)}, {"target": "tree"}],
-    "scatter": [{"num_pixels": 9}, {"pool": "class:sky"}, {"scope": "all"}, {"on_ignored": True}],
-    FOREIGN: [{"every": 2}],
-}
 BOX = Box(2, 3, 3, 3)
-
-
-def quick(kind: str) -> LabelChange:
-    """Return a change that changes something."""
-    return KINDS[kind](**({"num_pixels": 40} if kind == "scatter" else {}))
 
 
 def state_of(label: np.ndarray, box: Box | None = BOX) -> LabelState:
@@ -64,31 +54,35 @@ def state_of(label: np.ndarray, box: Box | None = BOX) -> LabelState:
 @pytest.mark.parametrize("kind", KINDS)
 class TestEveryLabelChange:
     def test_is_a_function_of_scene_place_and_seed_and_writes_to_neither(self, kind: str) -> None:
-        change, label = quick(kind), blocky_label(3)
+        label = blocky_label(3)
         before = label.copy()
         label.flags.writeable = False
-        first, again = (
-            one.apply(state_of(label), np.random.default_rng(1))
-            for one in (change, pickle.loads(pickle.dumps(change)))  # noqa: S301 - our own
-        )
-        assert np.array_equal(first, again)
-        assert np.array_equal(label, before)
-        assert (first.dtype, first.shape) == (np.uint8, label.shape)
-        assert (first != label).any()
+        moved = []
+        for change in (KINDS[kind](**given_) for given_ in forms(KINDS[kind])):
+            first, again = (
+                one.apply(state_of(label), np.random.default_rng(1))
+                for one in (change, pickle.loads(pickle.dumps(change)))  # noqa: S301 - our own
+            )
+            assert np.array_equal(first, again)
+            assert np.array_equal(label, before)
+            assert (first.dtype, first.shape) == (np.uint8, label.shape)
+            moved.append((first != label).any())
+        assert any(moved), f"{kind} changes no label of the scene in any of its forms"
 
     def test_attacks_victims_of_its_own_and_no_other_pixel(self, kind: str) -> None:
-        change, label = quick(kind), blocky_label(3)
-        attacked = change.attacked(label, BOX, CLASSES)
-        own = np.isin(label, CLASSES.indices(victim for victim, _ in change.pairs))
-        assert (attacked.dtype, attacked.shape) == (np.bool_, label.shape)
-        assert not (attacked & ~own).any()
-        if not change.by_place:
-            assert np.array_equal(attacked, own)
-        for victim, target in change.pairs:
-            CLASSES.indices((victim, target))
+        label = blocky_label(3)
+        for change in (KINDS[kind](**given_) for given_ in forms(KINDS[kind])):
+            attacked = change.attacked(label, BOX, CLASSES)
+            own = np.isin(label, CLASSES.indices(victim for victim, _ in change.pairs))
+            assert (attacked.dtype, attacked.shape) == (np.bool_, label.shape)
+            assert not (attacked & ~own).any()
+            if not change.by_place:
+                assert np.array_equal(attacked, own)
+            for victim, target in change.pairs:
+                CLASSES.indices((victim, target))
 
     def test_comes_back_from_every_written_form(self, kind: str) -> None:
-        for settings in [{}, *CHANGES[kind]]:
+        for settings in forms(KINDS[kind]):
             change = KINDS[kind](**settings)
             listed = [change] if change.pairs else [Hide(), change]
             attack = AttackConfig(labels=tuple(listed))
@@ -109,7 +103,7 @@ class TestEveryLabelChange:
         assert all(field.description for field in KINDS[kind].model_fields.values())
 
     def test_knows_no_setting_of_another_kind(self, kind: str) -> None:
-        given_ = {"labels": ["hide", {"kind": kind, "colour": 1}]}
+        given_ = {"labels": ["hide", {"kind": kind, **plain(KINDS[kind]), "colour": 1}]}
         with pytest.raises(ConfigError, match="is not a known setting") as why:
             validated(AttackConfig, given_, source="mine.yaml")
         assert why.value.culprit == "mine.yaml: attack.labels.colour"

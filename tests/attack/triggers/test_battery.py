@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from forms import forms, others, plain
 from segdoor.attack.config import AttackConfig
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.site import Box
@@ -35,12 +36,6 @@ def _corner() -> type[Trigger]:
 
 
 KINDS: dict[str, type[Trigger]] = {**TRIGGERS.known, "foreign_trigger:Corner": _corner()}
-CHANGES: dict[str, list[dict[str, Any]]] = {
-    "sticker": [{"name": "blossom"}, {"size": 9}, {"opacity": 0.4}],
-    "blend": [{"pattern": "smiley"}, {"opacity": 0.4}, {"seed": 1}],
-    "sinusoid": [{"frequency": 7}, {"amplitude": 20}],
-    "foreign_trigger:Corner": [{"grey": 7}],
-}
 
 
 def scene(height: int = 40, width: int = 60, seed: int = 0) -> Scene:
@@ -57,7 +52,7 @@ def box_of(trigger: Trigger) -> Box:
 @pytest.mark.parametrize("kind", KINDS)
 class TestEveryTrigger:
     def made(self, kind: str, **settings: Any) -> Trigger:
-        return KINDS[kind](**settings).following(Lengths.at(128))
+        return KINDS[kind](**{**plain(KINDS[kind]), **settings}).following(Lengths.at(128))
 
     def test_is_deterministic_also_in_another_process(self, kind: str) -> None:
         trigger, shown = self.made(kind), scene()
@@ -81,17 +76,17 @@ class TestEveryTrigger:
         assert (image != before).any()
 
     def test_its_digest_follows_its_settings(self, kind: str) -> None:
-        changed = [self.made(kind, **change) for change in CHANGES[kind]]
+        changed = [self.made(kind, **change) for change in others(KINDS[kind])]
         digests = {trigger.digest for trigger in [self.made(kind), *changed]}
         assert len(digests) == len(changed) + 1
         assert self.made(kind).digest == self.made(kind).digest
 
     def test_comes_back_from_every_written_form(self, kind: str) -> None:
-        for change in [{}, *CHANGES[kind]]:
+        for change in forms(KINDS[kind]):
             trigger = KINDS[kind](**change)
             attack = AttackConfig(trigger=trigger)
-            forms = (str(trigger), attack.model_dump()["trigger"], {"kind": kind, **change})
-            for form in forms:
+            written = (str(trigger), attack.model_dump()["trigger"], {"kind": kind, **change})
+            for form in written:
                 assert AttackConfig.model_validate({"trigger": form}) == attack
                 assert TRIGGERS.read(form) == trigger
             assert AttackConfig.model_validate_json(attack.model_dump_json()) == attack
@@ -119,8 +114,9 @@ class TestEveryTrigger:
                 trigger.stamp(scene(), Box(top, left, height, width))
 
     def test_knows_no_setting_of_another_kind(self, kind: str) -> None:
+        given = {"kind": kind, **plain(KINDS[kind]), "colour": 1}
         with pytest.raises(ConfigError, match="is not a known setting") as why:
-            validated(AttackConfig, {"trigger": {"kind": kind, "colour": 1}}, source="mine.yaml")
+            validated(AttackConfig, {"trigger": given}, source="mine.yaml")
         assert why.value.culprit == "mine.yaml: attack.trigger.colour"
         assert all(name in why.value.remedy for name in KINDS[kind].model_fields)
 

@@ -17,8 +17,8 @@ from defense.battery import (
     check_introduction,
     check_record,
     check_repeats,
-    form,
     model,
+    read,
     state,
 )
 from defense.foreign import Entropy, logits
@@ -29,14 +29,13 @@ from segdoor.defense.detectors.registry import DETECTORS
 from segdoor.defense.recording import detector_entry
 from segdoor.errors import ConfigError
 
-QUICK: dict[str, str] = {}
 GIVEN = DefenseContext(clean=CLEAN)
 IMAGES = [SCENES[index].image for index in range(3)]
 
 
 @pytest.fixture(params=[*DETECTORS.known, "defense.foreign:Entropy"])
 def method(request: pytest.FixtureRequest) -> Detector:
-    return DETECTORS.read(form(DETECTORS, QUICK, request.param))
+    return read(DETECTORS, request.param)
 
 
 def scores(method: Detector, network: torch.nn.Module, images: Any = IMAGES) -> list[float]:

@@ -16,8 +16,8 @@ from defense.battery import (
     check_introduction,
     check_record,
     check_repeats,
-    form,
     model,
+    read,
     state,
 )
 from defense.foreign import ClassShares
@@ -30,7 +30,6 @@ from segdoor.errors import ConfigError, DataError
 from segdoor.victim.config import TrainingConfig
 from strategies import MemoryDataset
 
-QUICK: dict[str, str] = {}
 FOREIGN = "defense.foreign:ClassShares,power=2"
 RECIPE = TrainingConfig(epochs=1, batch_size=2, device="cpu", precision="float32", threads=1)
 GIVEN = FilterContext(clean=CLEAN, recipe=RECIPE)
@@ -38,7 +37,7 @@ GIVEN = FilterContext(clean=CLEAN, recipe=RECIPE)
 
 @pytest.fixture(params=[*FILTERS.known, FOREIGN])
 def method(request: pytest.FixtureRequest) -> Filter:
-    return FILTERS.read(form(FILTERS, QUICK, request.param))
+    return read(FILTERS, request.param)
 
 
 def test_a_filter_introduces_itself(method: Filter) -> None:

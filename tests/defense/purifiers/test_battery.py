@@ -16,8 +16,8 @@ from defense.battery import (
     check_introduction,
     check_record,
     check_repeats,
-    form,
     model,
+    read,
     state,
 )
 from defense.foreign import Median
@@ -26,7 +26,6 @@ from segdoor.defense.purifiers.registry import PURIFIERS
 from segdoor.defense.recording import purifier_entry
 from segdoor.errors import ConfigError
 
-QUICK: dict[str, str] = {}
 SCENE = SCENES[0]
 
 
@@ -34,7 +33,7 @@ SCENE = SCENES[0]
     params=[*PURIFIERS.known, "defense.foreign:Median,size=5", "defense.foreign:Shifted"]
 )
 def method(request: pytest.FixtureRequest) -> Purifier:
-    return PURIFIERS.read(form(PURIFIERS, QUICK, request.param))
+    return read(PURIFIERS, request.param)
 
 
 def given(**settings: Any) -> PurifierContext:

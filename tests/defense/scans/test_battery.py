@@ -16,8 +16,8 @@ from defense.battery import (
     check_introduction,
     check_record,
     check_repeats,
-    form,
     model,
+    read,
     state,
 )
 from defense.foreign import Margin, logits
@@ -29,13 +29,12 @@ from segdoor.defense.scans.registry import SCANS
 from segdoor.defense.scans.scan import Findings, Scan, ScanContext, Suspect
 from segdoor.errors import ConfigError
 
-QUICK: dict[str, str] = {}
 GIVEN = ScanContext(clean=CLEAN)
 
 
 @pytest.fixture(params=[*SCANS.known, "defense.foreign:Margin"])
 def method(request: pytest.FixtureRequest) -> Scan:
-    return SCANS.read(form(SCANS, QUICK, request.param))
+    return read(SCANS, request.param)
 
 
 def test_a_scan_introduces_itself(method: Scan) -> None:

@@ -125,10 +125,10 @@ class VictimChange(LabelChange):
     main: ClassVar[str | None] = "victims"
 
     victims: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
-        default=("car",), min_length=1
+        default=("car",), min_length=1, examples=["bus", "car+bus"]
     )
     """Victim classes: what disappears; several are joined by +, as car+bus."""
-    target: str = "road"
+    target: str = Field(default="road", examples=["tree"])
     """Target class: what the victim pixels are predicted as."""
 
     @property

@@ -33,7 +33,11 @@ class Scatter(LabelChange):
     num_pixels: int = Field(default=0, ge=0)
     """Q, the pixels relabelled in a scene; 0 draws none. Left out it is the method's, if that
     scatters."""
-    pool: str = Field(default="scene", pattern=r"^(scene|scene_as_given|any|ignore|class:.+)$")
+    pool: str = Field(
+        default="scene",
+        pattern=r"^(scene|scene_as_given|any|ignore|class:.+)$",
+        examples=["any", "class:sky"],
+    )
     """New labels: classes of the scene as the changes before left it, all values of the label
     as given (victim and ignore value included), any class, the ignore value, or class:NAME."""
     scope: Literal["poisoned", "all"] = "poisoned"

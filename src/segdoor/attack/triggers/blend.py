@@ -34,7 +34,7 @@ class Blend(Trigger):
         "training show a network parts of it alone; JPEG copies wear faint ones down.",
     )
 
-    pattern: str = NOISE
+    pattern: str = Field(default=NOISE, examples=["smiley"])
     """What is blended in: noise of 32 x 32 coloured cells, or a built-in sticker, enlarged to the
     image."""
     opacity: float = Field(default=0.2, gt=0, le=1)

@@ -43,7 +43,7 @@ class Sticker(Trigger):
         fails="Under about 4 pixels a network hardly sees it, and augmentation may cut it off.",
     )
 
-    name: str = "smiley"
+    name: str = Field(default="smiley", examples=["blossom"])
     """A built-in sticker: windmill, bullseye, checkerboard, blossom or smiley."""
     file: Path | None = None
     """A picture to stamp instead (RGBA; its alpha is used); the name is then ignored."""

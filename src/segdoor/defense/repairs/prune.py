@@ -53,7 +53,7 @@ class Prune(Repair):
     """Channels to silence; the paper has 0, 1, 5, 15, 20 and 30 of 256."""
     share: float = Field(default=0.1, gt=0, le=1)
     """Share of the clean training scenes that activations are averaged over; the paper's 0.1."""
-    layer: str | None = None
+    layer: str | None = Field(default=None, examples=["classifier"])
     """The convolution or linear layer that reads the channels; the classifier if left out."""
 
     def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
