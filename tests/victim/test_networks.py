@@ -69,17 +69,17 @@ def _cases() -> Iterator[tuple[str, tuple[str, dict[str, object]]]]:
             yield name, (name, given)
             continue
         for backbone in (*BACKBONES.known, BACKBONE):
-            needed = plain(KINDS[backbone])
+            needed = plain(BACKBONES.named(backbone))
             whole = {**given, "backbone": backbone, **needed, **QUICK.get(backbone, {})}
             yield f"{name} on {backbone}", (name, whole)
 
 
-KINDS: dict[str, type[Plugin]] = {
-    **NETWORKS.known,
-    **BACKBONES.known,
-    "foreign_network:Single": FOREIGN.Single,
-    BACKBONE: FOREIGN.StridedPlugin,
-}
+KINDS: list[type[Plugin]] = [
+    *NETWORKS.known.values(),
+    *BACKBONES.known.values(),
+    FOREIGN.Single,
+    FOREIGN.StridedPlugin,
+]
 CASES = {**dict(_cases()), **MORE}
 
 
@@ -116,28 +116,27 @@ def test_networks_and_backbones_that_were_there_are_still_tried() -> None:
     assert {"resnet", "efficientnet_lite0", BACKBONE} <= backbones
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("plugin", KINDS, ids=lambda plugin: plugin.__name__)
 class TestEveryPlugin:
     """What the class of every network and backbone must do."""
 
-    def test_introduces_itself_and_its_settings(self, kind: str) -> None:
-        plugin = KINDS[kind]
-        assert plugin.kind == kind
+    def test_introduces_itself_and_its_settings(self, plugin: type[Plugin]) -> None:
+        assert plugin.kind
         assert all(vars(plugin.introduction).values())
         assert all(field.description for field in plugin.model_fields.values())
         assert plugin.main is None or plugin.main in plugin.model_fields
 
     def test_has_the_defaults_of_the_settings_that_all_networks_share_a_form_for(
-        self, kind: str
+        self, plugin: type[Plugin]
     ) -> None:
-        made_, config = plainly(KINDS[kind]), NetworkConfig()
-        for name in KINDS[kind].model_fields.keys() & NetworkConfig.model_fields.keys():
+        made_, config = plainly(plugin), NetworkConfig()
+        for name in plugin.model_fields.keys() & NetworkConfig.model_fields.keys():
             assert str(getattr(made_, name)) == str(getattr(config, name)), name
 
-    def test_its_written_form_is_read_again(self, kind: str) -> None:
-        registry = NETWORKS if issubclass(KINDS[kind], NetworkPlugin) else BACKBONES
-        for given in forms(KINDS[kind]):
-            made_ = KINDS[kind](**given)
+    def test_its_written_form_is_read_again(self, plugin: type[Plugin]) -> None:
+        registry = NETWORKS if issubclass(plugin, NetworkPlugin) else BACKBONES
+        for given in forms(plugin):
+            made_ = plugin(**given)
             assert registry.read(str(made_)) == made_
 
 
