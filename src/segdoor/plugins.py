@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from segdoor.errors import ConfigError, first_line
 from segdoor.settings import ReadingInfo, Settings, Telling, WritingInfo, explained
-from segdoor.written import Written, in_writing, read_written
+from segdoor.written import Written, in_writing, kind_of, read_written
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,42 @@ class Registry(Generic[PluginT_co]):
             source = f"{self.option} {given}" if isinstance(given, str) else self.option
             raise explained(problem, source, model=plugin) from None
 
+    def spelled(self, given: object, telling: Telling | None = None) -> object:
+        """Return a plug-in or its text as a mapping with its kind; anything else as it is.
+
+        Raises:
+            ConfigError: If a text breaks the grammar, or names a class that is not there.
+        """
+        if isinstance(given, self.base):
+            return {"kind": given.kind, **given.model_dump(exclude_unset=True)}
+        if not isinstance(given, str):
+            return given
+        _, settings = self.understood(given, telling)
+        return {"kind": kind_of(given.strip(), self.known)[0], **settings}
+
+    def setting(self, given: object, info: ReadingInfo) -> PluginT_co:
+        """Return the plug-in that a setting means; complaints keep their place among the settings.
+
+        Args:
+            given: The plug-in, its text or mapping.
+            info: What the setting's validator is told.
+
+        Raises:
+            ConfigError: If the kind or a setting is unknown.
+        """
+        if isinstance(given, self.base):
+            return given
+        telling = Telling.of(info.context)
+        plugin, settings = self.understood(given, telling)
+        try:
+            return plugin.model_validate(settings)
+        except ValidationError as problem:
+            # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
+            if problem.errors()[0]["type"] == "extra_forbidden":
+                place = telling.culprit(f"{self.option}.")
+                raise explained(problem, place, model=plugin) from None
+            raise
+
     def understood(
         self, given: object, telling: Telling | None = None
     ) -> tuple[type[PluginT_co], Mapping[str, object]]:
@@ -208,29 +244,6 @@ class Registry(Generic[PluginT_co]):
                 f"Derive it from {self.base.__module__}.{self.base.__name__}.",
             )  # fmt: skip
         return found
-
-
-def plugin_from(registry: Registry[PluginT_co], given: object, info: ReadingInfo) -> PluginT_co:
-    """Return the plug-in that a setting means; complaints keep their place among the settings.
-
-    Args:
-        registry: The plug-ins of its sort.
-        given: The plug-in as it was written.
-        info: What the setting's validator is told.
-
-    Raises:
-        ConfigError: If the kind or a setting is unknown.
-    """
-    telling = Telling.of(info.context)
-    plugin, settings = registry.understood(given, telling)
-    try:
-        return plugin.model_validate(settings)
-    except ValidationError as problem:
-        # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
-        if problem.errors()[0]["type"] == "extra_forbidden":
-            place = telling.culprit(f"{registry.option}.")
-            raise explained(problem, place, model=plugin) from None
-        raise
 
 
 def as_mapping(plugin: Plugin, info: WritingInfo) -> dict[str, object]:

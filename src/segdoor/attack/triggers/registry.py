@@ -12,7 +12,7 @@ from segdoor.attack.triggers.blend import Blend
 from segdoor.attack.triggers.sinusoid import Sinusoid
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
-from segdoor.plugins import Registry, as_mapping, plugin_from
+from segdoor.plugins import Registry, as_mapping
 from segdoor.settings import ReadingInfo, Telling
 from segdoor.written import kind_of
 
@@ -46,18 +46,14 @@ def spelled(given: object, telling: Telling | None = None) -> object:
         kind, rest = kind_of(given.strip(), TRIGGERS.known)
         if kind not in TRIGGERS.known and not (":" in kind and rest[:1] in {"", ",", ":"}):
             return {"kind": Sticker.kind, "file" if Path(given).suffix else "name": given}
-        _, settings = TRIGGERS.understood(given, telling)
-        return {"kind": kind, **settings}
     if isinstance(given, Mapping) and "kind" not in given:
         return {"kind": Sticker.kind, **cast("Mapping[str, object]", given)}
-    return given
+    return TRIGGERS.spelled(given, telling)
 
 
 def _read(given: object, info: ReadingInfo) -> Trigger:
-    """Return the trigger that a setting means."""
-    if isinstance(given, Trigger):
-        return given
-    return plugin_from(TRIGGERS, spelled(given, Telling.of(info.context)), info)
+    whole = given if isinstance(given, Trigger) else spelled(given, Telling.of(info.context))
+    return TRIGGERS.setting(whole, info)
 
 
 TriggerSetting = Annotated[
