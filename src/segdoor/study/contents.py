@@ -13,6 +13,7 @@ from segdoor.attack.lengths import Lengths
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.files import digest_of
 from segdoor.record import Json
+from segdoor.record.earlier import named_then
 from segdoor.victim.config import START_WEIGHTS, NetworkConfig
 
 # Lengths that were defaults when keys were first made, those of 128 rows: keys go on leaving them
@@ -32,13 +33,10 @@ def named_before(tree: Json) -> Json:
     Args:
         tree: Settings by section.
     """
-    told = {{"tests": "exams"}.get(name, name): value for name, value in tree.items()}
+    told = named_then(tree)
     controls = told.get("controls")
     if isinstance(controls, dict):
-        told["controls"] = {
-            {"clean_model": "clean_victim"}.get(name, name): value
-            for name, value in cast("Json", controls).items()
-        }
+        told["controls"] = named_then(cast("Json", controls))
     return told
 
 
