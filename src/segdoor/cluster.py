@@ -84,10 +84,7 @@ def connected(address: str | None, *, cores: int | None = None) -> Generator[Any
 
 
 def check_reachable(address: str) -> None:
-    """Refuse an address where nobody answers within ten seconds: Ray itself asks for minutes.
-
-    Args:
-        address: As `connected` takes it; ``auto`` is left to Ray.
+    """Refuse an address where nobody answers within ten seconds: Ray asks for minutes.
 
     Raises:
         MachineError: If nobody answers.
@@ -113,11 +110,6 @@ def check_reachable(address: str) -> None:
 
 def check_room(ray: Any, *, cpus: float, gpus: float) -> None:  # noqa: ANN401 - the module itself
     """Refuse tasks that no machine of a cluster has room for: Ray would wait for one for ever.
-
-    Args:
-        ray: The module, connected.
-        cpus: Cores of each task.
-        gpus: GPUs of each task.
 
     Raises:
         MachineError: If no machine has as many of both.

@@ -68,11 +68,7 @@ class Plugin(Settings):
 
 
 def in_a_word(value: object) -> object:
-    """Return names joined by +, as settings that take several read them; anything else as it is.
-
-    Args:
-        value: Value of a setting.
-    """
+    """Return names joined by +, as settings that take several read them; anything else as it is."""
     if isinstance(value, tuple) and all(isinstance(part, str) for part in value):
         return "+".join(value)
     return value
@@ -140,10 +136,6 @@ class Registry(Generic[PluginT_co]):
 
     def setting(self, given: object, info: ReadingInfo) -> PluginT_co:
         """Return the plug-in that a setting means; complaints keep their place among the settings.
-
-        Args:
-            given: The plug-in, its text or mapping.
-            info: What the setting's validator is told.
 
         Raises:
             ConfigError: If the kind or a setting is unknown.

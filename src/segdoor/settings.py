@@ -119,13 +119,7 @@ def validated(
 def explained(
     problem: ValidationError, source: object, *, model: type[BaseModel] | None = None
 ) -> ConfigError:
-    """Return the first complaint of a failed validation in plain words.
-
-    Args:
-        problem: What pydantic says.
-        source: What to blame: a file name or an option.
-        model: The settings class, to suggest a near key.
-    """
+    """Return the first complaint of a failed validation in plain words."""
     detail: ErrorDetails = problem.errors()[0]
     keys = [str(part) for part in detail["loc"]]
     culprit = Telling(source).culprit(".".join(keys)) if keys else str(source).rstrip("-.")
@@ -230,11 +224,7 @@ class Wishes(Settings):
 
 
 def said(given: Mapping[str, object]) -> Tree:
-    """Return settings without those that are null: to say nothing is to let them follow.
-
-    Args:
-        given: Settings by name; sections may be wishes or mappings.
-    """
+    """Return settings without those that are null: to say nothing is to let them follow."""
     tree: Tree = {}
     for name, value in given.items():
         inner = value.tree() if isinstance(value, Wishes) else value

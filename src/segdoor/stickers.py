@@ -26,11 +26,6 @@ _MAX_SIDE = 2048
 def draw(name: str, size: int, *, option: str = "sticker") -> Rgba:
     """Draw a built-in sticker, size x size pixels.
 
-    Args:
-        name: The sticker.
-        size: Height and width in pixels.
-        option: Which setting to blame if there is no such sticker.
-
     Raises:
         ConfigError: If there is none of that name; the message lists the known ones.
     """

@@ -26,11 +26,7 @@ _PLACEMENT = re.compile(rf'"placement":{{"kind":"({"|".join(_STRATEGIES)})"')
 
 
 def header_before(header: Settings) -> str:
-    """Return a plan's or a poisoned test's header as its JSON was.
-
-    Args:
-        header: The header.
-    """
+    """Return a plan's or a poisoned test's header as its JSON was."""
     # Quotes within texts are escaped in JSON, so that no name of a class or file is taken for this.
     tree = _named_before(header.model_dump(mode="json", exclude={"role"}))
     attack = getattr(header, "attack", None)

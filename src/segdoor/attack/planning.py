@@ -262,10 +262,6 @@ class _Planner:
 def check_place(config: AttackConfig, *, option: str) -> None:
     """Refuse to choose a place where none can be chosen.
 
-    Args:
-        config: The attacker's settings.
-        option: The setting that asks for it.
-
     Raises:
         ConfigError: If the trigger covers the whole image and is to be placed somewhere, or must
             lie on victims by the rules and is placed whatever lies there.

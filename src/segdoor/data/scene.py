@@ -73,10 +73,6 @@ class ClassSet:
     def index(self, name: str, *, option: str = "class") -> int:
         """Return the id of the class of this name.
 
-        Args:
-            name: The class.
-            option: Which setting to blame if there is none.
-
         Raises:
             ConfigError: If there is none; the message lists the known ones.
         """

@@ -114,13 +114,7 @@ class Defense(Plugin):
     access: ClassVar[frozenset[Access]]
 
     def refused(self, rule: str, found: object, remedy: str) -> ConfigError:
-        """Return the error that says what is wrong with this method, or with what it was given.
-
-        Args:
-            rule: What must hold.
-            found: What was found instead.
-            remedy: What to do.
-        """
+        """Return the error that says what is wrong with this method, or with what it was given."""
         return ConfigError(self.kind, rule, found, remedy)
 
     def check_given(self, model: nn.Module | None, clean: SceneDataset | None) -> None:
@@ -159,11 +153,7 @@ class Defense(Plugin):
                 self.check_image(one.picture)
 
     def check_classes(self, ids: Iterable[int], num_classes: int | None) -> None:
-        """Refuse ids of classes that are not there.
-
-        Args:
-            ids: The ids.
-            num_classes: How many there are; None if nobody knows.
+        """Refuse ids of classes that are not there; ``num_classes`` is None if nobody knows it.
 
         Raises:
             ConfigError: If there is no class of an id.
@@ -174,10 +164,6 @@ class Defense(Plugin):
 
     def check_number(self, score: object, what: str) -> None:
         """Refuse a score that is no finite number.
-
-        Args:
-            score: The score.
-            what: Whose score it is.
 
         Raises:
             ConfigError: If it is anything else.

@@ -51,15 +51,7 @@ def detector_entry(
     *,
     pictures: Path | None = None,
 ) -> DetectorEntry:
-    """Return what a detector thinks of images as it is kept.
-
-    Args:
-        method: The detector.
-        done: What it found, image by image.
-        names: Names of the images, in their order.
-        classes: Names of the classes.
-        pictures: Folder for pictures of the evidence; None to keep none.
-    """
+    """Return what a detector thinks of images as it is kept, see `filter_entry`."""
     found = zip(names, done.found, strict=True)
     evidence = [
         one.model_copy(update={"scene": name})
@@ -73,13 +65,7 @@ def detector_entry(
 def purifier_entry(
     method: Purifier, done: Sequence[Costed[tuple[View, ...]]], names: Sequence[str]
 ) -> PurifierEntry:
-    """Return what a purifier made of images as it is kept.
-
-    Args:
-        method: The purifier.
-        done: What it made, image by image.
-        names: Names of the images, in their order.
-    """
+    """Return what a purifier made of images as it is kept."""
     costs = [each.cost for each in done]
     total = Cost(
         seconds=sum(cost.seconds for cost in costs),
@@ -94,14 +80,7 @@ def purifier_entry(
 def scan_entry(
     method: Scan, done: Costed[Findings], classes: ClassSet, *, pictures: Path | None = None
 ) -> ScanEntry:
-    """Return what a scan thinks of a model as it is kept.
-
-    Args:
-        method: The scan.
-        done: What it found.
-        classes: Names of the classes.
-        pictures: Folder for pictures of the evidence; None to keep none.
-    """
+    """Return what a scan thinks of a model as it is kept, see `filter_entry`."""
     found = done.found
     for one in found.suspects:
         method.check_classes({one.target, one.victim or 0}, len(classes))

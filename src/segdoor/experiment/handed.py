@@ -211,10 +211,6 @@ def _looked_at(factory: Factory, network: nn.Module) -> HandedNetwork:
 def check_folder(out: Path, handed: HandedIn | None) -> None:
     """Refuse a folder where a run of other objects was begun; remember these there.
 
-    Args:
-        out: The run's folder.
-        handed: What was handed in; None if the settings say everything.
-
     Raises:
         ConfigError: If the folder holds another run.
         StorageError: If it cannot be written.

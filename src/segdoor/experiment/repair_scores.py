@@ -18,12 +18,6 @@ def effect_of(
 ) -> ModelEffect:
     """Return the figures of one model.
 
-    Args:
-        model: Its name: poisoned or clean.
-        tables: Tables as `examine_models` names them.
-        scorer: Victim classes, target and conventions.
-        tests: The poisoned tests.
-
     Raises:
         DataError: If the tables of a test are missing.
     """
@@ -58,13 +52,7 @@ def _in_test(
 def check_agreement(
     effects: Mapping[str, ModelEffect], record: ExperimentRecord, *, source: Path, margin: float
 ) -> None:
-    """Refuse figures that are not those of the record.
-
-    Args:
-        effects: What the models of the run were now found to do.
-        record: What they did then.
-        source: What to blame: the tables, or the run's folder.
-        margin: Largest difference that is let pass.
+    """Refuse figures that differ from those of the record by more than a margin.
 
     Raises:
         DataError: If they differ.

@@ -99,11 +99,7 @@ class Asked:
         return config.model_copy(update={"attack": attack, "tests": tests})
 
     def facts_for(self, scenes: SceneDataset, *, least_trigger: int = 4) -> ExperimentConfig:
-        """Return every setting for a data set: for its median size.
-
-        Args:
-            scenes: The scenes.
-            least_trigger: The smallest trigger that may follow from the height.
+        """Return every setting for a data set: `facts` of its median size.
 
         Raises:
             ConfigError: If the combination breaks a rule.

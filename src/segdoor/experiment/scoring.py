@@ -56,11 +56,7 @@ _ASR, _PBA, _CBA, _RECOVERY = (
 
 
 def further_metrics(task: Task) -> tuple[Metric, ...]:
-    """Return the metrics that come along and have no fields of their own in a record.
-
-    Args:
-        task: What the attack was after: metrics that do not concern it are left out.
-    """
+    """Return the metrics that come along and have no fields of their own in a record."""
     own = {type(metric) for metric in (_ASR, _PBA, _CBA, _RECOVERY)}
     metrics = (plugin() for plugin in METRICS.known.values() if plugin not in own)
     return tuple(metric for metric in metrics if metric.concerns(task))
@@ -103,13 +99,7 @@ class Scorer:
     def test(
         self, test: PoisonedTest, tables: PoisonedTestTables, benign: BenignTables
     ) -> PoisonedTestScores:
-        """Return the figures of a poisoned test.
-
-        Args:
-            test: Which scenes carry a trigger, and where.
-            tables: What the models did.
-            benign: What they did on the untouched test.
-        """
+        """Return the figures of a poisoned test."""
         everywhere = _with_untouched(tables.triggered, benign.poisoned, test.without_room)
         shown = self._compared(test, tables, benign)
         clean, header = shown.clean_model, test.header

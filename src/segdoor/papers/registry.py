@@ -13,10 +13,7 @@ PAPERS: dict[str, AnyPaper] = {"iba": IBA}
 
 
 def paper_of(study: str) -> AnyPaper:
-    """Return the paper that a study is of; for a file with a grid of settings, that of none.
-
-    Args:
-        study: Name or path of the study.
+    """Return the paper that a study, by name or path, is of; for a grid of settings, that of none.
 
     Raises:
         ConfigError: If a file names a paper that there is none of.

@@ -103,11 +103,7 @@ def study_record(content: Json) -> Json:
 
 
 def field_then(field: str) -> str:
-    """Return where a file of an older schema holds what is at a JSON pointer of today.
-
-    Args:
-        field: The pointer, such as /scores/tests/near/asr.
-    """
+    """Return where a file of an older schema holds what is at a JSON pointer of today."""
     return "/".join(_THEN.get(name, name) for name in field.split("/"))
 
 

@@ -122,11 +122,7 @@ def network_name(record: ExperimentRecord) -> str:
 
 
 def trigger_name(told: object) -> str:
-    """Return what the trigger was: a sticker's size, or another kind with its settings.
-
-    Args:
-        told: Its settings, as a record tells them.
-    """
+    """Return what the trigger was: a sticker's size, or another kind with its settings."""
     settings = dict(cast("Mapping[str, object]", told)) if isinstance(told, Mapping) else {}
     # Records of older versions know stickers alone.
     kind = settings.pop("kind", "sticker")
@@ -136,12 +132,7 @@ def trigger_name(told: object) -> str:
 
 
 def name_of_test(name: str, tests: Mapping[str, PoisonedTestScores]) -> str:
-    """Return the name of a poisoned test for people.
-
-    Args:
-        name: Its name in records.
-        tests: The poisoned tests by name.
-    """
+    """Return the name of a poisoned test for people."""
     test = tests.get(name)
     if test is None:
         return name.replace("_", " ")

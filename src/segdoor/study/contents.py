@@ -28,11 +28,7 @@ _FORMER_DEFAULTS: dict[str, object] = {
 
 
 def named_before(tree: Json) -> Json:
-    """Return settings of a run under the names that keys were first made of.
-
-    Args:
-        tree: Settings by section.
-    """
+    """Return settings of a run under the names that keys were first made of."""
     told = named_then(tree)
     controls = told.get("controls")
     if isinstance(controls, dict):
@@ -41,11 +37,7 @@ def named_before(tree: Json) -> Json:
 
 
 def without_former_defaults(tree: Json) -> Json:
-    """Return the settings of a run that its key tells: without lengths that once were defaults.
-
-    Args:
-        tree: Settings that have not their default.
-    """
+    """Return the settings of a run that its key tells: without lengths that once were defaults."""
     return _without(tree, "")
 
 

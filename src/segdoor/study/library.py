@@ -28,9 +28,6 @@ def preset_names(paper: AnyPaper) -> list[str]:
 def paper_in(study: str) -> str | None:
     """Return the name of the paper that a study file of one's own says it is of.
 
-    Args:
-        study: Path of the file.
-
     Raises:
         DataError: If the file is no plain YAML.
     """
@@ -40,9 +37,6 @@ def paper_in(study: str) -> str | None:
 
 def has_grid(study: str) -> bool:
     """Tell whether a study file of one's own varies settings of runs, and is of no paper.
-
-    Args:
-        study: Path of the file.
 
     Raises:
         DataError: If the file is no plain YAML.
@@ -57,10 +51,6 @@ def _of_ones_own(study: str) -> Tree:
 
 def load_study(paper: Paper[StudyT, PresetT], name: str) -> StudyT:
     """Read a study by its name or by the path of its file.
-
-    Args:
-        paper: The paper it is of.
-        name: Name or path.
 
     Raises:
         ConfigError: If there is none of that name, or a value in it breaks a rule.

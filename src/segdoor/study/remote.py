@@ -41,10 +41,6 @@ _STAGE = "tasks on Ray"
 def executor_on(machines: Resources, observer: Observer) -> Generator[Executor]:
     """Have somebody for a while who does tasks.
 
-    Args:
-        machines: Where.
-        observer: Hears of progress.
-
     Raises:
         MachineError: If Ray is missing, or the cluster cannot be reached.
     """

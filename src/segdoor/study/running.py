@@ -40,12 +40,7 @@ class Work:
 
 
 def work_of(plan: StudyPlan, runs: Sequence[PlannedRun], *, limit: int | None = None) -> Work:
-    """Return what is missing of some runs of a study.
-
-    Args:
-        plan: The study.
-        runs: Those of its runs that are asked for.
-        limit: Make so many runs at most.
+    """Return what is missing of some runs of a study, at most ``limit`` of them.
 
     Raises:
         SegdoorError: If the scenes cannot be used.

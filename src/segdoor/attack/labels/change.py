@@ -94,14 +94,7 @@ def attacks_by_place(changes: Iterable[LabelChange]) -> bool:
 def attacked_pixels(
     changes: Iterable[LabelChange], label: Label, box: Box | None, classes: ClassSet
 ) -> Mask:
-    """Return the pixels whose prediction any of these is after.
-
-    Args:
-        changes: The label changes.
-        label: The untouched label map.
-        box: Where the trigger sits; None without one.
-        classes: The data set's classes.
-    """
+    """Return the pixels whose prediction any of these is after, see `LabelChange.attacked`."""
     attacked = np.zeros(label.shape, dtype=np.bool_)
     for change in changes:
         attacked |= change.attacked(label, box, classes)

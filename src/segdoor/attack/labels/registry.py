@@ -32,10 +32,6 @@ def spelled(given: object, telling: Telling | None = None) -> object:
 
     One change alone is a list of one. Anything else stays, to be refused.
 
-    Args:
-        given: The changes as they were written.
-        telling: Who wrote them; the caller if None.
-
     Raises:
         ConfigError: If a text breaks the grammar, or names a class that is not there.
     """

@@ -35,10 +35,6 @@ def spelled(given: object, telling: Telling | None = None) -> object:
 
     A mapping without a kind is of the kind that follows from the method; it stays as it is.
 
-    Args:
-        given: The placement as it was written.
-        telling: Who wrote it; the caller if None.
-
     Raises:
         ConfigError: If a text breaks the grammar or names a class that is not there, or a mapping
             names its kind as it was done before there were others.

@@ -69,12 +69,7 @@ class View:
         return self.eligible & far_enough(exact, lower) & (exact <= upper)
 
     def nearest_within(self, lower: float, upper: float) -> Mask:
-        """Return those of the eligible positions in a band that are nearest to the victims.
-
-        Args:
-            lower: Least distance in pixels.
-            upper: Largest distance in pixels, included.
-        """
+        """Return those of the positions that `within` returns that are nearest to the victims."""
         if self.distances is None:
             return self.eligible
         if lower > 0 or not self.lower_included:

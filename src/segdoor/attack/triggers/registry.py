@@ -35,10 +35,6 @@ def spelled(given: object, telling: Telling | None = None) -> object:
     A text that names no kind is a sticker: its name, or a picture's path; so is a mapping without
     a kind, as all were before there were others. Anything else stays, to be refused.
 
-    Args:
-        given: The trigger as it was written.
-        telling: Who wrote it; the caller if None.
-
     Raises:
         ConfigError: If a text breaks the grammar, or names a class that is not there.
     """

@@ -137,11 +137,7 @@ def resolve(given: ExperimentWishes, size: Size) -> ExperimentConfig:
 
 
 def data_of(given: ExperimentWishes) -> DataConfig:
-    """Return which scenes are meant: those that the preset stands for, where nothing else is said.
-
-    Args:
-        given: What is asked for.
-    """
+    """Return which scenes are meant: the preset's, where nothing else is said."""
     return asked(given).data()
 
 
@@ -227,13 +223,7 @@ def _official_batch(given: ExperimentWishes) -> Tree:
 
 
 def in_order(hide: Tree, scatter: Tree, reading: Reading) -> list[Tree]:
-    """Return the label changes of PRL in the order that a reading makes them.
-
-    Args:
-        hide: Settings of hide.
-        scatter: Settings of scatter.
-        reading: Which reading of the paper.
-    """
+    """Return the label changes of PRL in the order that a reading makes them."""
     return [hide, scatter] if reading == "paper" else [scatter, hide]
 
 

@@ -57,9 +57,6 @@ class Results:
         """Yield one point for each set of points that differ in some axes alone.
 
         Points whose Q is not the usual one are left out, unless Q is among these axes.
-
-        Args:
-            free: The axes.
         """
         seen: set[str] = set()
         hidden = {*free, "q", "q_as"}

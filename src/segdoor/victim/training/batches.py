@@ -82,12 +82,7 @@ class SceneStore:
         return Batch(batch.images * inside, batch.labels), sizes
 
     def planned(self, config: TrainingConfig, stream: Stream) -> Iterator[np.ndarray]:
-        """Yield positions of each step's scenes; an incomplete last batch of an epoch is left out.
-
-        Args:
-            config: The recipe.
-            stream: Decides each epoch's order.
-        """
+        """Yield positions of each step's scenes; an epoch's incomplete last batch is left out."""
         size = config.batch_size
         for epoch in range(config.epochs):
             order = stream.child("order", epoch).generator().permutation(self.num_scenes)
