@@ -121,12 +121,7 @@ class RescaledHeader(CopyHeader):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is in a copy.
-
-    Attributes:
-        header: What it was made from.
-        rows: One a file.
-    """
+    """What is in a copy."""
 
     header: CopyHeader
     rows: tuple[CopyRow, ...]

@@ -30,13 +30,7 @@ _ANYWHERE = Random(upper=15.0)
 
 @dataclass(frozen=True)
 class PlannedTest:
-    """A poisoned test before its scenes are known.
-
-    Attributes:
-        name: Its name, also of its file.
-        role: What it is for.
-        placement: Where its triggers go.
-    """
+    """A poisoned test before its scenes are known."""
 
     name: str
     role: Role

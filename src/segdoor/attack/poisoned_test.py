@@ -74,12 +74,7 @@ class PoisonedTestHeader(Settings):
 
 @dataclass(frozen=True)
 class PoisonedTest:
-    """A poisoned test: a header and one row a test scene within its scope.
-
-    Attributes:
-        header: Settings and counts.
-        rows: Where the trigger sits in each scene.
-    """
+    """A poisoned test: a header and one row a test scene within its scope."""
 
     header: PoisonedTestHeader
     rows: tuple[PoisonedTestRow, ...]

@@ -93,12 +93,7 @@ FoundT_co = TypeVar("FoundT_co", covariant=True)
 
 @dataclass(frozen=True, eq=False)
 class Costed(Generic[FoundT_co]):
-    """What a method found, and what that took.
-
-    Attributes:
-        found: What it found, checked.
-        cost: What it took.
-    """
+    """What a method found, and what that took."""
 
     found: FoundT_co
     cost: Cost

@@ -18,11 +18,7 @@ from segdoor.progress import Observer
 
 
 class Logbook:
-    """An observer that keeps notes and passes everything on.
-
-    Attributes:
-        seconds: Wall time by stage.
-    """
+    """An observer that keeps notes and passes everything on."""
 
     def __init__(self, observer: Observer) -> None:
         """Start an empty logbook in front of an observer."""

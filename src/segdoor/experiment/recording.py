@@ -35,12 +35,7 @@ _SettingsT = TypeVar("_SettingsT", ExperimentConfig, ExperimentWishes)
 
 @dataclass(frozen=True)
 class RunScores:
-    """The figures of a run.
-
-    Attributes:
-        scores: What the backdoored model did.
-        controls: What that is compared with.
-    """
+    """The figures of a run."""
 
     scores: Scores
     controls: Controls

@@ -53,12 +53,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Asked:
-    """A run that is asked for, and what follows from that.
-
-    Attributes:
-        wishes: What is asked for.
-        layer: What follows.
-    """
+    """A run that is asked for, and what follows from that."""
 
     wishes: ExperimentWishes
     layer: Layer

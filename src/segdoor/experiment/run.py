@@ -51,13 +51,7 @@ from segdoor.victim.networks.building import build_network
 
 @dataclass(frozen=True)
 class Run:
-    """A run under way.
-
-    Attributes:
-        asked: What is asked for, and what follows from it.
-        out: Folder for the record and the files beside it.
-        log: Times by stage.
-    """
+    """A run under way."""
 
     asked: Asked
     out: Path
@@ -66,13 +60,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Poisoning:
-    """What the run trained on.
-
-    Attributes:
-        train: The clean training scenes.
-        plan: What the attacker did to them.
-        handed: What was handed in as objects; None if the settings name all.
-    """
+    """What the run trained on."""
 
     train: SceneDataset
     plan: PoisonPlan

@@ -38,12 +38,7 @@ class PoisonedTestTables:
 
 @dataclass(frozen=True)
 class BenignTables:
-    """The tables of the benign test.
-
-    Attributes:
-        poisoned: The backdoored model.
-        clean: A clean model; None without one.
-    """
+    """The tables of the benign test."""
 
     poisoned: TableSet
     clean: TableSet | None

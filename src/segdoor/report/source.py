@@ -109,12 +109,7 @@ class MeasuredFigure:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ in their seed alone.
-
-    Attributes:
-        axes: What they have in common.
-        runs: The runs, at least one.
-    """
+    """Runs that differ in their seed alone."""
 
     axes: dict[str, AxisValue]
     runs: tuple[Run, ...]
@@ -163,14 +158,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Source:
-    """All that a page is made from.
-
-    Attributes:
-        path: The file of the run or study.
-        study: The study; None for a run alone.
-        runs: The runs that left a record.
-        absent: The study's other runs, and why they are not there.
-    """
+    """All that a page is made from."""
 
     path: Path
     study: StudyRecord | None
