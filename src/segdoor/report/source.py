@@ -26,7 +26,7 @@ from segdoor.record import (
     load_study,
     read_content,
 )
-from segdoor.report.content import Origin
+from segdoor.report.content import CurvePoint, Origin
 from segdoor.report.words import Naming
 from segdoor.scores.seeds import mean_interval
 from segdoor.scores.tables import TableSet, load_tables
@@ -105,6 +105,15 @@ class MeasuredFigure:
     low: Figure
     high: Figure
     origin: Origin
+
+
+def points_at(places: Sequence[float], figures: Sequence[MeasuredFigure]) -> tuple[CurvePoint, ...]:
+    """Return the figures that there are, each at its place."""
+    return tuple(
+        CurvePoint(float(x), found.value, found.low, found.high, found.origin)
+        for x, found in zip(places, figures, strict=True)
+        if found.value is not None
+    )
 
 
 @dataclass(frozen=True)
