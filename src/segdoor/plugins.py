@@ -105,9 +105,6 @@ class Registry(Generic[PluginT_co]):
     def read(self, given: object) -> PluginT_co:
         """Return the plug-in that a text or mapping names; one that is there already stays.
 
-        Args:
-            given: ``kind:main,setting=value``, a mapping of ``kind`` and settings, or a plug-in.
-
         Raises:
             ConfigError: If the kind or a setting is unknown, or a value breaks its rule; the
                 message lists the known ones.
@@ -158,10 +155,6 @@ class Registry(Generic[PluginT_co]):
     ) -> tuple[type[PluginT_co], Mapping[str, object]]:
         """Return the class that a text or mapping names, and its settings, not yet validated.
 
-        Args:
-            given: ``kind:main,setting=value``, or a mapping of ``kind`` and settings.
-            telling: Who says so; the caller if None.
-
         Raises:
             ConfigError: If the kind is unknown, or the main setting is missing or there twice.
         """
@@ -176,11 +169,7 @@ class Registry(Generic[PluginT_co]):
         return plugin, given_settings
 
     def named(self, kind: str, telling: Telling | None = None) -> type[PluginT_co]:
-        """Return the class of a kind, or one's own class by ``package.module:Class``.
-
-        Args:
-            kind: The name.
-            telling: Who names it; the caller if None. On a record's word nothing is imported.
+        """Return the class of a kind, or one's own; on a record's word nothing is imported.
 
         Raises:
             ConfigError: If there is none.

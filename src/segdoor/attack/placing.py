@@ -59,13 +59,7 @@ class EligiblePlaces:
     def __init__(
         self, label: Label, limits: PositionRules, image: Callable[[], Image] | None = None
     ) -> None:
-        """Find the victims.
-
-        Args:
-            label: The scene's untouched label map.
-            limits: Victims, trigger size and rules.
-            image: Reads its image, for placements that look at it; None if there is none.
-        """
+        """Find the victims; the image is read for placements that look at it."""
         self._label, self._limits = label, limits
         self._image = image or _not_there
         victims = victim_mask(label, limits.victims)
@@ -73,11 +67,7 @@ class EligiblePlaces:
         self._distances = Distances(victims, limits.rules.distance) if self.has_victims else None
 
     def choose(self, placement: Placement, rng: np.random.Generator) -> Site | None:
-        """Choose a place.
-
-        Args:
-            placement: How to choose among positions.
-            rng: Draws among equally good positions: ties are never broken by scan order.
+        """Choose a place; equally good positions are drawn, never taken by scan order.
 
         Returns:
             The site, or None where there is no room; for a trigger over the whole image, the image.

@@ -44,10 +44,6 @@ def planned_tests(
 
     A trigger over the whole image has one alone, everywhere: it has no place. So has one that must
     lie on victim pixels, on_victim: every position has distance 0.
-
-    Args:
-        config: Bands and rules.
-        trigger_size: Height and width of the trigger in pixels; None if it covers the whole image.
     """
     if trigger_size is None:
         return (PlannedTest("everywhere", "everywhere", _ANYWHERE),)

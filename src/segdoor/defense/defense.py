@@ -124,11 +124,7 @@ class Defense(Plugin):
             raise self.refused("needs clean scenes", "none", "Give some in the context.")
 
     def check_evidence(self, evidence: Iterable[Evidence], known: SceneDataset | None) -> None:
-        """Refuse evidence that nobody could look up.
-
-        Args:
-            evidence: What was brought.
-            known: The scenes that may be spoken of; None if nobody knows them.
+        """Refuse evidence that nobody could look up in the known scenes, if any are known.
 
         Raises:
             ConfigError: If it says nothing, or of a scene, class or place that is not there.

@@ -28,14 +28,7 @@ from segdoor.record.figures import Json
 def filter_entry(
     method: Filter, done: Costed[Suspicion], classes: ClassSet, *, pictures: Path | None = None
 ) -> FilterEntry:
-    """Return what a filter thinks of a data set as it is kept.
-
-    Args:
-        method: The filter.
-        done: What it found.
-        classes: Names of the classes.
-        pictures: Folder for pictures of the evidence; None to keep none.
-    """
+    """Return what a filter thinks of a data set as it is kept; pictures need a folder."""
     return FilterEntry(
         **_told(method, done.cost),
         scenes={name: float(score) for name, score in done.found.scores.items()},

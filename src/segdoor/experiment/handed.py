@@ -120,13 +120,7 @@ class Objects:
         fresh: nn.Module | None,
         observer: Observer,
     ) -> HandedIn | None:
-        """Return what was handed in, reading all of it once; None if nothing was.
-
-        Args:
-            train: What `scenes` returned.
-            test: What `scenes` returned.
-            fresh: What `fresh` returned.
-            observer: Hears of every scene.
+        """Return what was handed in, of what `scenes` and `fresh` returned; all of it is read once.
 
         Raises:
             DataError: If a scene is not as a `Scene` must be.

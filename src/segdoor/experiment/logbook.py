@@ -52,12 +52,7 @@ class Logbook:
         write_atomically(path, "".join(lines))
 
     def recall(self, stage: str, path: Path) -> None:
-        """Take over the time of a stage that an earlier call finished.
-
-        Args:
-            stage: The stage.
-            path: What `save` wrote then; without it the time is not known.
-        """
+        """Take over the time of a stage that an earlier call finished, if `save` wrote it."""
         times = [note.get("seconds") for note in _notes(path) if note.get("stage") == stage]
         if times and isinstance(times[-1], float):
             self.seconds[stage] = times[-1]

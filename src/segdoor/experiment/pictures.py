@@ -81,13 +81,7 @@ def _where(row: PlanRow, *, whole_image: bool) -> str:
 def save_poisoned_scenes(
     dataset: SceneDataset, plan: PoisonPlan, out: Path, *, count: int = 4
 ) -> tuple[PoisonedScene, ...]:
-    """Write the first poisoned scenes of a plan before and after, each picture as a file.
-
-    Args:
-        dataset: The clean training scenes.
-        plan: The poison plan.
-        out: The run's folder; the pictures come into ``poison`` in it.
-        count: How many scenes.
+    """Write the first poisoned scenes before and after into the folder ``poison`` of a run.
 
     Returns:
         The scenes as a record lists them.

@@ -44,13 +44,7 @@ class RunScores:
 def make_scorer(
     config: ExperimentConfig, classes: ClassSet, further: Sequence[Metric] | None = None
 ) -> Scorer:
-    """Return the scorer for a resolved configuration.
-
-    Args:
-        config: The configuration.
-        classes: The classes of its scenes.
-        further: Metrics without fields of their own in a record; all that come along if None.
-    """
+    """Return the scorer; further metrics are all that come along if None."""
     task = task_of(config, classes)
     return Scorer(
         task=task,
@@ -75,14 +69,7 @@ def score(
     tables: Mapping[str, TableSet],
     other_trigger: str,
 ) -> RunScores:
-    """Return the figures of all tests.
-
-    Args:
-        scorer: Victims, targets and conventions.
-        tests: The poisoned tests.
-        tables: Tables as `examine_models` names them.
-        other_trigger: Name of the control trigger.
-    """
+    """Return the figures of all tests, from tables as `examine_models` names them."""
     benign = scorer.benign(tables["poisoned/benign"])
     clean = scorer.benign(tables["clean/benign"]) if "clean/benign" in tables else None
     of_tests = {test.name: _scores_of_test(scorer, test, tables) for test in tests}
@@ -162,13 +149,9 @@ def _difference(benign: BenignScores, clean: BenignScores | None) -> float | Non
 
 
 def as_recorded(settings: _SettingsT, folder: Path) -> _SettingsT:
-    """Return settings as a record tells them: with a clean model as seen from its folder.
+    """Return settings as the record in a folder tells them: a clean model as seen from there.
 
     So runs that lie beside their clean model may move with it, and tell the same everywhere.
-
-    Args:
-        settings: A run's settings, as asked for or as they are.
-        folder: The record's folder.
     """
     weights = settings.controls.clean_weights
     return (

@@ -31,12 +31,7 @@ class Layer:
         return {}
 
     def settings(self, wishes: ExperimentWishes, size: Size) -> Tree:
-        """Return settings that follow.
-
-        Args:
-            wishes: What is asked for.
-            size: Height and width of the scenes in pixels.
-        """
+        """Return settings that follow, for scenes of a size."""
         del wishes, size
         return {}
 

@@ -123,15 +123,7 @@ def examine_and_record(
     models: Mapping[str, nn.Module],
     poisoning: Poisoning | None = None,
 ) -> ExperimentRecord:
-    """Run all tests, and write tables, pictures and record.
-
-    Args:
-        run: What is asked for, and where it goes.
-        config: The facts that follow.
-        scenes: What models are examined on.
-        models: The networks by name: ``poisoned``, and ``clean`` if there is one.
-        poisoning: What the poisoned one was trained on; None if nothing was trained here.
-    """
+    """Run all tests, see `examine_models`, and write tables, pictures and record."""
     log, out = run.log, run.out
     with log.stage("examining"):
         tables = examine_models(config, models, scenes, log)

@@ -99,12 +99,7 @@ class Overview(Settings):
 
 
 def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, ResizedImage | None]:
-    """Look at every scene of a split once.
-
-    Args:
-        asked: What is asked for; of the attack, what decides where a trigger fits.
-        split: The split.
-        observer: Hears of every scene.
+    """Look at every scene of a split once; of the attack, what decides where a trigger fits counts.
 
     Returns:
         What was found, and a contact sheet of some scenes; None if none can be read.

@@ -42,11 +42,7 @@ def attack_with_labels(attack: Json) -> Json:
 
 
 def changes_with_labels(changes: list[object]) -> list[object]:
-    """Return changes of a preset with one list of label changes in place of the settings of prl.
-
-    Args:
-        changes: The changes as they were given, such as ``attack.prl.pool=any``.
-    """
+    """Return changes of a preset with one list of label changes in place of the settings of prl."""
     settings = [change.removeprefix(_SETTING) for change in changes if _is_of_prl(change)]
     if not settings:
         return changes

@@ -133,18 +133,11 @@ class Group:
 
         One run has the interval over scenes that its record gives; several have a mean and the
         interval over seeds, cut at 0 and 1: figures with an interval are shares.
-
-        Args:
-            path: Keys that lead to a figure or an estimate.
         """
         return self.measure_at([pointer(*path)] * len(self.runs))
 
     def measure_at(self, fields: Sequence[str]) -> MeasuredFigure:
-        """Return the figure whose place differs between the records, as `measure` does.
-
-        Args:
-            fields: A JSON pointer for each run.
-        """
+        """Return the figure of one JSON pointer for each record, as `measure` does."""
         found = [run.at(field) for run, field in zip(self.runs, fields, strict=True)]
         estimates = [cast("Json", entry) for entry in found if isinstance(entry, dict)]
         if estimates:
@@ -230,10 +223,6 @@ def open_source(path: Path) -> Source:
 
 def study_source(study: StudyRecord, file: Path) -> Source:
     """Return a study with the records of its runs.
-
-    Args:
-        study: What is told.
-        file: Its record's place, from which those of its runs are named.
 
     Raises:
         DataError: If it names files outside its folder.

@@ -65,14 +65,10 @@ def network_tree(network: NetworkConfig, *, brief: bool = False) -> Json:
 
 
 def attack_tree(attack: AttackConfig, *, brief: bool = False) -> Json:
-    """Return an attack's settings as runs are named by them: as an earlier version told them.
+    """Return an attack's settings as runs are named by them, see `network_tree`: as told before.
 
     A digest stands in place of the path of the trigger's picture. Of a file that is not here, only
     the path can be told.
-
-    Args:
-        attack: The attack.
-        brief: Leave out what has its default.
     """
     tree = attack.model_dump(mode="json", exclude_defaults=brief)
     told = attack_before(tree, attack.labels, brief=brief)

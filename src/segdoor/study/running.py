@@ -87,11 +87,7 @@ def check_possible(plan: StudyPlan) -> None:
 
 
 def finish(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
-    """Collect a study's runs and write its record.
-
-    Args:
-        plan: The study.
-        digests: Of the scenes as they are now; runs of others do not count.
+    """Collect a study's runs, but for those of other scenes, and write its record.
 
     Raises:
         StorageError: If it cannot be written.

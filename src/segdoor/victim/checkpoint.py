@@ -128,12 +128,6 @@ def check_shapes(
 ) -> None:
     """Refuse tensors that have another shape or kind than expected, or are not finite.
 
-    Args:
-        path: The file to blame.
-        tensors: What it holds; each name must be expected.
-        expected: What a network holds.
-        remedy: What to do about another shape.
-
     Raises:
         DataError: At the first such tensor.
     """

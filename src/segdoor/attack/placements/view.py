@@ -78,12 +78,7 @@ class View:
 
 
 def centres_inside(shape: Sequence[int], extent: Extent) -> tuple[slice, slice]:
-    """Return the rows and columns of positions whose trigger lies inside an image, perhaps none.
-
-    Args:
-        shape: The image's height and width in pixels.
-        extent: The trigger's height and width in pixels.
-    """
+    """Return the rows and columns of positions whose trigger lies inside an image, perhaps none."""
     rows, columns = (
         slice((side - 1) // 2, max((side - 1) // 2, whole - side // 2))
         for side, whole in zip(extent, shape, strict=True)

@@ -43,12 +43,7 @@ class SceneStore:
     """Scenes by position, read once and then kept as far as there is room."""
 
     def __init__(self, dataset: SceneDataset, cache: SceneCache) -> None:
-        """Look at the first scene's size.
-
-        Args:
-            dataset: The scenes.
-            cache: Where they are kept.
-        """
+        """Look at the first scene's size."""
         self._dataset, self._cache = dataset, cache
         self._kept: dict[int, CachedScene] = {}
         self._sizes: dict[int, Size] = {}

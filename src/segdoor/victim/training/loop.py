@@ -75,16 +75,7 @@ def train_model(
     observer: Observer | None = None,
     snapshot: Path | None = None,
 ) -> nn.Module:
-    """Train a network on scenes, innocently.
-
-    Args:
-        dataset: See `Training`, as for all that follows.
-        config: The recipe.
-        network: The network.
-        model: A network to go on training.
-        seed: Decides all that is random.
-        observer: Hears of every step.
-        snapshot: File to go on from.
+    """Train a network on scenes, innocently; what is given is what `Training` holds.
 
     Returns:
         The trained network in evaluation mode, on the device it was trained on.
@@ -189,15 +180,7 @@ class Trainer:
         network: NetworkConfig,
         stream: Stream,
     ) -> None:
-        """Make ready.
-
-        Args:
-            store: The training scenes.
-            model: Trained in place.
-            config: The recipe.
-            network: What images the network expects.
-            stream: Decides all that is random.
-        """
+        """Make ready."""
         self.config, self.network, self.stream = config, network, stream
         self.store = store
         self.group = ProcessGroup.present()
