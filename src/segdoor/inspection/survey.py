@@ -10,10 +10,10 @@ import numpy as np
 
 from segdoor.attack.lengths import typical_size
 from segdoor.attack.placements.placement import Placement
-from segdoor.attack.placing import PositionRules, place, victim_mask
+from segdoor.attack.placing import PositionRules, place
 from segdoor.data.inspection import Look, look_at
 from segdoor.data.load import load_dataset
-from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.data.scene import ClassSet, Scene, SceneDataset, pixels_of
 from segdoor.data.subset import spread
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
@@ -171,7 +171,7 @@ class _Counts:
     def _look_for_room(
         self, scene: Scene, name: str, limits: PositionRules, placement: Placement
     ) -> None:
-        if not victim_mask(scene.label, limits.victims).any():
+        if not pixels_of(scene.label, limits.victims).any():
             return
         self.num_with_victims += 1
         rng = np.random.default_rng(0)

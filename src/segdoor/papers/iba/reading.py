@@ -12,7 +12,6 @@ from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.placements.random import Random
-from segdoor.data.config import DataConfig
 from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, Method, Reading
@@ -134,11 +133,6 @@ def resolve(given: ExperimentWishes, size: Size) -> ExperimentConfig:
         ConfigError: If the combination breaks a rule.
     """
     return asked(given).facts(size)
-
-
-def data_of(given: ExperimentWishes) -> DataConfig:
-    """Return which scenes are meant: the preset's, where nothing else is said."""
-    return asked(given).data()
 
 
 def as_on_voc(given: ExperimentWishes) -> bool:
