@@ -16,7 +16,7 @@ from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.data.sizes import size_of
 from segdoor.experiment.comparing import introduced
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.scoring import BenignTables, PoisonedTestTables, Scorer, further_metrics
+from segdoor.experiment.scoring import PoisonedTestTables, Scorer, further_metrics
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.record import (
     BenignScores,
@@ -135,11 +135,12 @@ def _scores_of_test(
     of_test = PoisonedTestTables(
         triggered=tables[f"poisoned/{test.name}"],
         other_trigger=tables[f"other_trigger/{test.name}"],
+        benign=tables["poisoned/benign"],
         clean_model=tables.get(f"clean/{test.name}"),
+        clean_benign=tables.get("clean/benign"),
         without_trigger=tables.get(f"without_trigger/{test.name}"),
     )
-    benign = BenignTables(tables["poisoned/benign"], tables.get("clean/benign"))
-    return scorer.test(test, of_test, benign)
+    return scorer.test(test, of_test)
 
 
 def _difference(benign: BenignScores, clean: BenignScores | None) -> float | None:

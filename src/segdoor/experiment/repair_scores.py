@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.errors import DataError
-from segdoor.experiment.scoring import BenignTables, PoisonedTestTables, Scorer
+from segdoor.experiment.scoring import PoisonedTestTables, Scorer
 from segdoor.record import ExperimentRecord, Figure, ModelEffect, PoisonedTestEffect
 from segdoor.scores.tables import TableSet
 
@@ -42,8 +42,7 @@ def _in_test(
 ) -> PoisonedTestEffect:
     triggered = tables[test.name]
     # The controls of a run have no part in these figures.
-    of_test = PoisonedTestTables(triggered, other_trigger=triggered, clean_model=None)
-    scores = scorer.test(test, of_test, BenignTables(tables["benign"], None))
+    scores = scorer.test(test, PoisonedTestTables(triggered, triggered, tables["benign"]))
     return PoisonedTestEffect(
         asr=scores.asr, pba=scores.pba, victim_recovery=scores.victim_recovery
     )
