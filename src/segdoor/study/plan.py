@@ -149,7 +149,7 @@ def _version_of(plan: StudyPlan, runs_of: Callable[[int], tuple[PlannedRun, ...]
         with suppress(SegdoorError):
             return load_study_record(plan.file).settings_version
     newest = plan.paper.newest
-    for version in range(newest, 0, -1):
+    for version in range(newest, 0, -1) if (plan.out / "runs").is_dir() else ():
         if any(_is_there(plan, run) for run in runs_of(version)):
             return version
     return newest
