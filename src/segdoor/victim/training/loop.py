@@ -75,7 +75,9 @@ def train_model(
     observer: Observer | None = None,
     snapshot: Path | None = None,
 ) -> nn.Module:
-    """Train a network on scenes, innocently; what is given is what `Training` holds.
+    """Train a network on scenes, innocently.
+
+    The arguments are the fields of `Training`.
 
     Returns:
         The trained network in evaluation mode, on the device it was trained on.
