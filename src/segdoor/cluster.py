@@ -159,8 +159,9 @@ def workers_on(on: On, count: int | None, address: str | None) -> Generator[Work
         ConfigError: If an address is given for work on this machine, or the count is none.
         MachineError: If Ray is missing or cannot be reached.
     """
-    check_address(on, address)
     if on == "local":
+        if address is not None:
+            raise ConfigError("--address", "must come with --on ray", address, "Add --on ray.")
         yield count
         return
     if count is not None and count < 1:
@@ -168,16 +169,6 @@ def workers_on(on: On, count: int | None, address: str | None) -> Generator[Work
     with connected(address, cores=count) as ray:
         cores = int(ray.cluster_resources().get("CPU", 1))
         yield RayWorkers(count or max(1, cores))
-
-
-def check_address(on: On, address: str | None) -> None:
-    """Refuse the address of a cluster that would not be asked.
-
-    Raises:
-        ConfigError: If there is one.
-    """
-    if on == "local" and address is not None:
-        raise ConfigError("--address", "must come with --on ray", address, "Add --on ray.")
 
 
 class RayWorkers:
