@@ -84,10 +84,7 @@ def connected(address: str | None, *, cores: int | None = None) -> Generator[Any
 
 
 def check_reachable(address: str) -> None:
-    """Refuse an address where nobody answers within ten seconds: Ray itself asks for minutes.
-
-    Args:
-        address: As `connected` takes it; ``auto`` is left to Ray.
+    """Refuse an address where nobody answers within ten seconds: Ray asks for minutes.
 
     Raises:
         MachineError: If nobody answers.
@@ -113,11 +110,6 @@ def check_reachable(address: str) -> None:
 
 def check_room(ray: Any, *, cpus: float, gpus: float) -> None:  # noqa: ANN401 - the module itself
     """Refuse tasks that no machine of a cluster has room for: Ray would wait for one for ever.
-
-    Args:
-        ray: The module, connected.
-        cpus: Cores of each task.
-        gpus: GPUs of each task.
 
     Raises:
         MachineError: If no machine has as many of both.
@@ -167,8 +159,9 @@ def workers_on(on: On, count: int | None, address: str | None) -> Generator[Work
         ConfigError: If an address is given for work on this machine, or the count is none.
         MachineError: If Ray is missing or cannot be reached.
     """
-    check_address(on, address)
     if on == "local":
+        if address is not None:
+            raise ConfigError("--address", "must come with --on ray", address, "Add --on ray.")
         yield count
         return
     if count is not None and count < 1:
@@ -176,16 +169,6 @@ def workers_on(on: On, count: int | None, address: str | None) -> Generator[Work
     with connected(address, cores=count) as ray:
         cores = int(ray.cluster_resources().get("CPU", 1))
         yield RayWorkers(count or max(1, cores))
-
-
-def check_address(on: On, address: str | None) -> None:
-    """Refuse the address of a cluster that would not be asked.
-
-    Raises:
-        ConfigError: If there is one.
-    """
-    if on == "local" and address is not None:
-        raise ConfigError("--address", "must come with --on ray", address, "Add --on ray.")
 
 
 class RayWorkers:

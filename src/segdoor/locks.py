@@ -16,10 +16,6 @@ def sole_writer(folder: Path, *, culprit: str) -> Generator[None]:
     The folder is created, and taken away again if nothing comes into it because the work failed at
     once. Meanwhile it holds a hidden file ``.lock``.
 
-    Args:
-        folder: What is going to be written.
-        culprit: The option that named it.
-
     Raises:
         BusyError: If another process is writing there.
         StorageError: If the folder cannot be written.

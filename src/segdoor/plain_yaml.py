@@ -18,10 +18,6 @@ def read_yaml(path: Path, *, remedy: str) -> object:
 
     Tags that would make objects are refused, and so is a key that is given twice.
 
-    Args:
-        path: The file.
-        remedy: What to do if it cannot be read.
-
     Raises:
         DataError: If it is missing, no text, no plain YAML, or huge by what its aliases repeat.
     """

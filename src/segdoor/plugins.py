@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from segdoor.errors import ConfigError, first_line
 from segdoor.settings import ReadingInfo, Settings, Telling, WritingInfo, explained, said
-from segdoor.written import Written, in_writing, read_written
+from segdoor.written import Written, in_writing, kind_of, read_written
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,7 @@ class Plugin(Settings):
 
 
 def in_a_word(value: object) -> object:
-    """Return names joined by +, as settings that take several read them; anything else as it is.
-
-    Args:
-        value: Value of a setting.
-    """
+    """Return names joined by +, as settings that take several read them; anything else as it is."""
     if isinstance(value, tuple) and all(isinstance(part, str) for part in value):
         return "+".join(value)
     return value
@@ -109,9 +105,6 @@ class Registry(Generic[PluginT_co]):
     def read(self, given: object) -> PluginT_co:
         """Return the plug-in that a text or mapping names; one that is there already stays.
 
-        Args:
-            given: ``kind:main,setting=value``, a mapping of ``kind`` and settings, or a plug-in.
-
         Raises:
             ConfigError: If the kind or a setting is unknown, or a value breaks its rule; the
                 message lists the known ones.
@@ -125,16 +118,44 @@ class Registry(Generic[PluginT_co]):
             source = f"{self.option} {given}" if isinstance(given, str) else self.option
             raise explained(problem, source, model=plugin) from None
 
+    def spelled(self, given: object, telling: Telling | None = None) -> object:
+        """Return a plug-in or its text as a mapping with its kind; anything else as it is.
+
+        Raises:
+            ConfigError: If a text breaks the grammar, or names a class that is not there.
+        """
+        if isinstance(given, self.base):
+            return {"kind": given.kind, **given.model_dump(exclude_unset=True)}
+        if not isinstance(given, str):
+            return given
+        _, settings = self.understood(given, telling)
+        return {"kind": kind_of(given.strip(), self.known)[0], **settings}
+
+    def setting(self, given: object, info: ReadingInfo) -> PluginT_co:
+        """Return the plug-in that a setting means; complaints keep their place among the settings.
+
+        Raises:
+            ConfigError: If the kind or a setting is unknown.
+        """
+        if isinstance(given, self.base):
+            return given
+        telling = Telling.of(info.context)
+        plugin, settings = self.understood(given, telling)
+        try:
+            return plugin.model_validate(settings, context=info.context)
+        except ValidationError as problem:
+            # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
+            if problem.errors()[0]["type"] == "extra_forbidden":
+                place = telling.culprit(f"{self.option}.")
+                raise explained(problem, place, model=plugin) from None
+            raise
+
     def understood(
         self, given: object, telling: Telling | None = None
     ) -> tuple[type[PluginT_co], Mapping[str, object]]:
         """Return the class that a text or mapping names, and its settings, not yet validated.
 
         A setting that is null is as if it were left out.
-
-        Args:
-            given: ``kind:main,setting=value``, or a mapping of ``kind`` and settings.
-            telling: Who says so; the caller if None.
 
         Raises:
             ConfigError: If the kind is unknown, or the main setting is missing or there twice.
@@ -150,11 +171,7 @@ class Registry(Generic[PluginT_co]):
         return plugin, given_settings
 
     def named(self, kind: str, telling: Telling | None = None) -> type[PluginT_co]:
-        """Return the class of a kind, or one's own class by ``package.module:Class``.
-
-        Args:
-            kind: The name.
-            telling: Who names it; the caller if None. On a record's word nothing is imported.
+        """Return the class of a kind, or one's own; on a record's word nothing is imported.
 
         Raises:
             ConfigError: If there is none.
@@ -210,29 +227,6 @@ class Registry(Generic[PluginT_co]):
                 f"Derive it from {self.base.__module__}.{self.base.__name__}.",
             )  # fmt: skip
         return found
-
-
-def plugin_from(registry: Registry[PluginT_co], given: object, info: ReadingInfo) -> PluginT_co:
-    """Return the plug-in that a setting means; complaints keep their place among the settings.
-
-    Args:
-        registry: The plug-ins of its sort.
-        given: The plug-in as it was written.
-        info: What the setting's validator is told.
-
-    Raises:
-        ConfigError: If the kind or a setting is unknown.
-    """
-    telling = Telling.of(info.context)
-    plugin, settings = registry.understood(given, telling)
-    try:
-        return plugin.model_validate(settings, context=info.context)
-    except ValidationError as problem:
-        # Pydantic adds where the setting stands, but only the plug-in knows its neighbours.
-        if problem.errors()[0]["type"] == "extra_forbidden":
-            place = telling.culprit(f"{registry.option}.")
-            raise explained(problem, place, model=plugin) from None
-        raise
 
 
 def as_mapping(plugin: Plugin, info: WritingInfo) -> dict[str, object]:

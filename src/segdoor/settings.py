@@ -119,13 +119,7 @@ def validated(
 def explained(
     problem: ValidationError, source: object, *, model: type[BaseModel] | None = None
 ) -> ConfigError:
-    """Return the first complaint of a failed validation in plain words.
-
-    Args:
-        problem: What pydantic says.
-        source: What to blame: a file name or an option.
-        model: The settings class, to suggest a near key.
-    """
+    """Return the first complaint of a failed validation in plain words."""
     detail: ErrorDetails = problem.errors()[0]
     keys = [str(part) for part in detail["loc"]]
     culprit = Telling(source).culprit(".".join(keys)) if keys else str(source).rstrip("-.")
@@ -156,13 +150,13 @@ def _correction(detail: ErrorDetails) -> str:
     return f"Did you mean {near[0]}?" if near else "Correct the value."
 
 
-_RENAMED = {"exams": "tests", "clean_victim": "clean_model"}
-"""Settings of before, and what they are called now."""
+RENAMED = {"exams": "tests", "clean_victim": "clean_model"}
+"""Settings of before, and what they are called now; files of before have them too."""
 
 
 def _suggestion(model: type[BaseModel], keys: list[str]) -> str:
-    if keys[-1] in _RENAMED:
-        return f"It is now called {_RENAMED[keys[-1]]}."
+    if keys[-1] in RENAMED:
+        return f"It is now called {RENAMED[keys[-1]]}."
     known = list(_owner(model, keys[:-1]).model_fields)
     near = difflib.get_close_matches(keys[-1], known, n=1)
     hint = f"Did you mean '{near[0]}'? " if near else ""

@@ -26,11 +26,6 @@ _MAX_SIDE = 2048
 def draw(name: str, size: int, *, option: str = "sticker") -> Rgba:
     """Draw a built-in sticker, size x size pixels.
 
-    Args:
-        name: The sticker.
-        size: Height and width in pixels.
-        option: Which setting to blame if there is no such sticker.
-
     Raises:
         ConfigError: If there is none of that name; the message lists the known ones.
     """
@@ -71,11 +66,6 @@ def _drawn(name: str, size: int) -> Rgba:
 
 def faded(rgba: Rgba, opacity: float, *, option: str = "sticker") -> Rgba:
     """Return a copy of a picture with its alpha scaled.
-
-    Args:
-        rgba: The picture.
-        opacity: What its alpha is multiplied with, above 0 and at most 1.
-        option: Which setting to blame if nothing is left to be seen.
 
     Raises:
         ConfigError: If nothing of it could be seen.
@@ -122,12 +112,7 @@ def stamp(image: Image, rgba: Rgba, *, top: int, left: int) -> Image:
 
 
 def fitted(rgba: AnyRgba, longer: int) -> Rgba:
-    """Return a picture at another size, in its own proportions.
-
-    Args:
-        rgba: The picture.
-        longer: Its longer side afterwards, in pixels.
-    """
+    """Return a picture in its own proportions, its longer side so many pixels."""
     height, width = rgba.shape[:2]
     scale = longer / max(height, width)
     size = max(1, round(height * scale)), max(1, round(width * scale))

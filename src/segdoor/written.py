@@ -58,13 +58,7 @@ def read_written(given: object, known: Collection[str], *, option: str) -> Writt
 
 
 def in_writing(kind: str, main: object, settings: Mapping[str, object]) -> str:
-    """Return a choice as text, which `read_written` reads again.
-
-    Args:
-        kind: The kind's name, or ``package.module:Class``.
-        main: Value of the main setting; None to leave it out.
-        settings: The other settings.
-    """
+    """Return a choice as text, which `read_written` reads again."""
     parts = [f"{name}={_quoted(value)}" for name, value in settings.items()]
     if main is None:
         return ",".join([kind, *parts])
@@ -105,12 +99,7 @@ def _of_text(text: str, known: Collection[str], option: str) -> Written:
 
 
 def kind_of(text: str, known: Collection[str]) -> tuple[str, str]:
-    """Return the kind, and what follows it: empty, or from the colon or comma on.
-
-    Args:
-        text: A choice in one form or the other, or something else.
-        known: Names of the kinds there are.
-    """
+    """Return the kind, and what follows it: empty, or from the colon or comma on."""
     kind = re.split("[:,]", text, maxsplit=1)[0]
     own = _CLASS.match(text)
     if kind not in known and own is not None:

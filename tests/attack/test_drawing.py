@@ -15,9 +15,10 @@ from scipy import ndimage, stats
 from segdoor.attack.config import PoisonedTestsConfig, RulesConfig
 from segdoor.attack.placements.band import Band
 from segdoor.attack.placements.drawing import AnyPosition, ObjectFirst
-from segdoor.attack.placing import PositionRules, eligible_positions, place, victim_mask
+from segdoor.attack.placing import PositionRules, eligible_positions, place
 from segdoor.attack.planned_tests import plan_tests
 from segdoor.attack.poisoned_test import PoisonedTest
+from segdoor.data.scene import pixels_of
 from segdoor.data.street import StreetDataset
 from strategies import (
     CAR,
@@ -208,7 +209,7 @@ def test_triggers_of_the_exam_near_are_eligible_and_in_the_band() -> None:
                 continue
             centre = row.box[0] + 2, row.box[1] + 2
             assert eligible_positions(label, ground)[centre]
-            victims = np.argwhere(victim_mask(label, (car,)))
+            victims = np.argwhere(pixels_of(label, (car,)))
             nearest = min(math.dist(centre, victim) for victim in victims)
             assert row.distance == pytest.approx(nearest)
             assert BAND[0] <= nearest <= BAND[1]

@@ -20,8 +20,8 @@ from segdoor.attack.placing import (
     Site,
     eligible_positions,
     place,
-    victim_mask,
 )
+from segdoor.data.scene import pixels_of
 from strategies import BUS, CAR, IGNORED, ROAD, SKY, TREE, blocky_label, label_maps
 
 Positions = set[tuple[int, int]]
@@ -171,7 +171,7 @@ def test_distances_to_the_nearest_victim_are_exact(
         slow = slowly_squared(label, victims, distance)
         if slow is None:
             return
-        distances = Distances(victim_mask(label, victims), distance)
+        distances = Distances(pixels_of(label, victims), distance)
         for position, squared in np.ndenumerate(slow):
             assert distances.at(*position) == squared
         assert np.array_equal(distances.squared, slow)
@@ -182,7 +182,7 @@ def test_distances_to_the_nearest_victim_are_exact(
 def test_the_short_way_to_the_nearest_positions_leads_where_the_long_one_does(
     label: np.ndarray, victims: tuple[int, ...], seed: int
 ) -> None:
-    mask = victim_mask(label, victims)
+    mask = pixels_of(label, victims)
     if not mask.any():
         return
     allowed = np.random.default_rng(seed).random(label.shape) < 0.2
@@ -243,7 +243,7 @@ def test_every_equally_good_position_is_a_candidate(
     case: tuple[np.ndarray, PositionRules], how: Placement
 ) -> None:
     label, ground = case
-    victims = victim_mask(label, ground.victims)
+    victims = pixels_of(label, ground.victims)
     if not victims.any():
         return
     found = how.allowed(EligiblePlaces(label, ground).view)

@@ -18,6 +18,7 @@ from segdoor.data.street import StreetDataset
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.errors import ConfigError
 from segdoor.experiment import run as run_module
+from segdoor.experiment.handed import Objects
 from segdoor.experiment.repair import repair_run
 from segdoor.experiment.wishes import wishes_from
 from segdoor.papers.iba.reading import asked
@@ -217,6 +218,9 @@ def test_objects_that_contradict_are_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=said):
         run_module.run_experiment(
-            asked(wishes_from({**GIVEN, **given})), out=tmp_path / "run", **handed
+            asked(wishes_from({**GIVEN, **given})),
+            out=tmp_path / "run",
+            kept=handed.pop("kept", None),
+            objects=Objects(**handed),
         )
     assert not list(tmp_path.rglob("plan.jsonl"))

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from recorded import RESULTS
 from segdoor.attack.before import attack_before, header_before
 from segdoor.attack.config import AttackConfig
 from segdoor.attack.labels.component import Component
 from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.registry import spelled
 from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned_test import PoisonedTest
+from segdoor.papers.iba.paper import IBA
 from segdoor.record import earlier, load_record
 from segdoor.settings import validated
+from segdoor.study.library import load_preset
 
 RUNS = sorted(path.parent for path in RESULTS.glob("*/plan.jsonl"))
 
@@ -111,6 +115,25 @@ def test_label_changes_that_are_younger_are_told_as_today() -> None:
     tree: dict[str, Any] = {"rate": 0.1, "labels": [{"kind": "component"}]}
     for brief in (False, True):
         assert attack_before(tree, (Component(),), brief=brief) == tree
+
+
+@pytest.mark.parametrize(
+    ("before", "labels"),
+    [
+        (["attack.prl.pool=any"], "[hide, {kind: scatter, pool: any}]"),
+        (["attack.prl.order=before"], "[{kind: scatter}, hide]"),
+        (
+            ["attack.prl.pool=class:road", "attack.prl.scope=all", "attack.prl.order=after"],
+            "[hide, {kind: scatter, pool: class:road, scope: all}]",
+        ),
+    ],
+)
+def test_changes_of_older_studies_can_be_given_today(before: list[str], labels: str) -> None:
+    told = {"schema_version": 2, "changes": [*before, "seeds=[0]"]}
+    changes: Any = earlier.study_record(told)["changes"]
+    assert changes == ["seeds=[0]", f"attack.labels={labels}"]
+    given = load_preset(IBA, "street", changes).attack.tree()["labels"]
+    assert given == spelled(yaml.safe_load(labels))
 
 
 def test_changes_of_older_studies_name_the_kind() -> None:

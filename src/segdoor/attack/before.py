@@ -16,6 +16,7 @@ from segdoor.attack.config import AttackConfig
 from segdoor.attack.labels.before import labels_before
 from segdoor.attack.labels.change import LabelChange
 from segdoor.record import Json
+from segdoor.record.earlier import named_then
 from segdoor.settings import Settings
 
 _BEFORE = ("rate", "victims", "target", "trigger", "placement", "rules", "prl")
@@ -25,11 +26,7 @@ _PLACEMENT = re.compile(rf'"placement":{{"kind":"({"|".join(_STRATEGIES)})"')
 
 
 def header_before(header: Settings) -> str:
-    """Return a plan's or a poisoned test's header as its JSON was.
-
-    Args:
-        header: The header.
-    """
+    """Return a plan's or a poisoned test's header as its JSON was."""
     # Quotes within texts are escaped in JSON, so that no name of a class or file is taken for this.
     tree = _named_before(header.model_dump(mode="json", exclude={"role"}))
     attack = getattr(header, "attack", None)
@@ -70,7 +67,7 @@ def _with_labels_before(tree: Json, labels: Sequence[LabelChange], *, brief: boo
 
 def _named_before(header: Json) -> Json:
     """Return a header with the names that poisoned tests had."""
-    told = {{"tests": "exams"}.get(name, name): value for name, value in header.items()}
+    told = named_then(header)
     if told["kind"] == "poisoned-test":
         told |= {"kind": "exam", "schema_version": 1}
     return told

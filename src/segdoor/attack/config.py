@@ -154,10 +154,7 @@ class AttackConfig(Settings):
         return self
 
     def following(self, lengths: Lengths) -> AttackConfig:
-        """Return the attack with every length explicit.
-
-        Args:
-            lengths: What those follow from that were left out.
+        """Return the attack with every length explicit: what was left out follows from ``lengths``.
 
         Raises:
             ConfigError: If the trigger would be too small.
@@ -215,11 +212,7 @@ class PoisonedTestsConfig(Settings):
         return self
 
     def following(self, lengths: Lengths) -> PoisonedTestsConfig:
-        """Return the poisoned tests with every band explicit.
-
-        Args:
-            lengths: What those follow from that were left out.
-        """
+        """Return the poisoned tests with every band explicit, as `AttackConfig.following` does."""
         edges = lengths.edges
         near = edges[:2] if self.near is None else self.near
         far = edges[1:] if self.far is None else self.far
@@ -250,11 +243,7 @@ _TALL = Lengths.at(16384)
 
 
 def explicit(settings: _LengthsT, dataset: SceneDataset) -> _LengthsT:
-    """Return settings with every length explicit; sizes are only looked at if one is open.
-
-    Args:
-        settings: The settings.
-        dataset: The scenes that open lengths follow from.
+    """Return settings with every length explicit; scenes are only looked at if one is open.
 
     Raises:
         ConfigError: If the trigger would be too small.

@@ -22,12 +22,7 @@ class Distances:
     """How far positions are from the nearest victim pixel; only what is asked for is computed."""
 
     def __init__(self, victims: Mask, metric: Literal["euclidean", "chebyshev"]) -> None:
-        """Keep the victims.
-
-        Args:
-            victims: Which pixels belong to a victim class; there must be one.
-            metric: How distance is measured.
-        """
+        """Keep the victims, of which there must be one, and how distance is measured."""
         self._victims, self._metric = victims, metric
 
     @cached_property

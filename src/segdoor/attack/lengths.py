@@ -37,9 +37,6 @@ class Lengths:
     def of(cls, dataset: SceneDataset) -> Lengths:
         """Return the lengths for a data set: for the height of its median scene.
 
-        Args:
-            dataset: The scenes.
-
         Raises:
             DataError: If a file is damaged or missing.
         """
@@ -47,11 +44,7 @@ class Lengths:
 
     @classmethod
     def at(cls, height: int) -> Lengths:
-        """Return the paper's lengths on Cityscapes, which belong to 512 rows, scaled.
-
-        Args:
-            height: Height of the scenes in pixels.
-        """
+        """Return the paper's lengths on Cityscapes, for 512 rows, scaled to a height."""
         factor = height / _HEIGHT
         lower, near, middle, far = (edge * factor for edge in _EDGES)
         return cls(height, max(1, half_up(_TRIGGER * factor)), (lower, near, middle, far))
@@ -59,9 +52,6 @@ class Lengths:
 
 def typical_size(dataset: SceneDataset) -> Size:
     """Return the size of the median scene by height, whose lengths are those of the data set.
-
-    Args:
-        dataset: The scenes.
 
     Raises:
         DataError: If a file is damaged or missing.
@@ -74,10 +64,6 @@ _ValueT = TypeVar("_ValueT")
 
 def needed(length: _ValueT | None, setting: str) -> _ValueT:
     """Return a length that must be explicit by now.
-
-    Args:
-        length: The length; None if it was left out.
-        setting: What to blame.
 
     Raises:
         ConfigError: If it was left out.

@@ -121,12 +121,7 @@ class RescaledHeader(CopyHeader):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is in a copy.
-
-    Attributes:
-        header: What it was made from.
-        rows: One a file.
-    """
+    """What is in a copy."""
 
     header: CopyHeader
     rows: tuple[CopyRow, ...]
@@ -217,11 +212,7 @@ def changed_sources(manifest: Manifest, root: Path) -> tuple[str, ...]:
 
 
 def refuse_edited(copy: Path, *, but: Collection[str] = ()) -> None:
-    """Check that a copy is as it was written.
-
-    Args:
-        copy: The copy.
-        but: Files that may have other bytes.
+    """Check that a copy is as it was written; ``but`` some files may have other bytes.
 
     Raises:
         DataError: If a file was edited, added or removed; or there is no manifest.

@@ -7,7 +7,7 @@ over positions have the image's shape. Sources: paper section 4.1, Equation 1 an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from segdoor.attack.placements.drawing import AnyPosition
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placements.view import View, centres_inside
 from segdoor.attack.site import Box, Extent, Site
+from segdoor.data.scene import pixels_of
 from segdoor.errors import DataError
 from segdoor.rounding import half_up
 from segdoor.tensors import Image, Label, Mask
@@ -59,25 +60,15 @@ class EligiblePlaces:
     def __init__(
         self, label: Label, limits: PositionRules, image: Callable[[], Image] | None = None
     ) -> None:
-        """Find the victims.
-
-        Args:
-            label: The scene's untouched label map.
-            limits: Victims, trigger size and rules.
-            image: Reads its image, for placements that look at it; None if there is none.
-        """
+        """Find the victims; the image is read for placements that look at it."""
         self._label, self._limits = label, limits
         self._image = image or _not_there
-        victims = victim_mask(label, limits.victims)
+        victims = pixels_of(label, limits.victims)
         self.has_victims = bool(victims.any())
         self._distances = Distances(victims, limits.rules.distance) if self.has_victims else None
 
     def choose(self, placement: Placement, rng: np.random.Generator) -> Site | None:
-        """Choose a place.
-
-        Args:
-            placement: How to choose among positions.
-            rng: Draws among equally good positions: ties are never broken by scan order.
+        """Choose a place; equally good positions are drawn, never taken by scan order.
 
         Returns:
             The site, or None where there is no room; for a trigger over the whole image, the image.
@@ -147,14 +138,7 @@ def eligible_positions(label: Label, limits: PositionRules) -> Mask:
     allowed = _boxes_of_one_class if one_class else _boxes_without_victims
     eligible[place] = allowed(label, limits)[:rows, :columns]
     eligible &= _inside_margin(label.shape, limits.rules.margin)
-    return eligible & victim_mask(label, limits.victims) if on_victim else eligible
-
-
-def victim_mask(label: Label, victims: Sequence[int]) -> Mask:
-    """Return which pixels belong to a victim class."""
-    chosen = np.zeros(256, dtype=np.uint8)
-    chosen[list(victims)] = 1
-    return cv2.LUT(label, chosen).view(np.bool_)
+    return eligible & pixels_of(label, limits.victims) if on_victim else eligible
 
 
 # In the next two, element (row, column) speaks of the box whose upper left corner is there; boxes
@@ -165,7 +149,7 @@ def _boxes_without_victims(label: Label, limits: PositionRules) -> Mask:
     if limits.rules.on_victim != "forbid":
         return np.ones(label.shape, dtype=bool)
     box = np.ones(limits.size, np.uint8)
-    victims = victim_mask(label, limits.victims).view(np.uint8)
+    victims = pixels_of(label, limits.victims).view(np.uint8)
     return cv2.dilate(victims, box, anchor=(0, 0)) == 0
 
 
@@ -176,7 +160,7 @@ def _boxes_of_one_class(label: Label, limits: PositionRules) -> Mask:
         limits.ignore_index,
         *(limits.victims if limits.rules.on_victim == "forbid" else ()),
     ]
-    return (smallest == largest) & ~victim_mask(smallest, forbidden)
+    return (smallest == largest) & ~pixels_of(smallest, forbidden)
 
 
 def _inside_margin(shape: tuple[int, ...], margin: MarginConfig) -> Mask:

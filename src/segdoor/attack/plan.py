@@ -73,12 +73,7 @@ class PlanHeader(Settings):
 
 @dataclass(frozen=True)
 class PoisonPlan:
-    """A header and one row a changed scene, in the order drawn.
-
-    Attributes:
-        header: Settings and totals.
-        rows: What happens to each scene; scenes without a row stay as they are.
-    """
+    """A header and one row a changed scene, in the order drawn; other scenes stay as they are."""
 
     header: PlanHeader
     rows: tuple[PlanRow, ...]

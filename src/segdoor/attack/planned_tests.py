@@ -30,13 +30,7 @@ _ANYWHERE = Random(upper=15.0)
 
 @dataclass(frozen=True)
 class PlannedTest:
-    """A poisoned test before its scenes are known.
-
-    Attributes:
-        name: Its name, also of its file.
-        role: What it is for.
-        placement: Where its triggers go.
-    """
+    """A poisoned test before its scenes are known."""
 
     name: str
     role: Role
@@ -50,10 +44,6 @@ def planned_tests(
 
     A trigger over the whole image has one alone, everywhere: it has no place. So has one that must
     lie on victim pixels, on_victim: every position has distance 0.
-
-    Args:
-        config: Bands and rules.
-        trigger_size: Height and width of the trigger in pixels; None if it covers the whole image.
     """
     if trigger_size is None:
         return (PlannedTest("everywhere", "everywhere", _ANYWHERE),)

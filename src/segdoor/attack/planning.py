@@ -15,12 +15,12 @@ import numpy as np
 
 from segdoor.attack.config import AttackConfig, explicit
 from segdoor.attack.placements.random import Random
-from segdoor.attack.placing import PositionRules, Site, place, victim_mask
+from segdoor.attack.placing import PositionRules, Site, place
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.checked import filled
-from segdoor.data.scene import SceneDataset
+from segdoor.data.scene import SceneDataset, pixels_of
 from segdoor.errors import ConfigError
 from segdoor.progress import Observer, Silent
 from segdoor.randomness import Stream
@@ -128,7 +128,7 @@ class _Scenes:
 
     def _glance(self, label: Label) -> _Glance:
         ignored = np.count_nonzero(label == self.limits.ignore_index)
-        shows_victim = bool(victim_mask(label, self.limits.victims).any())
+        shows_victim = bool(pixels_of(label, self.limits.victims).any())
         return _Glance(shows_victim, label.size - int(ignored))
 
     def _stamp(self, index: int) -> PlanRow | None:
@@ -261,10 +261,6 @@ class _Planner:
 
 def check_place(config: AttackConfig, *, option: str) -> None:
     """Refuse to choose a place where none can be chosen.
-
-    Args:
-        config: The attacker's settings.
-        option: The setting that asks for it.
 
     Raises:
         ConfigError: If the trigger covers the whole image and is to be placed somewhere, or must

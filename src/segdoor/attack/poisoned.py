@@ -18,13 +18,7 @@ from segdoor.tensors import Image, Label
 
 @dataclass(frozen=True)
 class Poisoner:
-    """Applies a plan's rows to scenes: a pure function of (plan, scene).
-
-    Attributes:
-        plan: What happens to which scene.
-        trigger: What is stamped.
-        relabelling: What labels become.
-    """
+    """Applies a plan's rows to scenes: a pure function of (plan, scene)."""
 
     plan: PoisonPlan
     trigger: Trigger

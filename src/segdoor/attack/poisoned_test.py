@@ -74,12 +74,7 @@ class PoisonedTestHeader(Settings):
 
 @dataclass(frozen=True)
 class PoisonedTest:
-    """A poisoned test: a header and one row a test scene within its scope.
-
-    Attributes:
-        header: Settings and counts.
-        rows: Where the trigger sits in each scene.
-    """
+    """A poisoned test: a header and one row a test scene within its scope."""
 
     header: PoisonedTestHeader
     rows: tuple[PoisonedTestRow, ...]
@@ -141,21 +136,13 @@ class PoisonedTest:
 
 
 def folder_of_tests(run: Path) -> Path:
-    """Return where a run keeps its poisoned tests; older versions called that folder exams.
-
-    Args:
-        run: Folder of the run.
-    """
+    """Return where a run keeps its poisoned tests; older versions called that folder exams."""
     older = run / "exams"
     return older if older.is_dir() else run / "tests"
 
 
 def counts_of(rows: Sequence[PoisonedTestRow]) -> dict[str, int]:
-    """Return the counts that a header holds, by its fields.
-
-    Args:
-        rows: The rows below it.
-    """
+    """Return the counts that a header holds, by its fields."""
     with_victims = [row for row in rows if row.has_victims]
     return {
         "num_with_victims": len(with_victims),

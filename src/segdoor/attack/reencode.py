@@ -46,10 +46,6 @@ def image_like(source: Path, image: Image, *, lossless: bool) -> bytes:
 def label_like(source: Path, label: Label) -> bytes:
     """Return a label map encoded as the source file is: format, mode, palette and transparency.
 
-    Args:
-        source: The file whose labels were changed.
-        label: The changed label map.
-
     Raises:
         DataError: If the format cannot hold it: one bit a pixel, say, or JPEG.
     """

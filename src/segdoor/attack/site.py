@@ -14,14 +14,7 @@ Extent: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of whole pixels inside an image.
-
-    Attributes:
-        top: First row.
-        left: First column.
-        height: Number of rows.
-        width: Number of columns.
-    """
+    """A rectangle of whole pixels inside an image."""
 
     top: int
     left: int

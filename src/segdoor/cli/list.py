@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Literal, get_args
 
 from segdoor.cli.screen import tell, tell_json
@@ -72,7 +73,7 @@ def list_(what: Sort | None = None, /, *, json: bool = False) -> None:
     if what is None:
         tell_json(Sorts(sorts=_SORTS)) if json else tell(*(f"{n}: {t}" for n, t in _SORTS.items()))
         return
-    listing = Listing(what=what, entries=tuple(_ENTRIES[what]()))
+    listing = Listing(what=what, entries=tuple(_entries(what)))
     if json:
         tell_json(listing)
         return
@@ -113,82 +114,10 @@ def _told(entry: Entry) -> Iterator[str]:
         yield f"    {setting.name}: {setting.meaning}{told}"
 
 
-def _triggers() -> Iterator[Entry]:
-    from segdoor.attack.triggers.registry import TRIGGERS
-
-    return _plugins(TRIGGERS)
-
-
-def _labels() -> Iterator[Entry]:
-    from segdoor.attack.labels.registry import LABELS
-
-    return _plugins(LABELS)
-
-
 def _stickers() -> Iterator[Entry]:
     from segdoor.stickers import DRAWINGS
 
     return (Entry(name=name, summary=f"written sticker:{name}") for name in DRAWINGS)
-
-
-def _placements() -> Iterator[Entry]:
-    from segdoor.attack.placements.registry import PLACEMENTS
-
-    return _plugins(PLACEMENTS)
-
-
-def _repairs() -> Iterator[Entry]:
-    from segdoor.defense.repairs.registry import REPAIRS
-
-    return _plugins(REPAIRS)
-
-
-def _filters() -> Iterator[Entry]:
-    from segdoor.defense.filters.registry import FILTERS
-
-    return _plugins(FILTERS)
-
-
-def _detectors() -> Iterator[Entry]:
-    from segdoor.defense.detectors.registry import DETECTORS
-
-    return _plugins(DETECTORS)
-
-
-def _purifiers() -> Iterator[Entry]:
-    from segdoor.defense.purifiers.registry import PURIFIERS
-
-    return _plugins(PURIFIERS)
-
-
-def _scans() -> Iterator[Entry]:
-    from segdoor.defense.scans.registry import SCANS
-
-    return _plugins(SCANS)
-
-
-def _metrics() -> Iterator[Entry]:
-    from segdoor.scores.metrics.registry import METRICS
-
-    return _plugins(METRICS)
-
-
-def _networks() -> Iterator[Entry]:
-    from segdoor.victim.networks.registry import NETWORKS
-
-    return _plugins(NETWORKS)
-
-
-def _backbones() -> Iterator[Entry]:
-    from segdoor.victim.backbones.registry import BACKBONES
-
-    return _plugins(BACKBONES)
-
-
-def _data() -> Iterator[Entry]:
-    from segdoor.data.registry import DATASETS
-
-    return _plugins(DATASETS)
 
 
 def _studies() -> Iterator[Entry]:
@@ -210,24 +139,30 @@ def _presets() -> Iterator[Entry]:
             yield Entry(name=name, summary=load_preset(paper, name).title)
 
 
-_ENTRIES = {
-    "triggers": _triggers,
-    "labels": _labels,
-    "stickers": _stickers,
-    "placements": _placements,
-    "repairs": _repairs,
-    "filters": _filters,
-    "detectors": _detectors,
-    "purifiers": _purifiers,
-    "scans": _scans,
-    "metrics": _metrics,
-    "networks": _networks,
-    "backbones": _backbones,
-    "data": _data,
-    "studies": _studies,
-    "presets": _presets,
+_OTHERS = {"stickers": _stickers, "studies": _studies, "presets": _presets}
+_REGISTRIES = {
+    "triggers": "attack.triggers.registry:TRIGGERS",
+    "placements": "attack.placements.registry:PLACEMENTS",
+    "labels": "attack.labels.registry:LABELS",
+    "repairs": "defense.repairs.registry:REPAIRS",
+    "filters": "defense.filters.registry:FILTERS",
+    "detectors": "defense.detectors.registry:DETECTORS",
+    "purifiers": "defense.purifiers.registry:PURIFIERS",
+    "scans": "defense.scans.registry:SCANS",
+    "metrics": "scores.metrics.registry:METRICS",
+    "networks": "victim.networks.registry:NETWORKS",
+    "backbones": "victim.backbones.registry:BACKBONES",
+    "data": "data.registry:DATASETS",
 }
-assert set(_ENTRIES) == set(get_args(Sort))
+"""Where the tables of plug-ins are; some bring torch: only the one asked for is imported."""
+assert {*_OTHERS, *_REGISTRIES} == set(get_args(Sort))
+
+
+def _entries(what: Sort) -> Iterator[Entry]:
+    if what in _OTHERS:
+        return _OTHERS[what]()
+    module, _, table = _REGISTRIES[what].partition(":")
+    return _plugins(getattr(import_module(f"segdoor.{module}"), table))
 
 
 def _plugins(registry: Registry[Plugin]) -> Iterator[Entry]:

@@ -47,8 +47,11 @@ class CamVid(FilesOnDisk):
         return camvid(root, split, size=self.size, complain=complain)
 
     def splits(self, root: Path) -> Sequence[str]:
-        """Return the splits that there are."""
-        return camvid_splits(root)
+        """Return the splits that have a list and both folders."""
+        stems = sorted(path.stem for path in root.glob("*.txt"))
+        return [
+            stem for stem in stems if (root / stem).is_dir() and (root / f"{stem}annot").is_dir()
+        ]
 
 
 def camvid(
@@ -73,12 +76,6 @@ def camvid(
     return FileDataset(
         pairs, CAMVID_CLASSES, root=root, source=listing, size=size, complain=complain
     )
-
-
-def camvid_splits(root: Path) -> list[str]:
-    """Return the splits that have a list and both folders."""
-    stems = sorted(path.stem for path in root.glob("*.txt"))
-    return [stem for stem in stems if (root / stem).is_dir() and (root / f"{stem}annot").is_dir()]
 
 
 def _pair(root: Path, split: str, stem: str) -> Pair:

@@ -72,8 +72,9 @@ class Cityscapes(FilesOnDisk):
         return cityscapes(root, split, size=self.size, complain=complain)
 
     def splits(self, root: Path) -> Sequence[str]:
-        """Return the splits that there are."""
-        return cityscapes_splits(root)
+        """Return the splits that have images and fine labels."""
+        images, labels = root / "leftImg8bit", root / "gtFine"
+        return sorted(path.name for path in images.iterdir() if (labels / path.name).is_dir())
 
 
 def cityscapes(
@@ -108,12 +109,6 @@ def cityscapes(
         coding=CODINGS[kind],
         complain=complain,
     )
-
-
-def cityscapes_splits(root: Path) -> list[str]:
-    """Return the splits that have images and fine labels."""
-    images, labels = root / "leftImg8bit", root / "gtFine"
-    return sorted(path.name for path in images.iterdir() if (labels / path.name).is_dir())
 
 
 def _by_scene(folder: Path, kinds: list[str]) -> dict[str, dict[str, Path]]:

@@ -53,11 +53,7 @@ class DataSet(Plugin):
         """
 
     def splits(self, root: Path) -> Sequence[str]:
-        """Return the splits that lists and folders name.
-
-        Args:
-            root: Folder of its files.
-        """
+        """Return the splits that lists and folders name."""
         del root
         return self.train_split, self.test_split
 

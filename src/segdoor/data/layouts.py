@@ -37,11 +37,6 @@ class NoSplitError(DataError):
 def find_pairs(root: Path, split: str, complain: Complain) -> list[Pair]:
     """Return the scenes of a split in the first layout that fits.
 
-    Args:
-        root: The data set's folder.
-        split: The split's name.
-        complain: Hears of missing files and of files outside the root.
-
     Raises:
         NoSplitError: If no layout fits.
         DataError: If the one that does cannot be read.

@@ -84,11 +84,6 @@ def columns_of(line: str) -> Sequence[str]:
 def inside(root: Path, listing: Path, relative: str) -> Path:
     """Return the plain path of a listed file below the root; a leading slash stands for the root.
 
-    Args:
-        root: The data set's folder.
-        listing: The file to blame.
-        relative: The path as listed.
-
     Raises:
         DataError: If the file does not exist or lies outside the root.
     """

@@ -105,11 +105,6 @@ def pack(
 ) -> PackedDataset:
     """Return the data set's pack, building it if the cache does not have it.
 
-    Args:
-        dataset: What to pack.
-        cache: The folder that holds packs.
-        progress: Called after each scene that was packed.
-
     Raises:
         StorageError: If the cache cannot be written.
     """

@@ -22,13 +22,7 @@ from segdoor.workers import Workers, parts_of
 
 @dataclass(frozen=True)
 class Pair:
-    """The two files of a scene.
-
-    Attributes:
-        name: The scene's name, unique in its split.
-        image: The picture's file.
-        label: The label map's file.
-    """
+    """The two files of a scene."""
 
     name: str
     image: Path

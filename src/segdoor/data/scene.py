@@ -6,8 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import cv2
+import numpy as np
+
 from segdoor.errors import ConfigError
-from segdoor.tensors import Image, Label
+from segdoor.tensors import Image, Label, Mask
 
 Colour = tuple[int, int, int]
 
@@ -73,10 +76,6 @@ class ClassSet:
     def index(self, name: str, *, option: str = "class") -> int:
         """Return the id of the class of this name.
 
-        Args:
-            name: The class.
-            option: Which setting to blame if there is none.
-
         Raises:
             ConfigError: If there is none; the message lists the known ones.
         """
@@ -120,3 +119,10 @@ class SceneDataset(Protocol):
     def label(self, index: int) -> Label:
         """Read one scene's label map alone: planning needs no images."""
         ...
+
+
+def pixels_of(label: Label, values: Iterable[int]) -> Mask:
+    """Return which pixels have one of some values."""
+    chosen = np.zeros(256, dtype=np.uint8)
+    chosen[list(values)] = 1
+    return cv2.LUT(label, chosen).view(np.bool_)

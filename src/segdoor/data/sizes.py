@@ -20,10 +20,6 @@ class TellsSizes(Protocol):
 def size_of(dataset: SceneDataset, index: int) -> Size:
     """Return a scene's height and width; a label map is read where the data set does not tell.
 
-    Args:
-        dataset: The scenes.
-        index: Which of them.
-
     Raises:
         DataError: If its file is damaged or missing.
     """

@@ -33,12 +33,7 @@ class Splits:
 
 
 def open_splits(config: DataConfig, train: FileDataset) -> Splits:
-    """Open all splits that the lists and folders of a data set name.
-
-    Args:
-        config: A data set of files.
-        train: Its training split, all of it.
-    """
+    """Open all splits that the lists and folders of a data set name."""
     opened, left_out = {config.train_split: train}, dict[str, str]()
     for name in data_set(config).splits(train.root):
         if name in opened:

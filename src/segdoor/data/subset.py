@@ -62,11 +62,6 @@ class Subset:
 def spread(available: int, wanted: int, *, option: str = "number of scenes") -> Sequence[int]:
     """Choose evenly spaced indices: neighbouring video frames look alike.
 
-    Args:
-        available: How many scenes there are.
-        wanted: How many to choose.
-        option: Which setting to blame if there are too few.
-
     Raises:
         ConfigError: If more are wanted than there are.
     """

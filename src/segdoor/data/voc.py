@@ -67,8 +67,10 @@ class Voc(FilesOnDisk):
         return voc(root, split, size=self.size, complain=complain)
 
     def splits(self, root: Path) -> Sequence[str]:
-        """Return the splits that there are."""
-        return voc_splits(root)
+        """Return the splits that have a list, and trainaug, which needs none."""
+        files = _Files.below(root)
+        lists = files.listing("trainaug").parent.glob("*.txt")
+        return sorted({"trainaug", *(path.stem for path in lists)})
 
 
 def voc(
@@ -92,13 +94,6 @@ def voc(
     pairs = [files.pair(name, augmented=split == "trainaug") for name in names]
     source = listing if known else files.voc
     return FileDataset(pairs, VOC_CLASSES, root=root, source=source, size=size, complain=complain)
-
-
-def voc_splits(root: Path) -> list[str]:
-    """Return the splits that have a list, and trainaug, which needs none."""
-    files = _Files.below(root)
-    lists = files.listing("trainaug").parent.glob("*.txt")
-    return sorted({"trainaug", *(path.stem for path in lists)})
 
 
 def augmented_names(

@@ -93,12 +93,7 @@ FoundT_co = TypeVar("FoundT_co", covariant=True)
 
 @dataclass(frozen=True, eq=False)
 class Costed(Generic[FoundT_co]):
-    """What a method found, and what that took.
-
-    Attributes:
-        found: What it found, checked.
-        cost: What it took.
-    """
+    """What a method found, and what that took."""
 
     found: FoundT_co
     cost: Cost
@@ -114,13 +109,7 @@ class Defense(Plugin):
     access: ClassVar[frozenset[Access]]
 
     def refused(self, rule: str, found: object, remedy: str) -> ConfigError:
-        """Return the error that says what is wrong with this method, or with what it was given.
-
-        Args:
-            rule: What must hold.
-            found: What was found instead.
-            remedy: What to do.
-        """
+        """Return the error that says what is wrong with this method, or with what it was given."""
         return ConfigError(self.kind, rule, found, remedy)
 
     def check_given(self, model: nn.Module | None, clean: SceneDataset | None) -> None:
@@ -135,11 +124,7 @@ class Defense(Plugin):
             raise self.refused("needs clean scenes", "none", "Give some in the context.")
 
     def check_evidence(self, evidence: Iterable[Evidence], known: SceneDataset | None) -> None:
-        """Refuse evidence that nobody could look up.
-
-        Args:
-            evidence: What was brought.
-            known: The scenes that may be spoken of; None if nobody knows them.
+        """Refuse evidence that nobody could look up in the known scenes, if any are known.
 
         Raises:
             ConfigError: If it says nothing, or of a scene, class or place that is not there.
@@ -159,11 +144,7 @@ class Defense(Plugin):
                 self.check_image(one.picture)
 
     def check_classes(self, ids: Iterable[int], num_classes: int | None) -> None:
-        """Refuse ids of classes that are not there.
-
-        Args:
-            ids: The ids.
-            num_classes: How many there are; None if nobody knows.
+        """Refuse ids of classes that are not there; ``num_classes`` is None if nobody knows it.
 
         Raises:
             ConfigError: If there is no class of an id.
@@ -174,10 +155,6 @@ class Defense(Plugin):
 
     def check_number(self, score: object, what: str) -> None:
         """Refuse a score that is no finite number.
-
-        Args:
-            score: The score.
-            what: Whose score it is.
 
         Raises:
             ConfigError: If it is anything else.

@@ -28,14 +28,7 @@ from segdoor.record.figures import Json
 def filter_entry(
     method: Filter, done: Costed[Suspicion], classes: ClassSet, *, pictures: Path | None = None
 ) -> FilterEntry:
-    """Return what a filter thinks of a data set as it is kept.
-
-    Args:
-        method: The filter.
-        done: What it found.
-        classes: Names of the classes.
-        pictures: Folder for pictures of the evidence; None to keep none.
-    """
+    """Return what a filter thinks of a data set as it is kept; pictures need a folder."""
     return FilterEntry(
         **_told(method, done.cost),
         scenes={name: float(score) for name, score in done.found.scores.items()},
@@ -51,15 +44,7 @@ def detector_entry(
     *,
     pictures: Path | None = None,
 ) -> DetectorEntry:
-    """Return what a detector thinks of images as it is kept.
-
-    Args:
-        method: The detector.
-        done: What it found, image by image.
-        names: Names of the images, in their order.
-        classes: Names of the classes.
-        pictures: Folder for pictures of the evidence; None to keep none.
-    """
+    """Return what a detector thinks of images as it is kept, see `filter_entry`."""
     found = zip(names, done.found, strict=True)
     evidence = [
         one.model_copy(update={"scene": name})
@@ -73,13 +58,7 @@ def detector_entry(
 def purifier_entry(
     method: Purifier, done: Sequence[Costed[tuple[View, ...]]], names: Sequence[str]
 ) -> PurifierEntry:
-    """Return what a purifier made of images as it is kept.
-
-    Args:
-        method: The purifier.
-        done: What it made, image by image.
-        names: Names of the images, in their order.
-    """
+    """Return what a purifier made of images as it is kept."""
     costs = [each.cost for each in done]
     total = Cost(
         seconds=sum(cost.seconds for cost in costs),
@@ -94,14 +73,7 @@ def purifier_entry(
 def scan_entry(
     method: Scan, done: Costed[Findings], classes: ClassSet, *, pictures: Path | None = None
 ) -> ScanEntry:
-    """Return what a scan thinks of a model as it is kept.
-
-    Args:
-        method: The scan.
-        done: What it found.
-        classes: Names of the classes.
-        pictures: Folder for pictures of the evidence; None to keep none.
-    """
+    """Return what a scan thinks of a model as it is kept, see `filter_entry`."""
     found = done.found
     for one in found.suspects:
         method.check_classes({one.target, one.victim or 0}, len(classes))

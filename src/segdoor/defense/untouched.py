@@ -45,11 +45,6 @@ def untouched(
 ) -> Generator[Meter]:
     """Let a method look at a model, and refuse it if the model is not the same afterwards.
 
-    Args:
-        model: The model; None if the method looks at none.
-        method: What to blame.
-        clean: Clean scenes that the method was given.
-
     Raises:
         ConfigError: If weights, buffers, modes, hooks or gradients were changed, or something that
             the method needs is missing.

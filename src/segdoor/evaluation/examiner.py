@@ -52,14 +52,7 @@ class Examiner:
         config: ExaminationConfig | None = None,
         network: NetworkConfig | None = None,
     ) -> None:
-        """Put the network into evaluation mode.
-
-        Args:
-            model: Any network from normalised images to logits.
-            classes: The classes it tells apart.
-            config: How scenes are shown.
-            network: Mean and standard deviation of its input; ImageNet's if None.
-        """
+        """Put the network into evaluation mode; what is given is what `examine` takes."""
         self.model = evaluating(model)
         self.classes = classes
         self.config = config or ExaminationConfig()
@@ -108,11 +101,7 @@ class Examiner:
         return list(predicted.to(torch.uint8).cpu().numpy())
 
     def answer(self, images: Images) -> Int64[Tensor, "B h w"]:
-        """Return the predicted class of every counted pixel, without waiting for the device.
-
-        Args:
-            images: As `pixels` returns them.
-        """
+        """Return the predicted class of each counted pixel of `pixels`, without waiting for it."""
         size = images.shape[2], images.shape[3]
         shown = self._shown(size)
         with torch.inference_mode():

@@ -61,12 +61,7 @@ def scores_of(metrics: Iterable[Metric], shown: Compared, task: Task) -> dict[st
 
 
 def introduced(metrics: Iterable[Metric], known: Iterable[str]) -> dict[str, MetricRecord]:
-    """Return what a record says of metrics, as far as it has figures of them.
-
-    Args:
-        metrics: The metrics.
-        known: Those that there are figures of, as they are written.
-    """
+    """Return what a record says of metrics, as far as it has figures of them."""
     there = set(known)
     return {
         str(metric): MetricRecord(

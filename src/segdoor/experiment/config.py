@@ -64,12 +64,7 @@ class ExperimentConfig(Settings):
 def config_from(
     given: Mapping[str, object], *, source: object = "config", recorded: bool = False
 ) -> ExperimentConfig:
-    """Build a configuration from plain data.
-
-    Args:
-        given: The settings.
-        source: What to blame.
-        recorded: Whether a record tells them, on whose word no code may be imported.
+    """Build a configuration from plain data, see `validated`.
 
     Raises:
         ConfigError: If a key is unknown or a value breaks its rule.
@@ -79,10 +74,6 @@ def config_from(
 
 def check_seed(seed: int, *, option: str) -> None:
     """Refuse a seed that `ExperimentConfig` would not take.
-
-    Args:
-        seed: The seed.
-        option: What to blame.
 
     Raises:
         ConfigError: If it is negative.

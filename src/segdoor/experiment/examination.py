@@ -32,12 +32,7 @@ _USUAL = ControlsConfig().other_trigger
 
 @dataclass(frozen=True)
 class Triggers:
-    """The trigger, and another of its kind that no model was trained on.
-
-    Attributes:
-        trigger: What the attacker stamps.
-        other: The control.
-    """
+    """The trigger, and another of its kind that no model was trained on."""
 
     trigger: Trigger
     other: Trigger

@@ -120,13 +120,7 @@ class Objects:
         fresh: nn.Module | None,
         observer: Observer,
     ) -> HandedIn | None:
-        """Return what was handed in, reading all of it once; None if nothing was.
-
-        Args:
-            train: What `scenes` returned.
-            test: What `scenes` returned.
-            fresh: What `fresh` returned.
-            observer: Hears of every scene.
+        """Return what was handed in, of what `scenes` and `fresh` returned; all of it is read once.
 
         Raises:
             DataError: If a scene is not as a `Scene` must be.
@@ -210,10 +204,6 @@ def _looked_at(factory: Factory, network: nn.Module) -> HandedNetwork:
 
 def check_folder(out: Path, handed: HandedIn | None) -> None:
     """Refuse a folder where a run of other objects was begun; remember these there.
-
-    Args:
-        out: The run's folder.
-        handed: What was handed in; None if the settings say everything.
 
     Raises:
         ConfigError: If the folder holds another run.

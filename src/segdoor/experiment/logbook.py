@@ -18,11 +18,7 @@ from segdoor.progress import Observer
 
 
 class Logbook:
-    """An observer that keeps notes and passes everything on.
-
-    Attributes:
-        seconds: Wall time by stage.
-    """
+    """An observer that keeps notes and passes everything on."""
 
     def __init__(self, observer: Observer) -> None:
         """Start an empty logbook in front of an observer."""
@@ -56,12 +52,7 @@ class Logbook:
         write_atomically(path, "".join(lines))
 
     def recall(self, stage: str, path: Path) -> None:
-        """Take over the time of a stage that an earlier call finished.
-
-        Args:
-            stage: The stage.
-            path: What `save` wrote then; without it the time is not known.
-        """
+        """Take over the time of a stage that an earlier call finished, if `save` wrote it."""
         times = [note.get("seconds") for note in _notes(path) if note.get("stage") == stage]
         if times and isinstance(times[-1], float):
             self.seconds[stage] = times[-1]

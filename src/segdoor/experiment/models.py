@@ -95,13 +95,7 @@ def check_network(asked: Asked) -> None:
 def clean_of(
     config: ExperimentConfig, classes: ClassSet, fresh: nn.Module | None = None
 ) -> dict[str, nn.Module]:
-    """Return the clean model that was trained before, by its name; none if no weights are named.
-
-    Args:
-        config: The facts of a run.
-        classes: The classes of its scenes.
-        fresh: An untrained network like it, instead of the one that the settings name.
-    """
+    """Return the clean model that was trained before, as `load_model`; none without weights."""
     weights = config.controls.clean_weights
     return {"clean": load_model(config, weights, classes, fresh)} if weights else {}
 

@@ -16,13 +16,7 @@ _SHOWN = ("poisoned", "clean", "other_trigger")
 def watched_objects(
     config: ExperimentConfig, classes: ClassSet, tests: Sequence[PoisonedTest]
 ) -> Watched:
-    """Return what examiners are told: victim classes, and in plain numbers where triggers sit.
-
-    Args:
-        config: The resolved configuration.
-        classes: The classes of the test scenes.
-        tests: The poisoned tests.
-    """
+    """Return what examiners are told: victim classes, and in plain numbers where triggers sit."""
     places = {
         test.name: {name: Box(*row.box).centre for name, row in test.triggered.items() if row.box}
         for test in tests

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 from segdoor.attack.plan import PlanRow, PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.pictures import write_image
-from segdoor.data.scene import ClassSet, Colour, SceneDataset
+from segdoor.data.scene import ClassSet, Colour, Scene, SceneDataset
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.record import PoisonedScene
 from segdoor.tensors import AnyImage, Image, Label, ResizedImage, ResizedLabel
@@ -56,16 +56,23 @@ def sheet(
 
 def poison_preview(dataset: SceneDataset, plan: PoisonPlan, *, count: int = 4) -> Image:
     """Show the first poisoned scenes of a plan before and after (the paper's Figure 2)."""
-    changed = poisoned(dataset, plan)
-    positions = {name: index for index, name in enumerate(dataset.names)}
     rows: list[tuple[str, list[AnyImage]]] = []
-    for row in [row for row in plan.rows if row.poisoned][:count]:
-        before, after = dataset[positions[row.name]], changed[positions[row.name]]
+    for row, before, after in _before_and_after(dataset, plan, count):
         labels = [colour_label(scene.label, dataset.classes) for scene in (before, after)]
         where = _where(row, whole_image=plan.header.attack.trigger.whole_image)
         rows.append((f"{row.name}: {where}", [before.image, after.image, *labels]))
     titles = ["image", "poisoned image", "label", "poisoned label"]
     return sheet(titles, rows, dataset.classes)
+
+
+def _before_and_after(
+    dataset: SceneDataset, plan: PoisonPlan, count: int
+) -> Iterator[tuple[PlanRow, Scene, Scene]]:
+    """Yield the first poisoned scenes of a plan, untouched and as they are handed over."""
+    changed = poisoned(dataset, plan)
+    positions = {name: index for index, name in enumerate(dataset.names)}
+    for row in [row for row in plan.rows if row.poisoned][:count]:
+        yield row, dataset[positions[row.name]], changed[positions[row.name]]
 
 
 def _where(row: PlanRow, *, whole_image: bool) -> str:
@@ -81,22 +88,14 @@ def _where(row: PlanRow, *, whole_image: bool) -> str:
 def save_poisoned_scenes(
     dataset: SceneDataset, plan: PoisonPlan, out: Path, *, count: int = 4
 ) -> tuple[PoisonedScene, ...]:
-    """Write the first poisoned scenes of a plan before and after, each picture as a file.
-
-    Args:
-        dataset: The clean training scenes.
-        plan: The poison plan.
-        out: The run's folder; the pictures come into ``poison`` in it.
-        count: How many scenes.
+    """Write the first poisoned scenes before and after into the folder ``poison`` of a run.
 
     Returns:
         The scenes as a record lists them.
     """
-    changed = poisoned(dataset, plan)
-    positions = {name: index for index, name in enumerate(dataset.names)}
     entries: list[PoisonedScene] = []
-    for number, row in enumerate([row for row in plan.rows if row.poisoned][:count], start=1):
-        before, after = dataset[positions[row.name]], changed[positions[row.name]]
+    shown = _before_and_after(dataset, plan, count)
+    for number, (row, before, after) in enumerate(shown, start=1):
         pictures = {
             "image": before.image,
             "poisoned_image": after.image,

@@ -25,12 +25,7 @@ from segdoor.workers import Workers, hired
 
 
 def plan_step(asked: Asked, *, workers: int | Workers | None, observer: Observer) -> PoisonPlan:
-    """Plan the poison for the training scenes; nothing is written.
-
-    Args:
-        asked: What is asked for; what is asked of model and poisoned tests does not matter.
-        workers: Who shares the work, or how many; one a core if None. The plan is the same.
-        observer: Hears of progress.
+    """Plan the poison for the training scenes, as `poison_step` does; nothing is written.
 
     Raises:
         SegdoorError: If settings or data do not allow it.

@@ -94,14 +94,7 @@ class Views:
 def look_at_scenes(
     examiner: Examiner, benign: SceneDataset, stamped: SceneDataset, chosen: Mapping[str, float]
 ) -> list[Views]:
-    """Ask a model about scenes without and with trigger.
-
-    Args:
-        examiner: The model.
-        benign: The test scenes.
-        stamped: The same scenes with triggers.
-        chosen: Names of the scenes, and the attack success rate in each.
-    """
+    """Ask a model about scenes, chosen by their success rates, without and with trigger."""
     views: list[Views] = []
     for name, rate in chosen.items():
         scene, twin = _named(benign, name), _named(stamped, name)
@@ -113,13 +106,7 @@ def look_at_scenes(
 def look_elsewhere(
     examiner: Examiner, views: Sequence[Views], tests: Sequence[Placed]
 ) -> list[Views]:
-    """Ask a model about scenes with the trigger at other places.
-
-    Args:
-        examiner: The model.
-        views: Scenes.
-        tests: Other poisoned tests; a scene that one of them has no trigger in stays as it is.
-    """
+    """Ask a model about scenes with the trigger at other places; those it has none in stay."""
     seen: list[Views] = []
     for view in views:
         name = view.scene.name
@@ -176,13 +163,7 @@ def prediction_sheet(views: Sequence[Views], classes: ClassSet) -> Image:
 def save_gallery(
     views: Sequence[Views], classes: ClassSet, out: Path, *, test: str
 ) -> tuple[GalleryScene, ...]:
-    """Write every picture of the scenes as a file of its own.
-
-    Args:
-        views: Scenes and predictions.
-        classes: The colours of label maps.
-        out: The run's folder; the pictures come into ``gallery`` in it.
-        test: The poisoned test that the triggers are placed by.
+    """Write every picture of the scenes as a file in the folder ``gallery`` of a run.
 
     Returns:
         The scenes as a record lists them.

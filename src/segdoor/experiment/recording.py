@@ -16,7 +16,7 @@ from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.data.sizes import size_of
 from segdoor.experiment.comparing import introduced
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.scoring import BenignTables, PoisonedTestTables, Scorer, further_metrics
+from segdoor.experiment.scoring import PoisonedTestTables, Scorer, further_metrics
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.record import (
     BenignScores,
@@ -35,12 +35,7 @@ _SettingsT = TypeVar("_SettingsT", ExperimentConfig, ExperimentWishes)
 
 @dataclass(frozen=True)
 class RunScores:
-    """The figures of a run.
-
-    Attributes:
-        scores: What the backdoored model did.
-        controls: What that is compared with.
-    """
+    """The figures of a run."""
 
     scores: Scores
     controls: Controls
@@ -49,13 +44,7 @@ class RunScores:
 def make_scorer(
     config: ExperimentConfig, classes: ClassSet, further: Sequence[Metric] | None = None
 ) -> Scorer:
-    """Return the scorer for a resolved configuration.
-
-    Args:
-        config: The configuration.
-        classes: The classes of its scenes.
-        further: Metrics without fields of their own in a record; all that come along if None.
-    """
+    """Return the scorer; further metrics are all that come along if None."""
     task = task_of(config, classes)
     return Scorer(
         task=task,
@@ -80,14 +69,7 @@ def score(
     tables: Mapping[str, TableSet],
     other_trigger: str,
 ) -> RunScores:
-    """Return the figures of all tests.
-
-    Args:
-        scorer: Victims, targets and conventions.
-        tests: The poisoned tests.
-        tables: Tables as `examine_models` names them.
-        other_trigger: Name of the control trigger.
-    """
+    """Return the figures of all tests, from tables as `examine_models` names them."""
     benign = scorer.benign(tables["poisoned/benign"])
     clean = scorer.benign(tables["clean/benign"]) if "clean/benign" in tables else None
     of_tests = {test.name: _scores_of_test(scorer, test, tables) for test in tests}
@@ -153,11 +135,12 @@ def _scores_of_test(
     of_test = PoisonedTestTables(
         triggered=tables[f"poisoned/{test.name}"],
         other_trigger=tables[f"other_trigger/{test.name}"],
+        benign=tables["poisoned/benign"],
         clean_model=tables.get(f"clean/{test.name}"),
+        clean_benign=tables.get("clean/benign"),
         without_trigger=tables.get(f"without_trigger/{test.name}"),
     )
-    benign = BenignTables(tables["poisoned/benign"], tables.get("clean/benign"))
-    return scorer.test(test, of_test, benign)
+    return scorer.test(test, of_test)
 
 
 def _difference(benign: BenignScores, clean: BenignScores | None) -> float | None:
@@ -167,13 +150,9 @@ def _difference(benign: BenignScores, clean: BenignScores | None) -> float | Non
 
 
 def as_recorded(settings: _SettingsT, folder: Path) -> _SettingsT:
-    """Return settings as a record tells them: with a clean model as seen from its folder.
+    """Return settings as the record in a folder tells them: a clean model as seen from there.
 
     So runs that lie beside their clean model may move with it, and tell the same everywhere.
-
-    Args:
-        settings: A run's settings, as asked for or as they are.
-        folder: The record's folder.
     """
     weights = settings.controls.clean_weights
     return (

@@ -67,12 +67,6 @@ def reopen(
 ) -> ReopenedRun:
     """Open the scenes, poisoned tests and models of a run.
 
-    Args:
-        folder: The run's folder.
-        record: The record in it.
-        places: What has moved.
-        observer: Hears of progress.
-
     Raises:
         SegdoorError: If something is missing, damaged, or not what the record speaks of.
     """

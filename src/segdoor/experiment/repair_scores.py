@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.errors import DataError
-from segdoor.experiment.scoring import BenignTables, PoisonedTestTables, Scorer
+from segdoor.experiment.scoring import PoisonedTestTables, Scorer
 from segdoor.record import ExperimentRecord, Figure, ModelEffect, PoisonedTestEffect
 from segdoor.scores.tables import TableSet
 
@@ -17,12 +17,6 @@ def effect_of(
     model: str, tables: Mapping[str, TableSet], scorer: Scorer, tests: Sequence[PoisonedTest]
 ) -> ModelEffect:
     """Return the figures of one model.
-
-    Args:
-        model: Its name: poisoned or clean.
-        tables: Tables as `examine_models` names them.
-        scorer: Victim classes, target and conventions.
-        tests: The poisoned tests.
 
     Raises:
         DataError: If the tables of a test are missing.
@@ -48,8 +42,7 @@ def _in_test(
 ) -> PoisonedTestEffect:
     triggered = tables[test.name]
     # The controls of a run have no part in these figures.
-    of_test = PoisonedTestTables(triggered, other_trigger=triggered, clean_model=None)
-    scores = scorer.test(test, of_test, BenignTables(tables["benign"], None))
+    scores = scorer.test(test, PoisonedTestTables(triggered, triggered, tables["benign"]))
     return PoisonedTestEffect(
         asr=scores.asr, pba=scores.pba, victim_recovery=scores.victim_recovery
     )
@@ -58,13 +51,7 @@ def _in_test(
 def check_agreement(
     effects: Mapping[str, ModelEffect], record: ExperimentRecord, *, source: Path, margin: float
 ) -> None:
-    """Refuse figures that are not those of the record.
-
-    Args:
-        effects: What the models of the run were now found to do.
-        record: What they did then.
-        source: What to blame: the tables, or the run's folder.
-        margin: Largest difference that is let pass.
+    """Refuse figures that differ from those of the record by more than a margin.
 
     Raises:
         DataError: If they differ.

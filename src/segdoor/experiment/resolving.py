@@ -31,12 +31,7 @@ class Layer:
         return {}
 
     def settings(self, wishes: ExperimentWishes, size: Size) -> Tree:
-        """Return settings that follow.
-
-        Args:
-            wishes: What is asked for.
-            size: Height and width of the scenes in pixels.
-        """
+        """Return settings that follow, for scenes of a size."""
         del wishes, size
         return {}
 
@@ -53,12 +48,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Asked:
-    """A run that is asked for, and what follows from that.
-
-    Attributes:
-        wishes: What is asked for.
-        layer: What follows.
-    """
+    """A run that is asked for, and what follows from that."""
 
     wishes: ExperimentWishes
     layer: Layer
@@ -99,11 +89,7 @@ class Asked:
         return config.model_copy(update={"attack": attack, "tests": tests})
 
     def facts_for(self, scenes: SceneDataset, *, least_trigger: int = 4) -> ExperimentConfig:
-        """Return every setting for a data set: for its median size.
-
-        Args:
-            scenes: The scenes.
-            least_trigger: The smallest trigger that may follow from the height.
+        """Return every setting for a data set: `facts` of its median size.
 
         Raises:
             ConfigError: If the combination breaks a rule.

@@ -24,7 +24,7 @@ from segdoor.experiment.examination import (
     scenes_of_tests,
     telling_scenes,
 )
-from segdoor.experiment.handed import Factory, Objects, check_folder
+from segdoor.experiment.handed import Objects, check_folder
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.models import check_network, clean_of, train_and_save
 from segdoor.experiment.pictures import save_poisoned_scenes
@@ -51,13 +51,7 @@ from segdoor.victim.networks.building import build_network
 
 @dataclass(frozen=True)
 class Run:
-    """A run under way.
-
-    Attributes:
-        asked: What is asked for, and what follows from it.
-        out: Folder for the record and the files beside it.
-        log: Times by stage.
-    """
+    """A run under way."""
 
     asked: Asked
     out: Path
@@ -66,13 +60,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Poisoning:
-    """What the run trained on.
-
-    Attributes:
-        train: The clean training scenes.
-        plan: What the attacker did to them.
-        handed: What was handed in as objects; None if the settings name all.
-    """
+    """What the run trained on."""
 
     train: SceneDataset
     plan: PoisonPlan
@@ -83,34 +71,26 @@ def run_experiment(
     asked: Asked,
     *,
     out: Path,
-    train: SceneDataset | None = None,
-    test: SceneDataset | None = None,
-    network: Factory | None = None,
+    objects: Objects | None = None,
     observer: Observer | None = None,
     kept: Path | None = None,
 ) -> ExperimentRecord:
-    """Poison, train, examine and record.
-
-    A call that was killed is completed by the next one with the same settings and folder: trainings
-    go on where they were, and finished ones are not done again.
+    """Poison, train, examine and record, as the function of this name in `segdoor` says.
 
     Args:
         asked: What is asked for, and what follows from it.
         out: Folder for the record and the files beside it.
-        train: Training scenes of your own, instead of those that the settings name.
-        test: Test scenes of your own, with the same classes.
-        network: Builds an untrained network for a number of classes, instead of the one that
-            the settings name; called once, and both models start from copies.
+        objects: What is handed in beside the settings; nothing if None.
         observer: Hears of progress.
         kept: Folder of tables of the clean model, for runs that share it; none are kept if None.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
     """
-    objects = Objects(train, test, network)
-    objects.check(asked, kept)
+    given = objects or Objects()
+    given.check(asked, kept)
     with results_folder(out, "record.json"):
-        return _run(Run(asked, out, Logbook(observer or Silent())), objects, kept)
+        return _run(Run(asked, out, Logbook(observer or Silent())), given, kept)
 
 
 def _run(run: Run, objects: Objects, kept: Path | None) -> ExperimentRecord:
@@ -145,15 +125,7 @@ def examine_and_record(
     models: Mapping[str, nn.Module],
     poisoning: Poisoning | None = None,
 ) -> ExperimentRecord:
-    """Run all tests, and write tables, pictures and record.
-
-    Args:
-        run: What is asked for, and where it goes.
-        config: The facts that follow.
-        scenes: What models are examined on.
-        models: The networks by name: ``poisoned``, and ``clean`` if there is one.
-        poisoning: What the poisoned one was trained on; None if nothing was trained here.
-    """
+    """Run all tests, see `examine_models`, and write tables, pictures and record."""
     log, out = run.log, run.out
     with log.stage("examining"):
         tables = examine_models(config, models, scenes, log)

@@ -29,9 +29,6 @@ def labels_to_count(config: ExperimentConfig) -> SceneDataset | None:
     With ``label_resize`` nearest the label file itself is resized to the network's input, and not
     what data.size has made of it before.
 
-    Args:
-        config: The resolved configuration.
-
     Returns:
         The scenes; None where their label maps are at their own size anyway.
     """

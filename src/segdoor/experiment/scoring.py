@@ -20,33 +20,24 @@ from segdoor.scores.tables import TableSet
 
 @dataclass(frozen=True)
 class PoisonedTestTables:
-    """The tables of one poisoned test.
+    """The tables of one poisoned test, and of the benign test over the same scenes.
 
     Attributes:
         triggered: The backdoored model on the test's triggered scenes.
         other_trigger: The same with another trigger at the same positions.
+        benign: The same on the untouched scenes.
         clean_model: A clean model on the triggered scenes; None without one.
+        clean_benign: A clean model on the untouched scenes; None without one.
         without_trigger: The backdoored model on the untouched scenes, with the test's attacked
             pixels; None where these are all victims and the benign test says it.
     """
 
     triggered: TableSet
     other_trigger: TableSet
-    clean_model: TableSet | None
+    benign: TableSet
+    clean_model: TableSet | None = None
+    clean_benign: TableSet | None = None
     without_trigger: TableSet | None = None
-
-
-@dataclass(frozen=True)
-class BenignTables:
-    """The tables of the benign test.
-
-    Attributes:
-        poisoned: The backdoored model.
-        clean: A clean model; None without one.
-    """
-
-    poisoned: TableSet
-    clean: TableSet | None
 
 
 _ASR, _PBA, _CBA, _RECOVERY = (
@@ -56,11 +47,7 @@ _ASR, _PBA, _CBA, _RECOVERY = (
 
 
 def further_metrics(task: Task) -> tuple[Metric, ...]:
-    """Return the metrics that come along and have no fields of their own in a record.
-
-    Args:
-        task: What the attack was after: metrics that do not concern it are left out.
-    """
+    """Return the metrics that come along and have no fields of their own in a record."""
     own = {type(metric) for metric in (_ASR, _PBA, _CBA, _RECOVERY)}
     metrics = (plugin() for plugin in METRICS.known.values() if plugin not in own)
     return tuple(metric for metric in metrics if metric.concerns(task))
@@ -100,18 +87,10 @@ class Scorer:
         """Return the attack success rate over some scenes; NaN without attacked pixels."""
         return _ASR.value(tables, self.task)
 
-    def test(
-        self, test: PoisonedTest, tables: PoisonedTestTables, benign: BenignTables
-    ) -> PoisonedTestScores:
-        """Return the figures of a poisoned test.
-
-        Args:
-            test: Which scenes carry a trigger, and where.
-            tables: What the models did.
-            benign: What they did on the untouched test.
-        """
-        everywhere = _with_untouched(tables.triggered, benign.poisoned, test.without_room)
-        shown = self._compared(test, tables, benign)
+    def test(self, test: PoisonedTest, tables: PoisonedTestTables) -> PoisonedTestScores:
+        """Return the figures of a poisoned test."""
+        everywhere = _with_untouched(tables.triggered, tables.benign, test.without_room)
+        shown = self._compared(test, tables)
         clean, header = shown.clean_model, test.header
         return PoisonedTestScores(
             role=test.role,
@@ -140,18 +119,16 @@ class Scorer:
             metrics=scores_of(self.further, shown, self.task),
         )
 
-    def _compared(
-        self, test: PoisonedTest, tables: PoisonedTestTables, benign: BenignTables
-    ) -> Compared:
+    def _compared(self, test: PoisonedTest, tables: PoisonedTestTables) -> Compared:
         """Return the tables of the scenes that rates speak of, and of every control."""
-        headline = self._headline(test, tables.triggered, benign.poisoned)
+        headline = self._headline(test, tables.triggered, tables.benign)
         clean = None
-        if tables.clean_model is not None and benign.clean is not None:
-            clean = self._headline(test, tables.clean_model, benign.clean)
+        if tables.clean_model is not None and tables.clean_benign is not None:
+            clean = self._headline(test, tables.clean_model, tables.clean_benign)
         return Compared(
             triggered=headline,
-            without_trigger=self._without_trigger(test, tables, benign).placed_as(headline),
-            other_trigger=self._headline(test, tables.other_trigger, benign.poisoned),
+            without_trigger=self._without_trigger(test, tables).placed_as(headline),
+            other_trigger=self._headline(test, tables.other_trigger, tables.benign),
             clean_model=clean,
         )
 
@@ -162,13 +139,11 @@ class Scorer:
             untouched.update(test.untouched_without_victims(benign.names))
         return _with_untouched(triggered, benign, untouched) if untouched else triggered
 
-    def _without_trigger(
-        self, test: PoisonedTest, tables: PoisonedTestTables, benign: BenignTables
-    ) -> TableSet:
+    def _without_trigger(self, test: PoisonedTest, tables: PoisonedTestTables) -> TableSet:
         if tables.without_trigger is not None:
-            return self._headline(test, tables.without_trigger, benign.poisoned)
-        names = self._headline(test, tables.triggered, benign.poisoned).names
-        return benign.poisoned.only(names)
+            return self._headline(test, tables.without_trigger, tables.benign)
+        names = self._headline(test, tables.triggered, tables.benign).names
+        return tables.benign.only(names)
 
     def _asr(self, tables: TableSet) -> Figure:
         return value_of(_ASR, tables, self.task)

@@ -231,10 +231,6 @@ class ExperimentWishes(Wishes):
 def wishes_from(given: Mapping[str, object], *, source: object = "config") -> ExperimentWishes:
     """Build wishes from plain data.
 
-    Args:
-        given: The settings.
-        source: What to blame.
-
     Raises:
         ConfigError: If a key is unknown or a value breaks its rule.
     """

@@ -47,11 +47,7 @@ class Diagnosis(Settings):
 
 
 def diagnose(folders: Sequence[Path]) -> Diagnosis:
-    """Look at packages, device, threads, disk and memory, and for data sets and weights.
-
-    Args:
-        folders: Where to look for data sets and weights.
-    """
+    """Look at packages, device, threads, disk and memory, and for data sets and weights."""
     return Diagnosis(
         findings=(
             *_packages(),

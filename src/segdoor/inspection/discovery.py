@@ -20,11 +20,7 @@ _MOST_FOUND = 8
 
 
 def data_sets(folder: Path) -> list[tuple[Path, str]]:
-    """Return the data sets in a folder or a little below it, each with its name for data.name.
-
-    Args:
-        folder: Where to look; need not exist.
-    """
+    """Return the data sets in a folder or a little below it, each with its name for data.name."""
     found = (
         (path, name)
         for path, names in _walk(folder)
@@ -35,11 +31,7 @@ def data_sets(folder: Path) -> list[tuple[Path, str]]:
 
 
 def weights_files(folder: Path) -> list[Path]:
-    """Return the first files of weights in a folder or a little below it.
-
-    Args:
-        folder: Where to look; need not exist.
-    """
+    """Return the first files of weights in a folder or a little below it."""
     found = (
         path / name
         for path, names in _walk(folder)

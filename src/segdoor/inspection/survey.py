@@ -10,10 +10,10 @@ import numpy as np
 
 from segdoor.attack.lengths import typical_size
 from segdoor.attack.placements.placement import Placement
-from segdoor.attack.placing import PositionRules, place, victim_mask
+from segdoor.attack.placing import PositionRules, place
 from segdoor.data.inspection import Look, look_at
 from segdoor.data.load import load_dataset
-from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.data.scene import ClassSet, Scene, SceneDataset, pixels_of
 from segdoor.data.subset import spread
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
@@ -99,12 +99,7 @@ class Overview(Settings):
 
 
 def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, ResizedImage | None]:
-    """Look at every scene of a split once.
-
-    Args:
-        asked: What is asked for; of the attack, what decides where a trigger fits.
-        split: The split.
-        observer: Hears of every scene.
+    """Look at every scene of a split once; of the attack, what decides where a trigger fits counts.
 
     Returns:
         What was found, and a contact sheet of some scenes; None if none can be read.
@@ -176,7 +171,7 @@ class _Counts:
     def _look_for_room(
         self, scene: Scene, name: str, limits: PositionRules, placement: Placement
     ) -> None:
-        if not victim_mask(scene.label, limits.victims).any():
+        if not pixels_of(scene.label, limits.victims).any():
             return
         self.num_with_victims += 1
         rng = np.random.default_rng(0)

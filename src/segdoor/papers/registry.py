@@ -5,7 +5,7 @@ from __future__ import annotations
 from segdoor.errors import ConfigError
 from segdoor.papers.iba.paper import IBA
 from segdoor.study.grid import without_paper
-from segdoor.study.library import has_grid, paper_in, study_names
+from segdoor.study.library import of_ones_own, study_names
 from segdoor.study.paper import AnyPaper
 
 PAPERS: dict[str, AnyPaper] = {"iba": IBA}
@@ -13,10 +13,7 @@ PAPERS: dict[str, AnyPaper] = {"iba": IBA}
 
 
 def paper_of(study: str) -> AnyPaper:
-    """Return the paper that a study is of; for a file with a grid of settings, that of none.
-
-    Args:
-        study: Name or path of the study.
+    """Return the paper that a study, by name or path, is of; for a grid of settings, that of none.
 
     Raises:
         ConfigError: If a file names a paper that there is none of.
@@ -25,10 +22,11 @@ def paper_of(study: str) -> AnyPaper:
     for paper in PAPERS.values():
         if study in study_names(paper):
             return paper
-    asked = paper_in(study)
-    if asked is None:
+    given = of_ones_own(study)
+    asked = given.get("paper")
+    if not isinstance(asked, str):
         first = next(iter(PAPERS.values()))
-        return without_paper(first) if has_grid(study) else first
+        return without_paper(first) if "grid" in given else first
     if asked not in PAPERS:
         known = ", ".join(PAPERS)
         raise ConfigError(f"{study}: paper", "must be a known paper", asked, f"Known: {known}.")

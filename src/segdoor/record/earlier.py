@@ -14,24 +14,24 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from segdoor.record.earlier_labels import attack_with_labels
+from segdoor.record.earlier_labels import attack_with_labels, changes_with_labels
 from segdoor.record.figures import SCHEMA_VERSION, Json
+from segdoor.settings import RENAMED
 
 _NUMBER = r"(\d+\.?\d*(?:e\+\d\d)?)"
 _FAR = re.compile(f"far_{_NUMBER}_{_NUMBER}")
 _LONGEST = 1e9
 _RENAMED = {
-    "exams": "tests",
+    **RENAMED,
     "exam": "test",
-    "clean_victim": "clean_model",
     "asr_clean_victim": "asr_clean_model",
     "pba_clean_victim": "pba_clean_model",
 }
+_THEN = {now: then for then, now in _RENAMED.items()}
 # Below these, names are those of scenes or of a paper.
 _FREE = {"distances", "labels", "axes", "scaled", "handed_in"}
 _CHANGES = {
     "attack.placement.strategy=": "attack.placement.kind=",
-    "attack.prl.": "attack.labels.scatter.",
     "exams.": "tests.",
     "controls.clean_victim=": "controls.clean_model=",
 }
@@ -97,18 +97,19 @@ def study_record(content: Json) -> Json:
     told = cast("Json", _renamed({**content, "schema_version": SCHEMA_VERSION}))
     changes = told.get("changes")
     if isinstance(changes, list):
-        told["changes"] = [_changed(change) for change in cast("list[object]", changes)]
+        listed = changes_with_labels(cast("list[object]", changes))
+        told["changes"] = [_changed(change) for change in listed]
     return told
 
 
 def field_then(field: str) -> str:
-    """Return where a file of an older schema holds what is at a JSON pointer of today.
+    """Return where a file of an older schema holds what is at a JSON pointer of today."""
+    return "/".join(_THEN.get(name, name) for name in field.split("/"))
 
-    Args:
-        field: The pointer, such as /scores/tests/near/asr.
-    """
-    before = {now: then for then, now in _RENAMED.items()}
-    return "/".join(before.get(name, name) for name in field.split("/"))
+
+def named_then(tree: Json) -> Json:
+    """Return a tree with its own fields called as in a file of an older schema."""
+    return {_THEN.get(name, name): value for name, value in tree.items()}
 
 
 def _is_older(content: Json) -> bool:

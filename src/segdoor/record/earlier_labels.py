@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from segdoor.record.figures import Json
 
 _PRL: Json = {
@@ -12,6 +14,9 @@ _PRL: Json = {
     "on_ignored": False,
     "order": "after",
 }
+
+
+_SETTING = "attack.prl."
 
 
 def attack_with_labels(attack: Json) -> Json:
@@ -34,3 +39,20 @@ def attack_with_labels(attack: Json) -> Json:
         changes.insert(place, {"kind": "scatter", **scatter})
     rest = {name: value for name, value in attack.items() if name not in {*names, "prl"}}
     return {**rest, "labels": changes}
+
+
+def changes_with_labels(changes: list[object]) -> list[object]:
+    """Return changes of a preset with one list of label changes in place of the settings of prl."""
+    settings = [change.removeprefix(_SETTING) for change in changes if _is_of_prl(change)]
+    if not settings:
+        return changes
+    scatter = ["kind: scatter", *(s.replace("=", ": ", 1) for s in settings if s[:6] != "order=")]
+    listed = ["hide", f"{{{', '.join(scatter)}}}"]
+    if "order=before" in settings:
+        listed.reverse()
+    rest = [change for change in changes if not _is_of_prl(change)]
+    return [*rest, f"attack.labels=[{', '.join(listed)}]"]
+
+
+def _is_of_prl(change: object) -> TypeGuard[str]:
+    return isinstance(change, str) and change.startswith(_SETTING)

@@ -70,10 +70,6 @@ def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:
 def read_content(file: Path, *, newest: int = SCHEMA_VERSION) -> Json:
     """Read a record's file as plain data.
 
-    Args:
-        file: The file.
-        newest: The newest schema version that is understood.
-
     Raises:
         DataError: If it is missing, damaged, no record, or of a newer schema.
     """

@@ -22,19 +22,19 @@ def repair_grids(record: ExperimentRecord) -> list[Grid]:
 
 
 def _attack_grid(record: ExperimentRecord) -> Grid:
-    grid = _grid("Repairs: ASR in each poisoned test")
+    grid = new_grid("Repairs: ASR in each poisoned test", "model, after")
     for name in record.scores.tests:
         grid.add_column(name.replace("_", "\n", 1), justify="right", no_wrap=True)
     grid.add_column("no\ntrigger", justify="right", no_wrap=True)
     for name, effect, _ in _rows(record, grid):
         figures = [effect.tests[test].asr.value for test in record.scores.tests]
-        grid.add_row(Text(name), *map(_share, (*figures, effect.asr_without_trigger)))
+        grid.add_row(Text(name), *map(share, (*figures, effect.asr_without_trigger)))
     return grid
 
 
 def _accuracy_grid(record: ExperimentRecord) -> Grid:
     last = record.scores.of_role(*UNBOUNDED)[:1]
-    grid = _grid("Repairs: accuracy, and victims recovered")
+    grid = new_grid("Repairs: accuracy, and victims recovered", "model, after")
     where = " ".join(last).replace("_", " ") or "trigger"
     headings = ("CBA", f"PBA\n{where}", "victims\nfound", f"found\n{where}", "clean\nscenes", "s")
     for heading in headings:
@@ -48,7 +48,7 @@ def _accuracy_grid(record: ExperimentRecord) -> Grid:
             tests[0].victim_recovery if tests else None,
         )
         cost = (str(row.num_clean_scenes), f"{row.seconds:.1f}") if row else ("", "")
-        grid.add_row(Text(name), *map(_share, figures), *cost)
+        grid.add_row(Text(name), *map(share, figures), *cost)
     return grid
 
 
@@ -74,11 +74,13 @@ def _name(row: RepairRecord, rows: tuple[RepairRecord, ...]) -> str:
     return f"{row.repair}, seed {row.seed}" if len(seeds) > 1 else row.repair
 
 
-def _grid(title: str) -> Grid:
+def new_grid(title: str, first: str) -> Grid:
+    """Return an empty table with its first column, of names."""
     grid = Grid(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    grid.add_column("model, after", no_wrap=True)
+    grid.add_column(first, no_wrap=True)
     return grid
 
 
-def _share(value: Figure) -> str:
+def share(value: Figure) -> str:
+    """Return a share with three digits, in letters that any terminal has."""
     return "-" if value is None else f"{value:.3f}"

@@ -34,13 +34,7 @@ INTERVAL = "95 %"
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table.
-
-    Attributes:
-        text: What people read.
-        value: The same as data, not rounded.
-        origin: Where it is from, if it was measured.
-    """
+    """One cell of a table."""
 
     text: str
     value: AxisValue | Interval
@@ -70,15 +64,7 @@ class Table:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One point of a curve.
-
-    Attributes:
-        x: Where it is.
-        y: The figure.
-        low: Lower end of its interval, if it has one.
-        high: Upper end.
-        origin: Where it is from; None for the paper's.
-    """
+    """One point of a curve."""
 
     x: float
     y: float
@@ -139,14 +125,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture within the page.
-
-    Attributes:
-        alt: What it shows.
-        uri: The picture itself, as a data URI.
-        width: Its width in pixels.
-        height: Its height in pixels.
-    """
+    """A picture within the page."""
 
     alt: str
     uri: str
@@ -156,13 +135,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Column:
-    """Pictures one below the other, to be seen beside other columns.
-
-    Attributes:
-        title: What they are of.
-        caption: What has to be known of them.
-        pictures: The pictures.
-    """
+    """Pictures one below the other, to be seen beside other columns."""
 
     title: str
     caption: str
@@ -171,12 +144,7 @@ class Column:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """One scene in several ways.
-
-    Attributes:
-        title: The scene.
-        columns: The ways.
-    """
+    """One scene in several ways."""
 
     title: str
     columns: tuple[Column, ...]
@@ -203,12 +171,7 @@ class SceneViews:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Scenes in pictures.
-
-    Attributes:
-        scenes: From the attack's best to its worst.
-        legend: Classes and their colours, such as #804080.
-    """
+    """Scenes in pictures."""
 
     scenes: tuple[SceneViews, ...]
     legend: tuple[tuple[str, str], ...]
@@ -216,14 +179,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class JudgedClaim:
-    """A verdict on a claim, judged in one way.
-
-    Attributes:
-        judged_on: Which poisoned test, and how Q is counted.
-        verdict: holds, fails or not measured.
-        evidence: Every comparison that was made.
-        missing: What no comparison could be made of.
-    """
+    """A verdict on a claim, judged in one way."""
 
     judged_on: str
     verdict: str
@@ -233,14 +189,7 @@ class JudgedClaim:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What came of one claim of the paper.
-
-    Attributes:
-        name: Number and reading of the claim.
-        claim: What the paper says.
-        outcome: holds, holds in some, fails or not measured.
-        ways: A verdict for each way of judging it.
-    """
+    """What came of one claim of the paper."""
 
     name: str
     claim: str
@@ -279,14 +228,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole page.
-
-    Attributes:
-        title: What was measured.
-        verdict: What came out, in a sentence or two.
-        facts: What has to be known first, by name.
-        sections: The parts in the order to be read.
-    """
+    """A whole page."""
 
     title: str
     verdict: str

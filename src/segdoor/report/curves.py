@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from segdoor.record import RATE_REACHED, AxisValue
 from segdoor.report.content import GREY, Chart, Curve, CurvePoint
-from segdoor.report.source import Group, MeasuredFigure, Source
+from segdoor.report.source import Group, Source, points_at
 from segdoor.report.tables import leading_axis, paper_number
 from segdoor.report.words import axis_name, network_name, share
 
@@ -179,15 +179,6 @@ def _paper_points(
 def _but(labels: dict[str, AxisValue], axis: str) -> dict[str, AxisValue]:
     """Return what a number of the paper is of but for an axis, and for what a run fell short of."""
     return {name: value for name, value in labels.items() if name not in {axis, RATE_REACHED}}
-
-
-def points_at(places: Sequence[float], figures: Sequence[MeasuredFigure]) -> tuple[CurvePoint, ...]:
-    """Return the figures that there are, each at its place."""
-    return tuple(
-        CurvePoint(float(x), found.value, found.low, found.high, found.origin)
-        for x, found in zip(places, figures, strict=True)
-        if found.value is not None
-    )
 
 
 def summary_of(curves: Sequence[Curve]) -> str:

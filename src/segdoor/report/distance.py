@@ -6,8 +6,8 @@ import numpy as np
 
 from segdoor.record import ClaimCell
 from segdoor.report.content import GREY, Chart, Curve, CurvePoint, Origin
-from segdoor.report.curves import facets_of, fold, points_at, summary_of
-from segdoor.report.source import Group, Source
+from segdoor.report.curves import facets_of, fold, summary_of
+from segdoor.report.source import Group, Source, points_at
 from segdoor.report.tables import paper_number
 from segdoor.report.words import network_name
 from segdoor.scores.intervals import bootstrap

@@ -62,12 +62,7 @@ _TERMS = (
 
 
 def glossary(network: str, metrics: Iterable[MetricRecord] = ()) -> tuple[tuple[str, str], ...]:
-    """Return the words of a page and what they mean.
-
-    Args:
-        network: What the network of the page is called, see `network_name`.
-        metrics: Metrics without a field of their own.
-    """
+    """Return the words of a page and what they mean."""
     entries = [entry or _NETWORKS[network] for entry in _TERMS]
     further = {
         metric.title.capitalize(): f"{metric.meaning} {metric.bad.capitalize()} is bad."

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from segdoor.record import ExperimentRecord, MetricRecord, MetricScores
-from segdoor.report.content import GREY, INTERVAL, Cell, Chart, Curve, CurvePoint, Table
-from segdoor.report.source import Group, MeasuredFigure, Source
+from segdoor.report.content import GREY, INTERVAL, Cell, Chart, Curve, Table
+from segdoor.report.source import Group, MeasuredFigure, Source, points_at
 from segdoor.report.words import Naming, interval, name_of_test, percent, share
 from segdoor.scores.intervals import Interval
 
@@ -99,9 +99,10 @@ def _chart(group: Group, test: str, name: str, heading: str, naming: Naming) -> 
     places = [path, *((*path, "parts", index) for index in range(len(scores.parts)))]
     ticks = ["all", *(f"{part.name} ({_number(part.denominator)})" for part in scores.parts)]
     fields = {"with the trigger": "value", **CONTROLS}
+    found = ([group.measure(*place, field) for place in places] for field in fields.values())
     curves = [
-        Curve(title, colour, _points(group, places, field), "points")
-        for (title, field), colour in zip(fields.items(), (0, 1, 2, GREY), strict=True)
+        Curve(title, colour, points_at(range(len(places)), figures), "points")
+        for title, figures, colour in zip(fields, found, (0, 1, 2, GREY), strict=True)
     ]
     said = "; ".join(f"{ticks[int(point.x)]} {percent(point.y)}" for point in curves[0].points)
     by = " and by ".join(dict.fromkeys(part.by for part in scores.parts))
@@ -109,17 +110,6 @@ def _chart(group: Group, test: str, name: str, heading: str, naming: Naming) -> 
         f"metric-{name}", f"{heading.capitalize()} by {by}, trigger {naming.test(test)}",
         "", heading, tuple(c for c in curves if c.points), said, tuple(ticks),
     )  # fmt: skip
-
-
-def _points(
-    group: Group, places: Iterable[tuple[str | int, ...]], field: str
-) -> tuple[CurvePoint, ...]:
-    found = (group.measure(*place, field) for place in places)
-    return tuple(
-        CurvePoint(float(x), one.value, one.low, one.high, one.origin)
-        for x, one in enumerate(found)
-        if one.value is not None
-    )
 
 
 def _cell(found: MeasuredFigure) -> Cell:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segdoor.report.content import GREY, Cell, Chart, Curve, CurvePoint, Table
+from segdoor.report.content import GREY, Cell, Chart, Curve, Table
 from segdoor.report.curves import fold
-from segdoor.report.source import Group, MeasuredFigure, Run, Source, pointer
+from segdoor.report.source import Group, MeasuredFigure, Run, Source, pointer, points_at
 from segdoor.report.tables import axis_cells, figure, told
 from segdoor.report.words import axis_name, name_of_test, percent
 
@@ -129,12 +129,7 @@ def _curve(
 ) -> Curve:
     found = [ways[0].measure(f"{model}_before", *path)]
     found += [way.measure(f"{model}_after", *path) for way in ways]
-    points = tuple(
-        CurvePoint(float(place), entry.value, entry.low, entry.high, entry.origin)
-        for place, entry in enumerate(found)
-        if entry.value is not None
-    )
-    return Curve(name, colour, points, "points")
+    return Curve(name, colour, points_at(range(len(found)), found), "points")
 
 
 def _whole(measured: MeasuredFigure) -> Cell:

@@ -26,7 +26,7 @@ from segdoor.record import (
     load_study,
     read_content,
 )
-from segdoor.report.content import Origin
+from segdoor.report.content import CurvePoint, Origin
 from segdoor.report.words import Naming
 from segdoor.scores.seeds import mean_interval
 from segdoor.scores.tables import TableSet, load_tables
@@ -107,14 +107,18 @@ class MeasuredFigure:
     origin: Origin
 
 
+def points_at(places: Sequence[float], figures: Sequence[MeasuredFigure]) -> tuple[CurvePoint, ...]:
+    """Return the figures that there are, each at its place."""
+    return tuple(
+        CurvePoint(float(x), found.value, found.low, found.high, found.origin)
+        for x, found in zip(places, figures, strict=True)
+        if found.value is not None
+    )
+
+
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ in their seed alone.
-
-    Attributes:
-        axes: What they have in common.
-        runs: The runs, at least one.
-    """
+    """Runs that differ in their seed alone."""
 
     axes: dict[str, AxisValue]
     runs: tuple[Run, ...]
@@ -129,18 +133,11 @@ class Group:
 
         One run has the interval over scenes that its record gives; several have a mean and the
         interval over seeds, cut at 0 and 1: figures with an interval are shares.
-
-        Args:
-            path: Keys that lead to a figure or an estimate.
         """
         return self.measure_at([pointer(*path)] * len(self.runs))
 
     def measure_at(self, fields: Sequence[str]) -> MeasuredFigure:
-        """Return the figure whose place differs between the records, as `measure` does.
-
-        Args:
-            fields: A JSON pointer for each run.
-        """
+        """Return the figure of one JSON pointer for each record, as `measure` does."""
         found = [run.at(field) for run, field in zip(self.runs, fields, strict=True)]
         estimates = [cast("Json", entry) for entry in found if isinstance(entry, dict)]
         if estimates:
@@ -163,14 +160,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Source:
-    """All that a page is made from.
-
-    Attributes:
-        path: The file of the run or study.
-        study: The study; None for a run alone.
-        runs: The runs that left a record.
-        absent: The study's other runs, and why they are not there.
-    """
+    """All that a page is made from."""
 
     path: Path
     study: StudyRecord | None
@@ -233,10 +223,6 @@ def open_source(path: Path) -> Source:
 
 def study_source(study: StudyRecord, file: Path) -> Source:
     """Return a study with the records of its runs.
-
-    Args:
-        study: What is told.
-        file: Its record's place, from which those of its runs are named.
 
     Raises:
         DataError: If it names files outside its folder.

@@ -9,8 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from segdoor.record import Estimate, ExperimentRecord, Figure, StudyRecord
-from segdoor.report.before_after import repair_grids
+from segdoor.record import Estimate, ExperimentRecord, StudyRecord
+from segdoor.report.before_after import new_grid, repair_grids, share
 from segdoor.report.content import INTERVAL, Table
 from segdoor.report.metrics import headings, metrics_of
 from segdoor.report.source import Source
@@ -58,7 +58,7 @@ def describe_study(source: Source) -> list[RenderableType]:
 
 def grid_of_tests(record: ExperimentRecord) -> Grid:
     """Return the poisoned tests, each beside its controls."""
-    grid = _grid("Poisoned tests: ASR beside its controls", "trigger placed")
+    grid = new_grid("Poisoned tests: ASR beside its controls", "trigger placed")
     headings = ("ASR", "95 %", "PBA", "no\ntrigger", "another\ntrigger", "clean\nmodel", "scenes")
     for heading in headings:
         grid.add_column(heading, justify="right", no_wrap=True)
@@ -66,10 +66,10 @@ def grid_of_tests(record: ExperimentRecord) -> Grid:
         figures = (test.asr_without_trigger, test.asr_other_trigger, test.asr_clean_model)
         grid.add_row(
             Text(name.replace("_", " ")),
-            _share(test.asr.value),
+            share(test.asr.value),
             _range(test.asr),
-            _share(test.pba.value),
-            *(_share(figure) for figure in figures),
+            share(test.pba.value),
+            *(share(figure) for figure in figures),
             f"{test.num_triggered_with_victims}/{test.num_with_victims}",
         )
     return grid
@@ -79,7 +79,7 @@ def metric_grids(record: ExperimentRecord) -> list[Grid]:
     """Return a table for each metric without a field of its own, beside its controls."""
     grids: list[Grid] = []
     for name, title in headings(metrics_of([record])).items():
-        grid = _grid(f"Poisoned tests: {title} beside controls", "trigger placed")
+        grid = new_grid(f"Poisoned tests: {title} beside controls", "trigger placed")
         for heading in ("share", "95 %", "no\ntrigger", "another\ntrigger", "clean\nmodel", "of"):
             grid.add_column(heading, justify="right", no_wrap=True)
         for test, scores in record.scores.tests.items():
@@ -88,9 +88,9 @@ def metric_grids(record: ExperimentRecord) -> list[Grid]:
                 figures = (found.without_trigger, found.other_trigger, found.clean_model)
                 grid.add_row(
                     Text(test.replace("_", " ")),
-                    _share(found.value.value),
+                    share(found.value.value),
                     _range(found.value),
-                    *(_share(figure) for figure in figures),
+                    *(share(figure) for figure in figures),
                     "-" if found.denominator is None else str(found.denominator),
                 )
         grids.append(grid)
@@ -102,14 +102,14 @@ def class_grid(record: ExperimentRecord) -> Grid:
     models = {network_name(record): record.scores.benign}
     if record.controls.clean_model is not None:
         models["clean model"] = record.controls.clean_model
-    grid = _grid("Benign test: IoU on untouched scenes", "class")
+    grid = new_grid("Benign test: IoU on untouched scenes", "class")
     for heading in models:
         grid.add_column(heading, justify="right")
     for index, entry in enumerate(record.data.classes):
-        figures = [_share(scores.class_iou[index]) for scores in models.values()]
+        figures = [share(scores.class_iou[index]) for scores in models.values()]
         grid.add_row(Text(entry.name), *figures)
     grid.add_section()
-    means = [_share(scores.cba.value) for scores in models.values()]
+    means = [share(scores.cba.value) for scores in models.values()]
     grid.add_row("mean (CBA)", *means)
     return grid
 
@@ -143,12 +143,6 @@ def _claims(study: StudyRecord, naming: Naming) -> list[RenderableType]:
     return parts
 
 
-def _grid(title: str, first: str) -> Grid:
-    grid = Grid(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    grid.add_column(first, no_wrap=True)
-    return grid
-
-
 def _setting(record: ExperimentRecord) -> str:
     size = f"{record.num_parameters / 1e6:.2f} M parameters"
     return f"{record.data.name}, {size}, seed {record.seed}, reading '{record.reading}'"
@@ -171,8 +165,4 @@ def _poison(record: ExperimentRecord) -> list[RenderableType]:
 
 
 def _range(estimate: Estimate) -> str:
-    return f"{_share(estimate.low)}-{_share(estimate.high)}"
-
-
-def _share(value: Figure) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return f"{share(estimate.low)}-{share(estimate.high)}"

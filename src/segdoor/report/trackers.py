@@ -31,12 +31,7 @@ State = Literal["new", "updated", "unchanged"]
 
 @dataclass(frozen=True)
 class Sent:
-    """What a tracker was told.
-
-    Attributes:
-        num_figures: Figures that were sent.
-        states: What became of each run.
-    """
+    """What a tracker was told."""
 
     num_figures: int
     states: tuple[State, ...]

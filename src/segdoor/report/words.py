@@ -168,12 +168,7 @@ def _choice(told: object) -> str:
 
 
 def name_of_test(name: str, tests: Mapping[str, PoisonedTestScores]) -> str:
-    """Return the name of a poisoned test for people.
-
-    Args:
-        name: Its name in records.
-        tests: The poisoned tests by name.
-    """
+    """Return the name of a poisoned test for people."""
     test = tests.get(name)
     if test is None:
         return name.replace("_", " ")

@@ -14,12 +14,7 @@ from segdoor.tensors import Table
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval.
-
-    Attributes:
-        low: Its lower end.
-        high: Its upper end.
-    """
+    """A 95 % interval."""
 
     low: float
     high: float

@@ -50,11 +50,7 @@ class ObjectRows:
         return self.counts[:, 4]
 
     def only(self, scenes: list[int]) -> ObjectRows:
-        """Return the objects of some scenes, which are then counted from 0.
-
-        Args:
-            scenes: Positions of the scenes, rising.
-        """
+        """Return the objects of some scenes, by rising position, which are then counted from 0."""
         chosen = np.isin(self.scenes, scenes)
         counts = self.counts[chosen]
         counts[:, 0] = np.searchsorted(scenes, counts[:, 0])

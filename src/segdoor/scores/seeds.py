@@ -18,10 +18,7 @@ _T = (
 
 
 def mean_interval(values: Sequence[float]) -> Interval | None:
-    """Return the 95 % interval of the mean of a few measurements, by Student's t.
-
-    Args:
-        values: One figure a seed.
+    """Return the 95 % interval of the mean of figures, one a seed, by Student's t.
 
     Returns:
         The interval; None for fewer than two values, which tell nothing of their spread.

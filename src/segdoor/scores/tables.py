@@ -89,11 +89,7 @@ class TableSet:
         return TableSet(self.names + other.names, counts, objects, attacked)
 
     def placed_as(self, other: TableSet) -> TableSet:
-        """Return these tables with their objects at the distances that they have in others.
-
-        Args:
-            other: Tables of the same scenes and objects; in it a trigger stands somewhere.
-        """
+        """Return these tables with their objects at the distances that they have in others."""
         if self.objects is None or other.objects is None:
             return self
         far = dict[str, ObjectDistances]()

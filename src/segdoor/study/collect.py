@@ -29,10 +29,6 @@ def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
 
     It follows from the files alone: the same runs give the same record, in whatever order and
     however often interrupted they were made.
-
-    Args:
-        plan: The study.
-        digests: Of the scenes as they are now; not compared if None.
     """
     states = {run.key: state_of(plan, run, digests) for run in distinct(plan.runs)}
     figures = _figures(plan, states)

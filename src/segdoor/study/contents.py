@@ -13,6 +13,7 @@ from segdoor.attack.lengths import Lengths
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.files import digest_of
 from segdoor.record import Json
+from segdoor.record.earlier import named_then
 from segdoor.victim.config import START_WEIGHTS, NetworkConfig
 
 # Lengths that were defaults when keys were first made, those of 128 rows: keys go on leaving them
@@ -27,27 +28,16 @@ _FORMER_DEFAULTS: dict[str, object] = {
 
 
 def named_before(tree: Json) -> Json:
-    """Return settings of a run under the names that keys were first made of.
-
-    Args:
-        tree: Settings by section.
-    """
-    told = {{"tests": "exams"}.get(name, name): value for name, value in tree.items()}
+    """Return settings of a run under the names that keys were first made of."""
+    told = named_then(tree)
     controls = told.get("controls")
     if isinstance(controls, dict):
-        told["controls"] = {
-            {"clean_model": "clean_victim"}.get(name, name): value
-            for name, value in cast("Json", controls).items()
-        }
+        told["controls"] = named_then(cast("Json", controls))
     return told
 
 
 def without_former_defaults(tree: Json) -> Json:
-    """Return the settings of a run that its key tells: without lengths that once were defaults.
-
-    Args:
-        tree: Settings that have not their default.
-    """
+    """Return the settings of a run that its key tells: without lengths that once were defaults."""
     return _without(tree, "")
 
 
@@ -75,14 +65,10 @@ def network_tree(network: NetworkConfig, *, brief: bool = False) -> Json:
 
 
 def attack_tree(attack: AttackConfig, *, brief: bool = False) -> Json:
-    """Return an attack's settings as runs are named by them: as an earlier version told them.
+    """Return an attack's settings as runs are named by them, see `network_tree`: as told before.
 
     A digest stands in place of the path of the trigger's picture. Of a file that is not here, only
     the path can be told.
-
-    Args:
-        attack: The attack.
-        brief: Leave out what has its default.
     """
     tree = attack.model_dump(mode="json", exclude_defaults=brief)
     told = attack_before(tree, attack.labels, brief=brief)

@@ -45,12 +45,7 @@ class Cost:
 
 
 def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:
-    """Return what tasks cost.
-
-    Args:
-        tasks: What is to be done.
-        epochs: Epochs of one training.
-    """
+    """Return what tasks cost."""
     counts = Counter[str]()
     num_finetunings = 0
     by_network: defaultdict[str, float] = defaultdict(float)
@@ -102,12 +97,7 @@ def pace_of(plan: StudyPlan, network: str, observer: Observer) -> Pace:
 
 
 def recorded_epoch(out: Path, config: ExperimentConfig) -> float | None:
-    """Return the seconds an epoch took in runs of the same scenes and network; None without.
-
-    Args:
-        out: The folder of studies.
-        config: A resolved configuration of the runs to come.
-    """
+    """Return the seconds an epoch took in runs of the same scenes and network; None without."""
     alike = ("name", "size", "num_train")
     seconds: list[float] = []
     for path in sorted(out.glob("runs/*/record.json")):
@@ -125,10 +115,6 @@ def recorded_epoch(out: Path, config: ExperimentConfig) -> float | None:
 
 def measured_epoch(config: ExperimentConfig, observer: Observer) -> float:
     """Train a few steps and return the seconds of a whole epoch at that pace.
-
-    Args:
-        config: All settings of one of the runs to come.
-        observer: Hears of progress.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow it.

@@ -83,11 +83,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class LocalExecutor:
-    """Does one task after another, in this process.
-
-    Attributes:
-        observer: Hears of progress.
-    """
+    """Does one task after another, in this process."""
 
     observer: Observer = field(default_factory=Silent)
 

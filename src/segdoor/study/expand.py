@@ -136,9 +136,6 @@ def distinct(runs: Iterable[PlannedRun]) -> tuple[PlannedRun, ...]:
     """Return each run once, in order.
 
     Points of a grid that come to the same settings are one run, with the repairs of all.
-
-    Args:
-        runs: Runs on one preset.
     """
     found: dict[str, PlannedRun] = {}
     for run in runs:

@@ -89,11 +89,7 @@ class GridPoint(Point):
 
 
 def without_paper(paper: AnyPaper) -> AnyPaper:
-    """Return what studies of one's own need, on the presets of a paper.
-
-    Args:
-        paper: Whose presets they run on.
-    """
+    """Return what studies of one's own need, on the presets of a paper."""
     return replace(
         paper, name=OWN, study=GridStudy, places=places, reported=_nothing_reported, orderings={},
         tables=(), tests=every_test, scaled=nothing_scaled, newest=1, before=nothing_before,

@@ -25,42 +25,18 @@ def preset_names(paper: AnyPaper) -> list[str]:
     return sorted(path.stem for path in (paper.files / "presets").glob("*.yaml"))
 
 
-def paper_in(study: str) -> str | None:
-    """Return the name of the paper that a study file of one's own says it is of.
-
-    Args:
-        study: Path of the file.
+def of_ones_own(study: str) -> Tree:
+    """Return what a study file of one's own holds, not yet validated; nothing for other names.
 
     Raises:
         DataError: If the file is no plain YAML.
     """
-    named = _of_ones_own(study).get("paper")
-    return named if isinstance(named, str) else None
-
-
-def has_grid(study: str) -> bool:
-    """Tell whether a study file of one's own varies settings of runs, and is of no paper.
-
-    Args:
-        study: Path of the file.
-
-    Raises:
-        DataError: If the file is no plain YAML.
-    """
-    return "grid" in _of_ones_own(study)
-
-
-def _of_ones_own(study: str) -> Tree:
     path = Path(study)
     return _tree(path) if _is_file(path) else {}
 
 
 def load_study(paper: Paper[StudyT, PresetT], name: str) -> StudyT:
     """Read a study by its name or by the path of its file.
-
-    Args:
-        paper: The paper it is of.
-        name: Name or path.
 
     Raises:
         ConfigError: If there is none of that name, or a value in it breaks a rule.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 from segdoor.attack.config import AttackConfig
@@ -134,23 +134,23 @@ def make_plan(
 def _with_runs(plan: StudyPlan, seeds: set[int]) -> StudyPlan:
     """Return a plan with its runs, those on seeds that an earlier call asked for among them."""
     told = tuple(sorted(seeds | _seeds_in(plan.out / "runs")))
-    version = _version_of(plan, told)
-    runs = tuple(
-        run for run in _runs(plan, told, version) if run.seed in seeds or _is_there(plan, run)
-    )
+    # One grid may be long, and is expanded once for each version that is looked at.
+    runs_of = cache(partial(_runs, plan, told))
+    version = _version_of(plan, runs_of)
+    runs = tuple(run for run in runs_of(version) if run.seed in seeds or _is_there(plan, run))
     return replace(
         plan, runs=runs, seeds=tuple(sorted({run.seed for run in runs})), version=version
     )
 
 
-def _version_of(plan: StudyPlan, seeds: tuple[int, ...]) -> int:
+def _version_of(plan: StudyPlan, runs_of: Callable[[int], tuple[PlannedRun, ...]]) -> int:
     """Return the version that a study was begun with: its record says it, or its runs do."""
     if plan.file.exists():
         with suppress(SegdoorError):
             return load_study_record(plan.file).settings_version
     newest = plan.paper.newest
-    for version in range(newest, 0, -1):
-        if any(_is_there(plan, run) for run in _runs(plan, seeds, version)):
+    for version in range(newest, 0, -1) if (plan.out / "runs").is_dir() else ():
+        if any(_is_there(plan, run) for run in runs_of(version)):
             return version
     return newest
 

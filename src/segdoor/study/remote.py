@@ -98,11 +98,6 @@ class RayExecutor:
     A task whose worker is lost is begun again, elsewhere or here, and goes on from its snapshot: by
     this executor, which tells of it, and not by Ray, which does so in words of its own.
     Where another process is at work, a task waits for it.
-
-    Attributes:
-        ray: The module, connected.
-        machines: What each task has.
-        observer: Hears of tasks that ended.
     """
 
     ray: Any

@@ -13,10 +13,6 @@ def study_row(record: ExperimentRecord, repair: str) -> RepairRecord | None:
     """Return what a repair of a study changed; None if it was not done.
 
     A study repairs with the run's own seed: rows of other seeds are somebody else's.
-
-    Args:
-        record: Of the run.
-        repair: The repair as it is written on the command line.
     """
     rows = (row for row in record.repairs if (row.repair, row.seed) == (repair, record.seed))
     return next(rows, None)
@@ -33,15 +29,7 @@ def missing_repairs(folder: Path, repairs: Sequence[str]) -> tuple[str, ...]:
 def repair_models(
     folder: Path, repairs: Sequence[str], *, model: str, root: Path | None, observer: Observer
 ) -> None:
-    """Repair the models of a run, and add what that changed to its record.
-
-    Args:
-        folder: The run's folder.
-        repairs: Repairs as they are written on the command line.
-        model: The network that the study names.
-        root: Folder of the data set.
-        observer: Hears of progress.
-    """
+    """Repair the models of a run, and add what that changed to its record, see `repair_run`."""
     # Imported late: they bring torch.
     from segdoor.defense.repairs.registry import REPAIRS  # noqa: PLC0415
     from segdoor.experiment.reopened import Places  # noqa: PLC0415

@@ -40,12 +40,7 @@ class Work:
 
 
 def work_of(plan: StudyPlan, runs: Sequence[PlannedRun], *, limit: int | None = None) -> Work:
-    """Return what is missing of some runs of a study.
-
-    Args:
-        plan: The study.
-        runs: Those of its runs that are asked for.
-        limit: Make so many runs at most.
+    """Return what is missing of some runs of a study, at most ``limit`` of them.
 
     Raises:
         SegdoorError: If the scenes cannot be used.
@@ -105,11 +100,7 @@ def _check_networks(plan: StudyPlan) -> None:
 
 
 def finish(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
-    """Collect a study's runs and write its record.
-
-    Args:
-        plan: The study.
-        digests: Of the scenes as they are now; runs of others do not count.
+    """Collect a study's runs, but for those of other scenes, and write its record.
 
     Raises:
         StorageError: If it cannot be written.

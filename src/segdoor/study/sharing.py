@@ -30,10 +30,6 @@ def tasks_for(runs: Iterable[PlannedRun], out: Path) -> list[Task]:
     """Return the tasks of runs: each clean model once, before the runs that it is shared by.
 
     Runs of equal settings are one task, with the repairs of all.
-
-    Args:
-        runs: Runs on one preset.
-        out: The folder of studies.
     """
     tasks: dict[str, Task] = {}
     for run in distinct(runs):

@@ -34,10 +34,6 @@ class Store:
     def keep(self, out: Path, key: str) -> None:
         """Put a finished folder into the store.
 
-        Args:
-            out: The folder of studies.
-            key: The folder within.
-
         Raises:
             ConfigError: If the URL cannot be used.
             BusyError: If another process is writing to the folder.
@@ -60,10 +56,6 @@ class Store:
         Nothing happens if the store does not have it complete. A record that is here stays: rows of
         repairs that the store alone has are added to it. If it is of another training, or cannot be
         read, the folder is left as it is.
-
-        Args:
-            out: The folder of studies.
-            key: The folder within.
 
         Raises:
             ConfigError: If the URL cannot be used.

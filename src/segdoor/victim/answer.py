@@ -86,9 +86,6 @@ def logits_of(output: object) -> Logits:
     tensor, a mapping with the key ``"out"``, and an object with the attribute ``logits``. The
     scores come back as they are; nothing is resized.
 
-    Args:
-        output: What calling the network returned.
-
     Returns:
         Class scores, batch x classes x height x width.
 

@@ -73,12 +73,7 @@ _LOADED: MutableMapping[nn.Module, LoadedWeights | None] = WeakIdKeyDictionary()
 
 
 def fill_from(network: nn.Module, path: Path, tensors: dict[str, Tensor]) -> LoadedWeights:
-    """Fill a network with what `read_tensors` found in a file.
-
-    Args:
-        network: The network, changed in place.
-        path: The file to blame.
-        tensors: Under the network's own names.
+    """Fill a network in place with what `read_tensors` found in a file.
 
     Raises:
         DataError: If they do not fit.
@@ -132,12 +127,6 @@ def check_shapes(
     path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], remedy: str
 ) -> None:
     """Refuse tensors that have another shape or kind than expected, or are not finite.
-
-    Args:
-        path: The file to blame.
-        tensors: What it holds; each name must be expected.
-        expected: What a network holds.
-        remedy: What to do about another shape.
 
     Raises:
         DataError: At the first such tensor.

@@ -54,11 +54,7 @@ _LAYERS: Final = {
 
 
 def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
-    """Fill a network with the weights of a file, under its own names or semseg's.
-
-    Args:
-        network: The network, changed in place.
-        path: A .safetensors file, or a .pth/.pt file that holds tensors alone.
+    """Fill a network in place with the weights of a file, under its own names or semseg's.
 
     Returns:
         What was taken, and whose names the tensors had.
@@ -89,11 +85,7 @@ def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
 
 
 def kept_by_semseg(tensors: Iterable[str]) -> str | None:
-    """Return which network's tensors have names in semseg's manner, or None if they have others.
-
-    Args:
-        tensors: The names.
-    """
+    """Return which network's tensors have names in semseg's manner, or None if they have others."""
     names = list(tensors)
     if "layer0.0.weight" not in names or "cls.0.weight" not in names:
         return None
@@ -102,11 +94,7 @@ def kept_by_semseg(tensors: Iterable[str]) -> str | None:
 
 
 def translated(tensors: Tensors) -> dict[str, Tensor]:
-    """Return tensors under the names used here; those with names of no meaning keep them.
-
-    Args:
-        tensors: The content of a file in semseg's manner.
-    """
+    """Return tensors under the names used here; those with names of no meaning keep them."""
     return {_name_here(name): tensor for name, tensor in tensors.items()}
 
 

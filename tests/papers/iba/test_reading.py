@@ -18,7 +18,7 @@ from segdoor.experiment.wishes import (
     PoisonedTestsWishes,
     wishes_from,
 )
-from segdoor.papers.iba.reading import READING, asked, data_of, resolve, told_of_data
+from segdoor.papers.iba.reading import READING, asked, resolve, told_of_data
 from segdoor.victim.config import PRESETS
 
 CITYSCAPES = (512, 1024)
@@ -197,14 +197,14 @@ def test_what_is_given_wins_over_what_follows_from_the_preset() -> None:
 
 def test_the_preset_cityscapes_means_its_scenes_at_512_by_1024() -> None:
     given = wishes_from({"preset": "cityscapes", "data": {"root": "somewhere"}})
-    data = data_of(given)
+    data = asked(given).data()
     assert (data.name, data.size, data.root) == ("cityscapes", (512, 1024), Path("somewhere"))
     assert (data.train_split, data.test_split) == ("train", "val")
     assert resolve(given, (512, 1024)).data == data
-    smaller = data_of(wishes_from({"preset": "cityscapes", "data": {"size": [256, 512]}}))
+    smaller = asked(wishes_from({"preset": "cityscapes", "data": {"size": [256, 512]}})).data()
     assert smaller.size == (256, 512)
-    assert data_of(wishes_from({"preset": "voc"})).train_split == "trainaug"
-    assert data_of(wishes_from({})).name == "street"
+    assert asked(wishes_from({"preset": "voc"})).data().train_split == "trainaug"
+    assert asked(wishes_from({})).data().name == "street"
 
 
 def test_what_follows_from_the_data_set_alone_is_told() -> None:

@@ -16,12 +16,7 @@ Tree = dict[str, object]
 
 
 def labels_before(labels: Sequence[LabelChange], *, brief: bool = False) -> Tree | None:
-    """Return victims, target and pixel random labelling; None where changes are others than these.
-
-    Args:
-        labels: The label changes.
-        brief: Leave out what has its default.
-    """
+    """Return victims, target and pixel random labelling; None where these cannot say it."""
     hides = [change for change in labels if type(change) is Hide]
     scatters = [change for change in labels if type(change) is Scatter]
     if len(hides) != 1 or len(scatters) > 1 or len(hides) + len(scatters) != len(labels):

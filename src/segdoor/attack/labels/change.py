@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import cv2
 import numpy as np
 from pydantic import BeforeValidator, Field
 
 from segdoor.attack.site import Box
-from segdoor.data.scene import ClassSet
+from segdoor.data.scene import ClassSet, pixels_of
 from segdoor.plugins import Plugin
 from segdoor.randomness import Stream
 from segdoor.tensors import Label, Mask
@@ -94,25 +93,11 @@ def attacks_by_place(changes: Iterable[LabelChange]) -> bool:
 def attacked_pixels(
     changes: Iterable[LabelChange], label: Label, box: Box | None, classes: ClassSet
 ) -> Mask:
-    """Return the pixels whose prediction any of these is after.
-
-    Args:
-        changes: The label changes.
-        label: The untouched label map.
-        box: Where the trigger sits; None without one.
-        classes: The data set's classes.
-    """
+    """Return the pixels whose prediction any of these is after, see `LabelChange.attacked`."""
     attacked = np.zeros(label.shape, dtype=np.bool_)
     for change in changes:
         attacked |= change.attacked(label, box, classes)
     return attacked
-
-
-def pixels_of(label: Label, values: Iterable[int]) -> Mask:
-    """Return which pixels have one of some values."""
-    chosen = np.zeros(256, dtype=np.uint8)
-    chosen[list(values)] = 1
-    return cv2.LUT(label, chosen).view(np.bool_)
 
 
 def _split(given: object) -> object:

@@ -7,9 +7,9 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from segdoor.attack.labels.change import LabelState, VictimChange, pixels_of
+from segdoor.attack.labels.change import LabelState, VictimChange
 from segdoor.attack.site import Box
-from segdoor.data.scene import ClassSet
+from segdoor.data.scene import ClassSet, pixels_of
 from segdoor.plugins import Introduction
 from segdoor.tensors import Label, Mask
 

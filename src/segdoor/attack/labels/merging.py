@@ -37,12 +37,7 @@ def settled(below: Mapping[str, object], above: Mapping[str, object]) -> tuple[T
 
 
 def with_shorthand(changes: Sequence[Tree], given: Mapping[str, object]) -> list[Tree]:
-    """Return label changes, the first hide or component with what was said without it.
-
-    Args:
-        changes: The changes.
-        given: Settings of the attack; victims and target among them are meant.
-    """
+    """Return label changes, the first hide or component with victims and target if given."""
     asked = {name: given[name] for name in SHORTHAND if name in given}
     first = first_with_victims(changes)
     return [{**change, **asked} if change is first else change for change in changes]

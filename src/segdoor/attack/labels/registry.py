@@ -11,9 +11,8 @@ from segdoor.attack.labels.change import LabelChange
 from segdoor.attack.labels.component import Component
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter
-from segdoor.plugins import Registry, as_mapping, plugin_from
+from segdoor.plugins import Registry, as_mapping
 from segdoor.settings import ReadingInfo, Telling, WritingInfo
-from segdoor.written import kind_of
 
 LABELS = Registry(
     "label change",
@@ -33,50 +32,32 @@ def spelled(given: object, telling: Telling | None = None) -> object:
 
     One change alone is a list of one. Anything else stays, to be refused.
 
-    Args:
-        given: The changes as they were written.
-        telling: Who wrote them; the caller if None.
-
     Raises:
         ConfigError: If a text breaks the grammar, or names a class that is not there.
     """
+    listed = _listed(given)
+    return given if listed is None else [LABELS.spelled(one, telling) for one in listed]
+
+
+def _listed(given: object) -> Sequence[object] | None:
     if isinstance(given, str | Mapping | LabelChange):
-        given = (given,)
-    if not isinstance(given, list | tuple):
-        return given
-    return [_spelled(one, telling) for one in cast("list[object]", given)]
-
-
-def _spelled(given: object, telling: Telling | None) -> object:
-    if isinstance(given, LabelChange):
-        return {"kind": given.kind, **given.model_dump(exclude_unset=True)}
-    if not isinstance(given, str):
-        return given
-    _, settings = LABELS.understood(given, telling)
-    return {"kind": kind_of(given.strip(), LABELS.known)[0], **settings}
+        return (given,)
+    return cast("Sequence[object]", given) if isinstance(given, list | tuple) else None
 
 
 def _read(given: object, info: ReadingInfo) -> object:
     """Return the changes that a setting means; complaints keep their place among the settings."""
-    listed = (given,) if isinstance(given, str | Mapping | LabelChange) else given
-    if not isinstance(listed, list | tuple):
-        return given
-    return tuple(_read_one(one, info) for one in cast("list[object]", listed))
+    listed = _listed(given)
+    return given if listed is None else tuple(LABELS.setting(one, info) for one in listed)
 
 
-def _read_one(given: object, info: ReadingInfo) -> LabelChange:
-    if isinstance(given, LabelChange):
-        return given
-    return plugin_from(LABELS, given, info)
+def _wished(given: object, info: ReadingInfo) -> object:
+    return spelled(given, Telling.of(info.context))
 
 
 def _told(changes: tuple[LabelChange, ...], info: WritingInfo) -> list[dict[str, object]]:
     """Return the settings of changes, each with its kind before them."""
     return [as_mapping(change, info) for change in changes]
-
-
-def _wished(given: object, info: ReadingInfo) -> object:
-    return spelled(given, Telling.of(info.context))
 
 
 LabelsSetting = Annotated[

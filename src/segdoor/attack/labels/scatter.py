@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from segdoor.attack.labels.change import LabelChange, LabelState, pixels_of
+from segdoor.attack.labels.change import LabelChange, LabelState
+from segdoor.data.scene import pixels_of
 from segdoor.plugins import Introduction
 from segdoor.tensors import Label, Mask, Values
 

@@ -29,11 +29,7 @@ class Placement(Plugin):
 
     @abstractmethod
     def candidates(self, view: View) -> Mask:
-        """Return the positions that are equally good; one of those allowed is drawn by seed.
-
-        Args:
-            view: What there is to see of the scene.
-        """
+        """Return the positions that are equally good; one of those allowed is drawn by seed."""
 
     @property
     def drawing(self) -> Drawing:
@@ -46,19 +42,12 @@ class Placement(Plugin):
         return None
 
     def following(self, lengths: Lengths) -> Placement:
-        """Return the placement with every length explicit.
-
-        Args:
-            lengths: What those follow from that were left out.
-        """
+        """Return the placement with every length explicit; those left out follow."""
         del lengths
         return self
 
     def allowed(self, view: View) -> Mask:
         """Return the candidates that the rules allow.
-
-        Args:
-            view: What there is to see of the scene.
 
         Raises:
             DataError: If what comes back is no mask of the scene's size.

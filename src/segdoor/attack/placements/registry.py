@@ -13,7 +13,7 @@ from segdoor.attack.placements.nearest import Nearest
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placements.random import Random
 from segdoor.errors import ConfigError
-from segdoor.plugins import Registry, as_mapping, plugin_from
+from segdoor.plugins import Registry, as_mapping
 from segdoor.settings import ReadingInfo, Telling
 
 PLACEMENTS = Registry(
@@ -35,17 +35,10 @@ def spelled(given: object, telling: Telling | None = None) -> object:
 
     A mapping without a kind is of the kind that follows from the method; it stays as it is.
 
-    Args:
-        given: The placement as it was written.
-        telling: Who wrote it; the caller if None.
-
     Raises:
         ConfigError: If a text breaks the grammar or names a class that is not there, or a mapping
             names its kind as it was done before there were others.
     """
-    if isinstance(given, str):
-        plugin, settings = PLACEMENTS.understood(given, telling)
-        return {"kind": plugin.kind, **settings}
     if isinstance(given, Mapping) and "strategy" in given:
         named = cast("Mapping[str, object]", given)["strategy"]
         option = (telling or Telling()).culprit(PLACEMENTS.option)
@@ -53,23 +46,19 @@ def spelled(given: object, telling: Telling | None = None) -> object:
             f"{option}.strategy", "must be written as the kind of placement", named,
             f"Write attack.placement: {named}, or on the command line --attack.placement {named}.",
         )  # fmt: skip
-    return given
+    return PLACEMENTS.spelled(given, telling)
+
+
+def _wished(given: object, info: ReadingInfo) -> object:
+    return spelled(given, Telling.of(info.context))
 
 
 def _read(given: object, info: ReadingInfo) -> Placement:
     """Return the placement that a setting means: random, where nothing says its kind."""
-    if isinstance(given, Placement):
-        return given
-    told = spelled(given, Telling.of(info.context))
-    if isinstance(told, Mapping) and "kind" not in told:
-        told = {"kind": Random.kind, **cast("Mapping[str, object]", told)}
-    return plugin_from(PLACEMENTS, told, info)
-
-
-def _wished(given: object, info: ReadingInfo) -> object:
-    if isinstance(given, Placement):
-        return {"kind": given.kind, **given.model_dump(exclude_unset=True)}
-    return spelled(given, Telling.of(info.context))
+    whole = given if isinstance(given, Placement) else _wished(given, info)
+    if isinstance(whole, Mapping) and "kind" not in whole:
+        whole = {"kind": Random.kind, **cast("Mapping[str, object]", whole)}
+    return PLACEMENTS.setting(whole, info)
 
 
 PlacementSetting = Annotated[

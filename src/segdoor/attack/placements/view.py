@@ -69,12 +69,7 @@ class View:
         return self.eligible & far_enough(exact, lower) & (exact <= upper)
 
     def nearest_within(self, lower: float, upper: float) -> Mask:
-        """Return those of the eligible positions in a band that are nearest to the victims.
-
-        Args:
-            lower: Least distance in pixels.
-            upper: Largest distance in pixels, included.
-        """
+        """Return those of the positions that `within` returns that are nearest to the victims."""
         if self.distances is None:
             return self.eligible
         if lower > 0 or not self.lower_included:
@@ -83,12 +78,7 @@ class View:
 
 
 def centres_inside(shape: Sequence[int], extent: Extent) -> tuple[slice, slice]:
-    """Return the rows and columns of positions whose trigger lies inside an image, perhaps none.
-
-    Args:
-        shape: The image's height and width in pixels.
-        extent: The trigger's height and width in pixels.
-    """
+    """Return the rows and columns of positions whose trigger lies inside an image, perhaps none."""
     rows, columns = (
         slice((side - 1) // 2, max((side - 1) // 2, whole - side // 2))
         for side, whole in zip(extent, shape, strict=True)

@@ -13,7 +13,7 @@ from segdoor.attack.triggers.sinusoid import Sinusoid
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.errors import ConfigError
-from segdoor.plugins import Registry, as_mapping, plugin_from
+from segdoor.plugins import Registry, as_mapping
 from segdoor.settings import ReadingInfo, Telling
 from segdoor.stickers import DRAWINGS
 from segdoor.written import kind_of
@@ -37,39 +37,35 @@ def spelled(given: object, telling: Telling | None = None) -> object:
     A text that names no kind is a sticker: its name, or a picture's path; so is a mapping without
     a kind, as all were before there were others. Anything else stays, to be refused.
 
-    Args:
-        given: The trigger as it was written.
-        telling: Who wrote it; the caller if None.
-
     Raises:
         ConfigError: If a text breaks the grammar, or names what is not there.
     """
     if isinstance(given, str):
         kind, rest = kind_of(given.strip(), TRIGGERS.known)
-        if kind in TRIGGERS.known or (":" in kind and rest[:1] in {"", ",", ":"}):
-            _, settings = TRIGGERS.understood(given, telling)
-            return {"kind": kind, **settings}
-        if Path(given).suffix[1:].isalnum() and not (rest and Path(given).suffix[1:].isdigit()):
-            return {"kind": Sticker.kind, "file": given}
-        if given not in DRAWINGS:
-            raise ConfigError(
-                (telling or Telling()).culprit(TRIGGERS.option),
-                "must name a known trigger, a built-in sticker or the file of a picture",
-                kind or "nothing",
-                f"Known: {TRIGGERS.listed}; stickers: {', '.join(DRAWINGS)}; one of your own is "
-                "package.module:Class.",
-            )
-        return {"kind": Sticker.kind, "name": given}
+        if kind not in TRIGGERS.known and not (":" in kind and rest[:1] in {"", ",", ":"}):
+            return _sticker(given, kind, rest, telling or Telling())
     if isinstance(given, Mapping) and "kind" not in given:
         return {"kind": Sticker.kind, **cast("Mapping[str, object]", given)}
-    return given
+    return TRIGGERS.spelled(given, telling)
+
+
+def _sticker(given: str, kind: str, rest: str, telling: Telling) -> dict[str, str]:
+    if Path(given).suffix[1:].isalnum() and not (rest and Path(given).suffix[1:].isdigit()):
+        return {"kind": Sticker.kind, "file": given}
+    if given not in DRAWINGS:
+        raise ConfigError(
+            telling.culprit(TRIGGERS.option),
+            "must name a known trigger, a built-in sticker or the file of a picture",
+            kind or "nothing",
+            f"Known: {TRIGGERS.listed}; stickers: {', '.join(DRAWINGS)}; one of your own is "
+            "package.module:Class.",
+        )
+    return {"kind": Sticker.kind, "name": given}
 
 
 def _read(given: object, info: ReadingInfo) -> Trigger:
-    """Return the trigger that a setting means."""
-    if isinstance(given, Trigger):
-        return given
-    return plugin_from(TRIGGERS, spelled(given, Telling.of(info.context)), info)
+    whole = given if isinstance(given, Trigger) else spelled(given, Telling.of(info.context))
+    return TRIGGERS.setting(whole, info)
 
 
 TriggerSetting = Annotated[

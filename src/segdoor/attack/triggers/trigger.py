@@ -46,9 +46,6 @@ class Trigger(Plugin):
 
         Kinds without lengths are as they are.
 
-        Args:
-            lengths: What they follow from.
-
         Raises:
             ConfigError: If it would be too small.
         """

@@ -53,12 +53,7 @@ class Detector(Defense):
     def __call__(
         self, model: nn.Module, images: Iterable[AnyImage], context: DefenseContext | None = None
     ) -> Costed[tuple[Alarm, ...]]:
-        """Return how suspicious each image is, checked, and what that took.
-
-        Args:
-            model: Any network from normalised images to logits.
-            images: Pictures without labels.
-            context: Clean scenes, and what else the detector may know and use.
+        """Return how suspicious each image is, checked, and what that took; see `judge`.
 
         Raises:
             ConfigError: If something is missing that the detector needs, or it returns no finite

@@ -64,11 +64,7 @@ class Filter(Defense):
     def __call__(
         self, scenes: SceneDataset, context: FilterContext | None = None
     ) -> Costed[Suspicion]:
-        """Return how suspicious each scene is, checked, and what that took.
-
-        Args:
-            scenes: The suspect scenes.
-            context: What else the filter may know and use.
+        """Return how suspicious each scene is, checked, and what that took; see `suspicion`.
 
         Raises:
             DataError: If the scenes are no data set.

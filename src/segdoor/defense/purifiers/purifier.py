@@ -66,11 +66,7 @@ class Purifier(Defense):
     def __call__(
         self, image: AnyImage, context: PurifierContext | None = None
     ) -> Costed[tuple[View, ...]]:
-        """Return what to show to the model instead of an image, checked, and what that took.
-
-        Args:
-            image: The picture.
-            context: What else the purifier may know and use.
+        """Return the views to show instead of an image, checked, and what that took.
 
         Raises:
             ConfigError: If something is missing that the purifier needs, a view is no picture, or

@@ -37,11 +37,7 @@ class Finetune(Repair):
     """Rate at the start, the same for all layers; a tenth of the recipe's if left out."""
 
     def resolved(self, recipe: TrainingConfig) -> Finetune:
-        """Return the same repair with its learning rate.
-
-        Args:
-            recipe: What the model was trained with.
-        """
+        """Return the same repair with its learning rate, which follows from the model's recipe."""
         # Deviation 12: the paper does not state this rate. A tenth of the recipe's is what the
         # recipe itself comes down to in its last epochs; no layer is new, so all learn alike and
         # none needs a warm-up.

@@ -104,9 +104,6 @@ def find_classifier(showing: _Showing) -> str:
 
     It is found by trying: an auxiliary head may run later, but changes nothing.
 
-    Args:
-        showing: The model, and at least one scene.
-
     Raises:
         ConfigError: If that layer does not have one output a class, so that it is no classifier.
     """
@@ -133,10 +130,6 @@ def find_classifier(showing: _Showing) -> str:
 
 def mean_activations(showing: _Showing, layer: str) -> ChannelMeans:
     """Return the mean of each channel that a layer reads, over all pixels of all scenes.
-
-    Args:
-        showing: The model and the scenes.
-        layer: Name of the layer.
 
     Raises:
         ConfigError: If the network never uses the layer.

@@ -66,11 +66,7 @@ class Repair(Plugin):
         """
 
     def resolved(self, recipe: TrainingConfig) -> Repair:
-        """Return the same repair with every setting explicit.
-
-        Args:
-            recipe: What the model was trained with.
-        """
+        """Return the same repair with every setting explicit, by the model's own recipe."""
         del recipe
         return self
 

@@ -74,11 +74,7 @@ class Scan(Defense):
 
     @final
     def __call__(self, model: nn.Module, context: ScanContext | None = None) -> Costed[Findings]:
-        """Return what speaks for a backdoor in a model, checked, and what that took.
-
-        Args:
-            model: Any network from normalised images to logits.
-            context: A few clean scenes, and what else the scan may know and use.
+        """Return what speaks for a backdoor in a model, as `findings`, checked, and what that took.
 
         Raises:
             ConfigError: If something is missing that the scan needs, a figure is no finite number,

@@ -22,13 +22,7 @@ NEWEST = 2
 
 
 def settings_before(version: int, reading: Reading, recipe: Preset) -> Tree:
-    """Return the settings of an earlier version where today's differ; none for the newest.
-
-    Args:
-        version: From 1 on.
-        reading: Which reading of the paper.
-        recipe: The recipe that a preset starts from.
-    """
+    """Return the settings of an earlier version, from 1 on, where today's differ."""
     if version == NEWEST:
         return {}
     of_all: Tree = {

@@ -12,7 +12,6 @@ from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.placements.random import Random
-from segdoor.data.config import DataConfig
 from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, Method, Reading
@@ -48,7 +47,24 @@ EXCEPTIONS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class ReadingLayer(Layer):
+class PaperLengths(Layer):
+    """What follows from facts, which hold every setting: nothing but lengths left open."""
+
+    def lengths(self, wishes: ExperimentWishes, height: int) -> Lengths:
+        """Return the paper's lengths; even sizes of triggers crash in the authors' code."""
+        lengths = Lengths.at(height)
+        if as_on_voc(wishes):
+            lengths = replace(lengths, trigger=_VOC_TRIGGER, edges=_VOC_EDGES)
+        even = wishes.reading == "official" and lengths.trigger % 2 == 0
+        return replace(lengths, trigger=lengths.trigger + even)
+
+    def exceptions(self, reading: str) -> tuple[str, ...]:
+        """Return what a reading deliberately leaves out."""
+        return EXCEPTIONS.get(reading, ())
+
+
+@dataclass(frozen=True)
+class ReadingLayer(PaperLengths):
     """What follows from reading, method, preset and the scenes' size."""
 
     def data(self, wishes: ExperimentWishes) -> Tree:
@@ -68,31 +84,6 @@ class ReadingLayer(Layer):
             tree = merged(tree, layer)
         return tree
 
-    def lengths(self, wishes: ExperimentWishes, height: int) -> Lengths:
-        """Return the paper's lengths; even sizes of triggers crash in the authors' code."""
-        lengths = Lengths.at(height)
-        if as_on_voc(wishes):
-            lengths = replace(lengths, trigger=_VOC_TRIGGER, edges=_VOC_EDGES)
-        even = wishes.reading == "official" and lengths.trigger % 2 == 0
-        return replace(lengths, trigger=lengths.trigger + even)
-
-    def exceptions(self, reading: str) -> tuple[str, ...]:
-        """Return what a reading deliberately leaves out."""
-        return EXCEPTIONS.get(reading, ())
-
-
-@dataclass(frozen=True)
-class _FactsLayer(ReadingLayer):
-    """Nothing follows but lengths that were left open: every other setting is there."""
-
-    def data(self, wishes: ExperimentWishes) -> Tree:
-        del wishes
-        return {}
-
-    def settings(self, wishes: ExperimentWishes, size: Size) -> Tree:
-        del wishes, size
-        return {}
-
 
 READING = ReadingLayer()
 """The layer that the command line, studies of the paper and the public face hand in."""
@@ -107,7 +98,7 @@ def asked(given: ExperimentWishes | ExperimentConfig) -> Asked:
     if isinstance(given, ExperimentWishes):
         return Asked(given, READING)
     _check_whole(given)
-    return Asked(ExperimentWishes.model_validate(given.model_dump()), _FactsLayer())
+    return Asked(ExperimentWishes.model_validate(given.model_dump()), PaperLengths())
 
 
 def _check_whole(config: ExperimentConfig) -> None:
@@ -134,15 +125,6 @@ def resolve(given: ExperimentWishes, size: Size) -> ExperimentConfig:
         ConfigError: If the combination breaks a rule.
     """
     return asked(given).facts(size)
-
-
-def data_of(given: ExperimentWishes) -> DataConfig:
-    """Return which scenes are meant: those that the preset stands for, where nothing else is said.
-
-    Args:
-        given: What is asked for.
-    """
-    return asked(given).data()
 
 
 def as_on_voc(given: ExperimentWishes) -> bool:
@@ -227,13 +209,7 @@ def _official_batch(given: ExperimentWishes) -> Tree:
 
 
 def in_order(hide: Tree, scatter: Tree, reading: Reading) -> list[Tree]:
-    """Return the label changes of PRL in the order that a reading makes them.
-
-    Args:
-        hide: Settings of hide.
-        scatter: Settings of scatter.
-        reading: Which reading of the paper.
-    """
+    """Return the label changes of PRL in the order that a reading makes them."""
     return [hide, scatter] if reading == "paper" else [scatter, hide]
 
 

@@ -18,11 +18,7 @@ _ALWAYS_TOLD = ("network", "method", "rate", "victims", "target", "trigger", "q_
 
 
 def reported(found: Found) -> Iterator[Reported]:
-    """Yield the paper's numbers that runs of a study measure, once for each figure.
-
-    Args:
-        found: The figures of the study.
-    """
+    """Yield the paper's numbers that runs of a study measure, once for each figure."""
     preset = cast("Preset", found.preset)
     varied = [axis for axis, values in found.axes.items() if len(values) > 1]
     for claim, doubt in load_claims():

@@ -57,9 +57,6 @@ class Results:
         """Yield one point for each set of points that differ in some axes alone.
 
         Points whose Q is not the usual one are left out, unless Q is among these axes.
-
-        Args:
-            free: The axes.
         """
         seen: set[str] = set()
         hidden = {*free, "q", "q_as"}
@@ -105,12 +102,7 @@ class Results:
 
 
 def results_of(found: Found, q_as: Counting) -> Results:
-    """Return the figures of a study.
-
-    Args:
-        found: What its runs measured.
-        q_as: How Q is counted in the runs that are looked at.
-    """
+    """Return the figures of a study, of runs with PRL those with one way of counting Q."""
     preset = cast("Preset", found.preset)
     grid = cast("Mapping[Point, Collection[str]]", found.grid)
     usual = usual_q(found.reading, preset)

@@ -7,7 +7,7 @@ from pathlib import Path
 from segdoor.data.scene import SceneDataset
 from segdoor.experiment import run
 from segdoor.experiment.config import ExperimentConfig
-from segdoor.experiment.handed import Factory
+from segdoor.experiment.handed import Factory, Objects
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.papers.iba.reading import asked
 from segdoor.progress import Observer
@@ -41,6 +41,5 @@ def run_experiment(
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
     """
-    return run.run_experiment(
-        asked(given), out=out, train=train, test=test, network=network, observer=observer
-    )
+    objects = Objects(train, test, network)
+    return run.run_experiment(asked(given), out=out, objects=objects, observer=observer)

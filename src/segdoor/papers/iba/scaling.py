@@ -27,12 +27,7 @@ def roles_of_tests(run: PlannedRun) -> dict[str, str]:
 
 
 def scaled(runs: Sequence[PlannedRun], preset: Preset) -> dict[str, str]:
-    """Return what was run for what the paper has, where they differ.
-
-    Args:
-        runs: Runs of a study.
-        preset: What they are made on.
-    """
+    """Return what was run for what the paper has, where they differ."""
     told: dict[str, str] = {}
     bands_here = bands(preset.stands_for)
     for run in runs:

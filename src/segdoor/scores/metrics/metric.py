@@ -99,20 +99,10 @@ class Metric(Plugin):
 
     @abstractmethod
     def figure(self, total: np.ndarray, task: Task) -> float:
-        """Return the figure of a sum over scenes; NaN where it means nothing.
-
-        Args:
-            total: Sum of the summands.
-            task: Victim classes and target class.
-        """
+        """Return the figure of a sum over scenes; NaN where it means nothing."""
 
     def denominator(self, total: np.ndarray, task: Task) -> int | None:
-        """Return how many things the figure is a share of, if it is a share of things.
-
-        Args:
-            total: Sum of the summands.
-            task: Victim classes and target class.
-        """
+        """Return how many things the figure is a share of, if it is a share of things."""
         del total, task
         return None
 

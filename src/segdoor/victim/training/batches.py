@@ -43,12 +43,7 @@ class SceneStore:
     """Scenes by position, read once and then kept as far as there is room."""
 
     def __init__(self, dataset: SceneDataset, cache: SceneCache) -> None:
-        """Look at the first scene's size.
-
-        Args:
-            dataset: The scenes.
-            cache: Where they are kept.
-        """
+        """Look at the first scene's size."""
         self._dataset, self._cache = dataset, cache
         self._kept: dict[int, CachedScene] = {}
         self._sizes: dict[int, Size] = {}
@@ -82,12 +77,7 @@ class SceneStore:
         return Batch(batch.images * inside, batch.labels), sizes
 
     def planned(self, config: TrainingConfig, stream: Stream) -> Iterator[np.ndarray]:
-        """Yield positions of each step's scenes; an incomplete last batch of an epoch is left out.
-
-        Args:
-            config: The recipe.
-            stream: Decides each epoch's order.
-        """
+        """Yield positions of each step's scenes; an epoch's incomplete last batch is left out."""
         size = config.batch_size
         for epoch in range(config.epochs):
             order = stream.child("order", epoch).generator().permutation(self.num_scenes)

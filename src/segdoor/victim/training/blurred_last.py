@@ -34,16 +34,7 @@ def blurred_last(
     crop: tuple[int, int],
     ignore_index: int,
 ) -> tuple[Tensor, Tensor]:
-    """Return changed images and labels of the crop's size.
-
-    Args:
-        images: Normalised, float32, B x 3 x H x W, padded on the lower right.
-        labels: Class ids, int64, B x H x W.
-        sizes: Height and width of each scene without its padding.
-        changes: What happens to each scene.
-        crop: Height and width of the output.
-        ignore_index: Label of pixels that come from outside a scene.
-    """
+    """Return changed images and labels of the crop's size, of what `blurred_first` takes."""
     rows = [_row(*pair, crop) for pair in zip(sizes, changes, strict=True)]
     # All that is random about the batch travels in one copy, and nobody waits for it.
     drawn = transferred(np.array(rows, np.float32), images.device)

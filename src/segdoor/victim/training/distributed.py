@@ -24,12 +24,7 @@ _LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed out", re.
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes of one training, as one of them sees it.
-
-    Attributes:
-        rank: Number of this process.
-        size: Number of processes.
-    """
+    """The processes of one training, as one of them sees it."""
 
     rank: int = 0
     size: int = 1

@@ -46,10 +46,6 @@ def recipe_text(config: TrainingConfig, *, exclude: tuple[str, ...] = ()) -> str
 
     A setting that came later is part of it only where it differs from its default, which means what
     was done before.
-
-    Args:
-        config: The recipe.
-        exclude: Settings that are left out.
     """
     plain, drawn = AugmentationConfig(), config.augmentation
     unchanged = {name for name in _LATER if getattr(drawn, name) == getattr(plain, name)}

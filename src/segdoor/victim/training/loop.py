@@ -77,14 +77,7 @@ def train_model(
 ) -> nn.Module:
     """Train a network on scenes, innocently.
 
-    Args:
-        dataset: See `Training`, as for all that follows.
-        config: The recipe.
-        network: The network.
-        model: A network to go on training.
-        seed: Decides all that is random.
-        observer: Hears of every step.
-        snapshot: File to go on from.
+    The arguments are the fields of `Training`.
 
     Returns:
         The trained network in evaluation mode, on the device it was trained on.
@@ -189,15 +182,7 @@ class Trainer:
         network: NetworkConfig,
         stream: Stream,
     ) -> None:
-        """Make ready.
-
-        Args:
-            store: The training scenes.
-            model: Trained in place.
-            config: The recipe.
-            network: What images the network expects.
-            stream: Decides all that is random.
-        """
+        """Make ready."""
         self.config, self.network, self.stream = config, network, stream
         self.store = store
         self.group = ProcessGroup.present()

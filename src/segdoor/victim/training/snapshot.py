@@ -75,13 +75,7 @@ class SnapshotFile:
     """Where a training keeps its state: written now and then, replaced atomically."""
 
     def __init__(self, path: Path, fingerprint: str, *, pause: float = _PAUSE) -> None:
-        """Choose the file.
-
-        Args:
-            path: The file; it need not exist.
-            fingerprint: Of everything the weights follow from; a snapshot of another is refused.
-            pause: Least seconds between two writings; it grows where writing takes long.
-        """
+        """Choose the file, which need not exist, the mark of what it follows from, and a pause."""
         self._path, self._fingerprint, self._pause = path, fingerprint, pause
         self._next = time.monotonic() + pause
 

@@ -33,16 +33,7 @@ class Learner:
         ignore_index: int,
         mode: StepMode = "plain",
     ) -> None:
-        """Move the network to the device.
-
-        Args:
-            model: Trained in place.
-            config: The recipe.
-            arithmetic: Device and precision.
-            num_classes: Number of classes K.
-            ignore_index: Label of pixels that do not count.
-            mode: How steps are done.
-        """
+        """Move the network to the device."""
         self.arithmetic = arithmetic
         self.model = placed(model, arithmetic.device)
         with methods_in_reach(model):

@@ -88,10 +88,6 @@ class Synchronised:
     def __init__(self, network: nn.Module, device: torch.device) -> None:
         """Change the classes of batch norm and dropout.
 
-        Args:
-            network: In training mode.
-            device: Where it is.
-
         Raises:
             ConfigError: If it holds a batch norm that is not torch's own.
         """
