@@ -12,7 +12,7 @@ import torch
 from forms import forms, plain, plainly
 from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError, DataError
-from segdoor.plugins import Plugin
+from segdoor.plugins import Plugin, Registry
 from segdoor.settings import validated
 from segdoor.victim.answer import auxiliary_of, logits_of
 from segdoor.victim.backbones.registry import BACKBONES
@@ -116,12 +116,16 @@ def test_networks_and_backbones_that_were_there_are_still_tried() -> None:
     assert {"resnet", "efficientnet_lite0", BACKBONE} <= backbones
 
 
+def registry_of(plugin: type[Plugin]) -> Registry[Plugin]:
+    return NETWORKS if issubclass(plugin, NetworkPlugin) else BACKBONES
+
+
 @pytest.mark.parametrize("plugin", KINDS, ids=lambda plugin: plugin.__name__)
 class TestEveryPlugin:
     """What the class of every network and backbone must do."""
 
     def test_introduces_itself_and_its_settings(self, plugin: type[Plugin]) -> None:
-        assert plugin.kind
+        assert registry_of(plugin).named(plugin.kind) is plugin
         assert all(vars(plugin.introduction).values())
         assert all(field.description for field in plugin.model_fields.values())
         assert plugin.main is None or plugin.main in plugin.model_fields
@@ -134,10 +138,9 @@ class TestEveryPlugin:
             assert str(getattr(made_, name)) == str(getattr(config, name)), name
 
     def test_its_written_form_is_read_again(self, plugin: type[Plugin]) -> None:
-        registry = NETWORKS if issubclass(plugin, NetworkPlugin) else BACKBONES
         for given in forms(plugin):
             made_ = plugin(**given)
-            assert registry.read(str(made_)) == made_
+            assert registry_of(plugin).read(str(made_)) == made_
 
 
 def spread(given: object) -> dict[str, object]:
