@@ -20,7 +20,8 @@ def export(
     """Write the figures of a run or a study for other programs.
 
     Files hold one row a figure: the run and its axes, model, repair, poisoned test, class,
-    metric, value, the ends of its interval, and its place in the record. A tracker that has a run
+    metric, value, the ends of its interval, and its place in the record. The comparisons behind a
+    study's verdicts go to a second file beside it, FILE.verdicts.csv. A tracker that has a run
     already, by an earlier call, is only told what has changed since.
 
     Args:

@@ -226,11 +226,9 @@ def _do(plan: StudyPlan, work: Work, machines: Resources, limit: int | None) -> 
     record = finish(plan, work.digests)
     tell(f"Study: {plan.file}")
     for verdict in record.verdicts:
-        held = sum(found.holds for found in verdict.evidence)
-        comparisons = f"{held} of {len(verdict.evidence)} comparisons hold"
-        comparisons += f", {verdict.lacks}" if verdict.missing else ""
+        found = ", ".join(told for told in (verdict.counted, verdict.lacks) if told)
         tell(f"{verdict.number}. {verdict.statement} ({verdict.judged_on}): "
-             f"{verdict.verdict}, {comparisons}")  # fmt: skip
+             f"{verdict.verdict}{f', {found}' if found else ''}")  # fmt: skip
     if record.verdicts:
         tell(record.claims_in_words)
     num_runs = work.num_done + sum(task.kind == "run" for task in work.tasks)

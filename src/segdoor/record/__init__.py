@@ -28,6 +28,7 @@ from segdoor.record.scaling import AxisValue, name_in_paper, with_here
 from segdoor.record.study import (
     RATE_REACHED,
     ClaimCell,
+    Decision,
     Evidence,
     Spread,
     StudyRecord,
@@ -45,6 +46,7 @@ __all__ = [
     "ClassRecord",
     "Controls",
     "DataRecord",
+    "Decision",
     "Environment",
     "Estimate",
     "Evidence",

@@ -1,7 +1,8 @@
 """What older versions wrote into records, plans and poisoned tests, told as it is today.
 
 Schema 3 names poisoned tests and models where schemas 1 and 2 had exams and victims, and tells what
-a test is for and where its triggers go, which was in its name.
+a test is for and where its triggers go, which was in its name. Schema 4 of studies judges by
+intervals what schemas 1 to 3 judged by the means alone.
 
 These are conversions of plain JSON alone; whatever is not as expected stays, to be refused by
 those who know the rules. The other way is `attack.before`.
@@ -15,7 +16,8 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from segdoor.record.earlier_labels import attack_with_labels, changes_with_labels
-from segdoor.record.figures import SCHEMA_VERSION, Json
+from segdoor.record.earlier_verdicts import undecided
+from segdoor.record.figures import SCHEMA_VERSION, STUDY_SCHEMA_VERSION, Json
 from segdoor.settings import RENAMED
 
 _NUMBER = r"(\d+\.?\d*(?:e\+\d\d)?)"
@@ -92,14 +94,19 @@ def run_record(content: Json) -> Json:
 
 def study_record(content: Json) -> Json:
     """Return a study's record as it is written today."""
-    if not _is_older(content):
+    if not _is_older(content, STUDY_SCHEMA_VERSION):
         return content
-    told = cast("Json", _renamed({**content, "schema_version": SCHEMA_VERSION}))
-    changes = told.get("changes")
-    if isinstance(changes, list):
-        listed = changes_with_labels(cast("list[object]", changes))
-        told["changes"] = [_changed(change) for change in listed]
-    return told
+    told = content
+    if _is_older(content):
+        told = cast("Json", _renamed(content))
+        changes = told.get("changes")
+        if isinstance(changes, list):
+            listed = changes_with_labels(cast("list[object]", changes))
+            told["changes"] = [_changed(change) for change in listed]
+    verdicts = told.get("verdicts")
+    if isinstance(verdicts, list):
+        told = {**told, "verdicts": [undecided(each) for each in cast("list[object]", verdicts)]}
+    return {**told, "schema_version": STUDY_SCHEMA_VERSION}
 
 
 def field_then(field: str) -> str:
@@ -112,9 +119,9 @@ def named_then(tree: Json) -> Json:
     return {_THEN.get(name, name): value for name, value in tree.items()}
 
 
-def _is_older(content: Json) -> bool:
+def _is_older(content: Json, newest: int = SCHEMA_VERSION) -> bool:
     version = content.get("schema_version")
-    return isinstance(version, int) and version < SCHEMA_VERSION
+    return isinstance(version, int) and version < newest
 
 
 def _renamed(told: object) -> object:

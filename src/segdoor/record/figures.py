@@ -7,6 +7,9 @@ from typing import Literal
 from segdoor.settings import Settings
 
 SCHEMA_VERSION = 3
+"""Of the records of runs."""
+STUDY_SCHEMA_VERSION = 4
+"""Of the records of studies."""
 
 Json = dict[str, object]
 Figure = float | None

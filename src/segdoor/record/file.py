@@ -9,7 +9,7 @@ from typing import Literal
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
 from segdoor.record import earlier
-from segdoor.record.figures import SCHEMA_VERSION, Json
+from segdoor.record.figures import SCHEMA_VERSION, STUDY_SCHEMA_VERSION, Json
 from segdoor.record.run import ExperimentRecord
 from segdoor.record.study import StudyRecord
 from segdoor.settings import validated
@@ -46,7 +46,8 @@ def load_study(path: Path) -> StudyRecord:
         DataError: If the file is missing, damaged or of a newer schema.
         ConfigError: If a value in it breaks a rule.
     """
-    return validated(StudyRecord, earlier.study_record(read_content(path)), source=path)
+    content = read_content(path, newest=STUDY_SCHEMA_VERSION)
+    return validated(StudyRecord, earlier.study_record(content), source=path)
 
 
 def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:
@@ -56,7 +57,8 @@ def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:
         DataError: If there is none, or several studies lie in the folder.
     """
     if not path.is_dir():
-        study = read_content(path).get("kind") == "study-record"
+        content = read_content(path, newest=STUDY_SCHEMA_VERSION)
+        study = content.get("kind") == "study-record"
         return path, "study" if study else "run"
     studies = sorted(path.glob("*study.json"))
     if (path / "record.json").exists() or not studies:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
-from segdoor.record.figures import SCHEMA_VERSION, Figure
+from segdoor.record.figures import STUDY_SCHEMA_VERSION, Figure
 from segdoor.record.scaling import AxisValue
 from segdoor.settings import Settings
 
-Outcome = Literal["holds", "holds in some", "fails", "not measured"]
+Decision = Literal["supported", "contradicted", "undecided"]
+"""What came of a comparison: the interval of a difference lies where it is claimed to be, lies
+elsewhere, or leaves it open."""
+Outcome = Literal[
+    "supported",
+    "supported in some",
+    "contradicted",
+    "contradicted in some",
+    "undecided",
+    "not measured",
+]
 """What came of a claim in all the ways that it was judged."""
 _NUMBERS = (
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
@@ -81,10 +91,21 @@ class Evidence(Settings):
 
     statement: str
     """What is compared with what, in words with the figures."""
-    holds: bool
-    """Whether it came out as the paper says."""
-    spread: Figure = None
-    """Largest half-width of the intervals over seeds of the figures compared; null with one."""
+    outcome: Decision
+    """What came of it."""
+    difference: Spread | None = None
+    """The first figure minus the second, paired by seed; its interval is never narrower than the
+    scenes' where `over_scenes` says that it heeds them. Null in records of older versions."""
+    over_scenes: bool = False
+    """Whether the interval heeds that other scenes could have been drawn; it is Student's alone
+    where the tables of scenes are not there."""
+    seeds_needed: int | None = None
+    """Seeds that would decide it, reckoned with the difference and the deviation observed; null
+    where that cannot be told."""
+    saturated: bool = False
+    """Whether both figures are at the top, or both where they are without a trigger."""
+    remark: str = ""
+    """Why it is undecided, where the interval does not say it."""
     runs: tuple[str, ...] = ()
     """Keys of the runs behind it."""
 
@@ -100,12 +121,21 @@ class Verdict(Settings):
     """The reading of the paper that it is judged in."""
     judged_on: str
     """Which poisoned test, and how Q is counted where that differs."""
-    verdict: Literal["holds", "fails", "not measured"]
-    """The outcome; it holds only if nothing is missing."""
+    verdict: Literal["supported", "contradicted", "undecided", "not measured"]
+    """The outcome: supported if all comparisons are and nothing is missing, contradicted if one
+    is."""
     evidence: tuple[Evidence, ...] = ()
     """Every comparison that was made."""
     missing: tuple[str, ...] = ()
     """What the ordering is about and the study has no figure of."""
+
+    @property
+    def counted(self) -> str:
+        """Return how many comparisons came out which way, in words; empty if none was made."""
+        count = Counter(found.outcome for found in self.evidence)
+        told = [f"{count[name]} {name}" for name in get_args(Decision) if count[name]]
+        comparisons = f"comparison{'s' * (len(self.evidence) != 1)}"
+        return f"{len(self.evidence)} {comparisons}: {', '.join(told)}" if told else ""
 
     @property
     def lacks(self) -> str:
@@ -119,7 +149,7 @@ class StudyRecord(Settings):
 
     kind: Literal["study-record"] = "study-record"
     """Marks the file."""
-    schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
+    schema_version: int = Field(default=STUDY_SCHEMA_VERSION, ge=1)
     """Version of the file's layout."""
     name: str
     """Name of the study, such as table1."""
@@ -176,15 +206,20 @@ class StudyRecord(Settings):
         all_of_them = f"the paper’s {_in_words(self.num_claims)} claim{'s' * (self.num_claims > 1)}"
         if count["not measured"] == self.num_claims:
             return f"None of {all_of_them} could be judged."
-        all_hold, some, fail = count["holds"], count["holds in some"], count["fails"]
-        rest = count["not measured"]
-        parts = [
-            f"{all_hold or 'none'} hold{'' if all_hold > 1 else 's'} in every way judged",
-            f"{some} in some" if some else "",
-            f"{fail} fail{'' if fail > 1 else 's'}" if fail else "",
-            f"{rest} {'are' if rest > 1 else 'is'} not measured" if rest else "",
+        told = [
+            ("supported", "supported in every way judged"),
+            ("supported in some", "supported in some"),
+            ("contradicted", "contradicted"),
+            ("contradicted in some", "contradicted in some ways"),
+            ("undecided", "undecided"),
+            ("not measured", "not measured"),
         ]
-        return f"Of {all_of_them} {', '.join(part for part in parts if part)}."
+        parts = [
+            f"{count[name] or 'none'} {'are' if count[name] > 1 else 'is'} {words}"
+            for name, words in told
+            if count[name] or name == "supported"
+        ]
+        return f"Of {all_of_them} {', '.join(parts)}."
 
 
 def _in_words(number: int) -> str:
@@ -192,6 +227,10 @@ def _in_words(number: int) -> str:
 
 
 def _outcome(verdicts: set[str]) -> Outcome:
-    if "holds" in verdicts:
-        return "holds in some" if "fails" in verdicts else "holds"
-    return "fails" if "fails" in verdicts else "not measured"
+    """Return what came of a claim, from the verdicts of all ways that it was judged."""
+    judged = verdicts - {"not measured"}
+    if "supported" in judged:
+        return "supported" if len(judged) == 1 else "supported in some"
+    if "contradicted" in judged:
+        return "contradicted" if len(judged) == 1 else "contradicted in some"
+    return "undecided" if judged else "not measured"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from segdoor.record import AxisValue, Evidence
+from segdoor.record import AxisValue, Verdict
 from segdoor.scores.intervals import Interval
 
 
@@ -178,23 +178,13 @@ class Gallery:
 
 
 @dataclass(frozen=True)
-class JudgedClaim:
-    """A verdict on a claim, judged in one way."""
-
-    judged_on: str
-    verdict: str
-    evidence: tuple[Evidence, ...]
-    missing: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Judgement:
-    """What came of one claim of the paper."""
+    """What came of one claim of the paper, in the reading of the study and in all ways."""
 
     name: str
     claim: str
     outcome: str
-    ways: tuple[JudgedClaim, ...]
+    ways: tuple[Verdict, ...]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from segdoor.errors import MachineError
 from segdoor.files import write_atomically
 from segdoor.record import AxisValue, ClassRecord, Json
 from segdoor.report.source import Run, Source, pointer
+from segdoor.report.verdicts import verdicts_of
 
 Row = dict[str, AxisValue]
 _KEYS = (
@@ -33,19 +34,56 @@ def tidy_rows(source: Source) -> tuple[tuple[str, ...], list[Row]]:
     ]
 
 
+def comparison_rows(source: Source) -> tuple[tuple[str, ...], list[Row]]:
+    """Return the columns and one row a comparison behind a study's verdicts, in every reading."""
+    rows = [
+        {
+            "claim": verdict.number,
+            "reading": verdict.reading,
+            "judged_on": verdict.judged_on,
+            "verdict": verdict.verdict,
+            "comparison": found.statement,
+            "outcome": found.outcome,
+            "difference": found.difference.mean if found.difference else None,
+            "low": found.difference.low if found.difference else None,
+            "high": found.difference.high if found.difference else None,
+            "seeds": found.difference.num_seeds if found.difference else None,
+            "seeds_needed": found.seeds_needed,
+            "over_scenes": found.over_scenes,
+            "saturated": found.saturated,
+            "remark": found.remark,
+        }
+        for verdict in (verdicts_of(source) if source.study else ())
+        for found in verdict.evidence
+    ]
+    return tuple(rows[0]) if rows else (), rows
+
+
+def file_of_comparisons(file: Path) -> Path:
+    """Return the file for the comparisons of a study, beside that of its figures."""
+    return file.with_suffix(f".verdicts{file.suffix}")
+
+
 def write_csv(source: Source, file: Path) -> int:
-    """Write the rows as CSV and return their number."""
+    """Write the rows as CSV and return their number; comparisons go to a file of their own."""
     columns, rows = tidy_rows(source)
+    _write_csv(columns, rows, file)
+    comparisons = comparison_rows(source)
+    if comparisons[1]:
+        _write_csv(*comparisons, file_of_comparisons(file))
+    return len(rows)
+
+
+def _write_csv(columns: Sequence[str], rows: Sequence[Row], file: Path) -> None:
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, columns)
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(file, buffer.getvalue())
-    return len(rows)
 
 
 def write_parquet(source: Source, file: Path) -> int:
-    """Write the rows as Parquet and return their number.
+    """Write the rows as Parquet and return their number; comparisons go to a file of their own.
 
     Raises:
         MachineError: If pyarrow is missing.
@@ -56,10 +94,13 @@ def write_parquet(source: Source, file: Path) -> int:
     except ImportError:
         raise missing_package("pyarrow", "parquet") from None
     columns, rows = tidy_rows(source)
-    arrays = {name: _uniform([row[name] for row in rows]) for name in columns}
-    buffer = pa.BufferOutputStream()
-    parquet.write_table(pa.table(arrays), buffer)
-    write_atomically(file, buffer.getvalue().to_pybytes())
+    written = {file: (columns, rows), file_of_comparisons(file): comparison_rows(source)}
+    for place, (names, entries) in written.items():
+        if names:
+            arrays = {name: _uniform([row[name] for row in entries]) for name in names}
+            buffer = pa.BufferOutputStream()
+            parquet.write_table(pa.table(arrays), buffer)
+            write_atomically(place, buffer.getvalue().to_pybytes())
     return len(rows)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from segdoor.errors import MachineError
 from segdoor.report.content import GREY, INTERVAL, Cell, Chart, CurvePoint, Page, Table
 from segdoor.report.figures import CLEAN_MARKER, MARKERS, colour_name, draw
+from segdoor.report.verdicts import SIGNS, numbers_of
 from segdoor.report.words import CUT
 from segdoor.scores.intervals import Interval
 
@@ -49,6 +50,7 @@ def render(page: Page) -> str:
     return environment.get_template("page.html").render(
         page=page, drawn=drawn, identifier=identifier, table_of=table_of, csv_uri=csv_uri,
         colour_name=colour_name, sign=sign, numeric=numeric, data_value=data_value,
+        signs=SIGNS, numbers_of=numbers_of,
     )  # fmt: skip
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import groupby
 
 from segdoor.record import ExperimentRecord, StudyRecord
-from segdoor.report.content import JudgedClaim, Judgement, Page, Section
+from segdoor.report.content import Page, Section
 from segdoor.report.curves import axis_charts, class_chart, numeric_axes
 from segdoor.report.distance import FEWEST, distance_charts
 from segdoor.report.gallery import Album, gather
@@ -28,6 +27,7 @@ from segdoor.report.tables import (
     table_of_every_test,
     table_of_test,
 )
+from segdoor.report.verdicts import judgements
 from segdoor.report.words import (
     BACKDOORED_MODEL,
     Naming,
@@ -175,22 +175,14 @@ def _claims(source: Source) -> Section | None:
     study = source.study
     if study is None or not (study.verdicts or study.cells):
         return None
-    lead = "Orderings that the paper claims, judged by the figures measured here, test by test."
+    lead = (
+        "Orderings that the paper claims, judged by the figures measured here, test by test. A "
+        "comparison is of a difference paired by seed: supported if its 95 % interval lies where "
+        "the paper says, contradicted if it lies elsewhere, otherwise undecided."
+    )
     tables = (claim_table(study.cells, source.naming),) if study.cells else ()
-    judged = tuple(_judgements(study))
-    return Section("claims", "Which claims hold", lead, tables=tables, judgements=judged)
-
-
-def _judgements(study: StudyRecord) -> Iterator[Judgement]:
-    """Yield the claims, each with all ways in which it was judged."""
-    for number, entries in groupby(study.verdicts, key=lambda entry: entry.number):
-        found = tuple(entries)
-        name = f"Claim {number}, reading ‘{found[0].reading}’"
-        ways = tuple(
-            JudgedClaim(entry.judged_on, entry.verdict, entry.evidence, entry.missing)
-            for entry in found
-        )
-        yield Judgement(name, found[0].statement, study.claims[number], ways)
+    judged = tuple(judgements(source)) if study.verdicts else ()
+    return Section("claims", "Which claims are supported", lead, tables=tables, judgements=judged)
 
 
 def _provenance(source: Source) -> Section:

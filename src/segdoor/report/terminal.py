@@ -16,7 +16,8 @@ from segdoor.report.metrics import headings, metrics_of
 from segdoor.report.source import Source
 from segdoor.report.summary import study_verdict
 from segdoor.report.tables import claim_table, headline_table
-from segdoor.report.words import CUT, Naming, attack_facts, axis_name, network_name, verdict
+from segdoor.report.verdicts import numbers_of, verdicts_of
+from segdoor.report.words import CUT, attack_facts, axis_name, network_name, verdict
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -49,7 +50,7 @@ def describe_study(source: Source) -> list[RenderableType]:
         f"{study.name}, preset {study.preset}, reading '{study.reading}'",
         *([f"In the paper's units: {study.scaled_in_words}"] if study.scaled else []),
         *([_grid_of(headline_table(source), shown)] if source.groups else []),
-        *_claims(study, source.naming),
+        *_claims(source, study),
         *([CUT] if source.groups or study.cells else []),
         *(f"failed: {run.key}: {why}" for run, why in source.absent if run.state == "failed"),
         study_verdict(source, study),
@@ -129,17 +130,20 @@ def _grid_of(table: Table, shown: Sequence[str]) -> Grid:
     return grid
 
 
-def _claims(study: StudyRecord, naming: Naming) -> list[RenderableType]:
+def _claims(source: Source, study: StudyRecord) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if study.cells:
-        table = claim_table(study.cells, naming)
+        table = claim_table(study.cells, source.naming)
         hidden = {"table", "seeds", "difference", "never counted because"}
         parts.append(_grid_of(table, [name for name in table.columns if name not in hidden]))
-    for entry in study.verdicts:
-        judged = f"claim {entry.number} on {entry.judged_on}, {entry.statement}"
+    for entry in verdicts_of(source):
+        reading = f" (reading '{entry.reading}')" if entry.reading != study.reading else ""
+        judged = f"claim {entry.number} on {entry.judged_on}, {entry.statement}{reading}"
         parts.append(f"{entry.verdict}: {judged}")
         parts += [f"    {entry.lacks}"] if entry.missing else []
-        parts += [f"    {'yes' if e.holds else 'no'}: {e.statement}" for e in entry.evidence]
+        for found in entry.evidence:
+            parts.append(f"    {found.outcome}: {found.statement}")
+            parts.append(f"        {numbers_of(found)}")
     return parts
 
 

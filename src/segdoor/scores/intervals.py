@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -52,11 +53,26 @@ def bootstrap_sums(
     num_scenes = len(summands)
     if not num_scenes:
         return Interval(float("nan"), float("nan"))
-    rng = Stream(0).child("bootstrap").generator()
-    draws = rng.multinomial(num_scenes, np.full(num_scenes, 1 / num_scenes), size=rounds)
-    summed = np.einsum("rn,n...->r...", draws, summands)
+    summed = np.einsum("rn,n...->r...", drawn(num_scenes, rounds), summands)
     figures = np.array([figure(total) for total in summed])
     if np.isnan(figures).all():
         return Interval(float("nan"), float("nan"))
     low, high = np.nanpercentile(figures, [2.5, 97.5])
     return Interval(float(low), float(high))
+
+
+@lru_cache(maxsize=1)
+def drawn(num_scenes: int, rounds: int = 1000) -> np.ndarray:
+    """Return how often each scene is drawn in each round, the same at every call.
+
+    Args:
+        num_scenes: How many scenes there are, and how many are drawn each time.
+        rounds: How many times they are drawn.
+
+    Returns:
+        Whole numbers, rounds x scenes, not to be written to.
+    """
+    rng = Stream(0).child("bootstrap").generator()
+    times = rng.multinomial(num_scenes, np.full(num_scenes, 1 / num_scenes), size=rounds)
+    times.flags.writeable = False
+    return times

@@ -122,8 +122,12 @@ def save_tables(path: Path, tables: dict[str, TableSet]) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def load_tables(path: Path) -> dict[str, TableSet]:
+def load_tables(path: Path, only: Collection[str] | None = None) -> dict[str, TableSet]:
     """Read named table sets.
+
+    Args:
+        path: The file.
+        only: The names of those to be read, as far as they are there; all of them for None.
 
     Raises:
         DataError: If the file is missing or damaged; pickled content is refused.
@@ -131,7 +135,7 @@ def load_tables(path: Path) -> dict[str, TableSet]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             names = [key.removesuffix(".names") for key in arrays if key.endswith(".names")]
-            return {name: _checked(arrays, name) for name in names}
+            return {name: _checked(arrays, name) for name in names if only is None or name in only}
     except _DAMAGE as why:
         # NumPy's own words advise to load it all the same.
         found = "pickled content" if "pickle" in str(why) else why

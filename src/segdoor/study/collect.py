@@ -10,18 +10,15 @@ from segdoor.record import (
     RATE_REACHED,
     ClaimCell,
     ExperimentRecord,
-    Figure,
     StudyRecord,
     StudyRun,
 )
 from segdoor.study.expand import PlannedRun, distinct
 from segdoor.study.figures import Found, Quantity, SeedFigures, grid_of
 from segdoor.study.judging import judge
+from segdoor.study.measured import Measured, measured
 from segdoor.study.plan import StudyPlan
-from segdoor.study.repairs import study_row
 from segdoor.study.state import Digests, RunState, state_of
-
-_Figures = Iterator[tuple[Quantity, Figure]]
 
 
 def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
@@ -86,40 +83,18 @@ def _figures(plan: StudyPlan, states: Mapping[str, RunState]) -> dict[Quantity, 
         record = states[run.key].record
         if record is None:
             continue
-        for quantity, value in (*_of_run(plan, run, record), *_of_repairs(plan, run, record)):
+        for found in measured(plan.paper, run, plan.folder(run), record):
             # All runs of a seed share one clean model: the first to tell of it is enough.
-            if value is not None and run.seed not in figures[quantity].values:
-                figures[quantity].values[run.seed] = value
-                figures[quantity].keys[run.seed] = run.key
-    return {quantity: measured for quantity, measured in figures.items() if measured.values}
+            if run.seed not in figures[found.quantity].values:
+                _add(figures[found.quantity], run, found)
+    return dict(figures)
 
 
-def _of_run(plan: StudyPlan, run: PlannedRun, record: ExperimentRecord) -> _Figures:
-    clean = run.point.clean()
-    yield Quantity(run.point, None, None, "CBA"), record.scores.cba
-    if record.controls.clean_model is not None:
-        yield Quantity(clean, None, None, "CBA"), record.controls.clean_model.cba.value
-    for role, name in plan.paper.tests(run).items():
-        test = record.scores.tests.get(name)
-        if test is None:
-            continue
-        yield Quantity(run.point, None, role, "ASR"), test.asr.value
-        yield Quantity(run.point, None, role, "PBA"), test.pba.value
-        yield Quantity(clean, None, role, "ASR"), test.asr_clean_model
-        yield Quantity(clean, None, role, "PBA"), test.pba_clean_model
-
-
-def _of_repairs(plan: StudyPlan, run: PlannedRun, record: ExperimentRecord) -> _Figures:
-    for of_paper, here in run.repairs.items():
-        row = study_row(record, here)
-        if row is None:
-            continue
-        yield Quantity(run.point, of_paper, None, "CBA"), row.poisoned_after.cba.value
-        for role, name in plan.paper.tests(run).items():
-            test = row.poisoned_after.tests.get(name)
-            if test is not None:
-                yield Quantity(run.point, of_paper, role, "ASR"), test.asr.value
-                yield Quantity(run.point, of_paper, role, "PBA"), test.pba.value
+def _add(figures: SeedFigures, run: PlannedRun, found: Measured) -> None:
+    figures.add(run.seed, run.key, found.figure)
+    if found.without_trigger is not None:
+        figures.without_trigger = figures.without_trigger or SeedFigures()
+        figures.without_trigger.add(run.seed, run.key, found.without_trigger)
 
 
 def _cells(plan: StudyPlan, found: Found, reached: Mapping[str, float]) -> Iterator[ClaimCell]:
@@ -127,8 +102,8 @@ def _cells(plan: StudyPlan, found: Found, reached: Mapping[str, float]) -> Itera
     rates = {run.key: run.config.attack.rate for run in plan.runs} | dict(reached)
     for number in plan.paper.reported(found):
         quantity, labels = number.quantity, dict(number.labels)
-        measured = found.figures.get(quantity)
-        keys = measured.runs if measured else ()
+        here = found.figures.get(quantity)
+        keys = here.runs if here else ()
         # The place of a clean model is none of the grid: it has no rate.
         if quantity.point in found.grid and reached.keys() & set(keys):
             labels[RATE_REACHED] = round(statistics.fmean(rates[key] for key in keys), 4)
@@ -139,6 +114,6 @@ def _cells(plan: StudyPlan, found: Found, reached: Mapping[str, float]) -> Itera
             paper=number.value,
             doubted=number.doubted,
             test=plan.paper.tests(number.run)[quantity.role] if quantity.role else None,
-            measured=measured.spread if measured else None,
+            measured=here.spread if here else None,
             runs=keys,
         )

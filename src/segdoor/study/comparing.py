@@ -1,12 +1,15 @@
-"""One comparison of two figures, told with its numbers and the spread over seeds."""
+"""One comparison of two figures: their difference by seed, and where it is claimed to lie."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from segdoor.record import Evidence
+from segdoor.scores.differences import Difference, Region
 from segdoor.study.figures import SeedFigures
+
+TOP = 0.95
+"""Rates above it are at the top: that one of two is higher there says little."""
 
 
 class Named(NamedTuple):
@@ -38,7 +41,41 @@ class Missing(NamedTuple):
     what: str
 
 
-Comparison = Evidence | Missing
+@dataclass(frozen=True)
+class Compared:
+    """A comparison that was made.
+
+    Attributes:
+        statement: What is compared with what, in words with the figures.
+        claimed: Where the difference is claimed to lie.
+        difference: The first figure minus the second, paired by seed.
+        saturated: Why it could not come out in any other way; empty if it could.
+        runs: Keys of the runs behind it.
+    """
+
+    statement: str
+    claimed: Region
+    difference: Difference
+    saturated: str
+    runs: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the mean lies where it is claimed to: a judgement of numbers without noise.
+
+        It is the one for numbers without seeds, such as those that a paper prints.
+        """
+        return self.claimed.holds(self.difference.mean)
+
+    @property
+    def level_against(self) -> float:
+        """Return the p-value, two-sided, of the claim; 1 where nothing can speak against it."""
+        if self.saturated:
+            return 1.0
+        return self.difference.level_at(self.claimed.outside(self.difference.mean))
+
+
+Comparison = Compared | Missing
 
 
 def on_common_seeds(*figures: Named) -> tuple[Named, ...]:
@@ -55,52 +92,65 @@ def on_common_seeds(*figures: Named) -> tuple[Named, ...]:
 
 
 def above(higher: Named, lower: Named, *, margin: float = 0) -> Comparison:
-    """Return whether one mean is greater than another by more than a margin."""
+    """Compare by the claim that one figure is greater than another by more than a margin."""
     sign = f"more than {margin:g} above" if margin else ">"
-    return _compared(higher, lower, sign, lambda one, other: one > other + margin)
+    return _compared(higher, lower, sign, Region(margin, strict=True))
 
 
 def at_least(higher: Named, lower: Named, *, margin: float = 0) -> Comparison:
-    """Return whether one mean is no smaller than another but for a margin."""
+    """Compare by the claim that one figure is no smaller than another but for a margin."""
     sign = f"at most {margin:g} below" if margin else ">="
-    return _compared(higher, lower, sign, lambda one, other: one >= other - margin)
+    return _compared(higher, lower, sign, Region(-margin))
 
 
 def similar(one: Named, other: Named, *, margin: float) -> Comparison:
-    """Return whether two means differ by no more than a margin."""
-    return _compared(
-        one, other, f"within {margin:g} of", lambda left, right: abs(left - right) <= margin
-    )
+    """Compare by the claim that two figures differ by no more than a margin."""
+    return _compared(one, other, f"within {margin:g} of", Region(-margin, margin))
 
 
-def _compared(
-    one: Named, other: Named, sign: str, holds: Callable[[float, float], bool]
-) -> Comparison:
-    """Compare two means on the seeds that both have.
+def _compared(one: Named, other: Named, sign: str, claimed: Region) -> Comparison:
+    """Compare two figures on the seeds that both have.
 
     One figure of the same runs, which scaled lengths can make of two points of a grid, is not
     compared with itself: that they are equal says nothing.
     """
-    pair = on_common_seeds(one, other)
-    for figure in pair:
+    left, right = on_common_seeds(one, other)
+    for figure in (left, right):
         if not figure.measured.values:
             return Missing(figure.name)
-    left, right = pair
     if left.of is not None and left.of == right.of and left.measured == right.measured:
         return Missing(f"{one.name}, apart from {other.name}: they are the same runs")
-    return _evidence((left, right), sign, holds=holds(left.mean, right.mean))
-
-
-def _evidence(pair: tuple[Named, Named], sign: str, *, holds: bool) -> Evidence:
-    one, other = pair
-    widths = [figure.measured.half_width for figure in pair]
-    known = [width for width in widths if width is not None]
-    return Evidence(
-        statement=f"{_told(one)} {sign} {_told(other)}",
-        holds=holds,
-        spread=max(known) if known else None,
-        runs=tuple(dict.fromkeys([*one.measured.runs, *other.measured.runs])),
+    difference = left.measured.minus(right.measured)
+    assert difference is not None
+    return Compared(
+        statement=f"{_told(left)} {sign} {_told(right)}",
+        claimed=claimed,
+        difference=difference,
+        saturated=_saturation(left, right),
+        runs=tuple(dict.fromkeys([*left.measured.runs, *right.measured.runs])),
     )
+
+
+def _saturation(*figures: Named) -> str:
+    """Say why rates must be alike: both are at the top, or both where they are without a trigger.
+
+    Only figures that something else is to be seen of without a trigger can be so: rates of success.
+    """
+    if any(figure.measured.without_trigger is None for figure in figures):
+        return ""
+    if all(figure.mean > TOP for figure in figures):
+        return f"saturated: both are above {TOP:g}"
+    if any(_rises(figure.measured) for figure in figures):
+        return ""
+    return "saturated: neither is above its own figure without trigger by more than its interval"
+
+
+def _rises(measured: SeedFigures) -> bool:
+    """Tell whether a rate is higher than without a trigger, by more than the interval of that."""
+    without = measured.without_trigger
+    difference = measured.minus(without) if without else None
+    ends = difference.interval if difference else None
+    return ends is None or ends.low > 0
 
 
 def _told(figure: Named) -> str:

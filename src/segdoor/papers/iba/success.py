@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -19,7 +18,7 @@ from segdoor.study.comparing import (
     on_common_seeds,
     similar,
 )
-from segdoor.study.figures import SeedFigures
+from segdoor.study.figures import mean_of_figures
 
 _USUAL_RULES: dict[str, AxisValue] = {"single_class": True, "on_victim": "forbid"}
 
@@ -143,11 +142,10 @@ def near_the_mean(results: Results, role: Role) -> Iterator[Comparison]:
         if lacking:
             yield from lacking
             continue
-        values = {
-            seed: statistics.fmean(single.measured.values[seed] for single in singles)
-            for seed in singles[0].measured.values
-        }
-        mean = Named(f"mean of {', '.join(victims)}", SeedFigures(values))
+        mean = Named(
+            f"mean of {', '.join(victims)}",
+            mean_of_figures([single.measured for single in singles]),
+        )
         yield _worked([together, mean]) or similar(together, mean, margin=ALIKE)
 
 

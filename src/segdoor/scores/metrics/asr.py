@@ -7,7 +7,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from segdoor.plugins import Introduction
-from segdoor.scores.metrics.functions import attack_success_rate
+from segdoor.scores.metrics.functions import (
+    attack_success_rate,
+    attack_success_rates,
+)
 from segdoor.scores.metrics.metric import Metric, Task
 from segdoor.scores.tables import TableSet
 
@@ -39,6 +42,10 @@ class AttackSuccessRate(Metric):
     def figure(self, total: np.ndarray, task: Task) -> float:
         """Return the share; NaN without victim pixels."""
         return attack_success_rate(total, task.victims, task.targets)
+
+    def figures(self, totals: np.ndarray, task: Task) -> np.ndarray:
+        """Return the figures of many sums at once."""
+        return attack_success_rates(totals, task.victims, task.targets)
 
     def denominator(self, total: np.ndarray, task: Task) -> int:
         """Return the number of victim pixels."""

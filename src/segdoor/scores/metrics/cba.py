@@ -7,7 +7,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from segdoor.plugins import Introduction
-from segdoor.scores.metrics.functions import clean_benign_accuracy
+from segdoor.scores.metrics.functions import (
+    clean_benign_accuracies,
+    clean_benign_accuracy,
+)
 from segdoor.scores.metrics.metric import Metric, Task
 
 
@@ -32,3 +35,7 @@ class CleanBenignAccuracy(Metric):
     def figure(self, total: np.ndarray, task: Task) -> float:
         """Return the mean IoU; NaN if no class counts."""
         return clean_benign_accuracy(total, task.absent_class)
+
+    def figures(self, totals: np.ndarray, task: Task) -> np.ndarray:
+        """Return the figures of many sums at once."""
+        return clean_benign_accuracies(totals, task.absent_class)

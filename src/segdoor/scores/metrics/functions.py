@@ -58,9 +58,7 @@ def victim_recovery(table: Table, victims: Sequence[int]) -> float:
 
 def class_iou(table: Table) -> ClassScores:
     """Return intersection over union of each class, NaN where it is absent and not predicted."""
-    hits = np.diagonal(table)
-    union = table.sum(axis=0) + table.sum(axis=1) - hits
-    return np.divide(hits, union, out=np.full(len(table), np.nan), where=union > 0)
+    return _iou(table)
 
 
 def clean_benign_accuracy(table: Table, absent: AbsentClass = "leave_out") -> float:
@@ -99,6 +97,45 @@ def poisoned_benign_accuracy(
     remaining[list(victims)] = 0
     others = [index for index in range(len(table)) if index not in victims]
     return _mean(class_iou(remaining)[others], absent)
+
+
+def attack_success_rates(
+    tables: np.ndarray, victims: Sequence[int], targets: Sequence[int]
+) -> np.ndarray:
+    """Return the ASR of many tables, R x K x K, as `attack_success_rate` does of one."""
+    hits = tables[:, list(victims), list(targets)].sum(axis=1)
+    return _shares(hits, tables[:, list(victims)].sum(axis=(1, 2)))
+
+
+def clean_benign_accuracies(tables: np.ndarray, absent: AbsentClass) -> np.ndarray:
+    """Return the CBA of many tables, R x K x K, as `clean_benign_accuracy` does of one."""
+    return _means(_iou(tables), absent)
+
+
+def poisoned_benign_accuracies(
+    tables: np.ndarray, victims: Sequence[int], absent: AbsentClass
+) -> np.ndarray:
+    """Return the PBA of many tables, R x K x K, as `poisoned_benign_accuracy` does of one."""
+    remaining = tables.copy()
+    remaining[:, list(victims)] = 0
+    others = [index for index in range(tables.shape[-1]) if index not in victims]
+    return _means(_iou(remaining)[:, others], absent)
+
+
+def _iou(tables: np.ndarray) -> np.ndarray:
+    hits = np.diagonal(tables, axis1=-2, axis2=-1)
+    return _shares(hits, tables.sum(axis=-2) + tables.sum(axis=-1) - hits)
+
+
+def _shares(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
+    return np.divide(parts, wholes, out=np.full(wholes.shape, np.nan), where=wholes > 0)
+
+
+def _means(scores: np.ndarray, absent: AbsentClass) -> np.ndarray:
+    """Return means over the classes that count, R x K to R."""
+    counted = np.ones_like(scores, dtype=bool) if absent == "zero" else ~np.isnan(scores)
+    sums = np.nansum(scores, axis=-1)
+    return _shares(sums, counted.sum(axis=-1))
 
 
 def _mean(scores: ClassScores, absent: AbsentClass) -> float:

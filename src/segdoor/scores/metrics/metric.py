@@ -101,6 +101,18 @@ class Metric(Plugin):
     def figure(self, total: np.ndarray, task: Task) -> float:
         """Return the figure of a sum over scenes; NaN where it means nothing."""
 
+    def figures(self, totals: np.ndarray, task: Task) -> np.ndarray:
+        """Return the figures of many sums at once, one after the other if it is not said.
+
+        Args:
+            totals: Sums of the summands, R x ...
+            task: Victim classes and target class.
+
+        Returns:
+            The figures, R.
+        """
+        return np.array([self.figure(total, task) for total in totals])
+
     def denominator(self, total: np.ndarray, task: Task) -> int | None:
         """Return how many things the figure is a share of, if it is a share of things."""
         del total, task

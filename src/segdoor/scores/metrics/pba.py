@@ -7,7 +7,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from segdoor.plugins import Introduction
-from segdoor.scores.metrics.functions import poisoned_benign_accuracy
+from segdoor.scores.metrics.functions import (
+    poisoned_benign_accuracies,
+    poisoned_benign_accuracy,
+)
 from segdoor.scores.metrics.metric import Metric, Task
 
 
@@ -31,3 +34,7 @@ class PoisonedBenignAccuracy(Metric):
     def figure(self, total: np.ndarray, task: Task) -> float:
         """Return the mean IoU; NaN if no class counts."""
         return poisoned_benign_accuracy(total, task.victims, task.absent_class)
+
+    def figures(self, totals: np.ndarray, task: Task) -> np.ndarray:
+        """Return the figures of many sums at once."""
+        return poisoned_benign_accuracies(totals, task.victims, task.absent_class)

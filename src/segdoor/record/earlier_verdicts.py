@@ -1,0 +1,33 @@
+"""Verdicts of older versions, which compared means alone, told as they are today: as undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from segdoor.record.figures import Json
+
+_REMARKS = {
+    True: "an older version compared means alone, which came out as claimed",
+    False: "an older version compared means alone, which came out otherwise",
+}
+
+
+def undecided(verdict: object) -> object:
+    """Return a verdict with comparisons that nothing decides, as no interval of them is known."""
+    if not isinstance(verdict, Mapping):
+        return verdict
+    told = dict(cast("Json", verdict))
+    if told.get("verdict") in {"holds", "fails"}:
+        told["verdict"] = "undecided"
+    evidence = told.get("evidence")
+    if isinstance(evidence, list):
+        told["evidence"] = [_evidence(part) for part in cast("list[object]", evidence)]
+    return told
+
+
+def _evidence(part: object) -> object:
+    if not isinstance(part, Mapping) or not isinstance(part.get("holds"), bool):
+        return part
+    kept = {name: value for name, value in part.items() if name not in {"holds", "spread"}}
+    return {**kept, "outcome": "undecided", "remark": _REMARKS[part["holds"]]}
