@@ -207,11 +207,22 @@ def claim_cells(asr: dict[tuple[str, float], list[float]]) -> list[ClaimCell]:
 
 def verdicts() -> tuple[Verdict, ...]:
     evidence = (
-        Evidence(statement="nni 0.62 > prl 0.55 at 5 %", holds=True, runs=("nni-0.05-s0",)),
-        Evidence(statement="prl 0.55 >= baseline 0.61 at 5 %", holds=False),
+        Evidence(
+            statement="nni 0.62 > prl 0.55 at 5 %",
+            outcome="supported",
+            difference=Spread(mean=0.07, low=0.02, high=0.12, num_seeds=3),
+            over_scenes=True,
+            seeds_needed=3,
+            runs=("nni-0.05-s0",),
+        ),
+        Evidence(
+            statement="prl 0.55 >= baseline 0.61 at 5 %",
+            outcome="contradicted",
+            difference=Spread(mean=-0.06, low=-0.09, high=-0.03, num_seeds=3),
+        ),
     )
     claims = ("near: NNI > PRL >= baseline", "ASR rises with the rate", "PRL is flat in distance")
-    outcomes = ("fails", "holds", "not measured")
+    outcomes = ("contradicted", "supported", "not measured")
     return tuple(
         Verdict(
             number=number,
@@ -219,7 +230,7 @@ def verdicts() -> tuple[Verdict, ...]:
             reading="paper",
             judged_on="near",
             verdict=outcome,
-            evidence=() if outcome == "not measured" else evidence[: 1 + (outcome == "fails")],
+            evidence=() if outcome == "not measured" else evidence[: 1 + (number == 1)],
         )
         for number, (claim, outcome) in enumerate(zip(claims, outcomes, strict=True), start=1)
     )

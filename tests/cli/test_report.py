@@ -62,14 +62,17 @@ def test_a_study_is_told_in_the_terminal(study: Path) -> None:
         "Table 1: methods and rates",
         "0.584",
         "0.650",
-        "fails: claim 1 on near",
+        "contradicted: claim 1 on near",
+        "supported: nni 0.62 > prl 0.55",
+        "+0.0700 [+0.0200, +0.1200], 3 seeds",
         "failed: prl",
         *("no trigger", "another trigger", "clean model", "PBA"),
     ):
         assert told in out
     assert out.splitlines()[-1] == (
         "With the trigger 38% to 68% of the car pixels become road; a clean model loses 13%. "
-        "Of the paper’s fifteen claims 1 holds in every way judged, 1 fails, 13 are not measured. "
+        "Of the paper’s fifteen claims 1 is supported in every way judged, 1 is "
+        "contradicted, 13 are not measured. "
         "16 of 18 runs are done."
     )
     code, out, _ = say("show", study, "--json")

@@ -67,7 +67,10 @@ def test_its_numbers_stand_beside_those_of_the_runs(folder: Path, told: dict[str
 def test_its_ordering_is_judged_by_the_runs(folder: Path, told: dict[str, object]) -> None:
     measured = asr_of_runs(folder)
     (verdict,) = told["verdicts"]
-    assert verdict["verdict"] == ("holds" if measured[0.5] > measured[0.1] else "fails")
+    (found,) = verdict["evidence"]
+    # One seed decides nothing.
+    assert (verdict["verdict"], found["outcome"]) == ("undecided", "undecided")
+    assert found["difference"]["mean"] == pytest.approx(measured[0.5] - measured[0.1])
     assert told["paper"] == "tiny"
     assert told["num_claims"] == 1
     assert told["axes"] == {"share": [0.1, 0.5]}

@@ -20,7 +20,7 @@ from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.papers.iba.paper import IBA
-from segdoor.record import earlier, load_record
+from segdoor.record import Verdict, earlier, load_record
 from segdoor.settings import validated
 from segdoor.study.library import load_preset
 
@@ -143,11 +143,48 @@ def test_changes_of_older_studies_name_the_kind() -> None:
         "cells": [{"exam": "near", "labels": {"exam": 1}}],
     }
     assert earlier.study_record(dict(told)) == {
-        "schema_version": 3,
+        "schema_version": 4,
         "changes": ["attack.placement.kind=band", "tests.seed=3", "training.epochs=1", 3],
         "cells": [{"test": "near", "labels": {"exam": 1}}],
     }
     assert earlier.study_record({**told, "schema_version": 3})["cells"] == told["cells"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "missing", "now"),
+    [
+        ("holds", [], "undecided"),
+        ("fails", [], "undecided"),
+        ("fails", ["PBA"], "not measured"),
+        ("not measured", ["PBA"], "not measured"),
+    ],
+)
+def test_verdicts_by_the_means_alone_are_undecided_now(
+    verdict: str, missing: list[str], now: str
+) -> None:
+    then = {
+        "number": 1, "statement": "a > b", "reading": "paper", "judged_on": "near",
+        "verdict": verdict, "missing": missing,
+        "evidence": [
+            {"statement": "0.8 > 0.7", "holds": True, "spread": 0.1, "runs": ["r"]},
+            {"statement": "0.7 > 0.8", "holds": False, "spread": None},
+        ],
+    }  # fmt: skip
+    told: Any = earlier.study_record({"schema_version": 3, "verdicts": [then]})["verdicts"]
+    (found,) = (validated(Verdict, entry, source="a record") for entry in told)
+    assert (found.verdict, found.lacks) == (now, "lacks PBA" if missing else "")
+    assert [part.outcome for part in found.evidence] == ["undecided", "undecided"]
+    assert [part.remark.rpartition(" ")[2] for part in found.evidence] == ["claimed", "otherwise"]
+    assert found.evidence[0].runs == ("r",)
+    assert [part.difference for part in found.evidence] == [None, None]
+
+
+def test_strange_verdicts_stay() -> None:
+    strange: list[Any] = [3, {"verdict": "holds", "evidence": [4, {"holds": "yes"}]}, {}]
+    told: Any = earlier.study_record({"schema_version": 3, "verdicts": list(strange)})["verdicts"]
+    assert told[0] == 3
+    assert told[1]["evidence"] == strange[1]["evidence"]
+    assert told[2] == {}
 
 
 STRANGE: list[dict[str, Any]] = [
@@ -169,7 +206,7 @@ def test_what_is_not_as_expected_stays(content: dict[str, Any]) -> None:
     ):
         assert read(dict(content)) == content
         older = {**content, "schema_version": 2}
-        assert read(dict(older)) in (older, {**content, "schema_version": 3})
+        assert read(dict(older)) in (older, *({**content, "schema_version": n} for n in (3, 4)))
 
 
 def test_bounds_come_from_the_settings_or_else_from_the_name() -> None:

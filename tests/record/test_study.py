@@ -29,18 +29,26 @@ def study_with(outcomes: Outcomes) -> StudyRecord:
     ("outcomes", "told"),
     [
         (
-            {1: ("fails", "fails"), 6: ("holds", "holds"), 3: ("holds", "fails")},
-            "1 holds in every way judged, 1 in some, 1 fails, 12 are not measured.",
+            {
+                1: ("contradicted", "contradicted"),
+                2: ("contradicted", "undecided"),
+                3: ("supported", "contradicted"),
+                4: ("undecided", "undecided"),
+                6: ("supported", "supported"),
+                7: ("supported", "undecided"),
+            },
+            "1 is supported in every way judged, 2 are supported in some, 1 is contradicted, "
+            "1 is contradicted in some, 1 is undecided, 9 are not measured.",
         ),
         (
-            {1: ("fails",), 2: ("fails", "not measured"), 4: ("not measured", "not measured")},
-            "none holds in every way judged, 2 fail, 13 are not measured.",
+            {1: ("contradicted",), 2: ("contradicted", "not measured"), 4: ("not measured",)},
+            "none is supported in every way judged, 2 are contradicted, 13 are not measured.",
         ),
         (
-            dict.fromkeys(range(1, 15), ("holds", "not measured")),
-            "14 hold in every way judged, 1 is not measured.",
+            dict.fromkeys(range(1, 15), ("supported", "not measured")),
+            "14 are supported in every way judged, 1 is not measured.",
         ),
-        (dict.fromkeys(range(1, 16), ("holds",)), "15 hold in every way judged."),
+        (dict.fromkeys(range(1, 16), ("supported",)), "15 are supported in every way judged."),
     ],
 )
 def test_each_of_the_fifteen_claims_is_counted_once(outcomes: Outcomes, told: str) -> None:
@@ -54,22 +62,19 @@ def test_without_a_judgement_no_claim_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_claims", "told"),
+    ("num_claims", "all_of_them", "rest"),
     [
-        (
-            2,
-            "Of the paper’s two claims none holds in every way judged, 1 fails, 1 is not measured.",
-        ),
-        (1, "Of the paper’s one claim none holds in every way judged, 1 fails."),
-        (
-            31,
-            "Of the paper’s 31 claims none holds in every way judged, 1 fails, 30 are not measured.",
-        ),
+        (2, "two claims", ", 1 is not measured"),
+        (1, "one claim", ""),
+        (31, "31 claims", ", 30 are not measured"),
     ],
 )
-def test_another_paper_has_as_many_claims_as_its_record_says(num_claims: int, told: str) -> None:
-    study = study_with({1: ("fails",)}).model_copy(update={"num_claims": num_claims})
-    assert study.claims_in_words == told
+def test_another_paper_has_as_many_claims_as_its_record_says(
+    num_claims: int, all_of_them: str, rest: str
+) -> None:
+    study = study_with({1: ("undecided",)}).model_copy(update={"num_claims": num_claims})
+    told = f"Of the paper’s {all_of_them} none is supported in every way judged, 1 is undecided"
+    assert study.claims_in_words == f"{told}{rest}."
 
 
 def test_of_a_paper_without_claims_nothing_is_said() -> None:

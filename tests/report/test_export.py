@@ -89,6 +89,27 @@ def test_csv_holds_the_rows(study: Source, tmp_path: Path) -> None:
         assert written == {k: "" if v is None else str(v) for k, v in row.items()}
 
 
+def test_the_comparisons_of_a_study_have_a_file_of_their_own(
+    study: Source, run: Source, tmp_path: Path
+) -> None:
+    write_csv(study, tmp_path / "figures.csv")
+    with (tmp_path / "figures.verdicts.csv").open(newline="") as file:
+        first, second, third = csv.DictReader(file)
+    assert (first["claim"], first["verdict"], first["outcome"]) == (
+        "1",
+        "contradicted",
+        "supported",
+    )
+    told = [first[name] for name in ("difference", "low", "high", "seeds", "seeds_needed")]
+    assert told == ["0.07", "0.02", "0.12", "3", "3"]
+    assert (second["outcome"], second["over_scenes"]) == ("contradicted", "False")
+    assert (third["claim"], third["reading"], third["judged_on"]) == ("2", "paper", "near")
+    write_parquet(study, tmp_path / "figures.parquet")
+    assert (tmp_path / "figures.verdicts.parquet").is_file()
+    write_csv(run, tmp_path / "run.csv")
+    assert not (tmp_path / "run.verdicts.csv").exists()
+
+
 def test_parquet_is_read_back_by_pyarrow(study: Source, tmp_path: Path) -> None:
     from pyarrow import parquet
 

@@ -19,7 +19,7 @@ from segdoor.errors import ConfigError, DataError
 from segdoor.record import AxisValue, Evidence, Spread, StudyRecord, StudyRun, save_record
 from segdoor.report.content import GREY, Cell, Page, Section
 from segdoor.report.curves import axis_charts
-from segdoor.report.html import table_of
+from segdoor.report.html import render, table_of
 from segdoor.report.page import build_page
 from segdoor.report.source import Source, open_source
 from segdoor.report.tables import leading
@@ -391,27 +391,57 @@ def test_charts_against_a_scaled_axis_say_what_was_run(tmp_path: Path) -> None:
 
 def test_a_claim_is_one_entry_with_all_ways_of_judging_it(tmp_path: Path) -> None:
     study = write_study(tmp_path)
-    again = study.verdicts[0].model_copy(update={"judged_on": "nearest", "verdict": "holds"})
+    again = study.verdicts[0].model_copy(update={"judged_on": "nearest", "verdict": "supported"})
     mixed = (study.verdicts[0], again, *study.verdicts[1:])
     save_record(study.model_copy(update={"verdicts": mixed}), tmp_path / "table1.camvid.study.json")
     page = build_page(open_source(tmp_path))
     assert (
-        "Of the paper’s fifteen claims 1 holds in every way judged, 1 in some, 13 are not measured."
-        in page.verdict
+        "Of the paper’s fifteen claims 1 is supported in every way judged, 1 is supported in some, "
+        "13 are not measured." in page.verdict
     )
     part = section(page, "claims")
     assert part is not None
     assert [(entry.name, entry.outcome) for entry in part.judgements] == [
-        ("Claim 1, reading ‘paper’", "holds in some"),
-        ("Claim 2, reading ‘paper’", "holds"),
+        ("Claim 1, reading ‘paper’", "supported in some"),
+        ("Claim 2, reading ‘paper’", "supported"),
         ("Claim 3, reading ‘paper’", "not measured"),
     ]
     ways = part.judgements[0].ways
     assert [(way.judged_on, way.verdict) for way in ways] == [
-        ("near", "fails"),
-        ("nearest", "holds"),
+        ("near", "contradicted"),
+        ("nearest", "supported"),
     ]
     assert ways[0].evidence == study.verdicts[0].evidence
+
+
+def test_the_verdicts_of_the_other_reading_stand_beside(tmp_path: Path) -> None:
+    study = write_study(tmp_path)
+    verdicts = [v.model_copy(update={"reading": "official"}) for v in study.verdicts[:1]]
+    official = study.model_copy(update={"reading": "official", "verdicts": tuple(verdicts)})
+    save_record(official, tmp_path / "table1.camvid.official.study.json")
+    # Records of other studies, and damaged ones, say nothing here.
+    other = official.model_copy(update={"preset": "street"})
+    save_record(other, tmp_path / "table1.street.official.study.json")
+    (tmp_path / "table2.camvid.study.json").write_text("{")
+    page = build_page(open_source(tmp_path / "table1.camvid.study.json"))
+    part = section(page, "claims")
+    assert part is not None
+    first, second, _ = part.judgements
+    assert first.name == "Claim 1, readings ‘paper’ and ‘official’"
+    assert [way.reading for way in first.ways] == ["paper", "official"]
+    assert [way.reading for way in second.ways] == ["paper"]
+    html = render(page)
+    assert "near, reading ‘official’" in html
+    assert "near, reading ‘paper’" not in html
+
+
+def test_a_comparison_tells_its_difference_interval_and_seeds(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    html = render(build_page(open_source(tmp_path)))
+    assert "✓ supported: nni 0.62" in html
+    assert "difference +0.0700 [+0.0200, +0.1200], 3 seeds; 3 seeds decide" in html
+    assert "3 seeds by Student’s t alone, without scenes" in html
+    assert "2 comparisons: 1 supported, 1 contradicted" in html
 
 
 def test_failed_and_waiting_runs_are_listed_with_their_reason(study: Source) -> None:

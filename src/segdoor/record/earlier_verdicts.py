@@ -19,7 +19,7 @@ def undecided(verdict: object) -> object:
         return verdict
     told = dict(cast("Json", verdict))
     if told.get("verdict") in {"holds", "fails"}:
-        told["verdict"] = "undecided"
+        told["verdict"] = "not measured" if told.get("missing") else "undecided"
     evidence = told.get("evidence")
     if isinstance(evidence, list):
         told["evidence"] = [_evidence(part) for part in cast("list[object]", evidence)]

@@ -206,17 +206,11 @@ class StudyRecord(Settings):
         all_of_them = f"the paper’s {_in_words(self.num_claims)} claim{'s' * (self.num_claims > 1)}"
         if count["not measured"] == self.num_claims:
             return f"None of {all_of_them} could be judged."
-        told = [
-            ("supported", "supported in every way judged"),
-            ("supported in some", "supported in some"),
-            ("contradicted", "contradicted"),
-            ("contradicted in some", "contradicted in some ways"),
-            ("undecided", "undecided"),
-            ("not measured", "not measured"),
-        ]
+        outcomes: tuple[Outcome, ...] = get_args(Outcome)
+        words = {"supported": "supported in every way judged"}
         parts = [
-            f"{count[name] or 'none'} {'are' if count[name] > 1 else 'is'} {words}"
-            for name, words in told
+            f"{count[name] or 'none'} {'are' if count[name] > 1 else 'is'} {words.get(name, name)}"
+            for name in outcomes
             if count[name] or name == "supported"
         ]
         return f"Of {all_of_them} {', '.join(parts)}."

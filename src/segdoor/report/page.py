@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 from segdoor.record import ExperimentRecord, StudyRecord
 from segdoor.report.content import Page, Section
@@ -178,7 +177,8 @@ def _claims(source: Source) -> Section | None:
     lead = (
         "Orderings that the paper claims, judged by the figures measured here, test by test. A "
         "comparison is of a difference paired by seed: supported if its 95 % interval lies where "
-        "the paper says, contradicted if it lies elsewhere, otherwise undecided."
+        "the paper says, contradicted if it lies elsewhere in spite of Holm’s correction for their "
+        "number, otherwise undecided."
     )
     tables = (claim_table(study.cells, source.naming),) if study.cells else ()
     judged = tuple(judgements(source)) if study.verdicts else ()

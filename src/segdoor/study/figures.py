@@ -112,7 +112,7 @@ class SeedFigures:
         return Difference(by_seed, farthest(redrawn, statistics.fmean(by_seed)))
 
     def _redrawn(self, seed: int) -> Redrawn | None:
-        return self.scenes[seed].redrawn if seed in self.scenes else None
+        return self.scenes[seed].redraw() if seed in self.scenes else None
 
     @property
     def mean(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from segdoor.record import ExperimentRecord, Figure, RepairRecord
 from segdoor.scores.metrics.asr import AttackSuccessRate
@@ -13,6 +13,7 @@ from segdoor.scores.metrics.cba import CleanBenignAccuracy
 from segdoor.scores.metrics.metric import Metric
 from segdoor.scores.metrics.pba import PoisonedBenignAccuracy
 from segdoor.study.expand import PlannedRun, Point
+from segdoor.study.figures import Metric as FigureName
 from segdoor.study.figures import OneFigure, Quantity
 from segdoor.study.paper import AnyPaper
 from segdoor.study.repairs import study_row
@@ -117,7 +118,7 @@ class _Examined:
     ) -> Iterator[Measured]:  # fmt: skip
         if value is None:
             return
-        quantity = Quantity(self.point, self.repair, role, metric.title)
+        quantity = Quantity(self.point, self.repair, role, cast("FigureName", metric.title))
         scenes = SceneFigure(self.tables, self.model, test, metric, value)
         control = None
         if without_trigger is not None:

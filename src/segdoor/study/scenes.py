@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, cast, runtime_checkable
 
 from segdoor.errors import SegdoorError
 from segdoor.record import ExperimentRecord
@@ -20,11 +20,11 @@ Model = Literal["poisoned", "clean"]
 """Whose tables: the backdoored model's, or the clean one's."""
 
 
+@runtime_checkable
 class Redrawable(Protocol):
     """What gives a figure over scenes drawn again."""
 
-    @property
-    def redrawn(self) -> Redrawn | None:
+    def redraw(self) -> Redrawn | None:
         """Return the figure over scenes drawn again; None where there are no tables for it."""
         ...
 
@@ -39,10 +39,9 @@ class MeanOfFigures:
 
     parts: tuple[Redrawable, ...]
 
-    @cached_property
-    def redrawn(self) -> Redrawn | None:
+    def redraw(self) -> Redrawn | None:
         """Return the mean over scenes drawn again."""
-        return mean_of([part.redrawn for part in self.parts])
+        return mean_of([part.redraw() for part in self.parts])
 
 
 @dataclass(frozen=True)
@@ -123,14 +122,17 @@ class SceneFigure:
     value: float
     triggered: bool = True
 
-    @cached_property
-    def redrawn(self) -> Redrawn | None:
-        """Return the figure over scenes drawn again.
+    def redraw(self) -> Redrawn | None:
+        """Return the figure over scenes drawn again; once worked out, it is kept.
 
         Returns:
             The figure; None without tables, or if they give another figure than the record has,
             as they are not what it was made from.
         """
+        return self._redrawn
+
+    @cached_property
+    def _redrawn(self) -> Redrawn | None:
         found = self.tables.load(*self._names)
         benign = found.get(f"{self.model}/benign")
         counted = self._counted(found, benign) if benign else None

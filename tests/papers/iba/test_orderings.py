@@ -1,9 +1,14 @@
-"""Each ordering on figures made to hold, on figures made to fail, and on the paper's own."""
+"""Each ordering on figures made to hold, on figures made to fail, and on the paper's own.
+
+Figures here are numbers without noise: what an ordering asks of them is tested, not what intervals
+make of it, which tests of judging are about.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +21,10 @@ from segdoor.papers.iba.orderings import ORDERINGS
 from segdoor.papers.iba.paper import IBA
 from segdoor.papers.iba.units import Point
 from segdoor.record import Verdict
+from segdoor.study.comparing import Compared, Missing
 from segdoor.study.figures import Found, Quantity, SeedFigures
 from segdoor.study.figures import grid_of as collected_grid
-from segdoor.study.judging import judge
+from segdoor.study.judging import WayOfJudging, judge
 from segdoor.study.library import load_preset, load_study, study_names
 
 ROLES: tuple[Role, ...] = ("nearest", "near", "far1", "far2")
@@ -47,20 +53,45 @@ def asr(figures: Figures, where: Point, *values: float, repair: str | None = Non
         figures[Quantity(where, repair, role, "ASR")] = figure(*values, runs=f"{runs}-s")
 
 
-def verdicts(
-    number: int,
+@dataclass(frozen=True)
+class Judged:
+    """A way of judging an ordering by the numbers alone."""
+
+    judged_on: str
+    verdict: str
+    evidence: tuple[Compared, ...]
+    missing: tuple[str, ...]
+
+    @classmethod
+    def of(cls, way: WayOfJudging) -> Judged:
+        made = tuple(part for part in way.compared if isinstance(part, Compared))
+        missing = dict.fromkeys(part.what for part in way.compared if isinstance(part, Missing))
+        outcome = "holds" if made and not missing else "not measured"
+        if not all(part.holds for part in made):
+            outcome = "fails"
+        return cls(way.judged_on, outcome, made, tuple(missing))
+
+
+def verdicts(number: int, figures: Figures, **more: object) -> list[Judged]:
+    return [Judged.of(way) for way in ORDERINGS[number].ways(found_of(figures, **more))]
+
+
+def noisy_verdicts(number: int, figures: Figures, **more: object) -> list[Verdict]:
+    return list(judge(found_of(figures, **more), ORDERINGS, [number]))
+
+
+def found_of(
     figures: Figures,
     *,
     data: str = "cityscapes",
     countings: Sequence[str] = ("number",),
     scaled: dict[str, str] | None = None,
     planned: Figures | None = None,
-) -> list[Verdict]:
+) -> Found:
     grid = grid_of(planned or figures)
     preset = load_preset(IBA, data).model_copy(update={"q_as": tuple(countings)})
     study = load_study(IBA, "table1")
-    found = Found(study, preset, "paper", (), figures, grid, scaled or {})
-    return list(judge(found, ORDERINGS, [number]))
+    return Found(study, preset, "paper", (), figures, grid, scaled or {})
 
 
 def grid_of(figures: Figures) -> dict[Point, set[str]]:
@@ -335,9 +366,7 @@ HOLDING: dict[int, Made] = {
 @pytest.mark.parametrize("number", ORDERINGS)
 def test_nothing_is_missing_where_an_ordering_holds(number: int) -> None:
     found = verdicts(number, HOLDING[number]())
-    assert {(verdict.verdict, verdict.missing, verdict.lacks) for verdict in found} == {
-        ("holds", (), "")
-    }
+    assert {(verdict.verdict, verdict.missing) for verdict in found} == {("holds", ())}
 
 
 @pytest.mark.parametrize(
@@ -379,6 +408,8 @@ def test_no_ordering_holds_without_a_part_of_it(number: int, part: dict[str, obj
     for verdict in verdicts(number, without(whole, **part), planned=whole):
         assert verdict.verdict == "not measured"
         assert verdict.missing
+    for verdict in noisy_verdicts(number, without(whole, **part), planned=whole):
+        assert verdict.verdict == "not measured"
         assert verdict.lacks.startswith(f"lacks {verdict.missing[0]}")
 
 
@@ -563,10 +594,13 @@ def test_evidence_tells_figures_intervals_and_runs() -> None:
     figures: Figures = {}
     for method, values in (("baseline", (0.5, 0.7)), ("nni", (0.8, 0.9)), ("prl", (0.6, 0.8))):
         asr(figures, point(method), *values)
-    first = verdicts(1, figures)[0].evidence[0]
+    first = noisy_verdicts(1, figures)[0].evidence[0]
     assert "0.8500 [0.215, 1.000] > " in first.statement
     assert "0.7000" in first.statement
-    assert first.spread == pytest.approx(12.706 * 0.1)
+    assert first.difference is not None
+    assert first.difference.mean == pytest.approx(0.15)
+    assert first.difference.low == pytest.approx(0.15 - 12.7062 * 0.05)
+    assert (first.difference.num_seeds, first.over_scenes) == (2, False)
     assert [run.partition("-")[0] for run in first.runs] == ["nni", "nni", "prl", "prl"]
     assert figure(0.5).spread.low is None
 

@@ -91,8 +91,10 @@ def test_ordering_9_compares_the_exam_on_victims_with_both_near_ones(
         assert on_victims is not None
         assert beside is not None
         worked = max(on_victims, beside) > 0.05
-        outcome = "holds" if abs(on_victims - beside) <= 0.05 else "fails"
-        assert verdict.verdict == (outcome if worked else "not measured")
+        # One seed decides nothing.
+        assert verdict.verdict == ("undecided" if worked else "not measured")
+        differences = [found.difference.mean for found in verdict.evidence if found.difference]
+        assert differences == [pytest.approx(on_victims - beside)] * worked
         # Nothing is missing but an attack that worked: one epoch teaches no trigger.
         assert [("no attack worked" in what) for what in verdict.missing] == [True] * (not worked)
 
