@@ -37,8 +37,10 @@ def study_with(outcomes: Outcomes) -> StudyRecord:
                 6: ("supported", "supported"),
                 7: ("supported", "undecided"),
             },
-            "1 is supported in every way judged, 2 are supported in some, 1 is contradicted, "
-            "1 is contradicted in some, 1 is undecided, 9 are not measured.",
+            (
+                "1 is supported in every way judged, 2 are supported in some, 1 is contradicted, "
+                "1 is contradicted in some, 1 is undecided, 9 are not measured."
+            ),
         ),
         (
             {1: ("contradicted",), 2: ("contradicted", "not measured"), 4: ("not measured",)},

@@ -16,6 +16,9 @@ from segdoor.scores.metrics.metric import Metric, Task
 from segdoor.scores.student import LEVEL
 from segdoor.scores.tables import TableSet
 
+ROUNDS = 2000
+"""How many times scenes are drawn: ends of intervals are then known to a few per cent."""
+
 
 @dataclass(frozen=True, eq=False)
 class Redrawn:
@@ -46,7 +49,7 @@ def redrawn(metric: Metric, tables: TableSet, task: Task, scenes: Sequence[str])
     if summands is None or not len(summands):
         return None
     places = {name: place for place, name in enumerate(scenes)}
-    times = drawn(len(scenes))[:, [places[name] for name in tables.names]]
+    times = drawn(len(scenes), ROUNDS)[:, [places[name] for name in tables.names]]
     # Whole numbers below 2**53 stay exact, and floating point is multiplied much faster.
     sums = times.astype(np.float64) @ summands.reshape(len(summands), -1).astype(np.float64)
     totals = np.rint(sums).astype(np.int64).reshape(len(times), *summands.shape[1:])
