@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,17 @@ def test_the_record_of_a_study_follows_from_the_runs_beside_it(file: Path) -> No
         IBA, told.name, told.preset, out=file.parent, reading=told.reading, changes=told.changes
     )
     assert collect(plan) == told
+
+
+def test_the_readme_tells_what_came_of_the_orderings() -> None:
+    claims = load_study(OVERVIEW / "overview.camvid.study.json").claims.values()
+    counts = Counter(claims)
+    assert set(counts) == {"undecided", "not measured"}
+    words = " ".join(README.read_text().split())
+    assert (
+        f"of the paper's fifteen orderings {counts['undecided']} are undecided and "
+        f"{counts['not measured']} were not measured; none is supported or contradicted."
+    ) in words
 
 
 def after(repair: str, value: Value) -> Value:
