@@ -30,8 +30,10 @@ def test_it_is_never_narrower_than_that_of_the_scenes(
     interval, alone = Difference(values, scenes).interval, Difference(values).interval
     assert interval is not None
     assert alone is not None
-    half = max(scenes, (alone.high - alone.low) / 2)
-    assert interval.high - interval.low == pytest.approx(2 * half)
+    half = (interval.high - interval.low) / 2
+    of_seeds = (alone.high - alone.low) / 2
+    assert half >= max(scenes, of_seeds) * (1 - 1e-9)
+    assert half == pytest.approx((scenes**2 + of_seeds**2) ** 0.5)
 
 
 def test_three_seeds_that_agree_do_not_overrule_the_scenes() -> None:
@@ -50,6 +52,18 @@ def test_the_level_is_students_p_value(values: tuple[float, ...], distance: floa
     mean = float(np.mean(values))
     expected = scipy.stats.ttest_1samp(values, mean - distance).pvalue
     assert Difference(values).level_at(distance) == pytest.approx(expected, rel=1e-6)
+
+
+@given(SEEDS, st.floats(0.01, 1))
+def test_the_level_is_where_the_interval_of_seeds_and_scenes_ends(
+    values: tuple[float, ...], scenes: float
+) -> None:
+    difference = Difference(values, scenes)
+    interval = difference.interval
+    assert interval is not None
+    half = (interval.high - interval.low) / 2
+    assert difference.level_at(half) == pytest.approx(0.05, rel=1e-3)
+    assert difference.level_at(half * 1.5) < 0.05 < difference.level_at(half / 1.5)
 
 
 def test_the_level_of_scenes_is_normal() -> None:
@@ -81,7 +95,8 @@ def test_seeds_that_decide_are_not_told_where_they_cannot_be() -> None:
     assert Difference(values).seeds_for(0.0) is None
     assert Difference(values).seeds_for(0.001) is None
     assert Difference(values, 0.2).seeds_for(0.2) is None
-    assert Difference(values, 0.1).seeds_for(0.2) == Difference(values).seeds_for(0.2)
+    left = (0.2**2 - 0.1**2) ** 0.5
+    assert Difference(values, 0.1).seeds_for(0.2) == Difference(values).seeds_for(left)
     assert Difference((0.2, 0.2)).seeds_for(0.2) == 2
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from segdoor.scores.intervals import Interval
-from segdoor.scores.student import ENDLESS, LEVEL, fewest, level_at, reach
+from segdoor.scores.student import ENDLESS, LEVEL, fewest, level_at, level_where, reach
 
 _MOST_SEEDS = 1000
 
@@ -17,8 +17,8 @@ _MOST_SEEDS = 1000
 class Difference:
     """The difference of two figures, paired by seed.
 
-    Its interval is Student's over the seeds, and never narrower than that of the scenes: a few
-    seeds that happen to agree say nothing of scenes that all of them share.
+    Its interval is Student's over the seeds widened by that of the scenes, which all seeds share:
+    how far the two reach is added in squares, as their causes have nothing to do with one another.
 
     Attributes:
         by_seed: One difference a seed, at least one.
@@ -37,13 +37,8 @@ class Difference:
     @property
     def interval(self) -> Interval | None:
         """Return the 95 % interval of the mean; None with one seed."""
-        if self._deviation is None:
-            return None
-        half = max(
-            reach(self._deviation / math.sqrt(len(self.by_seed)), len(self.by_seed) - 1),
-            reach(self._error_of_scenes, ENDLESS),
-        )
-        return Interval(self.mean - half, self.mean + half)
+        half = self._half(LEVEL)
+        return None if half is None else Interval(self.mean - half, self.mean + half)
 
     def level_at(self, distance: float) -> float:
         """Return the level at which the interval just ends at a distance from the mean: a p-value.
@@ -53,12 +48,12 @@ class Difference:
         """
         if self._deviation is None or distance <= 0:
             return 1.0
-        return max(
-            level_at(
-                distance, self._deviation / math.sqrt(len(self.by_seed)), len(self.by_seed) - 1
-            ),
-            level_at(distance, self._error_of_scenes, ENDLESS),
-        )
+        error, freedom = self._error_of_seeds, len(self.by_seed) - 1
+        if not self._error_of_scenes:
+            return level_at(distance, error, freedom)
+        if not error:
+            return level_at(distance, self._error_of_scenes, ENDLESS)
+        return level_where(lambda level: self._half(level) or 0.0, distance)
 
     def seeds_for(self, distance: float, level: float = LEVEL) -> int | None:
         """Return how many seeds it takes for the interval to end at a distance from the mean.
@@ -76,15 +71,31 @@ class Difference:
         """
         if self._deviation is None or distance <= 0 or self.is_open(distance, level):
             return None
-        return fewest(distance, self._deviation, level, most=_MOST_SEEDS)
+        # What the scenes leave of the distance, as the reaches are added in squares.
+        scenes = reach(self._error_of_scenes, ENDLESS, level)
+        left = math.sqrt(distance**2 - scenes**2)
+        return fewest(left, self._deviation, level, most=_MOST_SEEDS)
 
     def is_open(self, distance: float, level: float = LEVEL) -> bool:
         """Tell whether the scenes alone leave open what lies at a distance from the mean."""
         return self.scenes is not None and reach(self._error_of_scenes, ENDLESS, level) >= distance
 
+    def _half(self, level: float) -> float | None:
+        """Return how far the interval of a level reaches from the mean; None with one seed."""
+        if self._deviation is None:
+            return None
+        return math.hypot(
+            reach(self._error_of_seeds, len(self.by_seed) - 1, level),
+            reach(self._error_of_scenes, ENDLESS, level),
+        )
+
     @property
     def _deviation(self) -> float | None:
         return statistics.stdev(self.by_seed) if len(self.by_seed) > 1 else None
+
+    @property
+    def _error_of_seeds(self) -> float:
+        return (self._deviation or 0.0) / math.sqrt(len(self.by_seed))
 
     @property
     def _error_of_scenes(self) -> float:

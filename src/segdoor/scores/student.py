@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 LEVEL = 0.05
@@ -21,7 +23,7 @@ def reach(error: float, freedom: float, level: float = LEVEL) -> float:
     # SciPy takes a good part of a second to import, and one run alone needs none of it.
     from scipy import special  # noqa: PLC0415
 
-    return float(special.stdtrit(freedom, 1 - level / 2)) * error
+    return -float(special.stdtrit(freedom, level / 2)) * error
 
 
 def level_at(distance: float, error: float, freedom: float) -> float:
@@ -37,6 +39,24 @@ def level_at(distance: float, error: float, freedom: float) -> float:
     from scipy import special  # noqa: PLC0415
 
     return 2 * float(special.stdtr(freedom, -distance / error)) if error else 0.0
+
+
+def level_where(half: Callable[[float], float], distance: float) -> float:
+    """Return the level at which an interval reaches just so far to either side.
+
+    Args:
+        half: How far it reaches at a level; nowhere at level 1, and farther the lower the level.
+        distance: Above 0.
+
+    Returns:
+        The level; 1e-15 where it is lower.
+    """
+    from scipy import optimize  # noqa: PLC0415
+
+    lowest = 1e-15
+    if half(lowest) <= distance:
+        return lowest
+    return float(optimize.brentq(lambda level: half(level) - distance, lowest, 1.0, xtol=1e-12))
 
 
 def fewest(distance: float, deviation: float, level: float, *, most: int) -> int | None:
