@@ -592,8 +592,8 @@ def assert_equal_weights(one: Path, other: Path) -> None:
 
 LEGAL = {
     "--network.name": "pspnet",
-    "--network.depth": "18",
-    "--network.stem": "plain",
+    "--network.depth": "18 --network pspnet",
+    "--network.stem": "plain --network pspnet",
     "--network.dropout": "0.2",
     "--network.mean": "0 0 0",
     "--network.std": "1 1 1",

@@ -271,7 +271,7 @@ def test_the_terminal_tells_the_story(record: ExperimentRecord) -> None:
 
     console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     console.print(*describe(record))
-    text = console.export_text()
+    text = " ".join(console.export_text().split())
     asr = record.scores.tests["anywhere"].asr.value
     assert f"{asr:.3f}" in text
     assert "4 of 20 training scenes poisoned" in text

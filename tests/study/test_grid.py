@@ -150,6 +150,6 @@ def test_it_is_run_recorded_and_shown(own_folder: Path) -> None:
     shown = say("show", path)
     assert shown.code == 0, shown.err
     assert "clean model" in shown.out
-    assert "paper" not in shown.out.partition("clean model")[0]
+    assert ", paper" not in shown.out.partition("clean model")[0]
     narrowed = say("study status mine.yaml --preset lane.yaml --out out --only attack.rate=0.5")
     assert narrowed.code == 0, narrowed.err

@@ -149,7 +149,7 @@ def test_settings_of_runs_reach_every_run_of_a_study() -> None:
         ),
         ("attack.trigger.size=9", "attack.trigger.size: is the axis trigger"),
         ("tests.rules.on_victim=true", "tests.rules.on_victim: is the axis on_victim"),
-        ("attack.trigger=unheard-of", "Known: windmill"),
+        ("attack.trigger=unheard-of", "stickers: windmill"),
         ("attack.trigger=missing.png", "missing.png"),
         ("attack.trigger.colour=red", "not a known setting"),
     ],
