@@ -249,9 +249,9 @@ def test_an_unknown_class_is_refused_and_the_known_ones_are_listed(field: str) -
 
 
 def test_a_target_that_is_a_victim_and_repeated_victims_are_refused() -> None:
-    with pytest.raises(ConfigError, match="attack.target: must not be a victim class"):
+    with pytest.raises(ConfigError, match=r"attack\.target: must not be a victim class"):
         AttackConfig(victims=("car", "road"), target="road")
-    with pytest.raises(ConfigError, match="attack.victims: must be different"):
+    with pytest.raises(ConfigError, match=r"attack\.victims: must be different"):
         AttackConfig(victims=("car", "car"))
 
 

@@ -106,6 +106,7 @@ def notes_without_seconds(folder: Path) -> list[dict[str, object]]:
 class TestKilled:
     """Processes of their own, killed without warning."""
 
+    @pytest.mark.slow
     def test_a_killed_training_goes_on(self) -> None:
         small = [*SCENES[:-2], "32", "64"]
         words = ["train", *small, "--training.epochs", "100", "--training.batch_size", "4"]

@@ -73,6 +73,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in Linux's table of locks")
+@pytest.mark.slow
 def test_a_killed_worker_loses_nothing(
     ray: Any, local: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

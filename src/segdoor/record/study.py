@@ -95,7 +95,8 @@ class Evidence(Settings):
     """What came of it."""
     difference: Spread | None = None
     """The first figure minus the second, paired by seed; its interval is that of the seeds,
-    widened by that of the scenes where `over_scenes` says that it heeds them. Null in records of older versions."""
+    widened by that of the scenes where `over_scenes` says that it heeds them. Null in records of
+    older versions."""
     over_scenes: bool = False
     """Whether the interval heeds that other scenes could have been drawn; it is Student's alone
     where the tables of scenes are not there."""
