@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 
@@ -53,10 +54,13 @@ def level_where(half: Callable[[float], float], distance: float) -> float:
     """
     from scipy import optimize  # noqa: PLC0415
 
+    def beyond(level: float) -> float:
+        return half(level) - distance
+
     lowest = 1e-15
-    if half(lowest) <= distance:
+    if beyond(lowest) <= 0:
         return lowest
-    return float(optimize.brentq(lambda level: half(level) - distance, lowest, 1.0, xtol=1e-12))
+    return cast("float", optimize.brentq(beyond, lowest, 1.0, xtol=1e-12))
 
 
 def fewest(distance: float, deviation: float, level: float, *, most: int) -> int | None:
