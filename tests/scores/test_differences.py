@@ -32,8 +32,8 @@ def test_it_is_never_narrower_than_that_of_the_scenes(
     assert alone is not None
     half = (interval.high - interval.low) / 2
     of_seeds = (alone.high - alone.low) / 2
-    assert half >= max(scenes, of_seeds) * (1 - 1e-9)
-    assert half == pytest.approx((scenes**2 + of_seeds**2) ** 0.5)
+    assert half >= max(scenes, of_seeds) - 1e-9
+    assert half == pytest.approx((scenes**2 + of_seeds**2) ** 0.5, abs=1e-9)
 
 
 def test_three_seeds_that_agree_do_not_overrule_the_scenes() -> None:
