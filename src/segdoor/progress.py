@@ -18,6 +18,20 @@ class Observer(Protocol):
         ...
 
 
+@runtime_checkable
+class Several(Protocol):
+    """An observer that can show several pieces of work side by side."""
+
+    def beside(self) -> Observer:
+        """Return one that watches another piece of work, which goes on at the same time."""
+        ...
+
+
+def beside(observer: Observer) -> Observer:
+    """Return who watches another piece of work at the same time; nobody, if it cannot be shown."""
+    return observer.beside() if isinstance(observer, Several) else Silent()
+
+
 class Silent:
     """Watches nothing."""
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from clusters import writer_of
-from processes import dies, kill, started
+from processes import dies, kill, started, tells
 from same import assert_same, wait_for
 from segdoor.locks import sole_writer
 from segdoor.papers.iba.paper import IBA
@@ -124,6 +124,40 @@ def test_a_task_whose_processes_always_die_is_given_up(monkeypatch: pytest.Monke
     assert second.error == f"not begun: {task.key} failed"
     assert sum("begins again" in stage for stage in told.told) == 3
     assert "SIGKILL" in (task.folder / "error.json").read_text()
+
+
+class Shows(Listens):
+    """Remembers what went on beside one another: stages with their steps and the last loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: list[Steps] = []
+
+    def beside(self) -> Steps:
+        self.others.append(Steps())
+        return self.others[-1]
+
+
+class Steps(Listens):
+    """Counts steps."""
+
+    steps, loss = 0, 0.0
+
+    def advance(self, **facts: float) -> None:
+        self.steps, self.loss = self.steps + 1, facts["loss"]
+
+
+def test_what_each_process_is_at_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segdoor.study.processes._do", tells)
+    shows, (first, second, *_) = Shows(), tasks()
+    assert [outcome.error for outcome in ProcessExecutor(2, shows).run([first, second])] == [
+        None
+    ] * 2
+    # One place on the screen is enough where one ends before the other begins.
+    (only,) = shows.others
+    names = [task.key.rpartition("/")[2] for task in (first, second)]
+    assert only.told == [f"{name}: training" for name in names]
+    assert (only.steps, only.loss) == (6, 1.0)
 
 
 def test_whoever_stops_asking_leaves_no_process_behind() -> None:

@@ -50,6 +50,20 @@ class Bars:
         pace = f"{speed:.1f}/s" if speed else ""
         self._progress.update(self._task, facts=self._loss + pace)
 
+    def beside(self) -> OneBar:
+        """Return what draws another piece of work, on the same display."""
+        return OneBar(self._progress)
+
+
+class OneBar(Bars):
+    """Draws the stage that is going on alone: of several pieces of work each has one bar."""
+
+    def begin(self, stage: str, total: int) -> None:
+        """Replace the bar."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        super().begin(stage, total)
+
 
 class Lines:
     """Writes a plain line now and then: for logs, where bars cannot be drawn."""
@@ -79,6 +93,10 @@ class Lines:
         left = (self._total - self._done) / pace
         place = f"{self._stage}: {self._done}/{self._total}{self._loss}"
         self._console.print(f"{place}, {pace:.1f}/s, {left:.0f} s left", highlight=False)
+
+    def beside(self) -> Lines:
+        """Return what writes of another piece of work."""
+        return Lines(self._console, every=self._every)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import signal
 import time
 import warnings
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
@@ -16,12 +16,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from threading import Thread
 
-from segdoor.progress import Observer, Silent
+from segdoor.progress import Observer, Silent, beside
 from segdoor.study.abreast import done_abreast, lost_worker
 from segdoor.study.cores import jobs_for, threads_of, use_threads
 from segdoor.study.execution import BUSY, PAUSE, Task, TaskResult, attempt
 from segdoor.study.resources import Resources
 
+_PAUSE_BETWEEN_WORDS = 0.5
 # A copy of this process (fork) would have the locks of threads that it does not have.
 _PROCESSES = multiprocessing.get_context("spawn")
 
@@ -33,17 +34,89 @@ def jobs_on(machines: Resources, tasks: Sequence[Task]) -> int:
     return jobs_for((task.asked.wishes.training for task in tasks), machines.jobs)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class Stage:
+    """What a child tells now and then.
+
+    Attributes:
+        name: What it is doing.
+        total: Steps of that.
+        done: Those that are done.
+        facts: What was last said of a step, such as its loss.
+    """
+
+    name: str
+    total: int
+    done: int
+    facts: Mapping[str, float]
+
+
+class Telling:
+    """Sends what a child is doing, a few times in a second at most."""
+
+    def __init__(self, answer: Connection) -> None:
+        """Send by a connection."""
+        self._answer, self._last = answer, 0.0
+        self._name, self._total, self._done = "", 0, 0
+        self._facts: dict[str, float] = {}
+
+    def begin(self, stage: str, total: int) -> None:
+        """Send that a stage begins."""
+        self._name, self._total, self._done, self._facts = stage, total, 0, {}
+        self._send()
+
+    def advance(self, **facts: float) -> None:
+        """Count a step, and send it if the last word is old."""
+        self._done += 1
+        self._facts |= facts
+        if self._done == self._total or time.monotonic() - self._last > _PAUSE_BETWEEN_WORDS:
+            self._send()
+
+    def _send(self) -> None:
+        self._last = time.monotonic()
+        self._answer.send(Stage(self._name, self._total, self._done, dict(self._facts)))
+
+
+@dataclass(eq=False)
 class Child:
     """A process that does a task.
 
     Attributes:
+        task: The task.
         process: The process.
-        answer: Gives how the task ended, or ends without it.
+        answer: Tells what it is doing, then how the task ended; or ends without that.
+        watcher: Hears what it is doing.
+        result: How the task ended; None before that, and of a process that died.
+        stage: The last word of what it was doing.
     """
 
+    task: Task
     process: SpawnProcess
     answer: Connection
+    watcher: Observer
+    result: TaskResult | None = None
+    stage: Stage | None = None
+
+    def listen(self) -> bool:
+        """Take in one word, and return whether it was the last."""
+        try:
+            word: Stage | TaskResult = self.answer.recv()
+        except (EOFError, OSError):
+            return True
+        if isinstance(word, TaskResult):
+            self.result = word
+            return True
+        self._pass_on(word)
+        return False
+
+    def _pass_on(self, word: Stage) -> None:
+        before = self.stage
+        if before is None or (before.name, before.total) != (word.name, word.total):
+            self.watcher.begin(f"{self.task.key.rpartition('/')[2]}: {word.name}", word.total)
+            before = None
+        for _ in range(word.done - (before.done if before else 0)):
+            self.watcher.advance(**word.facts)
+        self.stage = word
 
 
 @dataclass(frozen=True)
@@ -55,11 +128,12 @@ class ProcessExecutor:
 
     Attributes:
         jobs: So many at once.
-        observer: Hears of tasks that ended.
+        observer: Hears of tasks that ended, and what each of the others is at.
     """
 
     jobs: int
     observer: Observer = field(default_factory=Silent)
+    _watchers: list[Observer] = field(default_factory=list[Observer], init=False)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
@@ -78,22 +152,25 @@ class ProcessExecutor:
             process.start()
         # When the process dies, nobody has this end any more, and the other end is told.
         away.close()
-        return Child(process, answer)  # pyright: ignore[reportArgumentType] - it is another on Windows
+        watcher = self._watchers.pop() if self._watchers else beside(self.observer)
+        return Child(task, process, answer, watcher)  # pyright: ignore[reportArgumentType] - another on Windows
 
     def wait(self, running: Sequence[Child], /) -> Sequence[Child]:
         """Wait until some of these tasks have ended, and return which."""
-        ended = wait([child.answer for child in running])
-        return [child for child in running if child.answer in ended]
+        while True:
+            said = wait([child.answer for child in running])
+            ended = [child for child in running if child.answer in said and child.listen()]
+            if ended:
+                return ended
 
     def outcome(self, handle: Child, task: Task, losses: Counter[str], /) -> TaskResult:
         """Return how a task ended; ``busy`` if it is to be begun again."""
-        try:
-            with handle.answer:
-                outcome: TaskResult = handle.answer.recv()
-        except (EOFError, OSError):
-            handle.process.join()
-            return lost_worker(task, losses, _end_in_words(handle.process.exitcode or 0))
         handle.process.join()
+        handle.answer.close()
+        self._watchers.append(handle.watcher)
+        outcome = handle.result
+        if outcome is None:
+            return lost_worker(task, losses, _end_in_words(handle.process.exitcode or 0))
         return TaskResult(task.key, BUSY, 0.0, busy=True) if outcome.busy else outcome
 
     def stop(self, running: Sequence[Child], /) -> None:
@@ -111,7 +188,7 @@ def _do(task: Task, threads: int, answer: Connection) -> None:
     # As in the command itself: our own errors say it in one line.
     warnings.simplefilter("ignore")
     use_threads(threads)
-    outcome = attempt(task)
+    outcome = attempt(task, Telling(answer))
     if outcome.busy:
         # Others may use this place meanwhile, but not ask again at once.
         time.sleep(PAUSE)
