@@ -59,10 +59,12 @@ class OneBar(Bars):
     """Draws the stage that is going on alone: of several pieces of work each has one bar."""
 
     def begin(self, stage: str, total: int) -> None:
-        """Replace the bar."""
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        super().begin(stage, total)
+        """Use the bar again."""
+        if self._task is None:
+            super().begin(stage, total)
+            return
+        self._loss = ""
+        self._progress.reset(self._task, description=stage, total=total, facts="")
 
 
 class Lines:
