@@ -153,3 +153,14 @@ def test_it_is_run_recorded_and_shown(own_folder: Path) -> None:
     assert ", paper" not in shown.out.partition("clean model")[0]
     narrowed = say("study status mine.yaml --preset lane.yaml --out out --only attack.rate=0.5")
     assert narrowed.code == 0, narrowed.err
+
+
+def test_a_value_with_a_comma_is_chosen_in_quotes(own_folder: Path) -> None:
+    plan_of(own_folder, grid={"attack.trigger": ["sticker:smiley,size=7", "blend"]})
+    words = ["study", "status", "mine.yaml", "--preset", "lane.yaml", "--out", "out", "--only"]
+    told = say(*words, "attack.trigger='sticker:smiley,size=7'")
+    assert "2 waiting" in told.out, told.err
+    assert "4 waiting" in say(*words, "attack.trigger=blend,'sticker:smiley,size=7'").out
+    refused = say(*words, "attack.trigger=sticker:smiley,size=7")
+    assert refused.code == 2
+    assert "Known: blend, 'sticker:smiley,size=7'." in refused.err

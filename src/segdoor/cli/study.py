@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -275,14 +276,17 @@ def _tell_cost(plan: StudyPlan, work: Work, machines: Resources) -> None:
     tell(f"About {hours:.1f} hours on this machine{at_once} without tests: {pace}")
 
 
+_VALUES = re.compile(r"""'[^']*'|"[^"]*"|[^,]+""")
+
+
 def _axes(only: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """Read ``rate=0.05,0.15`` as values by axis."""
+    """Read ``rate=0.05,0.15`` as values by axis; a value with a comma stands in quotes."""
     axes: dict[str, list[str]] = {}
     for text in only:
         axis, sign, values = text.partition("=")
         if not sign or not values:
             raise ConfigError("--only", "must be written as axis=value", text, "Write rate=0.05.")
-        axes.setdefault(axis, []).extend(values.split(","))
+        axes.setdefault(axis, []).extend(found.strip("'\"") for found in _VALUES.findall(values))
     return axes
 
 

@@ -134,7 +134,5 @@ def _remark(part: Compared, level: float) -> str:
     if part.level_against <= LEVEL:
         return "against the claim by itself, but not after the correction for several comparisons"
     if part.difference.is_open(abs(part.claimed.outside(part.difference.mean)), level):
-        return (
-            "the choice of the scenes alone leaves it open: more of them are needed, not more seeds"
-        )
+        return "the choice of the scenes alone leaves it open: no number of seeds would decide it"
     return ""

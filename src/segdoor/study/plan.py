@@ -225,7 +225,7 @@ def selected(
             axes = ", ".join(plan.runs[0].point.model_dump())
             raise ConfigError("--only", "must name an axis", axis, f"Axes: {axes}.")
         if unknown := set(values) - known:
-            there = ", ".join(sorted(known - {""}))
+            there = ", ".join(f"'{v}'" if "," in v else v for v in sorted(known - {""}))
             remedy = f"Known: {there}." if there else f"Leave it out: this study has no {axis}."
             raise ConfigError(
                 f"--only {axis}", "must name values of the study", min(unknown), remedy

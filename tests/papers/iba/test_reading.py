@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -447,3 +449,11 @@ def test_of_two_trees_the_upper_wins_leaf_by_leaf(
             assert result[key] == merged(below[key], above[key])
         else:
             assert result[key] == above[key]
+
+
+def test_what_are_no_settings_of_a_run_is_refused() -> None:
+    # In a process of its own: here types are checked before any of our own words.
+    code = "import segdoor; segdoor.run_experiment({'seed': 1}, out='nowhere')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    said = "ConfigError: settings of a run: must be ExperimentWishes or an ExperimentConfig (found: dict)"
+    assert said in done.stderr

@@ -94,9 +94,20 @@ def asked(given: ExperimentWishes | ExperimentConfig) -> Asked:
 
     Args:
         given: Wishes, from which the rest follows; or facts, which hold everything.
+
+    Raises:
+        ConfigError: If it is neither, or facts contradict one another.
     """
     if isinstance(given, ExperimentWishes):
         return Asked(given, READING)
+    # Whoever calls from Python may hand in anything.
+    if not isinstance(given, ExperimentConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(
+            "settings of a run",
+            "must be ExperimentWishes or an ExperimentConfig",
+            type(given).__name__,
+            "Write segdoor.ExperimentWishes(...).",
+        )
     _check_whole(given)
     return Asked(ExperimentWishes.model_validate(given.model_dump()), PaperLengths())
 
