@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from segdoor.record import RATE_REACHED, AxisValue
 from segdoor.report.content import GREY, Chart, Curve, CurvePoint
-from segdoor.report.source import Group, Source, points_at
+from segdoor.report.source import Group, MeasuredFigure, Source, points_at
 from segdoor.report.tables import leading_axis, paper_number
 from segdoor.report.words import axis_name, network_name, share
 
@@ -63,17 +63,14 @@ def class_chart(groups: Sequence[tuple[str, Group]]) -> Chart:
 def _axis_chart(
     source: Source, axis: str, place: str, series: Series, metric: str, test: str | None
 ) -> Chart:
-    path = (
-        ("scores", "benign", "cba") if test is None else ("scores", "tests", test, metric.lower())
-    )
     curves: list[Curve] = []
     for number, (name, groups) in enumerate(series.items()):
-        figures = [group.measure(*path) for group in groups]
+        figures = [_measured(source, group, metric.lower(), test) for group in groups]
         points = points_at([_position(group, axis) for group in groups], figures)
         curves.append(Curve(name or "measured", number, points))
         papers = _paper_points(source, groups, axis, metric, test)
         curves.append(Curve(f"{name} (paper)".strip(), number, papers, "paper"))
-    curves.append(_clean_curve(axis, series, metric, test))
+    curves.append(_clean_curve(source, axis, series, metric, test))
     shown = tuple(curve for curve in curves if curve.points)
     where = ", ".join(part for part in (source.naming.test(test) if test else "", place) if part)
     xs = [point.x for curve in shown for point in curve.points]
@@ -89,18 +86,26 @@ def _axis_chart(
     )
 
 
-def _clean_curve(axis: str, series: Series, metric: str, test: str | None) -> Curve:
+def _measured(source: Source, group: Group, metric: str, test: str | None) -> MeasuredFigure:
+    if test is None:
+        return group.measure("scores", "benign", "cba")
+    return group.measure("scores", "tests", source.test_of(group, test), metric)
+
+
+def _clean_curve(source: Source, axis: str, series: Series, metric: str, test: str | None) -> Curve:
     """Return the clean model's figure: of the methods at one place, that over most seeds."""
-    path = ("controls", "clean_model", "cba")
-    if test is not None:
-        path = ("scores", "tests", test, f"{metric.lower()}_clean_model")
     most: dict[float, Group] = {}
     for group in (group for groups in series.values() for group in groups):
         place = _position(group, axis)
         if place not in most or len(group.runs) > len(most[place].runs):
             most[place] = group
     places = sorted(most)
-    points = points_at(places, [most[place].measure(*path) for place in places])
+    if test is None:
+        figures = [most[place].measure("controls", "clean_model", "cba") for place in places]
+    else:
+        name = f"{metric.lower()}_clean_model"
+        figures = [_measured(source, most[place], name, test) for place in places]
+    points = points_at(places, figures)
     return Curve("clean model", GREY, points)
 
 

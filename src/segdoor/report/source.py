@@ -202,8 +202,28 @@ class Source:
         counted = [c.test for c in (self.study.cells if self.study else ()) if c.test in self.tests]
         if counted:
             return max(dict.fromkeys(counted), key=counted.count)
-        near = (name for name, test in self.tests.items() if test.role == "near")
-        return next(near, next(iter(self.tests), None))
+        return _first(self.tests)
+
+    def test_of(self, group: Group, test: str | None = None) -> str:
+        """Return a poisoned test of a group, the main one if left out.
+
+        A trigger on the whole image has a test of its own, which stands for the main one.
+
+        Args:
+            group: Runs of one point.
+            test: Name of a test; one that is not the main one stays.
+        """
+        has = group.runs[0].record.scores.tests
+        main = self.main_test or ""
+        if test not in {None, main} or main in has:
+            return test or main
+        return _first(has) or main
+
+
+def _first(tests: Mapping[str, PoisonedTestScores]) -> str | None:
+    """Return the test with the trigger near; the first one if there is none."""
+    near = (name for name, test in tests.items() if test.role == "near")
+    return next(near, next(iter(tests), None))
 
 
 def open_source(path: Path) -> Source:

@@ -24,9 +24,11 @@ def study_verdict(source: Source, study: StudyRecord) -> str:
 
 def _attack(source: Source) -> str:
     """Say how many victim pixels are lost, from the group that loses least to the most."""
-    test = source.main_test or ""
-    place = ("scores", "tests", test)
-    lost = _range(group.measure(*place, "asr") for group in source.groups)
+
+    def figures(of: str) -> Iterable[MeasuredFigure]:
+        return (g.measure("scores", "tests", source.test_of(g), of) for g in source.groups)
+
+    lost = _range(figures("asr"))
     if not lost:
         return ""
     attacks = {(run.record.victims, became(run.record)) for run in source.runs}
@@ -34,7 +36,7 @@ def _attack(source: Source) -> str:
         next(iter(attacks)) if len(attacks) == 1 else (("victim",), "the target class")
     )
     told = f"With the trigger {lost} of the {' and '.join(victims)} pixels become {target}"
-    clean = _range(group.measure(*place, "asr_clean_model") for group in source.groups)
+    clean = _range(figures("asr_clean_model"))
     return f"{told}; a clean model loses {clean}." if clean else f"{told}."
 
 

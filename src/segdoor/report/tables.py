@@ -88,11 +88,11 @@ def benign_table(group: Group) -> Table:
 
 def headline_table(source: Source) -> Table:
     """Return a study's groups in the main poisoned test, beside controls and paper."""
-    test = source.main_test or ""
     names = source.varied
     further = headings(metrics_of(run.record for run in source.runs))
     rows: list[tuple[Cell, ...]] = []
     for group in source.groups:
+        test = source.test_of(group)
         asr = group.measure("scores", "tests", test, "asr")
         pba = group.measure("scores", "tests", test, "pba")
         controls = (group.measure("scores", "tests", test, key) for key in _CONTROLS.values())
@@ -117,7 +117,8 @@ def headline_table(source: Source) -> Table:
     if not any(row[columns.index(name)].value is not None for row in rows for name in _OF_PAPER):
         columns, rows = _without(_OF_PAPER, columns, rows)
         note = note.removesuffix(_DOUBTED)
-    title = f"Poisoned test ‘{source.naming.test(test)}’ with controls"
+    tests = dict.fromkeys(source.naming.test(source.test_of(group)) for group in source.groups)
+    title = f"Poisoned test {' or '.join(f'‘{name}’' for name in tests)} with controls"
     return Table("headline", title, columns, tuple(rows), note)
 
 
