@@ -46,7 +46,7 @@ def load_study(path: Path) -> StudyRecord:
         DataError: If the file is missing, damaged or of a newer schema.
         ConfigError: If a value in it breaks a rule.
     """
-    content = read_content(path, newest=STUDY_SCHEMA_VERSION)
+    content = read_content(path)
     return validated(StudyRecord, earlier.study_record(content), source=path)
 
 
@@ -57,7 +57,7 @@ def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:
         DataError: If there is none, or several studies lie in the folder.
     """
     if not path.is_dir():
-        content = read_content(path, newest=STUDY_SCHEMA_VERSION)
+        content = read_content(path)
         study = content.get("kind") == "study-record"
         return path, "study" if study else "run"
     studies = sorted(path.glob("*study.json"))
@@ -69,8 +69,13 @@ def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:
     return studies[0], "study"
 
 
-def read_content(file: Path, *, newest: int = SCHEMA_VERSION) -> Json:
+def read_content(file: Path, *, newest: int | None = None) -> Json:
     """Read a record's file as plain data.
+
+    Args:
+        file: The file.
+        newest: The newest schema that is understood; that of runs or studies, as the file is of
+            one or the other, if left out.
 
     Raises:
         DataError: If it is missing, damaged, no record, or of a newer schema.
@@ -86,6 +91,9 @@ def read_content(file: Path, *, newest: int = SCHEMA_VERSION) -> Json:
         raise DataError(
             file, "must be a record of segdoor", type(content).__name__, "Name a run's folder."
         )
+    if newest is None:
+        of_study = content.get("kind") == "study-record"
+        newest = STUDY_SCHEMA_VERSION if of_study else SCHEMA_VERSION
     if version > newest:
         raise DataError(
             file, f"must have schema version {newest} or older", version, "Update segdoor."
