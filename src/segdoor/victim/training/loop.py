@@ -25,7 +25,7 @@ from segdoor.progress import Observer, Silent
 from segdoor.randomness import Stream
 from segdoor.victim.checkpoint import loaded_into, note_loaded
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.device import choose_arithmetic
+from segdoor.victim.device import choose_arithmetic, keep_freed_memory
 from segdoor.victim.members import evaluating
 from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.batches import Augmentation, Batch, SceneStore
@@ -147,6 +147,7 @@ class _Turns:
             self._model = copy.deepcopy(training.model)
             note_loaded(self._model, loaded_into(training.model))
         arithmetic = choose_arithmetic(config.device, config.precision)
+        keep_freed_memory(arithmetic.device)
         cache = caches.setdefault(arithmetic.device, SceneCache(arithmetic.device))
         store = SceneStore(training.dataset, cache)
         self._stream = CudaStream(arithmetic.device)
