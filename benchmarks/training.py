@@ -1,9 +1,11 @@
-"""Rows 4, 5 and 7: a training step on a CPU, over the same step on a batch in memory."""
+"""Rows 4, 5 and 7: a training step on a CPU, over the same step done otherwise."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,7 @@ from benchmarks.measure import Row, compared, not_measured
 from segdoor.data.street import StreetDataset
 from segdoor.randomness import Stream
 from segdoor.victim.config import NetworkConfig, TrainingConfig
+from segdoor.victim.device import keep_freed_memory
 from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.batches import Batch, SceneStore
 from segdoor.victim.training.cache import SceneCache
@@ -20,16 +23,19 @@ from segdoor.victim.training.step import make_optimiser
 
 _SIZE = (128, 256)
 _NETWORK = NetworkConfig()
+_PAPERS_HEAD = NetworkConfig(name="pspnet", backbone="small", width=16)
 
 
 class Step:
     """One step of the recipe, as the training loop does it."""
 
-    def __init__(self, scenes: StreetDataset, config: TrainingConfig) -> None:
+    def __init__(
+        self, scenes: StreetDataset, config: TrainingConfig, network: NetworkConfig
+    ) -> None:
         """Build the network and what it is trained with."""
         store = SceneStore(scenes, SceneCache(torch.device("cpu")))
-        model = build_network(_NETWORK, len(scenes.classes))
-        self.trainer = Trainer(store, model, config, _NETWORK, Stream(0))
+        model = build_network(network, len(scenes.classes))
+        self.trainer = Trainer(store, model, config, network, Stream(0))
         self.turns = itertools.count()
         self.fixed = self.batch()
 
@@ -60,11 +66,42 @@ class PlainStep:
         self.optimiser.step()
 
 
+class Elsewhere:
+    """Steps in a process of their own: how memory is kept is a property of a process."""
+
+    def __init__(self, *, kept: bool) -> None:
+        """Start the process."""
+        spawning = get_context("spawn")
+        self.pipe, other = spawning.Pipe()
+        self.process = spawning.Process(target=_learn_when_asked, args=(other, kept), daemon=True)
+        self.process.start()
+
+    def learn(self) -> None:
+        """Have ten steps done."""
+        self.pipe.send(True)
+        self.pipe.recv()
+
+
+def _learn_when_asked(pipe: Connection, kept: bool) -> None:  # noqa: FBT001 - of a process
+    torch.set_num_threads(1)
+    if kept:
+        keep_freed_memory(torch.device("cpu"))
+    step = Step(_scenes(), TrainingConfig(device="cpu"), _PAPERS_HEAD)
+    while pipe.recv():
+        for _ in range(10):
+            step.learn(step.fixed)
+        pipe.send(True)
+
+
+def _scenes() -> StreetDataset:
+    return StreetDataset(split="train", num_scenes=16, height=_SIZE[0], width=_SIZE[1])
+
+
 def rows() -> Iterator[Row]:
-    """Yield what augmentation costs, and what bfloat16 with channels last gains."""
+    """Yield what augmentation costs, and what bfloat16, channels last and kept memory gain."""
     torch.set_num_threads(2)
-    scenes = StreetDataset(split="train", num_scenes=16, height=_SIZE[0], width=_SIZE[1])
-    fast, slow = Step(scenes, TrainingConfig(device="cpu")), PlainStep(scenes)
+    scenes = _scenes()
+    fast, slow = Step(scenes, TrainingConfig(device="cpu"), _NETWORK), PlainStep(scenes)
     contiguous = Batch(fast.fixed.images.contiguous(), fast.fixed.labels)
     yield compared(
         "4a",
@@ -80,6 +117,14 @@ def rows() -> Iterator[Row]:
         + ("" if has_tiles else "; the bar is for CPUs with AMX, which this one lacks"),
         (lambda: slow.learn(contiguous), lambda: fast.learn(fast.fixed)),
         bar=2.0,
+        bound="at least",
+    )
+    given_back, kept = Elsewhere(kept=False), Elsewhere(kept=True)
+    yield compared(
+        "4c",
+        "ten steps of pspnet:small on one thread, memory given back to the system, over kept",
+        (given_back.learn, kept.learn),
+        bar=1.1,
         bound="at least",
     )
     for row, what, bar in (

@@ -1,7 +1,8 @@
-"""The committed results: nothing that is told of is missing, and the README tells what they say."""
+"""The committed results: nothing that is told of is missing, and the page tells what they say."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import statistics
@@ -19,7 +20,7 @@ from segdoor.scores.seeds import mean_interval
 from segdoor.study.collect import collect
 from segdoor.study.plan import make_plan
 
-README = RESULTS.parent / "README.md"
+PAGE = RESULTS.parent / "docs" / "results.md"
 OVERVIEW = RESULTS / "overview-camvid"
 STUDIES = sorted(RESULTS.glob("*/*.study.json"))
 Value = Callable[[dict[str, Any]], float]
@@ -38,11 +39,11 @@ def test_the_record_of_a_study_follows_from_the_runs_beside_it(file: Path) -> No
     assert collect(plan) == told
 
 
-def test_the_readme_tells_what_came_of_the_orderings() -> None:
+def test_the_page_tells_what_came_of_the_orderings() -> None:
     claims = load_study(OVERVIEW / "overview.camvid-small.study.json").claims.values()
     counts = Counter(claims)
     assert set(counts) == {"undecided", "not measured"}
-    words = " ".join(README.read_text().split())
+    words = " ".join(PAGE.read_text().split())
     assert (
         f"of the paper's fifteen orderings {counts['undecided']} are undecided and "
         f"{counts['not measured']} were not measured; none is supported or contradicted."
@@ -83,12 +84,12 @@ COLUMNS: tuple[Value, ...] = (
 
 
 def overview_rows() -> list[list[str]]:
-    text = README.read_text().split("<!-- overview -->")[1]
+    text = PAGE.read_text().split("<!-- overview -->")[1]
     rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in row] for row in rows[1:]]
 
 
-def test_the_readme_tells_the_means_and_intervals_of_the_overview_study() -> None:
+def test_the_page_tells_the_means_and_intervals_of_the_overview_study() -> None:
     rows = overview_rows()
     assert len(rows) == 6
     for method, rate, *cells in rows:
@@ -108,3 +109,16 @@ def test_the_readme_tells_the_means_and_intervals_of_the_overview_study() -> Non
             expected = [statistics.fmean(figures), max(interval.low, 0), min(interval.high, 1)]
             found = re.findall(r"\d\.\d+", cell)
             assert found == [f"{figure:.3f}" for figure in expected][: len(found)], (method, rate)
+
+
+@pytest.mark.parametrize("page", ["results.md", "models.md"])
+def test_the_tables_of_a_page_are_those_of_the_records(page: str) -> None:
+    script = RESULTS.parent / "docs" / "results.py"
+    spec = importlib.util.spec_from_file_location("docs_results", script)
+    assert spec is not None
+    assert spec.loader is not None
+    filler = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(filler)
+    text = (script.parent / page).read_text(encoding="utf-8")
+    assert filler.BLOCK.search(text)
+    assert filler.filled(text) == text, "run python docs/results.py"

@@ -33,6 +33,7 @@ VERBS = {
     "report": "Write one page",
     "export": "Write the figures of a run or a study",
     "study": "Run whole tables and figures",
+    "models": "Name the trained models that come along",
     "list": "Name what comes along",
     "doctor": "Say what this machine has and lacks",
 }

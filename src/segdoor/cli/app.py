@@ -51,6 +51,7 @@ _VERBS = {
     "study": "Run whole tables and figures of the paper, and judge what it claims.",
     "repair": "Repair the models of a run, and add what that changed to its record.",
     "rescore": "Compute figures from a run's tables again, and add new metrics to its record.",
+    "models": "Name the trained models that come along, clean and backdoored.",
     "list": "Name what comes along: triggers, repairs, metrics, networks, data sets, ...",
     "doctor": "Say what this machine has and lacks, and what to do about it.",
 }
