@@ -10,7 +10,8 @@ from pathlib import Path
 
 from segdoor.data.coding import Coding
 from segdoor.data.matlab import read_matlab_label
-from segdoor.data.pictures import picture_size, read_image, read_label
+from segdoor.data.orientation import Orientation
+from segdoor.data.pictures import orientation_of, picture_size, read_image, read_label
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
@@ -202,12 +203,34 @@ def check_sizes(pair: Pair, image: tuple[int, ...], label: tuple[int, ...]) -> N
         DataError: If they differ.
     """
     if image != label:
+        turned = [file_orientation(path) for path in (pair.image, pair.label)]
+        advice = "Replace the wrong one."
+        if any(orientation.is_quarter_turn for orientation in turned):
+            advice = (
+                "Both must fit one another as people see them: turn the pixels of the label map,"
+                " or take the tag out of a file that is upright without."
+            )
+        found = zip(("image", "label"), (image, label), map(_in_words, turned), strict=True)
         raise DataError(
             pair.label,
             "an image and its label map must have the same size",
-            f"image {image[0]}x{image[1]}, label {label[0]}x{label[1]}",
-            "Replace the wrong one.",
+            ", ".join(f"{kind} {size[0]}x{size[1]}{words}" for kind, size, words in found),
+            advice,
         )
+
+
+def file_orientation(path: Path) -> Orientation:
+    """Return which way up a scene's file is.
+
+    Raises:
+        DataError: If the file is no picture.
+    """
+    return Orientation() if path.suffix == ".mat" else orientation_of(path)
+
+
+def _in_words(orientation: Orientation) -> str:
+    tag = orientation.tag
+    return f" (turned by its orientation tag {tag})" if orientation.is_quarter_turn else ""
 
 
 def _complete(pairs: Iterable[Pair], source: Path, complain: Complain) -> Iterator[Pair]:
