@@ -17,7 +17,7 @@ TO_FILE = {
     3: lambda seen: seen[::-1, ::-1],
     4: lambda seen: seen[::-1],
     5: lambda seen: seen.swapaxes(0, 1),
-    6: lambda seen: np.rot90(seen),
+    6: np.rot90,
     7: lambda seen: seen[::-1, ::-1].swapaxes(0, 1),
     8: lambda seen: np.rot90(seen, -1),
 }

@@ -64,8 +64,8 @@ def label_like(source: Path, label: Label) -> bytes:
         picture.save(buffer, original.format, **_kept(original, "transparency"), **options)
     with PillowImage.open(buffer) as again:
         values = label_values(again)
-        found = None if values is None else np.array(orientation.seen(values))
-    if not np.array_equal(found, label):
+        same = values is not None and np.array_equal(np.array(orientation.seen(values)), label)
+    if not same:
         raise DataError(
             source,
             "must be of a format that can hold the changed labels",

@@ -40,7 +40,7 @@ def bits_a_channel(picture: ImageFile.ImageFile) -> int:
 
 
 def jpeg_bits(path: Path) -> int | None:
-    """Return how many bits a channel has in a JPEG file that Pillow cannot open; None if no JPEG."""
+    """Return how many bits a channel has in a file that Pillow cannot open; None if no JPEG."""
     with path.open("rb") as file:
         if file.read(2) != b"\xff\xd8":
             return None

@@ -14,8 +14,8 @@ from segdoor.data.orientation import Orientation
 from segdoor.data.pictures import orientation_of, picture_size, read_image, read_label
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_image, resize_label
-from segdoor.errors import DataError
-from segdoor.files import digest_of
+from segdoor.errors import DataError, shown
+from segdoor.files import digest_of, name_problem
 from segdoor.progress import Observer
 from segdoor.tensors import Image, Label
 from segdoor.workers import Workers, parts_of
@@ -246,13 +246,16 @@ def _complete(pairs: Iterable[Pair], source: Path, complain: Complain) -> Iterat
 
 
 def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
+    strange = name_problem(pair.image) or name_problem(pair.label)
+    if strange is not None:
+        return strange
     if pair.name in seen:
         return DataError(
             source, "scenes must have different names", pair.name, "List each scene once."
         )
-    if not _is_text(pair.name):
+    if shown(pair.name) != pair.name:
         return DataError(
-            source, "scenes must have names of valid text", ascii(pair.name), "Rename the file."
+            source, "scenes must have names of valid text", pair.name, "Correct the name."
         )
     for path in (pair.image, pair.label):
         if not path.is_file():
@@ -262,12 +265,3 @@ def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
                 remedy=f"Restore it, or take the scene out of {source}.",
             )
     return None
-
-
-def _is_text(name: str) -> bool:
-    """Tell whether UTF-8 can express a name; file systems also keep names that are no text."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

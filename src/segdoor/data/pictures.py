@@ -190,8 +190,8 @@ def _unidentified(path: Path) -> DataError:
     return DataError(
         path,
         "must be an intact picture",
-        f"nothing that can be read as {', '.join(_FORMATS)}",
-        "Replace the file, or convert it to PNG of 8 bits a channel.",
+        f"cannot identify it as {', '.join(_FORMATS)}",
+        "Replace the file. If others can show it, convert it to PNG of 8 bits a channel.",
     )
 
 
