@@ -136,6 +136,14 @@ def test_alpha_stays_where_it_was(tmp_path: Path, ending: str, tag: int) -> None
     assert np.array_equal(found, np.concatenate([changed, rgba[..., 3:]], axis=2))
 
 
+def test_a_lossless_webp_stays_lossless_in_a_copy(tmp_path: Path) -> None:
+    seen = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    path = save_turned(tmp_path / "a.webp", seen, 8, lossless=True)
+    changed = np.ascontiguousarray(255 - seen)
+    (tmp_path / "b.webp").write_bytes(image_like(path, changed, lossless=False))
+    assert np.array_equal(by_opencv(tmp_path / "b.webp"), changed)
+
+
 def test_a_picture_of_several_frames_as_telephones_make_them_keeps_its_tag(tmp_path: Path) -> None:
     seen = np.full((32, 48, 3), 90, np.uint8)
     seen[:16] = 200

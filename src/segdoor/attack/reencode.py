@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFile, JpegImagePlugin
 
-from segdoor.data.headers import exif_bytes
+from segdoor.data.headers import exif_bytes, loses
 from segdoor.data.orientation import TAG, UPRIGHT, Orientation
 from segdoor.data.pictures import label_values, opened_picture
 from segdoor.errors import DataError
@@ -38,13 +38,12 @@ def image_like(source: Path, image: Image, *, lossless: bool) -> bytes:
     buffer = io.BytesIO()
     with opened_picture(source) as original:
         orientation = Orientation.of(source, original)
-        kept = _kept(original, "icc_profile")
-        picture = orientation.stored(_in_mode_of(orientation.seen(original), image))
+        encoding, options = original.format, _options(original, orientation, lossless=lossless)
+        options |= _kept(original, "icc_profile")
         if lossless and original.format not in {*_LOSSLESS, "WEBP"}:
-            picture.save(buffer, "PNG", **kept)
-        else:
-            options = _options(original, orientation, lossless=lossless)
-            picture.save(buffer, original.format, **kept, **options)
+            encoding, options = "PNG", _kept(original, "icc_profile")
+        picture = orientation.stored(_in_mode_of(orientation.seen(original), image))
+        picture.save(buffer, encoding, **options)
     return buffer.getvalue()
 
 
@@ -57,11 +56,11 @@ def label_like(source: Path, label: Label) -> bytes:
     buffer = io.BytesIO()
     with opened_picture(source) as original:
         orientation = Orientation.of(source, original)
+        options = _options(original, orientation, lossless=True) | _kept(original, "transparency")
         picture = orientation.stored(_in_palette_of(original, label))
         if original.mode == "1":
             picture = picture.point(lambda value: 255 if value else 0, "1")
-        options = _options(original, orientation, lossless=True)
-        picture.save(buffer, original.format, **_kept(original, "transparency"), **options)
+        picture.save(buffer, original.format, **options)
     with PillowImage.open(buffer) as again:
         values = label_values(again)
         same = values is not None and np.array_equal(np.array(orientation.seen(values)), label)
@@ -112,7 +111,7 @@ def _in_mode_of(original: PillowImage.Image, image: Image) -> PillowImage.Image:
 
 
 def _options(original: ImageFile.ImageFile, orientation: Orientation, *, lossless: bool) -> Options:
-    """Return what tells Pillow to encode as the original is encoded."""
+    """Return what tells Pillow to encode as the original is encoded, before that is decoded."""
     if isinstance(original, JpegImagePlugin.JpegImageFile):
         sampling = JpegImagePlugin.get_sampling(original)
         return {
@@ -122,7 +121,7 @@ def _options(original: ImageFile.ImageFile, orientation: Orientation, *, lossles
             "comment": original.info.get("comment", b""),
         }
     if original.format == "WEBP":
-        return {"lossless": lossless, "exact": True}
+        return {"lossless": lossless or loses(original) is None, "exact": True}
     if original.format == "TIFF":
         found = original.info.get("compression")
         tag = {} if orientation.tag == UPRIGHT else {TAG: orientation.tag}
