@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from segdoor.errors import DataError, StorageError
+from segdoor.errors import DataError, StorageError, shown
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -44,6 +44,20 @@ def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def name_problem(path: Path) -> DataError | None:
+    """Return what is wrong with a path that is no text; None if nothing is.
+
+    File systems keep names of any bytes. Plans, manifests and records are JSON, which cannot.
+    """
+    if shown(str(path)) == str(path):
+        return None
+    return DataError(
+        path,
+        "names of files and folders must be valid UTF-8 text",
+        remedy="Rename it; 'convmv -r -f latin1 -t utf8 --notest FOLDER' does so for many.",
+    )
 
 
 def files_below(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from segdoor.errors import DataError
+from segdoor.errors import DataError, shown
 
 _MOST_VALUES = 100_000
 
@@ -31,7 +31,15 @@ def read_yaml(path: Path, *, remedy: str) -> object:
 
 
 class _PlainValues(yaml.SafeLoader):
-    """Refuses a key that is given twice, where YAML would quietly take the last."""
+    """Refuses a key that is given twice, of which YAML would take the last, and half characters."""
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:  # noqa: ANN401 - PyYAML's own
+        text = super().construct_scalar(node)
+        if shown(str(text)) != str(text):
+            raise yaml.MarkedYAMLError(
+                problem=f"{text} is no valid text", problem_mark=node.start_mark
+            )
+        return text
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's own
         seen: set[object] = set()

@@ -13,7 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from segdoor.cli.torchrun import refuse_together, speaks
-from segdoor.errors import MachineError, SegdoorError, StorageError
+from segdoor.errors import ConfigError, MachineError, SegdoorError, StorageError, shown
 from segdoor.settings import explained
 
 _HELP = """Measure and reproduce Influencer Backdoor Attacks on segmentation.
@@ -101,6 +101,7 @@ def run_command_line(words: Sequence[str]) -> int:
         # Names of files and classes may hold what a terminal or its encoding cannot express.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        _refuse_odd_words(words)
         if words and words[0] in _VERBS:
             refuse_together(words[0])
         make_app()(
@@ -117,6 +118,16 @@ def run_command_line(words: Sequence[str]) -> int:
         told = _told(problem)
         return _complain(str(told), told.exit_code)
     return 0
+
+
+def _refuse_odd_words(words: Sequence[str]) -> None:
+    for word in words:
+        if shown(word) != word:
+            raise ConfigError(
+                word,
+                "words of a command must be valid UTF-8 text",
+                remedy="Rename the file or folder, or work from inside it.",
+            )
 
 
 def _in_parts(words: Sequence[str]) -> list[str]:

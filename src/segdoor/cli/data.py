@@ -70,6 +70,9 @@ def _counts(overview: Overview) -> Iterator[str]:
             yield f"{name}: {spread.min} to {spread.max} pixels, median {spread.median:g}"
     sizes = [f"{s.height}x{s.width} ({s.num_scenes})" for s in overview.sizes[:_LISTED_SIZES]]
     yield f"sizes: {len(overview.sizes)}, most often {', '.join(sizes) or 'none'}"
+    turned = overview.num_turned_images, overview.num_turned_labels
+    if any(turned):
+        yield f"turned as their orientation tags say: {turned[0]} images, {turned[1]} label maps"
 
 
 def _class_grid(overview: Overview) -> Grid:

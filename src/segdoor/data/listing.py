@@ -7,6 +7,7 @@ from pathlib import Path
 
 from segdoor.data.pairs import Complain, Pair, refuse
 from segdoor.errors import DataError
+from segdoor.files import name_problem
 
 _ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
@@ -114,7 +115,10 @@ def _is_picture(path: Path) -> bool:
 def _by_stem(folder: Path, complain: Complain) -> dict[str, Path]:
     stems: dict[str, Path] = {}
     for path in pictures_in(folder):
-        if path.stem in stems:
+        strange = name_problem(path)
+        if strange is not None:
+            complain(strange)
+        elif path.stem in stems:
             other = stems[path.stem].name
             remedy = "Remove or rename one of them."
             complain(DataError(path, "must be the only picture of its name", other, remedy))

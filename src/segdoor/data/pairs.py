@@ -10,11 +10,12 @@ from pathlib import Path
 
 from segdoor.data.coding import Coding
 from segdoor.data.matlab import read_matlab_label
-from segdoor.data.pictures import picture_size, read_image, read_label
+from segdoor.data.orientation import Orientation
+from segdoor.data.pictures import orientation_of, picture_size, read_image, read_label
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_image, resize_label
-from segdoor.errors import DataError
-from segdoor.files import digest_of
+from segdoor.errors import DataError, shown
+from segdoor.files import digest_of, name_problem
 from segdoor.progress import Observer
 from segdoor.tensors import Image, Label
 from segdoor.workers import Workers, parts_of
@@ -202,12 +203,34 @@ def check_sizes(pair: Pair, image: tuple[int, ...], label: tuple[int, ...]) -> N
         DataError: If they differ.
     """
     if image != label:
+        turned = [file_orientation(path) for path in (pair.image, pair.label)]
+        advice = "Replace the wrong one."
+        if any(orientation.is_quarter_turn for orientation in turned):
+            advice = (
+                "Both must fit one another as people see them: turn the pixels of the label map,"
+                " or take the tag out of a file that is upright without."
+            )
+        found = zip(("image", "label"), (image, label), map(_in_words, turned), strict=True)
         raise DataError(
             pair.label,
             "an image and its label map must have the same size",
-            f"image {image[0]}x{image[1]}, label {label[0]}x{label[1]}",
-            "Replace the wrong one.",
+            ", ".join(f"{kind} {size[0]}x{size[1]}{words}" for kind, size, words in found),
+            advice,
         )
+
+
+def file_orientation(path: Path) -> Orientation:
+    """Return which way up a scene's file is.
+
+    Raises:
+        DataError: If the file is no picture.
+    """
+    return Orientation() if path.suffix == ".mat" else orientation_of(path)
+
+
+def _in_words(orientation: Orientation) -> str:
+    tag = orientation.tag
+    return f" (turned by its orientation tag {tag})" if orientation.is_quarter_turn else ""
 
 
 def _complete(pairs: Iterable[Pair], source: Path, complain: Complain) -> Iterator[Pair]:
@@ -223,13 +246,16 @@ def _complete(pairs: Iterable[Pair], source: Path, complain: Complain) -> Iterat
 
 
 def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
+    strange = name_problem(pair.image) or name_problem(pair.label)
+    if strange is not None:
+        return strange
     if pair.name in seen:
         return DataError(
             source, "scenes must have different names", pair.name, "List each scene once."
         )
-    if not _is_text(pair.name):
+    if shown(pair.name) != pair.name:
         return DataError(
-            source, "scenes must have names of valid text", ascii(pair.name), "Rename the file."
+            source, "scenes must have names of valid text", pair.name, "Correct the name."
         )
     for path in (pair.image, pair.label):
         if not path.is_file():
@@ -239,12 +265,3 @@ def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
                 remedy=f"Restore it, or take the scene out of {source}.",
             )
     return None
-
-
-def _is_text(name: str) -> bool:
-    """Tell whether UTF-8 can express a name; file systems also keep names that are no text."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

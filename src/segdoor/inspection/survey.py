@@ -90,6 +90,10 @@ class Overview(Settings):
     """Widths of the files; null if no image can be read."""
     sizes: tuple[SizeCount, ...]
     """Sizes of the files, the most common first."""
+    num_turned_images: int
+    """Images that are turned as their orientation tag says."""
+    num_turned_labels: int
+    """Label maps that are turned as theirs says."""
     classes: tuple[ClassShare, ...]
     """The classes in the order of their ids, then ignored pixels."""
     room: RoomForTrigger | None
@@ -131,6 +135,8 @@ def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, R
             SizeCount(height=size[0], width=size[1], num_scenes=count)
             for size, count in counts.sizes.most_common()
         ),
+        num_turned_images=counts.num_turned_images,
+        num_turned_labels=counts.num_turned_labels,
         classes=counts.shares(),
         room=counts.room(),
         problems=tuple(str(problem) for problem in problems),
@@ -146,6 +152,8 @@ class _Counts:
     size: Size | None
     num_scenes: int = 0
     sizes: Counter[Size] = field(default_factory=Counter[Size])
+    num_turned_images: int = 0
+    num_turned_labels: int = 0
     pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
     scenes: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
     num_with_victims: int = 0
@@ -155,6 +163,8 @@ class _Counts:
     def add(self, look: Look) -> None:
         if look.size is not None:
             self.sizes[look.size] += 1
+        self.num_turned_images += look.turned_image
+        self.num_turned_labels += look.turned_label
         if look.scene is None:
             return
         label = look.scene.label
