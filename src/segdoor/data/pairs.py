@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from PIL import Image as PillowImage
 
 from segdoor.data.coding import Coding
 from segdoor.data.matlab import read_matlab_label
@@ -86,8 +89,7 @@ class FileDataset:
 
     @cached_property
     def _digest(self) -> str:
-        coding = (self.coding.meaning,) if self.coding.changes else ()
-        total = hashlib.sha256(repr((self.classes, self.size, *coding)).encode())
+        total = hashlib.sha256(repr((self.classes, self.size, *self.coding.key)).encode())
         for pair in self.pairs:
             total.update(repr(pair.name).encode())
             for path in (pair.image, pair.label):
@@ -129,7 +131,7 @@ class FileDataset:
             DataError: If a file is damaged, the sizes differ or a label value is no class.
         """
         pair = self.pairs[index]
-        image, label = read_image(pair.image), self.decoded(pair, read_stored(pair))
+        image, label = read_image(pair.image), self.decoded(pair, self.stored(pair))
         check_sizes(pair, image.shape[:2], label.shape)
         return self.fitted(pair.name, image, label)
 
@@ -145,9 +147,19 @@ class FileDataset:
             DataError: If the file is damaged, the sizes differ or a label value is no class.
         """
         pair = self.pairs[index]
-        label = self.decoded(pair, read_stored(pair))
+        label = self.decoded(pair, self.stored(pair))
         check_sizes(pair, picture_size(pair.image), label.shape)
         return resize_label(label, self.size or label.shape)
+
+    def stored(self, pair: Pair) -> Label:
+        """Read the values of a scene's label file, or those that stand for its colours.
+
+        Raises:
+            DataError: If the file is damaged, or a colour means nothing.
+        """
+        if self.coding.colours:
+            return self.coding.from_colours(read_colours(pair.label), pair.label)
+        return read_stored(pair)
 
     def decoded(self, pair: Pair, stored: Label) -> Label:
         """Return class ids for the values of a label file.
@@ -175,7 +187,7 @@ class FileDataset:
             DataError: If the file is damaged, the sizes differ or a label value is no class.
         """
         pair = self.pairs[index]
-        stored = read_stored(pair)
+        stored = self.stored(pair)
         check_sizes(pair, picture_size(pair.image), stored.shape)
         label = resize_label(self.decoded(pair, stored), self.size or stored.shape)
         return self.coding.encoded(change(label), resize_label(stored, label.shape))
@@ -193,6 +205,24 @@ def read_stored(pair: Pair) -> Label:
     """
     read = read_matlab_label if pair.label.suffix == ".mat" else read_label
     return read(pair.label)
+
+
+def read_colours(path: Path) -> Image:
+    """Read a label map that holds a colour a pixel.
+
+    Raises:
+        DataError: If the file is damaged, or of a format that changes colours.
+    """
+    with suppress(OSError), PillowImage.open(path) as picture:
+        if picture.format == "JPEG":
+            raise DataError(
+                path,
+                "a label map must be stored without loss: its colours mean classes",
+                picture.format,
+                "Export it anew as PNG; what this file has lost, converting it does not bring "
+                "back.",
+            )
+    return read_image(path)
 
 
 def check_sizes(pair: Pair, image: tuple[int, ...], label: tuple[int, ...]) -> None:

@@ -1,0 +1,89 @@
+"""Files in a data set's folder that no scene is made of: how many, and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from segdoor.data.config import DataConfig
+from segdoor.data.listing import files_within, is_hidden, is_picture
+from segdoor.data.load import data_set, files_of, load_dataset
+from segdoor.data.pairs import FileDataset
+from segdoor.errors import DataError, SegdoorError
+
+_TEXTS = {".txt", ".csv", ".jsonl", ".json", ".yaml", ".yml", ".md"}
+
+
+@dataclass(frozen=True)
+class LeftAside:
+    """Files that are left aside for one reason.
+
+    Attributes:
+        why: The reason.
+        files: The files, by their paths from the data set's folder.
+    """
+
+    why: str
+    files: tuple[str, ...]
+
+
+def left_aside(config: DataConfig, dataset: FileDataset) -> list[LeftAside]:
+    """Return the files that belong to no scene, whatever split it is in, by reason.
+
+    Lists and texts beside the folders of pictures are no matter.
+
+    Args:
+        config: Which data set.
+        dataset: One of its splits.
+    """
+    root = dataset.root
+    splits = _usable(config, root)
+    used = {path for split in (dataset, *splits.values()) for path in _files(split)}
+    real = {os.path.realpath(path) for path in used}
+    names = ", ".join(sorted({*splits, config.train_split}))
+    found: dict[str, list[str]] = {}
+    direct = {path.parent for path in used}
+    around = {folder for path in used for folder in path.parents} - {root, *root.parents}
+    for path in files_within(root):
+        if os.path.realpath(path) in real:
+            continue
+        if is_hidden(path, root):
+            why = "hidden"
+        elif is_picture(path):
+            why = f"pictures of no scene in the splits {names}"
+        elif path.parent in direct - {root} or (
+            path.suffix.lower() not in _TEXTS and not around.isdisjoint(path.parents)
+        ):
+            why = f"no pictures by their ending: {path.suffix.lower() or 'none'}"
+        else:
+            continue
+        found.setdefault(why, []).append(_as_text(str(path.relative_to(root))))
+    return [LeftAside(why, tuple(files)) for why, files in sorted(found.items())]
+
+
+def _usable(config: DataConfig, root: Path) -> dict[str, FileDataset]:
+    whole = config.model_copy(update={"num_train": None, "num_test": None})
+    opened: dict[str, FileDataset] = {}
+    for name in {config.train_split, config.test_split, *data_set(config).splits(root)}:
+        # A list of something else is no split; what is wrong with others is not asked here.
+        with suppress(SegdoorError):
+            files = files_of(load_dataset(whole, name, complain=_overhear))
+            if files is not None and files.pairs:
+                opened[name] = files
+    return opened
+
+
+def _overhear(problem: DataError) -> None:
+    del problem
+
+
+def _files(split: FileDataset) -> Iterable[Path]:
+    return [path for pair in split.pairs for path in (pair.image, pair.label)]
+
+
+def _as_text(name: str) -> str:
+    """Return a name that UTF-8 can express: file systems also keep others."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
