@@ -99,13 +99,14 @@ class Coding:
         """Return class ids for a file's values, which must all have a meaning."""
         return cv2.LUT(stored, self._meanings) if self.changes else stored
 
-    def encoded(self, label: Label, stored: Label) -> Label:
+    def encoded(self, label: Label, stored: Label, source: object = "label map") -> Label:
         """Express a changed label map in a file's values.
 
         Args:
             label: The changed class ids.
             stored: The values of the file before. A pixel whose class stays keeps its very value,
                 of which several may mean the same; others get the first value of their class.
+            source: What to blame.
 
         Raises:
             DataError: If no value means a new class, as where nothing is ever ignored.
@@ -118,10 +119,10 @@ class Coding:
         lost = np.setdiff1d(label, [meant for _, meant in self.meaning])
         if lost.size:
             raise DataError(
-                "label maps",
-                "must have a value for every class that pixels change to",
-                lost[0],
-                "Give it one in the class file; ignored pixels have it under 'ignore'.",
+                source,
+                "must be of files in which something stands for every class that pixels change to",
+                f"nothing for {lost[0]}",
+                "List a free value, or colour, under 'ignore' in the class file.",
             )
         return np.where(label == self.decoded(stored), stored, values[label])
 

@@ -190,7 +190,7 @@ class FileDataset:
         stored = self.stored(pair)
         check_sizes(pair, picture_size(pair.image), stored.shape)
         label = resize_label(self.decoded(pair, stored), self.size or stored.shape)
-        return self.coding.encoded(change(label), resize_label(stored, label.shape))
+        return self.coding.encoded(change(label), resize_label(stored, label.shape), pair.label)
 
 
 def _digests(paths: Sequence[Path]) -> list[str]:
