@@ -36,7 +36,9 @@ def image_like(source: Path, image: Image, *, lossless: bool) -> bytes:
     with PillowImage.open(source) as original:
         kept = {key: original.info[key] for key in ("icc_profile", "exif") if key in original.info}
         picture = _in_mode_of(original, image)
-        if lossless and original.format not in {*_LOSSLESS, "WEBP"}:
+        # A GIF file has 256 colours: with one more, all would change.
+        full = original.format == "GIF" and picture.mode != "P"
+        if full or (lossless and original.format not in {*_LOSSLESS, "GIF", "WEBP"}):
             picture.save(buffer, "PNG", **kept)
         else:
             options = _options(original, lossless=lossless)
@@ -136,6 +138,9 @@ def _options(original: PillowImage.Image, *, lossless: bool) -> Options:
         }
     if original.format == "WEBP":
         return {"lossless": lossless, "exact": True}
+    if original.format == "GIF":
+        # Else Pillow numbers the palette anew.
+        return {"optimize": False}
     if original.format == "TIFF":
         found = original.info.get("compression")
         return {"compression": found if found in _TIFF_WITHOUT_LOSS else "tiff_adobe_deflate"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +40,14 @@ def left_aside(config: DataConfig, dataset: FileDataset) -> list[LeftAside]:
         dataset: One of its splits.
     """
     root = dataset.root
-    splits = _usable(config, root)
-    used = {path for split in (dataset, *splits.values()) for path in _files(split)}
+    used = set(_files(dataset))
+    splits = {config.train_split}
+    for name, files in _usable(config, root):
+        # Folders within a split can be splits too.
+        splits |= set() if used.issuperset(files) else {name}
+        used.update(files)
     real = {os.path.realpath(path) for path in used}
-    names = ", ".join(sorted({*splits, config.train_split}))
+    names = ", ".join(sorted(splits))
     found: dict[str, list[str]] = {}
     direct = {path.parent for path in used}
     around = {folder for path in used for folder in path.parents} - {root, *root.parents}
@@ -51,36 +55,38 @@ def left_aside(config: DataConfig, dataset: FileDataset) -> list[LeftAside]:
         if os.path.realpath(path) in real:
             continue
         if is_hidden(path, root):
-            why = "hidden"
+            why = "hidden files"
         elif is_picture(path):
             why = f"pictures of no scene in the splits {names}"
         elif path.parent in direct - {root} or (
             path.suffix.lower() not in _TEXTS and not around.isdisjoint(path.parents)
         ):
-            why = f"no pictures by their ending: {path.suffix.lower() or 'none'}"
+            why = (
+                f"files ending in {path.suffix.lower()}" if path.suffix else "files without ending"
+            )
         else:
             continue
         found.setdefault(why, []).append(_as_text(str(path.relative_to(root))))
     return [LeftAside(why, tuple(files)) for why, files in sorted(found.items())]
 
 
-def _usable(config: DataConfig, root: Path) -> dict[str, FileDataset]:
+def _usable(config: DataConfig, root: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Yield the splits that can be opened and the files of their scenes, the usual ones first."""
     whole = config.model_copy(update={"num_train": None, "num_test": None})
-    opened: dict[str, FileDataset] = {}
-    for name in {config.train_split, config.test_split, *data_set(config).splits(root)}:
+    usual = config.train_split, config.test_split
+    for name in dict.fromkeys((*usual, *data_set(config).splits(root))):
         # A list of something else is no split; what is wrong with others is not asked here.
         with suppress(SegdoorError):
             files = files_of(load_dataset(whole, name, complain=_overhear))
-            if files is not None and files.pairs:
-                opened[name] = files
-    return opened
+            if files is not None:
+                yield name, _files(files)
 
 
 def _overhear(problem: DataError) -> None:
     del problem
 
 
-def _files(split: FileDataset) -> Iterable[Path]:
+def _files(split: FileDataset) -> list[Path]:
     return [path for pair in split.pairs for path in (pair.image, pair.label)]
 
 

@@ -89,6 +89,11 @@ class ClassFile(Settings):
     files: FileNames | None = None
     """How files are called, if not as in one of the usual layouts."""
 
+    @field_validator("ignore", mode="before")
+    @classmethod
+    def _may_be_one(cls, given: object) -> object:
+        return (given,) if isinstance(given, int) else given
+
     @field_validator("classes", mode="before")
     @classmethod
     def _are_listed(cls, given: object) -> object:
@@ -150,6 +155,8 @@ def read_class_file(path: Path) -> Classes:
     except ConfigError as why:
         culprit = why.culprit if str(path) in why.culprit else f"{path}: {why.culprit}"
         remedy = why.remedy.replace("Correct the value.", "").strip() or _EXAMPLE
+        if why.culprit == "ignore index":
+            remedy += " To ignore a value such as 0, write 'ignore: [0]' and give classes values."
         raise ConfigError(culprit, why.rule, why.value, remedy) from None
 
 
@@ -256,7 +263,8 @@ def _refuse_double(stored: list[object], path: Path) -> None:
     if twice:
         raise ConfigError(
             f"{path}: classes", "must have values or colours that mean one thing each",
-            f"{twice[0]} twice", "Take it away from one class, or from 'ignore'.",
+            f"{twice[0]} twice",
+            "Take it away from one class, or from 'ignore'; without 'value' it is the position.",
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -17,7 +18,7 @@ from segdoor.data.listing import (
     read_lines,
     without_ending,
 )
-from segdoor.data.pairs import Complain, Pair
+from segdoor.data.pairs import Complain, Pair, refuse
 from segdoor.data.patterns import FilePatterns, pairs_by_pattern, splits_by_pattern
 from segdoor.errors import DataError
 
@@ -36,8 +37,6 @@ _MASK_COLUMNS = ("mask_file_name", "mask", "label_file_name", "label", "annotati
 _DEALT = {"train": (0, 1, 2, 3), "test": (4,)}
 # Where one of these is a list or a folder, somebody has split the scenes.
 _USUAL = (*_DEALT, "val", "valid", "validation", "training", "testing")
-
-_NAMED = 5
 
 RowT = TypeVar("RowT")
 MadeT = TypeVar("MadeT")
@@ -63,27 +62,37 @@ def find_pairs(
         NoSplitError: If no layout fits.
         DataError: If the one that does cannot be read.
     """
+    pairs = _found(root, split, complain, patterns)
+    if pairs is None:
+        raise _no_split(root, split, patterns)
+    return pairs
+
+
+def _found(
+    root: Path, split: str, complain: Complain, patterns: FilePatterns | None
+) -> list[Pair] | None:
     if patterns is not None:
         pairs = _from_patterns(root, split, complain, patterns)
-        if pairs is not None:
+        if pairs is not None or patterns.alone:
             return pairs
-    for layout in () if patterns is not None and patterns.alone else _LAYOUTS:
-        pairs = layout(root, split, complain)
-        if pairs is not None:
-            return pairs
-    raise _no_split(root, split, patterns)
+    made = (layout(root, split, complain) for layout in _LAYOUTS)
+    return next((pairs for pairs in made if pairs is not None), None)
 
 
 def _no_split(root: Path, split: str, patterns: FilePatterns | None) -> NoSplitError:
-    found = [name for name in possible_splits(root, patterns) if name not in _DEALT]
-    named = f"Splits may be {', '.join(found[:_NAMED])}: set data.train_split, data.test_split. "
+    there: list[str] = []
+    for name in possible_splits(root, patterns):
+        # Lists and folders of something else are none.
+        with suppress(DataError):
+            there += [name] if _found(root, name, refuse, patterns) else []
+    named = f"There is {', '.join(there)}: see data.train_split and data.test_split. "
     return NoSplitError(
         root,
         f"must hold {patterns}, with '{split}' for SPLIT"
         if patterns is not None and patterns.alone
         else f"must hold {split}.txt, {split}/images, images/{split}, img_dir/{split} or images",
         "none of them",
-        f"{named if found else ''}See 'folder' in the documentation for the layouts.",
+        f"{named if there else ''}See 'folder' in the documentation for the layouts.",
     )
 
 

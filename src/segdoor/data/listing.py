@@ -141,16 +141,14 @@ def files_within(folder: Path) -> Iterator[Path]:
         DataError: If a folder cannot be read.
     """
     found: list[Path] = []
+    above: dict[str, tuple[str, ...]] = {}
     for parent, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
-        here = os.path.realpath(parent)
+        chain = (*above.pop(parent, ()), os.path.realpath(parent))
         # A link to a folder around it would go round for ever.
-        folders[:] = [name for name in folders if not _leads_back(here, Path(parent, name))]
+        folders[:] = [name for name in folders if os.path.realpath(Path(parent, name)) not in chain]
+        above |= {str(Path(parent, name)): chain for name in folders}
         found += [Path(parent, name) for name in names]
     yield from sorted(found)
-
-
-def _leads_back(here: str, below: Path) -> bool:
-    return below.is_symlink() and Path(here).is_relative_to(os.path.realpath(below))
 
 
 def _unreadable(why: OSError) -> None:
@@ -255,6 +253,6 @@ def lonely(name: str, path: Path, others: Pictures) -> DataError:
         # What looks alike is shown by its letters' numbers.
         looks_alike = _composed(near) == _composed(name)
         shown = (ascii(near), ascii(name)) if looks_alike else (f"'{near}'", f"'{name}'")
-        found += f", but {shown[0]} for {shown[1]}"
+        found += f", which has {shown[0]} and not {shown[1]}"
         remedy = "Rename one as the other: case and the spelling of accents count."
     return DataError(path, "must have a partner of the same name", found, remedy)

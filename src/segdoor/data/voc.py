@@ -90,7 +90,7 @@ def voc(
     files = _Files.below(root)
     listing = files.listing(split)
     known = listing.is_file() or split != "trainaug"
-    names = _names(listing) if known else files.trainaug()
+    names = read_lines(listing) if known else files.trainaug()
     pairs = [files.pair(name, augmented=split == "trainaug") for name in names]
     source = listing if known else files.voc
     return FileDataset(pairs, VOC_CLASSES, root=root, source=source, size=size, complain=complain)
@@ -154,12 +154,13 @@ class _Files:
         train, val = (_names(self.listing(split)) for split in ("train", "val"))
         return augmented_names(train, val, extra)
 
-    def pair(self, name: str, *, augmented: bool) -> Pair:
-        if PurePosixPath(name).name != name or name == "..":
+    def pair(self, listed: str, *, augmented: bool) -> Pair:
+        name = without_ending(listed)
+        if PurePosixPath(name).name != name or name == ".." or "\0" in name:
             raise DataError(
                 self.voc,
                 "lists must hold names of scenes, one a line",
-                name,
+                ascii(listed),
                 "Correct the list; data.name folder reads lists of two columns of paths.",
             )
         labels = [
