@@ -46,17 +46,19 @@ def left_aside(config: DataConfig, dataset: FileDataset) -> list[LeftAside]:
         # Folders within a split can be splits too.
         splits |= set() if used.issuperset(files) else {name}
         used.update(files)
-    real = {os.path.realpath(path) for path in used}
     names = ", ".join(sorted(splits))
-    found: dict[str, list[str]] = {}
+    # Files may be reached by other ways than the scenes' own.
+    rest = [(file, root / file) for file in files_within(root) if root / file not in used]
+    real = {os.path.realpath(path) for path in used} if rest else set[str]()
     direct = {path.parent for path in used}
     around = {folder for path in used for folder in path.parents} - {root, *root.parents}
-    for path in files_within(root):
+    found: dict[str, list[str]] = {}
+    for file, path in rest:
         if os.path.realpath(path) in real:
             continue
-        if is_hidden(path, root):
+        if is_hidden(file):
             why = "hidden files"
-        elif is_picture(path):
+        elif is_picture(file):
             why = f"pictures of no scene in the splits {names}"
         elif path.parent in direct - {root} or (
             path.suffix.lower() not in _TEXTS and not around.isdisjoint(path.parents)
@@ -66,7 +68,7 @@ def left_aside(config: DataConfig, dataset: FileDataset) -> list[LeftAside]:
             )
         else:
             continue
-        found.setdefault(why, []).append(_as_text(str(path.relative_to(root))))
+        found.setdefault(why, []).append(_as_text(file))
     return [LeftAside(why, tuple(files)) for why, files in sorted(found.items())]
 
 

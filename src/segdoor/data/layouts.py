@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -18,7 +17,7 @@ from segdoor.data.listing import (
     read_lines,
     without_ending,
 )
-from segdoor.data.pairs import Complain, Pair, refuse
+from segdoor.data.pairs import Complain, Pair
 from segdoor.data.patterns import FilePatterns, pairs_by_pattern, splits_by_pattern
 from segdoor.errors import DataError
 
@@ -80,11 +79,9 @@ def _found(
 
 
 def _no_split(root: Path, split: str, patterns: FilePatterns | None) -> NoSplitError:
-    there: list[str] = []
-    for name in possible_splits(root, patterns):
-        # Lists and folders of something else are none.
-        with suppress(DataError):
-            there += [name] if _found(root, name, refuse, patterns) else []
+    fitting = splits_by_pattern(root, patterns) if patterns is not None else []
+    usual = [] if patterns is not None and patterns.alone else possible_splits(root)
+    there = [*fitting, *(name for name in usual if _is_there(root, name))]
     named = f"There is {', '.join(there)}: see data.train_split and data.test_split. "
     return NoSplitError(
         root,
@@ -94,6 +91,13 @@ def _no_split(root: Path, split: str, patterns: FilePatterns | None) -> NoSplitE
         "none of them",
         f"{named if there else ''}See 'folder' in the documentation for the layouts.",
     )
+
+
+def _is_there(root: Path, split: str) -> bool:
+    """Tell whether a list, or folders of images and labels, are called like a split."""
+    places = [(root / a.format(split=split), root / b.format(split=split)) for a, b in _FOLDERS]
+    both = any(images.is_dir() and labels.is_dir() for images, labels in places)
+    return both or _listing(root, split) is not None or _first(root / split, _METADATA) is not None
 
 
 def possible_splits(root: Path, patterns: FilePatterns | None = None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,10 +46,10 @@ class Pictures:
         if not folder.is_dir():
             raise DataError(folder, "the folder does not exist", remedy="Check root and split.")
         paths, twins = dict[str, Path](), dict[str, Path]()
-        for path in files_within(folder):
-            if is_picture(path) and not is_hidden(path, folder):
-                name = without_ending(path.relative_to(folder).as_posix())
-                (twins if name in paths else paths)[name] = path
+        for file in files_within(folder):
+            if is_picture(file) and not is_hidden(file):
+                name = without_ending(file)
+                (twins if name in paths else paths)[name] = folder / file
         return cls(folder, paths, twins)
 
     def find(self, listed: str) -> str | None:
@@ -134,21 +134,25 @@ def _label_of(name: str, labels: Pictures, used: set[str]) -> str | None:
     return None
 
 
-def files_within(folder: Path) -> Iterator[Path]:
-    """Yield all files below a folder in order, also those behind links to folders.
+def files_within(folder: Path) -> list[str]:
+    """Return all files below a folder, also those behind links to folders, in order.
+
+    Returns:
+        Their paths from the folder, with slashes.
 
     Raises:
         DataError: If a folder cannot be read.
     """
-    found: list[Path] = []
+    found: list[str] = []
     above: dict[str, tuple[str, ...]] = {}
     for parent, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
         chain = (*above.pop(parent, ()), os.path.realpath(parent))
         # A link to a folder around it would go round for ever.
         folders[:] = [name for name in folders if os.path.realpath(Path(parent, name)) not in chain]
         above |= {str(Path(parent, name)): chain for name in folders}
-        found += [Path(parent, name) for name in names]
-    yield from sorted(found)
+        here = Path(parent).relative_to(folder).as_posix()
+        found += names if here == "." else [f"{here}/{name}" for name in names]
+    return sorted(found, key=lambda name: name.split("/"))
 
 
 def _unreadable(why: OSError) -> None:
@@ -157,14 +161,14 @@ def _unreadable(why: OSError) -> None:
     )
 
 
-def is_picture(path: Path) -> bool:
+def is_picture(name: str) -> bool:
     """Tell by its ending whether a file is a picture."""
-    return path.suffix.lower() in ENDINGS
+    return without_ending(name) != name
 
 
-def is_hidden(path: Path, folder: Path) -> bool:
-    """Tell whether a file, or a folder between it and another folder, is hidden."""
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+def is_hidden(name: str) -> bool:
+    """Tell whether a file, or a folder on the way to it, is hidden."""
+    return name.startswith(".") or "/." in name
 
 
 def picture_called(folder: Path, stem: str, *endings: str) -> Path:

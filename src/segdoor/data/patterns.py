@@ -163,10 +163,11 @@ def _matches(
     body = body.replace(re.escape(_SPLIT), "(?P<split>[^/]+)")
     fits = re.compile(f"{body}{ending}", re.DOTALL)
     start = _start(root, named)
-    for path in files_within(start) if start.is_dir() else ():
-        match = fits.fullmatch(path.relative_to(root).as_posix())
-        if match and is_picture(path) and not is_hidden(path, root):
-            yield match, path
+    before = "" if start == root else f"{start.relative_to(root).as_posix()}/"
+    for file in files_within(start) if start.is_dir() else ():
+        match = fits.fullmatch(before + file)
+        if match and is_picture(file) and not is_hidden(file):
+            yield match, start / file
 
 
 def _start(root: Path, pattern: str) -> Path:
