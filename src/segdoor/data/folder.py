@@ -38,7 +38,7 @@ class Folder(FilesOnDisk):
         source="the layouts of semseg, mmsegmentation and Hugging Face",
         does="Reads pictures and label maps of your own, with the classes that classes.yaml names.",
         needs="A folder with classes.yaml, images and label maps.",
-        fails="Where label values are no class ids; segdoor data says which files are wrong.",
+        fails="Where label files hold what classes.yaml does not say; segdoor data names them.",
     )
 
     def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
