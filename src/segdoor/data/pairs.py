@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-from PIL import Image as PillowImage
 
 from segdoor.data.coding import Coding
 from segdoor.data.matlab import read_matlab_label
@@ -33,6 +30,7 @@ class Pair:
 
 
 _FILES_A_PART = 32
+_JPEG = b"\xff\xd8"
 
 Complain = Callable[[DataError], None]
 """Hears of a problem: raises it, or keeps it so that work goes on and all problems are found."""
@@ -213,16 +211,17 @@ def read_colours(path: Path) -> Image:
     Raises:
         DataError: If the file is damaged, or of a format that changes colours.
     """
-    with suppress(OSError), PillowImage.open(path) as picture:
-        if picture.format == "JPEG":
+    picture = read_image(path)
+    with path.open("rb") as file:
+        if file.read(len(_JPEG)) == _JPEG:
             raise DataError(
                 path,
                 "a label map must be stored without loss: its colours mean classes",
-                picture.format,
+                "JPEG",
                 "Export it anew as PNG; what this file has lost, converting it does not bring "
                 "back.",
             )
-    return read_image(path)
+    return picture
 
 
 def check_sizes(pair: Pair, image: tuple[int, ...], label: tuple[int, ...]) -> None:
