@@ -76,6 +76,14 @@ def read_text(path: Path, *, rule: str, remedy: str) -> str:
         ) from None
 
 
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file of a name; a name that no file can have is no error."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     with path.open("rb") as file:

@@ -259,3 +259,14 @@ def test_two_files_for_one_star_are_a_problem(tmp_path: Path) -> None:
     save(tmp_path / "x" / "a.jpg", painted(0).image)
     with pytest.raises(DataError, match="only picture of its name"):
         folder(tmp_path, "train")
+
+
+@pytest.mark.parametrize("stem", ["x" * 300, "\x00", "..", ".", "/"])
+def test_stems_that_no_file_can_have_are_refused(stem: str, tmp_path: Path) -> None:
+    pair(tmp_path / "camvid", "train/a.png", "trainannot/a.png")
+    pair(tmp_path / "voc", "JPEGImages/a.png", "SegmentationClass/a.png")
+    write_lines(tmp_path / "camvid" / "train.txt", [stem])
+    write_lines(tmp_path / "voc" / "ImageSets" / "Segmentation" / "train.txt", [stem])
+    for reader in (camvid, voc):
+        with pytest.raises(DataError):
+            reader(tmp_path / reader.__name__, "train")

@@ -12,6 +12,7 @@ from segdoor.data.pairs import Complain, FileDataset, Pair, refuse
 from segdoor.data.scene import ClassSet
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
+from segdoor.files import is_file
 from segdoor.plugins import Introduction
 
 CAMVID_CLASSES = ClassSet(
@@ -81,7 +82,7 @@ def _pair(root: Path, split: str, line: str) -> Pair:
     """Return the files of a line: a stem, with ending or without, or two columns of paths."""
     found = [_scene(root, split, name) for name in (line, columns_of(line)[0])]
     # Stems may hold spaces, which also stand between columns.
-    return next((pair for pair in found if pair.image.is_file()), found[-1])
+    return next((pair for pair in found if is_file(pair.image)), found[-1])
 
 
 def _scene(root: Path, split: str, name: str) -> Pair:

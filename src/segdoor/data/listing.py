@@ -11,7 +11,7 @@ from pathlib import Path
 
 from segdoor.data.pairs import Complain, Pair, refuse
 from segdoor.errors import DataError
-from segdoor.files import read_text
+from segdoor.files import is_file, read_text
 
 ENDINGS = (".jpg", ".png", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 """What names of pictures end in, in any case."""
@@ -181,7 +181,7 @@ def picture_called(folder: Path, stem: str, *endings: str) -> Path:
     """
     ways = (str.lower, str.upper, str.title)
     paths = [folder / f"{stem}{way(ending)}" for ending in (*endings, *ENDINGS) for way in ways]
-    return next((path for path in paths if path.is_file()), paths[0])
+    return next(filter(is_file, paths), paths[0])
 
 
 def without_ending(name: str) -> str:

@@ -14,7 +14,7 @@ from segdoor.data.pictures import picture_size, read_image, read_label
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
-from segdoor.files import digest_of
+from segdoor.files import digest_of, is_file
 from segdoor.progress import Observer
 from segdoor.tensors import Image, Label
 from segdoor.workers import Workers, parts_of
@@ -261,7 +261,7 @@ def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
             source, "scenes must have names of valid text", ascii(pair.name), "Rename the file."
         )
     for path in (pair.image, pair.label):
-        if not path.is_file():
+        if not is_file(path):
             return DataError(
                 path,
                 f"the file of scene '{pair.name}' does not exist",

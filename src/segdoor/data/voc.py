@@ -17,6 +17,7 @@ from segdoor.data.pairs import Complain, FileDataset, Pair, refuse
 from segdoor.data.scene import ClassSet
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
+from segdoor.files import is_file
 from segdoor.plugins import Introduction
 
 VOC_CLASSES = ClassSet(
@@ -171,6 +172,6 @@ class _Files:
             labels.append(self.sbd / "cls" / f"{name}.mat")
         # The augmented folder, where there is one, is what trainers read.
         order = [labels[1], labels[0], *labels[2:]] if augmented else labels
-        label = next((path for path in order if path.is_file()), order[0])
+        label = next(filter(is_file, order), order[0])
         # As they come they are JPEG files; a rescaled copy holds PNG files.
         return Pair(name, picture_called(self.voc / "JPEGImages", name, ".jpg", ".png"), label)
