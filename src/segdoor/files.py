@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import tempfile
@@ -38,6 +39,49 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         raise StorageError(
             path, "must be writable", why.strerror, "Choose another folder or free some disk."
         ) from None
+
+
+def read_text(path: Path, *, rule: str, remedy: str) -> str:
+    """Read a text file in UTF-8, with or without a mark at its beginning.
+
+    Args:
+        path: The file.
+        rule: What it must be, as a clause, if it cannot be read.
+        remedy: What to do if it cannot be read.
+
+    Raises:
+        DataError: If it is missing, or in another encoding, which is named.
+    """
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError) as why:
+        raise DataError(path, rule, why, remedy) from None
+    # Without the mark, UTF-16 of plain letters is valid UTF-8 with a null between any two.
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+        raise DataError(
+            path,
+            "must be text in UTF-8",
+            "UTF-16, or no text",
+            "Save it again as UTF-8: some editors call UTF-16 'Unicode'.",
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as why:
+        line = content.count(b"\n", 0, why.start) + 1
+        raise DataError(
+            path,
+            "must be text in UTF-8",
+            f"byte {content[why.start]:#04x} in line {line}",
+            "Save it again as UTF-8; it may be Latin-1 or another old encoding.",
+        ) from None
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file of a name; a name that no file can have is no error."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def digest_of(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from segdoor.errors import DataError, shown
+from segdoor.files import read_text
 
 _MOST_VALUES = 100_000
 
@@ -21,10 +22,9 @@ def read_yaml(path: Path, *, remedy: str) -> object:
     Raises:
         DataError: If it is missing, no text, no plain YAML, or huge by what its aliases repeat.
     """
+    text = read_text(path, rule="must be a readable YAML file", remedy=remedy)
     try:
-        return _plain(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as why:
-        raise DataError(path, "must be a readable YAML file", why, remedy) from None
+        return _plain(text)
     except (yaml.YAMLError, RecursionError, ValueError) as why:
         said = " ".join(str(why).split())
         raise DataError(path, "must be plain YAML", said, f"Correct the file. {remedy}") from None

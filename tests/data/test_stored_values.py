@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from segdoor.attack.triggers.sticker import Sticker
-from segdoor.data.pictures import picture_size, read_image, read_label, read_rgba
+from segdoor.data.pictures import picture_size, read_colours, read_image, read_label, read_rgba
 from segdoor.errors import DataError
 from shell import say
 from written import write_source
@@ -33,15 +34,18 @@ def save(path: Path, *, like: PillowImage.Image | None = None, **options: object
     return path
 
 
+@pytest.mark.parametrize("read", [read_label, read_colours])
 @pytest.mark.parametrize("name", LOSSY)
-def test_label_maps_of_lossy_encodings_are_refused(tmp_path: Path, name: str) -> None:
+def test_label_maps_of_lossy_encodings_are_refused(
+    tmp_path: Path, name: str, read: Callable[[Path], object]
+) -> None:
     options, called = LOSSY[name]
     path = save(tmp_path / name, **options)
     with pytest.raises(DataError, match=f"without loss.*found: {called}.*anew as PNG"):
-        read_label(path)
+        read(path)
     # It is the content that counts, not the name.
     with pytest.raises(DataError, match="without loss"):
-        read_label(path.rename(tmp_path / "label.png"))
+        read(path.rename(tmp_path / "label.png"))
 
 
 def test_a_lossy_picture_with_animation_or_alpha_is_found_out_too(tmp_path: Path) -> None:
@@ -83,7 +87,7 @@ def test_tiff_label_maps_without_loss_are_read(tmp_path: Path, compression: str 
     assert np.array_equal(read_label(path), LABEL)
 
 
-@pytest.mark.parametrize("read", [read_image, read_rgba, picture_size, read_label])
+@pytest.mark.parametrize("read", [read_image, read_rgba, picture_size, read_label, read_colours])
 @pytest.mark.parametrize("ending", ["png", "tif"])
 @pytest.mark.parametrize("channels", CHANNELS)
 def test_channels_of_16_bits_are_refused_whatever_the_decoder_makes_of_them(

@@ -117,7 +117,10 @@ class Copying:
         pair = self.dataset.pairs[index]
         if source == pair.label:
             poison = partial(self.poisoner.label, name=pair.name)
-            return label_like(source, self.dataset.as_stored(index, poison))
+            values, coding = self.dataset.as_stored(index, poison), self.dataset.coding
+            if coding.colours:
+                return image_like(source, coding.in_colours(values), lossless=True)
+            return label_like(source, values)
         image = self.poisoner.image(self.dataset[index])
         return image_like(source, image, lossless=self.lossless)
 

@@ -17,6 +17,7 @@ from segdoor.errors import DataError
 from segdoor.tensors import Image, Label
 
 _LOSSLESS = {"PNG", "BMP", "TIFF"}
+_MOST_COLOURS = 256
 _TIFF_WITHOUT_LOSS = {"raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate"}
 
 Options = dict[str, Any]
@@ -39,11 +40,13 @@ def image_like(source: Path, image: Image, *, lossless: bool) -> bytes:
     with opened_picture(source) as original:
         orientation = Orientation.of(source, original)
         encoding, options = original.format, _options(original, orientation, lossless=lossless)
-        options |= _kept(original, "icc_profile")
-        if lossless and original.format not in {*_LOSSLESS, "WEBP"}:
-            encoding, options = "PNG", _kept(original, "icc_profile")
+        kept = _kept(original, "icc_profile")
         picture = orientation.stored(_in_mode_of(orientation.seen(original), image))
-        picture.save(buffer, encoding, **options)
+        # A GIF file has 256 colours: with one more, all would change.
+        full = encoding == "GIF" and picture.mode != "P"
+        if full or (lossless and encoding not in {*_LOSSLESS, "GIF", "WEBP"}):
+            encoding, options = "PNG", {}
+        picture.save(buffer, encoding, **kept, **options)
     return buffer.getvalue()
 
 
@@ -101,12 +104,42 @@ def _kept(original: ImageFile.ImageFile, *keys: str) -> Options:
 
 
 def _in_mode_of(original: PillowImage.Image, image: Image) -> PillowImage.Image:
-    """Return the picture with the original's alpha; grey again if it was and still is."""
+    """Return the picture with the original's alpha; grey or with its palette if it still can be."""
     picture = PillowImage.fromarray(image)
     if original.mode == "RGBA":
         picture.putalpha(original.getchannel("A"))
     elif original.mode == "L" and (image == image[..., :1]).all():
         return picture.convert("L")
+    elif original.mode == "P":
+        return _in_few_colours(original, image) or picture
+    return picture
+
+
+def _in_few_colours(original: PillowImage.Image, image: Image) -> PillowImage.Image | None:
+    """Return the picture with the original's palette, where new colours are added to its end.
+
+    Pixels that stay keep their very index. None if there is no room for all colours.
+    """
+    # NumPy asks for the shape first, and Pillow turns a TIFF picture only now.
+    original.load()
+    stored = np.array(original)
+    palette = np.zeros((_MOST_COLOURS, 3), np.uint8)
+    known = np.array(original.getpalette() or [0, 0, 0], np.uint8).reshape(-1, 3)
+    palette[: len(known)] = known
+    size = max(len(known), int(stored.max()) + 1)
+    changed = (palette[stored] != image).any(axis=2)
+    colours = np.unique(image[changed], axis=0)
+    missing = [c for c in colours if not (palette[:size] == c).all(axis=1).any()]
+    if size + len(missing) > _MOST_COLOURS:
+        return None
+    for place, colour in enumerate(missing, start=size):
+        palette[place] = colour
+    size += len(missing)
+    for colour in colours:
+        index = (palette[:size] == colour).all(axis=1).argmax()
+        stored[changed & (image == colour).all(axis=2)] = index
+    picture = PillowImage.fromarray(stored)
+    picture.putpalette(palette[:size].ravel().tolist())
     return picture
 
 
@@ -122,6 +155,9 @@ def _options(original: ImageFile.ImageFile, orientation: Orientation, *, lossles
         }
     if original.format == "WEBP":
         return {"lossless": lossless or loses(original) is None, "exact": True}
+    if original.format == "GIF":
+        # Else Pillow numbers the palette anew.
+        return {"optimize": False}
     if original.format == "TIFF":
         found = original.info.get("compression")
         tag = {} if orientation.tag == UPRIGHT else {TAG: orientation.tag}

@@ -57,6 +57,7 @@ def data(
         tell_json(overview)
     else:
         tell(*_counts(overview), _class_grid(overview), *_room(overview))
+        tell(*_left_aside(overview))
         tell(*_limited("Problems", overview.problems, _LISTED), f"Report and pictures: {out}")
     if overview.problems:
         found = f"{len(overview.problems)} problems"
@@ -96,6 +97,15 @@ def _room(overview: Overview) -> Iterable[str]:
         f"{room.num_with_victims} scenes show {' or '.join(room.victims)}; {fitting}",
         *_limited("Without room", room.without_room, _LISTED),
     ]
+
+
+def _left_aside(overview: Overview) -> Iterator[str]:
+    total = sum(found.num_files for found in overview.left_aside)
+    if total:
+        yield f"Left aside: {total} files that belong to no scene"
+    for found in overview.left_aside:
+        more = ", ..." if found.num_files > len(found.examples) else ""
+        yield f"  {found.num_files} {found.why}: {', '.join(found.examples)}{more}"
 
 
 def _limited(title: str, lines: Sequence[str], most: int) -> Iterator[str]:

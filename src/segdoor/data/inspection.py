@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from segdoor.data.orientation import UPRIGHT
-from segdoor.data.pairs import FileDataset, Pair, check_sizes, file_orientation, read_stored
+from segdoor.data.pairs import FileDataset, Pair, check_sizes, file_orientation
 from segdoor.data.pictures import read_image
 from segdoor.data.scene import Scene, SceneDataset
 from segdoor.data.subset import Subset
@@ -59,7 +59,7 @@ def _look_at_files(dataset: FileDataset, pair: Pair) -> Look:
             return None
 
     image = attempt(lambda: read_image(pair.image))
-    stored = attempt(lambda: read_stored(pair))
+    stored = attempt(lambda: dataset.stored(pair))
     label = None if stored is None else attempt(lambda: dataset.decoded(pair, stored))
     size = None if image is None else _size(image.shape)
     if size is not None and stored is not None:

@@ -11,11 +11,17 @@ from pathlib import Path
 from segdoor.data.coding import Coding
 from segdoor.data.matlab import read_matlab_label
 from segdoor.data.orientation import Orientation
-from segdoor.data.pictures import orientation_of, picture_size, read_image, read_label
+from segdoor.data.pictures import (
+    orientation_of,
+    picture_size,
+    read_colours,
+    read_image,
+    read_label,
+)
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError, shown
-from segdoor.files import digest_of, name_problem
+from segdoor.files import digest_of, is_file, name_problem
 from segdoor.progress import Observer
 from segdoor.tensors import Image, Label
 from segdoor.workers import Workers, parts_of
@@ -87,8 +93,7 @@ class FileDataset:
 
     @cached_property
     def _digest(self) -> str:
-        coding = (self.coding.meaning,) if self.coding.changes else ()
-        total = hashlib.sha256(repr((self.classes, self.size, *coding)).encode())
+        total = hashlib.sha256(repr((self.classes, self.size, *self.coding.key)).encode())
         for pair in self.pairs:
             total.update(repr(pair.name).encode())
             for path in (pair.image, pair.label):
@@ -130,7 +135,7 @@ class FileDataset:
             DataError: If a file is damaged, the sizes differ or a label value is no class.
         """
         pair = self.pairs[index]
-        image, label = read_image(pair.image), self.decoded(pair, read_stored(pair))
+        image, label = read_image(pair.image), self.decoded(pair, self.stored(pair))
         check_sizes(pair, image.shape[:2], label.shape)
         return self.fitted(pair.name, image, label)
 
@@ -146,9 +151,19 @@ class FileDataset:
             DataError: If the file is damaged, the sizes differ or a label value is no class.
         """
         pair = self.pairs[index]
-        label = self.decoded(pair, read_stored(pair))
+        label = self.decoded(pair, self.stored(pair))
         check_sizes(pair, picture_size(pair.image), label.shape)
         return resize_label(label, self.size or label.shape)
+
+    def stored(self, pair: Pair) -> Label:
+        """Read the values of a scene's label file, or those that stand for its colours.
+
+        Raises:
+            DataError: If the file is damaged, or a colour means nothing.
+        """
+        if self.coding.colours:
+            return self.coding.from_colours(read_colours(pair.label), pair.label)
+        return read_stored(pair)
 
     def decoded(self, pair: Pair, stored: Label) -> Label:
         """Return class ids for the values of a label file.
@@ -176,10 +191,10 @@ class FileDataset:
             DataError: If the file is damaged, the sizes differ or a label value is no class.
         """
         pair = self.pairs[index]
-        stored = read_stored(pair)
+        stored = self.stored(pair)
         check_sizes(pair, picture_size(pair.image), stored.shape)
         label = resize_label(self.decoded(pair, stored), self.size or stored.shape)
-        return self.coding.encoded(change(label), resize_label(stored, label.shape))
+        return self.coding.encoded(change(label), resize_label(stored, label.shape), pair.label)
 
 
 def _digests(paths: Sequence[Path]) -> list[str]:
@@ -258,7 +273,7 @@ def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
             source, "scenes must have names of valid text", pair.name, "Correct the name."
         )
     for path in (pair.image, pair.label):
-        if not path.is_file():
+        if not is_file(path):
             return DataError(
                 path,
                 f"the file of scene '{pair.name}' does not exist",

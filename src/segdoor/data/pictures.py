@@ -82,6 +82,18 @@ def read_label(path: Path) -> Label:
         return np.array(orientation.seen(values), dtype=np.uint8)
 
 
+def read_colours(path: Path) -> Image:
+    """Read a label map that holds a colour a pixel, turned as its orientation tag says.
+
+    Raises:
+        DataError: If the file is missing, damaged, too large, of a lossy encoding, or has more than
+            8 bits a channel.
+    """
+    with opened_picture(path) as picture:
+        _check_lossless(path, picture)
+    return read_image(path)
+
+
 def label_values(picture: ImageFile.ImageFile) -> PillowImage.Image | None:
     """Return the picture of the values that a label map stores; None if it stores something else.
 

@@ -11,8 +11,10 @@ import numpy as np
 from segdoor.attack.lengths import typical_size
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placing import PositionRules, place
+from segdoor.data.aside import left_aside
+from segdoor.data.config import DataConfig
 from segdoor.data.inspection import Look, look_at
-from segdoor.data.load import load_dataset
+from segdoor.data.load import files_of, load_dataset
 from segdoor.data.scene import ClassSet, Scene, SceneDataset, pixels_of
 from segdoor.data.subset import spread
 from segdoor.data.transforms import Size, resize_image, resize_label
@@ -23,6 +25,7 @@ from segdoor.progress import Observer
 from segdoor.settings import Settings
 from segdoor.tensors import AnyImage, ResizedImage
 
+_EXAMPLES = 3
 _SHOWN = 6
 _SHOWN_HEIGHT = 320
 
@@ -58,6 +61,17 @@ class ClassShare(Settings):
     """Share of all pixels."""
     num_scenes: int
     """Scenes that show it."""
+
+
+class LeftAsideCount(Settings):
+    """Files that belong to no scene, for one reason."""
+
+    why: str
+    """The reason."""
+    num_files: int
+    """Files."""
+    examples: tuple[str, ...]
+    """Up to three of them, by their paths from the data set's folder."""
 
 
 class RoomForTrigger(Settings):
@@ -98,6 +112,8 @@ class Overview(Settings):
     """The classes in the order of their ids, then ignored pixels."""
     room: RoomForTrigger | None
     """Where triggers fit; null if the data set has not the victim classes or no usable scene."""
+    left_aside: tuple[LeftAsideCount, ...] = ()
+    """Files in the data set's folder that belong to no scene."""
     problems: tuple[str, ...]
     """All that is wrong, each with its file."""
 
@@ -139,10 +155,22 @@ def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, R
         num_turned_labels=counts.num_turned_labels,
         classes=counts.shares(),
         room=counts.room(),
+        left_aside=_left_aside(data, dataset, {problem.culprit for problem in problems}),
         problems=tuple(str(problem) for problem in problems),
     )
     picture = sheet(["image", "label"], rows, dataset.classes) if rows else None
     return overview, picture
+
+
+def _left_aside(
+    data: DataConfig, dataset: SceneDataset, told: set[str]
+) -> tuple[LeftAsideCount, ...]:
+    files = files_of(dataset)
+    found = [] if files is None else left_aside(data, files, told)
+    return tuple(
+        LeftAsideCount(why=one.why, num_files=len(one.files), examples=one.files[:_EXAMPLES])
+        for one in found
+    )
 
 
 @dataclass
