@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from segdoor.data.coding import Coding
 from segdoor.data.matlab import read_matlab_label
+from segdoor.data.pair import Pair
 from segdoor.data.pictures import picture_size, read_image, read_label
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_image, resize_label
@@ -18,16 +18,6 @@ from segdoor.files import digest_of
 from segdoor.progress import Observer
 from segdoor.tensors import Image, Label
 from segdoor.workers import Workers, parts_of
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The two files of a scene."""
-
-    name: str
-    image: Path
-    label: Path
-
 
 _FILES_A_PART = 32
 
@@ -90,7 +80,7 @@ class FileDataset:
         total = hashlib.sha256(repr((self.classes, self.size, *coding)).encode())
         for pair in self.pairs:
             total.update(repr(pair.name).encode())
-            for path in (pair.image, pair.label):
+            for path in pair.files:
                 total.update(bytes.fromhex(self.hashes[path]))
         return total.hexdigest()
 
@@ -112,7 +102,8 @@ class FileDataset:
 
     @property
     def _paths(self) -> list[Path]:
-        return [path for pair in self.pairs for path in (pair.image, pair.label)]
+        # Many scenes may be drawn from one file, which is read once.
+        return list(dict.fromkeys(path for pair in self.pairs for path in pair.files))
 
     def scene_size(self, index: int) -> Size:
         """Return a scene's height and width; of a file, the header is read."""
@@ -191,6 +182,8 @@ def read_stored(pair: Pair) -> Label:
     Raises:
         DataError: If the file is damaged.
     """
+    if pair.drawing is not None:
+        return pair.drawing.read()
     read = read_matlab_label if pair.label.suffix == ".mat" else read_label
     return read(pair.label)
 
@@ -231,7 +224,7 @@ def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
         return DataError(
             source, "scenes must have names of valid text", ascii(pair.name), "Rename the file."
         )
-    for path in (pair.image, pair.label):
+    for path in pair.files:
         if not path.is_file():
             return DataError(
                 path,
