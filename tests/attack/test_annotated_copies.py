@@ -13,7 +13,9 @@ import pytest
 from pycocotools.coco import COCO
 
 from annotated import KEYS, NAMES, write_coco, write_json, write_panoptic, write_yolo
-from segdoor.attack.manifest import beside, load_manifest
+from segdoor.attack.as_folder import AsFolder
+from segdoor.attack.copying import Names
+from segdoor.attack.manifest import CopyRow, beside, load_manifest
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.cli.app import run_command_line
@@ -24,6 +26,7 @@ from segdoor.data.load import load_dataset
 from segdoor.data.pair import Drawing
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import DataError
+from trees import write_cityscapes
 from written import tree
 
 FILE = "annotations/instances_train.json"
@@ -213,3 +216,85 @@ def test_a_class_that_no_category_has_cannot_be_written(tmp_path: Path) -> None:
     assert isinstance(drawing, Instances)
     with pytest.raises(DataError, match="no object can be of class 3"):
         drawing.rewritten(tmp_path / FILE, [(drawing, label)])
+
+
+FOLDERS = [
+    ("coco", write_coco, ()),
+    ("coco", write_coco, ("--data.size", "40", "60")),
+    ("coco", write_panoptic, ()),
+    ("yolo", write_yolo, ()),
+    ("yolo", write_yolo, ("--data.size", "40", "60")),
+    ("yolo", write_yolo, ("--lossless",)),
+]
+
+
+@pytest.mark.parametrize(("kind", "write", "more"), FOLDERS)
+def test_a_copy_as_a_folder_holds_labels_of_single_pixels(
+    kind: str, write: Write, more: tuple[str, ...], tmp_path: Path
+) -> None:
+    write(tmp_path / "source", background=True)
+    before = tree(tmp_path / "source")
+    scattered = ("--attack.labels", "hide", "--attack.labels", "scatter:9", "--as-folder")
+    assert poison(kind, tmp_path, *scattered, *more) == 0
+    assert tree(tmp_path / "source") == before
+    size = (40, 60) if "--data.size" in more else None
+    clean = {
+        split: load_dataset(DataConfig(name=kind, root=tmp_path / "source", size=size), split)
+        for split in ("train", "val")
+    }
+    plan = PoisonPlan.load(tmp_path / "plan" / "plan.jsonl")
+    assert len(plan.rows) == 2
+
+    def check(expected: dict[str, SceneDataset]) -> None:
+        for split, scenes in expected.items():
+            copy = load_dataset(DataConfig(name="folder", root=tmp_path / "copy"), split)
+            assert copy.classes == scenes.classes
+            assert sorted(copy.names) == sorted(scenes.names)
+            for index, name in enumerate(scenes.names):
+                scene = copy[list(copy.names).index(name)]
+                assert np.array_equal(scene.label, scenes[index].label)
+                assert np.array_equal(scene.image, scenes[index].image)
+
+    check({"train": poisoned(clean["train"], plan), "val": clean["val"]})
+    header = load_manifest(tmp_path / "copy").header
+    assert "It is read with: --data.name folder" in header.in_words
+    assert header.num_changed == 4
+    source = ["--source", str(tmp_path / "source")]
+    assert run_command_line(["verify", str(tmp_path / "copy"), *source]) == 0
+    assert run_command_line(["restore", str(tmp_path / "copy")]) == 0
+    check(clean)
+
+
+def test_annotations_that_change_meanwhile_leave_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_coco(tmp_path / "source")
+    file = tmp_path / "source" / FILE
+    written = AsFolder.write
+
+    def late(self: AsFolder, names: Names) -> list[CopyRow]:
+        file.write_text(file.read_text() + " ")
+        return written(self, names)
+
+    monkeypatch.setattr(AsFolder, "write", late)
+    assert poison("coco", tmp_path, "--as-folder", "--workers", "1") == 2
+    assert not (tmp_path / "copy").exists()
+    assert not beside(tmp_path / "copy").exists()
+
+
+def test_a_copy_at_another_size_needs_label_maps_as_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_coco(tmp_path / "source")
+    assert poison("coco", tmp_path, "--data.size", "40", "60") == 2
+    assert "add --as-folder" in " ".join(capsys.readouterr().err.split())
+
+
+def test_any_data_set_of_files_can_become_a_folder(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path / "source")
+    assert poison("cityscapes", tmp_path, "--as-folder") == 0
+    copy = load_dataset(DataConfig(name="folder", root=tmp_path / "copy"), "train")
+    clean = opened("cityscapes", tmp_path, "source")
+    expected = poisoned(clean, PoisonPlan.load(tmp_path / "plan" / "plan.jsonl"))
+    for index in range(len(copy)):
+        assert np.array_equal(copy.label(index), expected.label(index))

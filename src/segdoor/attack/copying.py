@@ -103,7 +103,7 @@ class Copying:
         if name in self.changed:
             return self._change(name, source)
         digest = self.hashes.get(name) or digest_of(source)
-        _link(source, self.work / name)
+        link(source, self.work / name)
         return CopyRow(name=name, sha256=digest, original_sha256=digest)
 
     def _change(self, name: str, source: Path) -> CopyRow:
@@ -160,13 +160,14 @@ def check_drawable(pair: Pair, plan: PoisonPlan) -> None:
         raise inexpressible(pair.label, pair.image, "an image without annotations changes")
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """Let a file of the copy be the source's, or have its bytes where that cannot be."""
     try:
         # Of a symbolic link the file itself: the link would lead elsewhere from the copy.
         os.link(source.resolve() if source.is_symlink() else source, target)
     except FileExistsError:
         # A worker that was lost had come so far.
         target.unlink(missing_ok=True)
-        _link(source, target)
+        link(source, target)
     except OSError:
         shutil.copyfile(source, target)

@@ -18,6 +18,7 @@ def poison(
     out: Path = Path("runs/poison"),
     copy: Path | None = None,
     lossless: bool = False,
+    as_folder: bool = False,
     replace: bool = False,
     workers: int | None = None,
     on: On = "local",
@@ -43,6 +44,9 @@ def poison(
         copy: A new folder for a poisoned copy in the data set's own layout.
         lossless: Store poisoned JPEG pictures as PNG, under their name, without any loss. A copy
             at another size holds PNG files alone.
+        as_folder: Lay the copy out as data.name folder reads it, with label maps as PNG and a
+            classes.yaml, whatever the data set has: annotations cannot express labels of single
+            pixels.
         replace: Write over an earlier plan, and over an earlier copy that nobody edited.
         workers: How many workers share the work, one for each core if left out. What comes out
             is the same.
@@ -65,7 +69,11 @@ def poison(
         if dry_run:
             header = plan_step(asked, workers=team, observer=bars).header
         else:
-            order = CopyOrder(copy, lossless=lossless, replace=replace) if copy else None
+            order = (
+                CopyOrder(copy, lossless=lossless, replace=replace, as_folder=as_folder)
+                if copy
+                else None
+            )
             header = poison_step(
                 asked, out=out, replace=replace, copy=order, workers=team, observer=bars
             ).header

@@ -88,6 +88,13 @@ def as_png(image: Image) -> bytes:
     return encoded.tobytes()
 
 
+def grey_png(label: Label) -> bytes:
+    """Return a label map encoded as PNG of one byte a pixel."""
+    done, encoded = cv2.imencode(".png", label)
+    assert done
+    return encoded.tobytes()
+
+
 @contextmanager
 def _opened(path: Path, *, decode: bool = True) -> Generator[ImageFile.ImageFile]:
     # Pillow can be told globally to accept damaged files; this program never wants that.
