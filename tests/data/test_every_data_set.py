@@ -194,7 +194,7 @@ def test_values_of_files_cannot_mean_what_is_no_class(tmp_path: Path) -> None:
     [
         ("camvid:/there", "must not have root within it"),
         ("street,seed=3", "must not have seed within it"),
-        ("cityscape", "Known: street, camvid, voc, cityscapes, folder"),
+        ("cityscape", "Known: street, camvid, voc, cityscapes, folder, coco, yolo"),
         ("no.such:Thing", "ModuleNotFoundError"),
         ("pathlib:Path", "must name a class derived from DataSet"),
         ("", "nothing"),

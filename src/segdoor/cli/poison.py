@@ -18,7 +18,7 @@ def poison(
     out: Path = Path("runs/poison"),
     copy: Path | None = None,
     lossless: bool = False,
-    as_folder: bool = False,
+    as_folder: Annotated[bool, Parameter(name="--as-folder")] = False,
     replace: bool = False,
     workers: int | None = None,
     on: On = "local",

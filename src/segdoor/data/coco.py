@@ -46,6 +46,7 @@ class Coco(FilesOnDisk):
     """Scenes with annotations in COCO's JSON."""
 
     kind: ClassVar[str] = "coco"
+    marks: ClassVar[tuple[str, ...]] = ("annotations",)
     introduction: ClassVar[Introduction] = Introduction(
         source="Lin et al., Microsoft COCO: Common Objects in Context (2014); Kirillov et al., "
         "Panoptic Segmentation (2019); exports of Roboflow, CVAT and others",

@@ -37,6 +37,7 @@ class Yolo(FilesOnDisk):
     """Scenes with outlines in YOLO's text files."""
 
     kind: ClassVar[str] = "yolo"
+    marks: ClassVar[tuple[str, ...]] = ("data.yaml",)
     introduction: ClassVar[Introduction] = Introduction(
         source="the segmentation data sets of Ultralytics' YOLO; exports of Roboflow and others",
         does="Draws label maps from the outlines in YOLO's text files.",
