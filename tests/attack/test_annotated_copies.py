@@ -26,7 +26,7 @@ from segdoor.data.load import load_dataset
 from segdoor.data.pair import Drawing
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import DataError
-from trees import write_cityscapes
+from trees import save, scenes, write_cityscapes, write_classes, write_lines
 from written import tree
 
 FILE = "annotations/instances_train.json"
@@ -246,14 +246,14 @@ def test_a_copy_as_a_folder_holds_labels_of_single_pixels(
     assert len(plan.rows) == 2
 
     def check(expected: dict[str, SceneDataset]) -> None:
-        for split, scenes in expected.items():
+        for split, wanted in expected.items():
             copy = load_dataset(DataConfig(name="folder", root=tmp_path / "copy"), split)
-            assert copy.classes == scenes.classes
-            assert sorted(copy.names) == sorted(scenes.names)
-            for index, name in enumerate(scenes.names):
+            assert copy.classes == wanted.classes
+            assert sorted(copy.names) == sorted(wanted.names)
+            for index, name in enumerate(wanted.names):
                 scene = copy[list(copy.names).index(name)]
-                assert np.array_equal(scene.label, scenes[index].label)
-                assert np.array_equal(scene.image, scenes[index].image)
+                assert np.array_equal(scene.label, wanted[index].label)
+                assert np.array_equal(scene.image, wanted[index].image)
 
     check({"train": poisoned(clean["train"], plan), "val": clean["val"]})
     header = load_manifest(tmp_path / "copy").header
@@ -298,3 +298,21 @@ def test_any_data_set_of_files_can_become_a_folder(tmp_path: Path) -> None:
     expected = poisoned(clean, PoisonPlan.load(tmp_path / "plan" / "plan.jsonl"))
     for index in range(len(copy)):
         assert np.array_equal(copy.label(index), expected.label(index))
+
+
+def test_a_scene_whose_name_leads_out_of_the_copy_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "source"
+    for name, image, label in scenes(("a", "b")):
+        save(root / "pictures" / f"{name}.png", image)
+        save(root / "labels" / f"{name}.png", label)
+    write_classes(root)
+    below = "x/../../source/pictures"
+    (root / "x").mkdir()
+    write_lines(root / "train.txt", [f"{below}/{name}.png labels/{name}.png" for name in "ab"])
+    code = poison("folder", tmp_path, "--as-folder")
+    said = " ".join(capsys.readouterr().err.split())
+    assert code == 2
+    assert "must have names without '..'" in said
+    assert not (tmp_path / "copy").exists()

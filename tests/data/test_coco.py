@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from annotated import (
 )
 from segdoor.data.coco import Coco, coco, splits_below
 from segdoor.data.outlines import OutlineError, mask_of, runs_of
-from segdoor.errors import DataError, SegdoorError
+from segdoor.errors import DataError, MachineError, SegdoorError
 from trees import SIZES, painted, save
 
 FILE = Path("annotations") / "instances_train.json"
@@ -214,11 +215,24 @@ def test_every_layout_is_read(file: str, folder: str, tmp_path: Path) -> None:
         coco(tmp_path, "test")
 
 
-def test_file_names_may_have_folders_inside_the_root(root: Path) -> None:
-    changed(root, lambda c: [i.update(file_name=f"deep/{i['file_name']}") for i in c["images"]])
-    write_images(root / "train" / "deep", "train")
-    assert coco(root, "train").names[0] == "deep/train0"
+@pytest.mark.parametrize(("before", "name"), [
+    ("deep/", "deep/train0"), ("deep\\", "deep/train0"), ("../train/deep/./", "deep/train0"),
+    ("../other/", "other/train0"),
+])  # fmt: skip
+def test_file_names_may_have_folders_inside_the_root(before: str, name: str, root: Path) -> None:
+    changed(root, lambda c: [i.update(file_name=before + i["file_name"]) for i in c["images"]])
+    for folder in ("train/deep", "other"):
+        write_images(root / folder, "train")
+    assert coco(root, "train").names[0] == name
     assert coco(root, "train")[0].label.shape == SIZES[0]
+
+
+def test_without_its_library_the_extra_is_named(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    with pytest.raises(MachineError, match=r"needs the package pycocotools.*segdoor\[coco\]"):
+        coco(root, "train").label(0)
 
 
 def test_splits_whose_categories_differ_are_refused_until_a_class_file_orders_them(

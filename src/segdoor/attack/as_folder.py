@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import yaml
 
@@ -68,11 +68,16 @@ class AsFolder:
     def of(
         cls, splits: Splits, poisoner: Poisoner, *, work: Path, originals: Path, lossless: bool
     ) -> AsFolder:
-        """Prepare to write the copy of a data set."""
+        """Prepare to write the copy of a data set.
+
+        Raises:
+            DataError: If a scene's name leads out of the copy.
+        """
         parts: dict[str, _Part] = {}
         drawn: dict[Path, None] = {}
         for split, dataset in splits.opened.items():
             for index, pair in enumerate(dataset.pairs):
+                _check_inside(pair.name, dataset.root)
                 # Where pictures are resized they are all PNG files.
                 ending = ".png" if dataset.size else pair.image.suffix
                 # A scene may have no annotations.
@@ -184,6 +189,15 @@ class AsFolder:
         name = self.splits.opened[part.split].names[part.index]
         first = self.splits.config.train_split
         return part.split == first and name in self.poisoner.plan.by_name
+
+
+def _check_inside(name: str, root: Path) -> None:
+    """Refuse names of scenes that make no path below a folder; lists may hold such."""
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise DataError(
+            root, "scenes to be copied into folders must have names without '..'", name,
+            "List their files by plain paths.",
+        )  # fmt: skip
 
 
 def _check_unchanged(source: Path, digest: str, before: str) -> None:

@@ -38,6 +38,8 @@ _PLACES = (
 )
 _IMAGES = ("{split}", "images/{split}", "images", ".")
 _PREFIXES = ("instances_", "panoptic_")
+# Annotations of the same images for other purposes.
+_OTHERS = ("captions_", "person_keypoints_", "image_info_")
 # So many names decide which folder the images are in.
 _TRIED = 20
 
@@ -104,7 +106,8 @@ def coco(
 
 def splits_below(root: Path) -> list[str]:
     """Return the splits that have an annotation file."""
-    stems = [path.stem for path in root.glob("annotations/*.json")]
+    files = root.glob("annotations/*.json")
+    stems = [path.stem for path in files if not path.name.startswith(_OTHERS)]
     for prefix in _PREFIXES:
         stems = [stem.removeprefix(prefix) for stem in stems]
     folders = [path.parent.name for path in root.glob("*/_annotations.coco.json")]
@@ -119,24 +122,35 @@ def _pairs(
     segments: Path | None,
     complain: Complain,
 ) -> Iterator[Pair]:
+    pictures: set[Path] = set()
     for key, image in found.images.items():
-        name = image.file_name
+        drawing: Drawing
         try:
-            path = _inside(root, folder, name, found.path)
-            drawing: Drawing
+            path = _inside(root, folder, image.file_name.replace("\\", "/"), found.path)
             if segments is None:
                 drawing = Instances(found.path, path, key, meaning)
             else:
                 drawing = Panoptic.of(found, path, key, meaning, root, segments)
+                _check_own(drawing.picture, pictures)
         except DataError as problem:
             complain(problem)
             continue
-        yield Pair(str(Path(name.lstrip("/")).with_suffix("")), path, drawing.files[0], drawing)
+        name = path.relative_to(folder if path.is_relative_to(folder) else root)
+        yield Pair(name.with_suffix("").as_posix(), path, drawing.files[0], drawing)
+
+
+def _check_own(picture: Path, seen: set[Path]) -> None:
+    if picture in seen:
+        raise DataError(
+            picture, "a picture of segments must belong to one image", "several name it",
+            "Give each image one of its own.",
+        )  # fmt: skip
+    seen.add(picture)
 
 
 def _inside(root: Path, folder: Path, name: str, listing: Path) -> Path:
     """Return an image's path; a plain name cannot lead out of its folder."""
-    if "/" not in name and "\\" not in name and name not in {".", ".."}:
+    if "/" not in name and name not in {".", ".."}:
         return folder / name
     return inside(root, listing, str(folder.relative_to(root) / name))
 

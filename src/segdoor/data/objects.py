@@ -100,10 +100,11 @@ class Edits:
 
 def draw(objects: Iterable[Drawn], size: Size, uncovered: int) -> Label:
     """Return the label map of objects, later ones over earlier ones."""
-    label = np.full(size, uncovered, np.uint8)
+    # COCO's library counts pixels column by column.
+    label = np.full(size, uncovered, np.uint8, order="F")
     for each in objects:
-        label[each.mask] = each.class_id
-    return label
+        np.copyto(label, np.uint8(each.class_id), where=each.mask)
+    return np.ascontiguousarray(label)
 
 
 def edits(
