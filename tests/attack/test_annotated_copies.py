@@ -290,6 +290,12 @@ def test_a_copy_at_another_size_needs_label_maps_as_pictures(
     assert "add --as-folder" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("option", ["--as-folder", "--lossless"])
+def test_what_is_about_a_copy_needs_one(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["poison", option]) == 2
+    assert f"{option}: is about a copy" in capsys.readouterr().err
+
+
 def test_any_data_set_of_files_can_become_a_folder(tmp_path: Path) -> None:
     write_cityscapes(tmp_path / "source")
     assert poison("cityscapes", tmp_path, "--as-folder") == 0

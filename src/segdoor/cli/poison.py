@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.cluster import On, workers_on
+from segdoor.errors import ConfigError
 
 
 def poison(
@@ -60,6 +61,9 @@ def poison(
         data: The scenes.
         attack: The attacker.
     """
+    for option, given in (("--lossless", lossless), ("--as-folder", as_folder)):
+        if given and copy is None:
+            raise ConfigError(option, "is about a copy", "no --copy", "Add --copy FOLDER.")
     asked = configuration(config, what, data=data, attack=attack)
     from segdoor.attack.manifest import load_manifest
     from segdoor.attack.materialise import CopyOrder
