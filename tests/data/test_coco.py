@@ -151,7 +151,8 @@ CHANGES: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda c: c["images"][1].update(file_name="../../out.png"), "must stay inside the data set's folder"),
     (lambda c: c["images"][1].update(file_name="none.png"), "none.png: the file of scene 'none' does not exist"),
     (lambda c: c["categories"].append({"id": 3, "name": "bus"}), "categories must have different ids"),
-    (lambda c: c["categories"].append({"id": 4, "name": "car"}), "must have distinct names"),
+    (lambda c: c["categories"].extend({"id": n, "name": f"{n}"} for n in range(100, 400)), "must number between 1 and 255"),
+    (lambda c: c.update(categories=[], annotations=[]), "must number between 1 and 255"),
     (lambda c: c["categories"].append({"id": 4}), "categories must have different ids, and names"),
     (lambda c: c.pop("categories"), "no categories"),
     (lambda c: c.pop("annotations"), "no annotations"),
@@ -244,6 +245,17 @@ def test_splits_whose_categories_differ_are_refused_until_a_class_file_orders_th
             Coco(root=root).open(split)
     write_background(root)
     assert Coco(root=root).open("train").classes.names[1] == "tree"
+
+
+def test_categories_of_one_name_are_one_class(root: Path) -> None:
+    expected = [coco(root, "train").label(index) for index in range(4)]
+    # Roboflow lists the name of all objects twice, and uses the second.
+    changed(root, lambda c: c["categories"].insert(0, {"id": 0, "name": NAMES[0]}))
+    changed(root, lambda c: first(c).update(category_id=0))
+    dataset = coco(root, "train")
+    assert dataset.classes.names == NAMES
+    for index in range(4):
+        assert np.array_equal(dataset.label(index), expected[index])
 
 
 def test_a_class_file_that_lacks_a_category_is_refused(root: Path) -> None:

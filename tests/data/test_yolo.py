@@ -140,7 +140,6 @@ BAD = [
     ("names: {1: road, 2: car, 3: tree}\n", "a mapping from 0 on"),
     ("names: [road, car, no]\n", "Quote numbers"),
     ("names: car\n", "names must be a list"),
-    ("names: [road, car, car]\n", "must have distinct names"),
     ("names: []\n", "must number between 1 and 255"),
     ("train: images/train\n", "must hold data.yaml with names, or classes.txt"),
     ("names: [road, car, tree]\ntrain: ../../out\n", "inside the data set's folder (found: ../../out)"),

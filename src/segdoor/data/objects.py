@@ -36,23 +36,26 @@ class Meaning:
     def of(cls, root: Path, names: Sequence[str], source: Path) -> Meaning:
         """Return the classes of a class file that lists all names, or of the names alone.
 
+        Categories of one name are one class: Roboflow lists that of all objects twice.
+
         Args:
             root: The folder that may hold ``classes.yaml``.
             names: The categories' names.
             source: Where these come from.
 
         Raises:
-            DataError: If the class file lacks one, two are the same, or there are too many.
+            DataError: If the class file lacks one, or there are too many.
         """
         listing = root / "classes.yaml"
         if not listing.is_file():
-            colours = tuple(palette(index) for index in range(len(names)))
+            unique = tuple(dict.fromkeys(names))
+            colours = tuple(palette(index) for index in range(len(unique)))
             try:
-                return cls(ClassSet(tuple(names), colours), tuple(range(len(names))))
+                classes = ClassSet(unique, colours)
             except ConfigError as why:
-                raise DataError(
-                    source, f"{why.culprit} {why.rule}", why.value, why.remedy
-                ) from None
+                rule = f"{why.culprit} {why.rule}"
+                raise DataError(source, rule, why.value, why.remedy) from None
+            return cls(classes, classes.indices(names))
         classes = read_classes(listing)
         lacking = [name for name in names if name not in classes.names]
         if lacking:
