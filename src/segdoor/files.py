@@ -41,13 +41,14 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         ) from None
 
 
-def read_text(path: Path, *, rule: str, remedy: str) -> str:
+def read_text(path: Path, *, rule: str, remedy: str, exact: bool = False) -> str:
     """Read a text file in UTF-8, with or without a mark at its beginning.
 
     Args:
         path: The file.
         rule: What it must be, as a clause, if it cannot be read.
         remedy: What to do if it cannot be read.
+        exact: Whether the mark is kept, so that the text encoded again is the very bytes.
 
     Raises:
         DataError: If it is missing, or in another encoding, which is named.
@@ -65,7 +66,7 @@ def read_text(path: Path, *, rule: str, remedy: str) -> str:
             "Save it again as UTF-8: some editors call UTF-16 'Unicode'.",
         )
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8" if exact else "utf-8-sig")
     except UnicodeDecodeError as why:
         line = content.count(b"\n", 0, why.start) + 1
         raise DataError(

@@ -92,4 +92,4 @@ def _overhear(problem: DataError) -> None:
 
 
 def _files(split: FileDataset) -> list[Path]:
-    return [path for pair in split.pairs for path in (pair.image, pair.label)]
+    return [path for pair in split.pairs for path in pair.files]

@@ -92,7 +92,9 @@ def copyable(dataset: SceneDataset) -> FileDataset:
             "scenes without files",
             "See docs/data.md.",
         )
-    paths = [path for pair in files.pairs for path in (pair.image, pair.label)]
+    # Annotations of many scenes lie in one file as a rule.
+    own = ((pair.image, *(() if pair.drawing else (pair.label,))) for pair in files.pairs)
+    paths = [path for each in own for path in each]
     matlab = next((path for path in paths if path.suffix == ".mat"), None)
     if matlab is not None:
         raise DataError(

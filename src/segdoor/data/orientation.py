@@ -57,6 +57,10 @@ class Orientation:
             _refuse_elsewhere(path, picture)
         return cls(told if told in _TO_PEOPLE else UPRIGHT, tiff)
 
+    def __str__(self) -> str:
+        """Return what stands behind a size in words: nothing if the tag does not change it."""
+        return f" (turned by its orientation tag {self.tag})" if self.is_quarter_turn else ""
+
     @property
     def is_quarter_turn(self) -> bool:
         """Return whether it exchanges height and width."""

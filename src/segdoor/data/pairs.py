@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from segdoor.data.coding import Coding
 from segdoor.data.matlab import read_matlab_label
 from segdoor.data.orientation import Orientation
+from segdoor.data.pair import Pair
 from segdoor.data.pictures import (
     orientation_of,
     picture_size,
@@ -26,17 +26,9 @@ from segdoor.progress import Observer
 from segdoor.tensors import Image, Label
 from segdoor.workers import Workers, parts_of
 
-
-@dataclass(frozen=True)
-class Pair:
-    """The two files of a scene."""
-
-    name: str
-    image: Path
-    label: Path
-
-
 _FILES_A_PART = 32
+# What label maps also come from: SBD's arrays, COCO's and YOLO's annotations.
+_NO_PICTURES = {".mat", ".json", ".txt"}
 
 Complain = Callable[[DataError], None]
 """Hears of a problem: raises it, or keeps it so that work goes on and all problems are found."""
@@ -96,7 +88,7 @@ class FileDataset:
         total = hashlib.sha256(repr((self.classes, self.size, *self.coding.key)).encode())
         for pair in self.pairs:
             total.update(repr(pair.name).encode())
-            for path in (pair.image, pair.label):
+            for path in pair.files:
                 total.update(bytes.fromhex(self.hashes[path]))
         return total.hexdigest()
 
@@ -118,7 +110,8 @@ class FileDataset:
 
     @property
     def _paths(self) -> list[Path]:
-        return [path for pair in self.pairs for path in (pair.image, pair.label)]
+        # Many scenes may be drawn from one file, which is read once.
+        return list(dict.fromkeys(path for pair in self.pairs for path in pair.files))
 
     def scene_size(self, index: int) -> Size:
         """Return a scene's height and width; of a file, the header is read."""
@@ -207,6 +200,8 @@ def read_stored(pair: Pair) -> Label:
     Raises:
         DataError: If the file is damaged.
     """
+    if pair.drawing is not None:
+        return pair.drawing.read()
     read = read_matlab_label if pair.label.suffix == ".mat" else read_label
     return read(pair.label)
 
@@ -225,11 +220,11 @@ def check_sizes(pair: Pair, image: tuple[int, ...], label: tuple[int, ...]) -> N
                 "Both must fit one another as people see them: turn the pixels of the label map,"
                 " or take the tag out of a file that is upright without."
             )
-        found = zip(("image", "label"), (image, label), map(_in_words, turned), strict=True)
+        found = zip(("image", "label"), (image, label), turned, strict=True)
         raise DataError(
             pair.label,
             "an image and its label map must have the same size",
-            ", ".join(f"{kind} {size[0]}x{size[1]}{words}" for kind, size, words in found),
+            ", ".join(f"{kind} {size[0]}x{size[1]}{how}" for kind, size, how in found),
             advice,
         )
 
@@ -240,12 +235,7 @@ def file_orientation(path: Path) -> Orientation:
     Raises:
         DataError: If the file is no picture.
     """
-    return Orientation() if path.suffix == ".mat" else orientation_of(path)
-
-
-def _in_words(orientation: Orientation) -> str:
-    tag = orientation.tag
-    return f" (turned by its orientation tag {tag})" if orientation.is_quarter_turn else ""
+    return Orientation() if path.suffix in _NO_PICTURES else orientation_of(path)
 
 
 def _complete(pairs: Iterable[Pair], source: Path, complain: Complain) -> Iterator[Pair]:
@@ -261,7 +251,7 @@ def _complete(pairs: Iterable[Pair], source: Path, complain: Complain) -> Iterat
 
 
 def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
-    strange = name_problem(pair.image) or name_problem(pair.label)
+    strange = next(filter(None, map(name_problem, (*pair.files, pair.label))), None)
     if strange is not None:
         return strange
     if pair.name in seen:
@@ -272,7 +262,7 @@ def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
         return DataError(
             source, "scenes must have names of valid text", pair.name, "Correct the name."
         )
-    for path in (pair.image, pair.label):
+    for path in pair.files:
         if not is_file(path):
             return DataError(
                 path,

@@ -145,6 +145,13 @@ def as_png(image: Image) -> bytes:
     return encoded.tobytes()
 
 
+def grey_png(label: Label) -> bytes:
+    """Return a label map encoded as PNG of one byte a pixel."""
+    done, encoded = cv2.imencode(".png", label)
+    assert done
+    return encoded.tobytes()
+
+
 @contextmanager
 def opened_picture(path: Path) -> Generator[ImageFile.ImageFile]:
     """Open a picture, not decoded yet; what is wrong with it within the block is told as well.
