@@ -58,6 +58,12 @@ class UnfinishedError(SegdoorError):
     exit_code = 1
 
 
+class FindingError(SegdoorError):
+    """All was done and is written, and it is not as whoever asked wants it to be."""
+
+    exit_code = 4
+
+
 def first_line(why: BaseException) -> str:
     """Return the kind of somebody else's error and the first line of what it says."""
     said = str(why).strip().splitlines()

@@ -32,8 +32,8 @@ and go on with your own scenes and network, all at once or step by step:
 
 Every verb takes a YAML file and options of the same names; the options win.
 `--attack.rate 0.1` is `attack: {rate: 0.1}` in the file.
-Exit codes: 0 done; 1 a study is not complete; 2 usage, data or disk; 3 a package,
-device or memory is missing; 130 interrupted.
+Exit codes: 0 done, nothing found; 1 a study is not complete; 2 usage, data or disk;
+3 a package, device or memory is missing; 4 a finding; 130 interrupted.
 """
 
 _VERBS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from pydantic import BaseModel
@@ -135,7 +135,8 @@ def remark(text: str) -> None:
     Console(stderr=True, markup=False, highlight=False, emoji=False).print(text, soft_wrap=True)
 
 
-def tell_json(content: BaseModel) -> None:
-    """Print one JSON document for a program."""
-    text = json.dumps(content.model_dump(mode="json"), indent=1, allow_nan=False)
+def tell_json(content: BaseModel, beside: Mapping[str, object] | None = None) -> None:
+    """Print one JSON document for a program, with further keys if there are any."""
+    whole = {**content.model_dump(mode="json"), **(beside or {})}
+    text = json.dumps(whole, indent=1, allow_nan=False)
     sys.stdout.write(f"{text}\n")
