@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
+from segdoor.cli.screen import Screen, discard, flush
 from segdoor.cli.torchrun import refuse_together, speaks
 from segdoor.errors import MachineError, SegdoorError, StorageError
 from segdoor.settings import explained
@@ -79,6 +80,7 @@ def make_app() -> App:
         name="segdoor",
         help=_HELP,
         help_format="plaintext",
+        console=Screen(),
         suppress_keyboard_interrupt=False,
         version=version("segdoor"),
         default_parameter=Parameter(
@@ -110,12 +112,10 @@ def run_command_line(words: Sequence[str]) -> int:
         return _complain(_usage(problem), 2)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
     except (SegdoorError, OSError, MemoryError) as problem:
         told = _told(problem)
         return _complain(str(told), told.exit_code)
+    flush(sys.stdout)
     return 0
 
 
@@ -166,5 +166,9 @@ def _complain(message: str, code: int) -> int:
         return code
     # One line, whatever names of files hold: no line breaks, no commands to the terminal.
     line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in message)
-    print(f"segdoor: {line}", file=sys.stderr)  # noqa: T201 - the command line speaks here
+    flush(sys.stdout)
+    try:
+        print(f"segdoor: {line}", file=sys.stderr)  # noqa: T201 - the command line speaks here
+    except BrokenPipeError:
+        discard(sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""Thresholds on figures, as pipelines write them: ``asr>0.3``, ``asr:near>0.3``, ``iou:car<0.5``."""
+"""Thresholds on figures, as pipelines write them: ``asr>0.3``, ``asr:near>0.3``, ``iou<0.5``."""
 
 from __future__ import annotations
 
