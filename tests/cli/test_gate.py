@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from segdoor.errors import (
 )
 from segdoor.record import ExperimentRecord
 from shell import say
+from written import write_source
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
@@ -108,3 +110,20 @@ def test_mistakes_are_told_before_any_work(verb: str, option: tuple[str, str], s
     assert answer.code == 2
     assert said in answer.complaint
     assert not Path("r").exists()
+
+
+def test_the_worst_scenes_are_told_by_their_images() -> None:
+    write_source(Path("source"), ending="png", palette=False)
+    for part in ("images", "labels"):
+        shutil.copytree(f"source/{part}/train", f"source/{part}/test")
+    data = ["--data.name", "folder", "--data.root", "source", "--attack.trigger.size", "7"]
+    words = [*data, *QUICK, "--fail-on", "iou:road<=1"]
+    answer = say("run", *words, "--sarif", "x.sarif", "--out", "r")
+    assert answer.code == 4, answer.err
+    (run,) = json.loads(Path("x.sarif").read_text())["runs"]
+    (result,) = run["results"]
+    places = [each["physicalLocation"]["artifactLocation"] for each in result["locations"]]
+    assert places
+    assert all(place["uriBaseId"] == "%SRCROOT%" for place in places)
+    assert all(Path(place["uri"]).is_file() and "images" in place["uri"] for place in places)
+    assert all("sha-256" in artifact["hashes"] for artifact in run["artifacts"])

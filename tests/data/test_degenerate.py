@@ -60,11 +60,11 @@ def test_sound_scenes_cost_one_look() -> None:
 
 
 def test_what_cannot_be_learned_from() -> None:
-    with pytest.raises(DataError, match="must have a labelled pixel.*255, ignored"):
+    with pytest.raises(DataError, match=r"must have a labelled pixel.*255, ignored"):
         check_labelled(Labels(full(255), full(255)), "scenes", at_least=2)
     mask = full(1)
     mask[0] = 255
-    with pytest.raises(DataError, match="two classes or more.*nothing but car and ignored"):
+    with pytest.raises(DataError, match=r"two classes or more.*nothing but car and ignored"):
         check_labelled(Labels(mask, full(1)), "scenes", at_least=2)
 
 
@@ -76,7 +76,9 @@ def write(root: Path, value: int, *, test: int | None = None) -> list[str]:
             label = np.full((48, 64), held, np.uint8)
             label[:8] = 255
             save(root / "labels" / split / f"{name}.png", label)
-            save(root / "images" / split / f"{name}.png", rng.integers(0, 256, (48, 64, 3), np.uint8))
+            save(
+                root / "images" / split / f"{name}.png", rng.integers(0, 256, (48, 64, 3), np.uint8)
+            )
     (root / "classes.yaml").write_text("classes: [road, car, sky]\n")
     return ["--data.name", "folder", "--data.root", str(root)]
 
@@ -106,5 +108,5 @@ def test_examine_refuses_a_test_without_labels() -> None:
 def test_training_from_python_refuses_too() -> None:
     from segdoor.victim.training.loop import train_model
 
-    with pytest.raises(DataError, match="must have a labelled pixel"):
+    with pytest.raises(DataError, match=r"must have a labelled pixel"):
         train_model(Labels(full(255)))

@@ -164,3 +164,27 @@ def test_a_sheet_has_a_legend_and_keeps_proportions() -> None:
     )
     tall = sheet(["a"], [("wide", [wide])], many)
     assert all((tall == colour).all(axis=2).any() for colour in many.colours)
+
+
+def test_problems_are_findings_by_rule(tmp_path: Path) -> None:
+    write_mmseg(tmp_path)
+    images, labels = (tmp_path / part / "train" for part in ("img_dir", "ann_dir"))
+    first, second, third, fourth = sorted(images.iterdir())[:4]
+    first.write_bytes(b"broken")
+    second.unlink()
+    PillowImage.new("RGB", (8, 8)).save(third)
+    label = next(path for path in labels.iterdir() if path.stem.startswith(fourth.stem))
+    PillowImage.fromarray(np.full((40, 64), 77, np.uint8)).save(label)
+    given = asked(wishes_from({"data": {"name": "folder", "root": tmp_path}}))
+    overview, _ = survey(given, "train", observer=Silent())
+    rules = [found.rule for found in overview.findings if found.level == "error"]
+    assert set(rules) == {
+        "data-missing-file",
+        "data-damaged-file",
+        "data-size",
+        "data-label-value",
+    }
+    assert len(overview.problems) == len(rules)
+    for found in overview.findings:
+        if found.level == "error":
+            assert found.message.startswith(found.files[0])

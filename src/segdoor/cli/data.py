@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
+from segdoor.cli.gate import Sarif, check_sarif, write_sarif
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.data.pictures import write_image
@@ -27,6 +28,7 @@ def data(
     split: str | None = None,
     out: Path = Path("runs/data"),
     json: bool = False,
+    sarif: Sarif = None,
     what: WhatOptions | None = None,
     data: Data = None,
     attack: Attack = None,
@@ -34,17 +36,21 @@ def data(
     """Look at every scene of a data set before anything is done to it.
 
     Says how many scenes there are, how large, which classes they show, in which a trigger has room,
-    and everything that is wrong, each with its file. Exit code 2 if anything is.
+    and everything that is wrong, each with its file. Exit code 2 if anything is. Scenes of files
+    are compared with those of the other split, and remarks say what looks odd.
 
     Args:
         config: A YAML file with any of the settings below, and others.
         split: The split to look at; data.train_split if left out.
         out: Folder for data.json and, as a contact sheet of some scenes, data.png.
         json: Print everything as JSON instead of text.
+        sarif: A file to write the findings to, as SARIF 2.1.0.
         what: Choices that others follow from.
         data: The scenes.
         attack: The attacker, who decides about the room.
     """
+    if sarif is not None:
+        check_sarif(sarif)
     asked = configuration(config, what, data=data, attack=attack)
     with results_folder(out), progress_bars() as bars:
         scenes = asked.data()
@@ -53,10 +59,16 @@ def data(
         (out / "data.png").unlink(missing_ok=True)
         if picture is not None:
             write_image(out / "data.png", picture)
+    if sarif is not None:
+        code = DataError.exit_code if overview.problems else 0
+        write_sarif(sarif, overview.findings, "data", exit_code=code, root=scenes.root)
     if json:
         tell_json(overview)
     else:
         tell(*_counts(overview), _class_grid(overview), *_room(overview))
+        remarks = [each.message for each in overview.findings if each.level != "error"]
+        beside = f", beside split {overview.compared_with}" if overview.compared_with else ""
+        tell(*_limited(f"Remarks{beside}", remarks, _LISTED))
         tell(*_limited("Problems", overview.problems, _LISTED), f"Report and pictures: {out}")
     if overview.problems:
         found = f"{len(overview.problems)} problems"

@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from segdoor.data.checked import filled
-from segdoor.data.degenerate import check_labelled
 from segdoor.data.config import OBJECT, DataConfig
+from segdoor.data.degenerate import check_labelled
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError, SegdoorError, first_line
 from segdoor.experiment.config import ExperimentConfig
