@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
+from pathlib import Path
 
 import pytest
+import yaml
 
+from commands import options_of
+from segdoor.cli.app import make_app
 from segdoor.errors import ConfigError
 from segdoor.record.thresholds import (
     FIGURES,
@@ -131,3 +137,34 @@ def test_which_figures_cross(sign: str, crossing: list[float]) -> None:
     threshold = one(f"asr{sign}0.3")
     figures = [0.29, 0.3, 0.31, math.nan]
     assert [figure for figure in figures if threshold.crossed_by(figure)] == crossing
+
+
+def test_the_thresholds_in_the_documentation_are_understood() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text()
+    texts = [
+        *re.findall(r'--fail-on "([^"]+)"', page),
+        *re.findall(r"`([a-z_:]+[<>][\d.]+)`", page),
+    ]
+    assert len(set(texts)) >= 10
+    for threshold in read_thresholds(texts):
+        place_of(threshold, NAMES)
+
+
+def test_the_workflow_in_the_documentation_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "pipeline.md").read_text()
+    (code,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    workflow = yaml.safe_load(code)
+    # YAML takes the key on for true.
+    assert set(workflow) == {"name", True, "permissions", "jobs"}
+    assert workflow["permissions"]["security-events"] == "write"
+    steps = workflow["jobs"]["examine"]["steps"]
+    assert all(len({"uses", "run"} & set(step)) == 1 for step in steps)
+    ours = [step["run"] for step in steps if step.get("run", "").startswith("segdoor")]
+    verbs = {command.split()[1]: command for command in ours}
+    assert list(verbs) == ["data", "examine"]
+    for verb, command in verbs.items():
+        known = {"--attack.trigger", *options_of(make_app(), verb)}
+        assert {word for word in shlex.split(command) if word.startswith("--")} <= known
+        (sarif,) = re.findall(r"--sarif (\S+)", command)
+        assert "\n" not in command.strip()
+        assert sarif.endswith(".sarif")
