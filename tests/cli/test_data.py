@@ -109,3 +109,15 @@ def test_remarks_change_no_exit_code(tmp_path: Path) -> None:
     code, said, _ = say("data", *words)
     assert code == 0
     assert "Remarks: 1\n  never in train: moon\n" in said
+
+
+def test_a_data_set_that_cannot_be_opened_is_a_finding_too(tmp_path: Path) -> None:
+    write_mmseg(tmp_path / "mine")
+    (tmp_path / "mine" / "classes.yaml").write_text("classes: 7")
+    words = ("--data.name", "folder", "--data.root", tmp_path / "mine", "--out", tmp_path / "out")
+    answer = say("data", *words, "--sarif", tmp_path / "x.sarif")
+    assert answer.code == 2
+    (run,) = json.loads((tmp_path / "x.sarif").read_text())["runs"]
+    (result,) = run["results"]
+    assert result["level"] == "error"
+    assert "classes.yaml" in result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]

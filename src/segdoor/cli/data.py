@@ -12,11 +12,14 @@ from rich.text import Text
 from segdoor.cli.gate import Sarif, check_sarif, write_sarif
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
 from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.data.config import DataConfig
 from segdoor.data.pictures import write_image
-from segdoor.errors import DataError
+from segdoor.errors import DataError, SegdoorError
 from segdoor.experiment.scenes import results_folder
 from segdoor.files import write_atomically
+from segdoor.inspection.problems import as_finding
 from segdoor.inspection.survey import Overview, survey
+from segdoor.record.findings import Finding
 
 _LISTED = 20
 _LISTED_SIZES = 5
@@ -54,14 +57,21 @@ def data(
     asked = configuration(config, what, data=data, attack=attack)
     with results_folder(out), progress_bars() as bars:
         scenes = asked.data()
-        overview, picture = survey(asked, split or scenes.train_split, observer=bars)
+        try:
+            overview, picture = survey(asked, split or scenes.train_split, observer=bars)
+        except SegdoorError as problem:
+            # What is wrong with a file is a finding; what is wrong with the command is none.
+            finding = as_finding(problem)
+            if sarif is not None and Path(*finding.files).exists():
+                _write(sarif, [finding], scenes, problem.exit_code)
+            raise
         write_atomically(out / "data.json", f"{overview.model_dump_json(indent=1)}\n")
         (out / "data.png").unlink(missing_ok=True)
         if picture is not None:
             write_image(out / "data.png", picture)
     if sarif is not None:
         code = DataError.exit_code if overview.problems else 0
-        write_sarif(sarif, overview.findings, "data", exit_code=code, root=scenes.root)
+        _write(sarif, overview.findings, scenes, code)
     if json:
         tell_json(overview)
     else:
@@ -73,6 +83,10 @@ def data(
     if overview.problems:
         found = f"{len(overview.problems)} problems"
         raise DataError(scenes.root or scenes.name, "must have no problems", found, f"See {out}.")
+
+
+def _write(sarif: Path, findings: Sequence[Finding], scenes: DataConfig, code: int) -> None:
+    write_sarif(sarif, findings, "data", exit_code=code, root=scenes.root)
 
 
 def _counts(overview: Overview) -> Iterator[str]:

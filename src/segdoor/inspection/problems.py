@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from segdoor.errors import DataError
+from segdoor.errors import DataError, SegdoorError
 from segdoor.record.findings import Finding, found
 
 _KINDS: Mapping[str, str] = {
@@ -17,7 +17,10 @@ _KINDS: Mapping[str, str] = {
 """What the rules of errors say, by the ids of findings; others are data-problem."""
 
 
-def as_finding(problem: DataError) -> Finding:
+def as_finding(problem: SegdoorError) -> Finding:
     """Return a problem as a finding, with the file that is to blame."""
     kinds = (kind for kind, said in _KINDS.items() if re.search(said, problem.rule))
-    return found(next(kinds, "data-problem"), str(problem), files=(problem.culprit,))
+    # Behind a file of settings the culprit names one of them.
+    told = problem.culprit
+    file = told if isinstance(problem, DataError) else told.partition(": ")[0]
+    return found(next(kinds, "data-problem"), str(problem), files=(file,))
