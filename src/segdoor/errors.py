@@ -58,6 +58,12 @@ class UnfinishedError(SegdoorError):
     exit_code = 1
 
 
+class FindingError(SegdoorError):
+    """All was done and is written, and it is not as whoever asked wants it to be."""
+
+    exit_code = 4
+
+
 def shown(text: str) -> str:
     r"""Return text that UTF-8 can express: bytes of file names that are none become ``\xe9``."""
     try:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from shell import say
-from trees import NAMES, write_hub, write_mmseg, write_voc
+from trees import NAMES, STREET, write_hub, write_mmseg, write_voc
 from turned import save_turned
 
 
@@ -112,3 +112,43 @@ sys.exit(run_command_line(["data", "--data.num_train", "2", "--out", sys.argv[1]
     )
     assert done.returncode == 0, done.stderr
     assert "2 usable scenes" in done.stdout
+
+
+def test_findings_go_into_a_sarif_file(tmp_path: Path) -> None:
+    write_hub(tmp_path / "mine", ending="jsonl")
+    broken = tmp_path / "mine" / "train" / "masks" / f"{NAMES[0]}.png"
+    broken.write_bytes(b"x")
+    words = ("--data.name", "folder", "--data.root", tmp_path / "mine", "--out", tmp_path / "out")
+    sarif = tmp_path / "found.sarif"
+    assert say("data", *words, "--sarif", sarif).code == 2
+    (run,) = json.loads(sarif.read_text())["runs"]
+    assert run["invocations"][0]["exitCode"] == 2
+    errors = [result for result in run["results"] if result["level"] == "error"]
+    assert [result["ruleId"] for result in errors] == ["data-damaged-file"]
+    place = errors[0]["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert place["uri"] == f"train/masks/{NAMES[0]}.png"
+    assert place["uriBaseId"] == "DATAROOT"
+    assert str(tmp_path) not in json.dumps(errors)
+    answer = say("data", *words, "--sarif", tmp_path)
+    assert (answer.code, "must be a file to write" in answer.complaint) == (2, True)
+
+
+def test_remarks_change_no_exit_code(tmp_path: Path) -> None:
+    write_mmseg(tmp_path / "mine")
+    (tmp_path / "mine" / "classes.yaml").write_text(f"classes: {[*STREET, 'moon']}")
+    words = ("--data.name", "folder", "--data.root", tmp_path / "mine", "--out", tmp_path / "out")
+    code, said, _ = say("data", *words)
+    assert code == 0
+    assert "Remarks: 1\n  never in train: moon\n" in said
+
+
+def test_a_data_set_that_cannot_be_opened_is_a_finding_too(tmp_path: Path) -> None:
+    write_mmseg(tmp_path / "mine")
+    (tmp_path / "mine" / "classes.yaml").write_text("classes: 7")
+    words = ("--data.name", "folder", "--data.root", tmp_path / "mine", "--out", tmp_path / "out")
+    answer = say("data", *words, "--sarif", tmp_path / "x.sarif")
+    assert answer.code == 2
+    (run,) = json.loads((tmp_path / "x.sarif").read_text())["runs"]
+    (result,) = run["results"]
+    assert result["level"] == "error"
+    assert "classes.yaml" in result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]

@@ -21,7 +21,10 @@ from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
 from segdoor.experiment.pictures import colour_label, sheet
 from segdoor.experiment.resolving import Asked
+from segdoor.inspection.across import compared, files_at, other_split, see
+from segdoor.inspection.problems import as_finding
 from segdoor.progress import Observer
+from segdoor.record.findings import Finding
 from segdoor.settings import Settings
 from segdoor.tensors import AnyImage, ResizedImage
 
@@ -116,6 +119,10 @@ class Overview(Settings):
     """Files in the data set's folder that belong to no scene."""
     problems: tuple[str, ...]
     """All that is wrong, each with its file."""
+    compared_with: str | None
+    """The split whose scenes these were compared with; null if there was none to read."""
+    findings: tuple[Finding, ...]
+    """Problems, and what somebody should look at: with rules, levels and files."""
 
 
 def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, ResizedImage | None]:
@@ -133,14 +140,18 @@ def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, R
     counts = _Counts(asked, dataset.classes, _typical(dataset))
     shown = set(spread(len(dataset), min(_SHOWN, len(dataset))))
     rows: list[tuple[str, list[AnyImage]]] = []
+    seen = see(dataset, split)
     observer.begin(f"looking at {split}", len(dataset))
     for index in range(len(dataset)):
         look = look_at(dataset, index)
         problems += look.problems
         counts.add(look)
+        seen.add(look, files_at(dataset, index))
         if look.scene is not None and index in shown:
             rows.append((look.name, _thumbnails(look.scene, dataset.classes)))
         observer.advance()
+    other = other_split(asked, seen, observer)
+    findings = (*map(as_finding, problems), *compared(seen, other))
     overview = Overview(
         name=data.name,
         split=split,
@@ -156,7 +167,9 @@ def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, R
         classes=counts.shares(),
         room=counts.room(),
         left_aside=_left_aside(data, dataset, {problem.culprit for problem in problems}),
-        problems=tuple(str(problem) for problem in problems),
+        problems=tuple(each.message for each in findings if each.level == "error"),
+        compared_with=other.split if other else None,
+        findings=findings,
     )
     picture = sheet(["image", "label"], rows, dataset.classes) if rows else None
     return overview, picture
