@@ -178,6 +178,23 @@ def test_either_spelling_of_an_accent_is_good_where_one_file_fits(tmp_path: Path
     assert folder(tmp_path, "train").names == (COMPOSED,)
 
 
+def test_either_spelling_is_good_in_every_kind_of_list(tmp_path: Path) -> None:
+    write_classes(tmp_path / "folder")
+    for root, image, label, listing, line in (
+        ("folder", "i/{}.png", "l/{}.png", "train.txt", "i/{0}.png l/{0}.png"),
+        ("camvid", "train/{}.png", "trainannot/{}.png", "train.txt", "{}"),
+        ("voc", "JPEGImages/{}.png", "SegmentationClass/{}.png", "ImageSets/Segmentation/train.txt",
+         "{}"),
+    ):  # fmt: skip
+        pair(tmp_path / root, image.format(COMPOSED), label.format(DECOMPOSED))
+        write_lines(tmp_path / root / listing, [line.format(DECOMPOSED)])
+    for reader in (folder, camvid, voc):
+        assert len(reader(tmp_path / reader.__name__, "train")) == 1
+    write_lines(tmp_path / "folder" / "train.txt", [f"i/{COMPOSED}x.png l/{COMPOSED}x.png"])
+    with pytest.raises(DataError, match=r"'i/\\xe9x\.png'"):
+        folder(tmp_path / "folder", "train")
+
+
 def test_twins_that_look_alike_are_shown_apart(tmp_path: Path) -> None:
     flat(tmp_path, DECOMPOSED)
     save(tmp_path / "images" / f"{COMPOSED}.png", painted(0).image)

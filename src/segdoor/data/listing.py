@@ -180,7 +180,12 @@ def picture_called(folder: Path, stem: str, *endings: str) -> Path:
         endings: What to prefer; the first is taken for a picture that is not there.
     """
     ways = (str.lower, str.upper, str.title)
-    paths = [folder / f"{stem}{way(ending)}" for ending in (*endings, *ENDINGS) for way in ways]
+    paths = [
+        folder / f"{name}{way(ending)}"
+        for name in _spellings(stem)
+        for ending in (*endings, *ENDINGS)
+        for way in ways
+    ]
     return next(filter(is_file, paths), paths[0])
 
 
@@ -221,7 +226,8 @@ def inside(root: Path, listing: Path, relative: str) -> Path:
     """
     try:
         # A path from the file system's root may name a file of the data set as well.
-        paths = [root / relative.lstrip("/"), root / relative]
+        ways = (relative.lstrip("/"), relative)
+        paths = [root / name for way in ways for name in _spellings(way)]
         home = root.resolve()
         within = [path for path in paths if path.resolve().is_relative_to(home)]
         files = [root / path.resolve().relative_to(home) for path in within if path.is_file()]
@@ -235,8 +241,15 @@ def inside(root: Path, listing: Path, relative: str) -> Path:
             "Move the file into the folder.",
         )
     if not files:
-        raise DataError(paths[0], "the file does not exist", remedy=f"Correct {listing}.")
+        # Letters that look alike are shown by their numbers.
+        spelt = "" if relative.isascii() else ascii(relative)
+        raise DataError(paths[0], "the file does not exist", spelt, f"Correct {listing}.")
     return files[0]
+
+
+def _spellings(name: str) -> Iterable[str]:
+    """Return a name, and the same with its accents spelt in either way."""
+    return dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))))
 
 
 def _composed(name: str) -> str:
