@@ -56,7 +56,7 @@ MORE: dict[str, tuple[str, dict[str, object]]] = {
     "deeplabv3 at a sixteenth": (
         "deeplabv3", {"backbone": "efficientnet_lite0", "output_stride": 16},
     ),
-    "pspnet on more channels": ("pspnet", {"backbone": BACKBONE, "channels": 6}),
+    "pspnet on more channels": ("pspnet", {"backbone": BACKBONE, "maps": 6}),
     "pspnet on a narrow small": ("pspnet", {"backbone": "small", "width": 8}),
 }  # fmt: skip
 

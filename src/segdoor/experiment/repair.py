@@ -31,6 +31,8 @@ from segdoor.record.figures import Json
 from segdoor.scores.tables import TableSet, load_tables, save_tables
 from segdoor.settings import Settings, validated
 from segdoor.victim.checkpoint import save_weights
+from segdoor.victim.config import network_text
+from segdoor.victim.logits import classes_of
 from segdoor.victim.members import evaluating
 from segdoor.victim.training.fingerprint import recipe_text, weights_digest
 
@@ -235,7 +237,8 @@ class _Repairer:
             layer=repaired.layer,
             seconds=round(time.perf_counter() - start, 3),
         )
-        save_weights(repaired.model, weights, about=remark.model_dump_json())
+        names = classes_of(repaired.model, clean.classes.names)
+        save_weights(repaired.model, weights, about=remark.model_dump_json(), classes=names)
         snapshot.unlink(missing_ok=True)
         return repaired.model, remark
 
@@ -245,7 +248,7 @@ class _Repairer:
             weights_digest(model),
             clean.digest,
             (repair.kind, json.dumps(operation.settings), operation.seed),
-            config.network.model_dump_json(include={"name", "mean", "std"}),
+            network_text(config.network, only=("name", "mean", "std", "channels")),
             recipe_text(config.training, exclude=("device",)),
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()

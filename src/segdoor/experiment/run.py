@@ -108,7 +108,7 @@ def _run(run: Run, objects: Objects, kept: Path | None) -> ExperimentRecord:
         scenes = scenes_of_tests(test, config, kept)
     # Mistakes in the network's settings show before anything is written or trained.
     if fresh is None:
-        build_network(config.network, len(train.classes))
+        build_network(config.network, len(train.classes), classes=train.classes.names)
     models = clean_of(config, train.classes, fresh)
     save_plans(run.out, train, plan, scenes.tests)
     changed = poisoned(train, plan)
