@@ -81,19 +81,32 @@ def as_trained(asked: Asked) -> Asked:
     left = {*START_WEIGHTS, "class_order"}
     kept = {key: value for key, value in cast("Tree", network).items() if key not in left}
     for key, registry in (("name", NETWORKS), ("backbone", BACKBONES)):
-        if kept.get(key) not in registry.known:
+        # Not even kinds of ours that run a file: a header may lie before anything.
+        known = registry.known.get(str(kept.get(key)))
+        if known is None or not getattr(known, "learns", True):
             kept.pop(key, None)
     tree = merged({"network": kept}, asked.wishes.tree())
     return replace(asked, wishes=wishes_from(tree, source=weights))
 
 
-def check_network(asked: Asked) -> None:
+def check_network(asked: Asked, *, learns: bool = True) -> None:
     """Refuse a network that is not there or has no use for a setting, before scenes are read.
 
+    Args:
+        asked: What is asked for.
+        learns: Whether the network is to be trained.
+
     Raises:
-        ConfigError: If it is so.
+        ConfigError: If it is so, or the network cannot be trained.
     """
-    plugin_of(NetworkConfig.model_validate(asked.wishes.network.tree()))
+    plugin = plugin_of(NetworkConfig.model_validate(asked.wishes.network.tree()))
+    if learns and not plugin.learns:
+        raise ConfigError(
+            "network.name",
+            "must be a network that can be trained",
+            plugin.kind,
+            "Such a model can only be examined: segdoor examine.",
+        )
 
 
 def clean_of(

@@ -91,7 +91,8 @@ class NetworkConfig(Settings):
     """ImageNet weights of the backbone: a .safetensors or .pth file (for segformer a folder), or
     imagenet for those of an installed package (efficientnet_lite0)."""
     weights: Path | None = None
-    """Weights of the whole network to start from: .safetensors, or .pth holding tensors alone."""
+    """Weights of the whole network to start from: .safetensors, or .pth holding tensors alone; for
+    onnx and torchscript the file of the model."""
     mean: Rgb = Field(default_factory=lambda given: _expected_by(given)[0])
     """Mean of the input's RGB channels on a scale of 0 to 1; if left out ImageNet's, or 0.5 for
     efficientnet_lite0."""
