@@ -60,8 +60,8 @@ class ModelOptions:
     """Short for network: a known network, or package.module:factory; settings may follow.
     torchscript runs the code in its file: name it for files that you trust alone."""
     weights: Path | None = None
-    """Short for network.weights: a .safetensors file, or a .pth of tensors alone; for the kinds onnx
-    and torchscript their file."""
+    """Short for network.weights: a .safetensors file, or a .pth of tensors alone; for onnx and
+    torchscript the file of the model."""
 
     def tree(self) -> Tree:
         """Return these options as settings."""
