@@ -20,6 +20,23 @@ def convolutions(num_classes: int) -> nn.Sequential:
     return layers.eval()
 
 
+class Choosy(nn.Module):
+    """The layers, of which only sizes are taken that 32 divides."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.layers = convolutions(num_classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if images.shape[2] % 32 or images.shape[3] % 32:
+            raise RuntimeError("sizes of tensors must match")
+        return self.layers(images)
+
+
+def choosy(num_classes: int) -> nn.Module:
+    return Choosy(num_classes)
+
+
 def write_onnx(
     layers: nn.Sequential,
     path: Path,
