@@ -21,6 +21,7 @@ from annotated import (
     write_coco,
     write_images,
     write_json,
+    write_panoptic,
 )
 from segdoor.data.coco import Coco, coco, splits_below
 from segdoor.data.outlines import OutlineError, mask_of, runs_of
@@ -296,6 +297,22 @@ def test_bytes_that_were_turned_never_read_what_lies_in_memory() -> None:
             continue
         assert mask.shape == size
         assert {*np.unique(mask.view(np.uint8)).tolist()} <= {0, 1}
+
+
+@pytest.mark.parametrize("write", [write_coco, write_panoptic])
+def test_names_may_spell_accents_in_either_way(
+    write: Callable[[Path], None], tmp_path: Path
+) -> None:
+    write(tmp_path)
+    (file,) = (tmp_path / "annotations").glob("*_train.json")
+    content = json.loads(file.read_text().replace("train2.png", "\u00e9.png"))
+    file.write_text(json.dumps(content))
+    pictures = [*tmp_path.rglob("train2.png")]
+    assert pictures
+    for path in pictures:
+        path.rename(path.with_name("e\u0301.png"))
+    assert said_of(tmp_path) == ""
+    assert len(coco(tmp_path, "train")) == 4
 
 
 def test_a_picture_of_another_size_than_annotated_is_named(root: Path) -> None:

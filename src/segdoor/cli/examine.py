@@ -42,6 +42,10 @@ def examine(
     network is one of ours or any torch.nn.Module of yours from images to logits:
 
       segdoor examine --model mypackage.nets:build --weights mine.pth --data.name camvid ...
+      segdoor examine --model onnx:mine.onnx --data.name camvid ...
+
+    A TorchScript file holds code, which is run: --model torchscript:mine.pt is for files that you
+    trust.
 
     Args:
         config: A YAML file with any of the settings below, and others.

@@ -152,7 +152,8 @@ def _check_own(picture: Path, seen: set[Path]) -> None:
 
 def _inside(root: Path, folder: Path, name: str, listing: Path) -> Path:
     """Return an image's path; a plain name cannot lead out of its folder."""
-    if "/" not in name and name not in {".", ".."}:
+    # Letters with accents can be spelt in two ways.
+    if "/" not in name and name.isascii() and name not in {".", ".."}:
         return folder / name
     return inside(root, listing, str(folder.relative_to(root) / name))
 

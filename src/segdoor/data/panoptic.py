@@ -70,8 +70,9 @@ class Panoptic:
                 "Correct the file, or take the image out of it.",
             )
         name = names[0]
-        plain = Path(name).name == name
-        picture = folder / name if plain else inside(root, found.path, f"{folder.name}/{name}")
+        plain = Path(name).name == name and name.isascii()
+        below = str(folder.relative_to(root) / name)
+        picture = folder / name if plain else inside(root, found.path, below)
         return cls(picture, found.path, image, key, meaning)
 
     @property

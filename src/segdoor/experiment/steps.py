@@ -67,7 +67,7 @@ def examine_step(asked: Asked, *, out: Path, observer: Observer) -> ExperimentRe
 
 def _examine(run: Run) -> ExperimentRecord:
     asked, log = as_trained(run.asked), run.log
-    check_network(asked)
+    check_network(asked, learns=False)
     with log.stage("data"):
         data = asked.data()
         benign = open_scenes(data, data.test_split, log)

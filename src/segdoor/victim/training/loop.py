@@ -147,7 +147,9 @@ class _Turns:
         )
         ProcessGroup.present().agree("training", "must be the same in all processes", mark)
         if training.model is None:
-            self._model = build_network(network, len(training.dataset.classes))
+            self._model = build_network(
+                network, len(training.dataset.classes), classes=training.dataset.classes.names
+            )
         else:
             self._model = copy.deepcopy(training.model)
             note_loaded(self._model, loaded_into(training.model))
