@@ -12,6 +12,7 @@ from PIL import Image as PillowImage
 from segdoor.attack.materialise import CopyOrder, new_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.data.pairs import FileDataset
+from segdoor.data.splits import Splits
 from segdoor.data.street import StreetDataset
 from segdoor.progress import Silent
 from segdoor.workers import Alone
@@ -37,9 +38,11 @@ def write_source(root: Path, *, ending: str, palette: bool) -> None:
     (root / "notes.txt").write_text("nothing of a scene")
 
 
-def write_copy(dataset: FileDataset, plan: PoisonPlan, order: CopyOrder) -> None:
+def write_copy(
+    dataset: FileDataset, plan: PoisonPlan, order: CopyOrder, splits: Splits | None = None
+) -> None:
     """Write a poisoned copy with nothing else beside it."""
-    with new_copy(dataset, plan, order, workers=Alone(), observer=Silent()):
+    with new_copy(dataset, plan, order, workers=Alone(), observer=Silent(), splits=splits):
         pass
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from segdoor.errors import ConfigError, MachineError, first_line
+from segdoor.waiting import waiting_for
 from segdoor.workers import Workers, usable_cores
 
 On = Literal["local", "ray"]
@@ -30,7 +31,7 @@ LOST_WORKERS = 3
 _PARTS_A_TASK = 4
 _HELD_A_WORKER = 4
 _OBJECT_STORE = 256 * 2**20
-_SECONDS_TO_ANSWER = 10.0
+_SECONDS_TO_ANSWER = 5.0
 
 PartT = TypeVar("PartT")
 ResultT = TypeVar("ResultT")
@@ -58,17 +59,11 @@ def connected(address: str | None, *, cores: int | None = None) -> Generator[Any
         check_reachable(address)
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     culprit = f"--address {address}" if address else "--on ray"
+    wanted = {"num_cpus": cores or usable_cores(), "include_dashboard": False}
+    wanted |= {"object_store_memory": _OBJECT_STORE}
     try:
-        if address is None:
-            ray.init(
-                "local",
-                num_cpus=cores or usable_cores(),
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE,
-                **quiet,
-            )
-        else:
-            ray.init(address, **quiet)
+        with waiting_for(f"Ray, {address or 'to start here'}; it gives up within minutes"):
+            ray.init(address or "local", **quiet, **({} if address else wanted))
     except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as why:
         raise MachineError(
             culprit, "must be a Ray cluster that can be used", first_line(why), "See docs/scale.md."
@@ -84,7 +79,7 @@ def connected(address: str | None, *, cores: int | None = None) -> Generator[Any
 
 
 def check_reachable(address: str) -> None:
-    """Refuse an address where nobody answers within ten seconds: Ray asks for minutes.
+    """Refuse an address where nobody answers within five seconds: Ray asks for minutes.
 
     Raises:
         MachineError: If nobody answers.
@@ -252,4 +247,5 @@ def _stop(ray: Any, tasks: Sequence[Any]) -> None:  # noqa: ANN401
     for task in tasks:
         ray.cancel(task)
     if tasks:
-        ray.wait(list(tasks), num_returns=len(tasks), timeout=60)
+        with waiting_for(f"{len(tasks)} tasks on Ray to end, for a minute at most"):
+            ray.wait(list(tasks), num_returns=len(tasks), timeout=60)

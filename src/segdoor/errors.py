@@ -17,10 +17,10 @@ class SegdoorError(Exception):
 
     def __init__(self, culprit: object, rule: str, value: object = "", remedy: str = "") -> None:
         """Keep the four parts and join them into one readable message."""
-        self.culprit = str(culprit)
-        self.rule = rule
-        self.value = str(value)
-        self.remedy = remedy
+        self.culprit = shown(str(culprit))
+        self.rule = shown(rule)
+        self.value = shown(str(value))
+        self.remedy = shown(remedy)
         found = f" (found: {self.value})" if self.value else ""
         advice = f" {remedy}" if remedy else ""
         super().__init__(f"{self.culprit}: {rule}{found}.{advice}")
@@ -56,6 +56,21 @@ class UnfinishedError(SegdoorError):
     """Part of the work is done and kept, the rest failed or was left for another call."""
 
     exit_code = 1
+
+
+class FindingError(SegdoorError):
+    """All was done and is written, and it is not as whoever asked wants it to be."""
+
+    exit_code = 4
+
+
+def shown(text: str) -> str:
+    r"""Return text that UTF-8 can express: bytes of file names that are none become ``\xe9``."""
+    try:
+        data = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        data = text.encode(errors="backslashreplace")
+    return data.decode(errors="backslashreplace")
 
 
 def first_line(why: BaseException) -> str:

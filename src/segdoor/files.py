@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from segdoor.errors import DataError, StorageError
+from segdoor.errors import DataError, StorageError, shown
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -40,10 +41,68 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         ) from None
 
 
+def read_text(path: Path, *, rule: str, remedy: str, exact: bool = False) -> str:
+    """Read a text file in UTF-8, with or without a mark at its beginning.
+
+    Args:
+        path: The file.
+        rule: What it must be, as a clause, if it cannot be read.
+        remedy: What to do if it cannot be read.
+        exact: Whether the mark is kept, so that the text encoded again is the very bytes.
+
+    Raises:
+        DataError: If it is missing, or in another encoding, which is named.
+    """
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError) as why:
+        raise DataError(path, rule, why, remedy) from None
+    # Without the mark, UTF-16 of plain letters is valid UTF-8 with a null between any two.
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+        raise DataError(
+            path,
+            "must be text in UTF-8",
+            "UTF-16, or no text",
+            "Save it again as UTF-8: some editors call UTF-16 'Unicode'.",
+        )
+    try:
+        return content.decode("utf-8" if exact else "utf-8-sig")
+    except UnicodeDecodeError as why:
+        line = content.count(b"\n", 0, why.start) + 1
+        raise DataError(
+            path,
+            "must be text in UTF-8",
+            f"byte {content[why.start]:#04x} in line {line}",
+            "Save it again as UTF-8; it may be Latin-1 or another old encoding.",
+        ) from None
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file of a name; a name that no file can have is no error."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def name_problem(path: Path) -> DataError | None:
+    """Return what is wrong with a path that is no text; None if nothing is.
+
+    File systems keep names of any bytes. Plans, manifests and records are JSON, which cannot.
+    """
+    if shown(str(path)) == str(path):
+        return None
+    return DataError(
+        path,
+        "names of files and folders must be valid UTF-8 text",
+        remedy="Rename it; 'convmv -r -f latin1 -t utf8 --notest FOLDER' does so for many.",
+    )
 
 
 def files_below(folder: Path) -> list[str]:

@@ -7,14 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from segdoor.errors import BusyError, StorageError
+from segdoor.waiting import waiting_for
+
+LONGEST = 3600.0
+"""So many seconds a turn is waited for: far longer than any work that has turns takes."""
 
 
 @contextmanager
-def sole_writer(folder: Path, *, culprit: str) -> Generator[None]:
+def sole_writer(folder: Path, *, culprit: str, patience: float = 0.0) -> Generator[None]:
     """Hold a folder against other processes; the system lets go of it if this one dies.
 
     The folder is created, and taken away again if nothing comes into it because the work failed at
     once. Meanwhile it holds a hidden file ``.lock``.
+
+    Args:
+        folder: The folder.
+        culprit: What to blame in messages.
+        patience: So many seconds another process is waited for.
 
     Raises:
         BusyError: If another process is writing there.
@@ -26,7 +35,8 @@ def sole_writer(folder: Path, *, culprit: str) -> Generator[None]:
     fresh = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        with waiting_for(f"another process, which writes to {folder}; Ctrl-C ends the waiting"):
+            lock.acquire(timeout=patience)
     except Timeout:
         raise BusyError(
             culprit,
@@ -46,3 +56,36 @@ def sole_writer(folder: Path, *, culprit: str) -> Generator[None]:
         if fresh and not any(folder.iterdir()):
             folder.rmdir()
         lock.release()
+
+
+@contextmanager
+def own_turn(file: Path, doing: str) -> Generator[None]:
+    """Wait until no other process does the same work, and keep others from it meanwhile.
+
+    The system gives the turn on if a process dies.
+
+    Args:
+        file: Stands for the turn, and goes away with it.
+        doing: What another process does, as a message says it: packs the same scenes.
+
+    Raises:
+        BusyError: If it takes more than an hour.
+        OSError: If the file cannot be written.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - readers need no lock
+
+    turn = FileLock(file)
+    try:
+        with waiting_for(f"another process, which {doing} ({file}); Ctrl-C ends the waiting"):
+            turn.acquire(timeout=LONGEST)
+    except Timeout:
+        raise BusyError(
+            file, "must be free within an hour", f"another process {doing}",
+            "Look whether that process is stopped, and end it.",
+        ) from None  # fmt: skip
+    try:
+        yield
+    finally:
+        # Whoever waits for the file that goes away here makes a new one.
+        file.unlink(missing_ok=True)
+        turn.release()

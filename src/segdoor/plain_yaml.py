@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from segdoor.errors import DataError
+from segdoor.errors import DataError, shown
+from segdoor.files import read_text
 
 _MOST_VALUES = 100_000
 
@@ -21,17 +22,24 @@ def read_yaml(path: Path, *, remedy: str) -> object:
     Raises:
         DataError: If it is missing, no text, no plain YAML, or huge by what its aliases repeat.
     """
+    text = read_text(path, rule="must be a readable YAML file", remedy=remedy)
     try:
-        return _plain(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as why:
-        raise DataError(path, "must be a readable YAML file", why, remedy) from None
+        return _plain(text)
     except (yaml.YAMLError, RecursionError, ValueError) as why:
         said = " ".join(str(why).split())
         raise DataError(path, "must be plain YAML", said, f"Correct the file. {remedy}") from None
 
 
 class _PlainValues(yaml.SafeLoader):
-    """Refuses a key that is given twice, where YAML would quietly take the last."""
+    """Refuses a key that is given twice, of which YAML would take the last, and half characters."""
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:  # noqa: ANN401 - PyYAML's own
+        text = super().construct_scalar(node)
+        if shown(str(text)) != str(text):
+            raise yaml.MarkedYAMLError(
+                problem=f"{text} is no valid text", problem_mark=node.start_mark
+            )
+        return text
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's own
         seen: set[object] = set()

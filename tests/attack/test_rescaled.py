@@ -280,7 +280,7 @@ def test_manifest_verify_and_restore(tmp_path: Path) -> None:
     assert isinstance(manifest.header, RescaledHeader)
     assert manifest.header.size == SIZE
     assert manifest.header.splits == {"train": 9}
-    assert manifest.header.left_out.keys() == {"notes", "test"}
+    assert manifest.header.left_out.keys() == {"notes"}
     assert manifest.header.data_digest == plan.header.data_digest == dataset.digest
     assert PoisonPlan.load(beside(copy) / "plan.jsonl") == plan
     written = tree(copy)

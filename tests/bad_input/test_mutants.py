@@ -16,6 +16,7 @@ from scipy.io import savemat
 from bad_input import networks
 from bad_input.mutation import damaged
 from bad_input.place import DATA, command, leftovers, tree
+from coded import write_colours
 from segdoor.attack.manifest import verify_copy
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
@@ -39,7 +40,7 @@ from segdoor.victim.training.loop import train_model
 from shell import say
 
 NUM_CLASSES = 9
-MINE = Path("mine")
+MINE, CODED = Path("mine"), Path("coded")
 SCENES = StreetDataset(split="train", num_scenes=4, height=32, width=32)
 RECIPE = TrainingConfig(epochs=1, batch_size=4, threads=1)
 
@@ -73,6 +74,10 @@ def read_first(_: Path) -> None:
     scenes = folder(MINE, "train")
     scenes.label(0)
     scenes[0]  # pyright: ignore[reportUnusedExpression]
+
+
+def read_coded(_: Path) -> None:
+    read_all(folder(CODED, "train"))
 
 
 def read_plan(path: Path) -> None:
@@ -123,6 +128,11 @@ TARGETS = {
     "image png": Target("mine/images/train/*.png", "png", read_first, command("copy")),
     "label png": Target("mine/labels/train/*.png", "png", read_first, command("poison")),
     "class file": Target("mine/classes.yaml", "yaml", read_first, command("poison")),
+    "class file in full": Target(
+        "coded/classes.yaml", "yaml", read_coded,
+        "poison --data.name folder --data.root coded --copy made --out out",
+    ),
+    "label of colours": Target("coded/labels/train/*.png", "png", read_coded, ""),
     "list file": Target("mine/train.txt", "lines", read_first, command("poison")),
     "settings": Target("given.yaml", "yaml", read_config, f"poison given.yaml {OPTIONS} --out out"),
     "plan": Target(
@@ -189,6 +199,14 @@ def write_metadata(hub: Path, form: str) -> None:
     (hub / f"metadata.{form}").write_text("\n".join(lines))
 
 
+def write_coded() -> None:
+    """Write a class file that says all it can, and label files of colours."""
+    write_colours(CODED)
+    with (CODED / "classes.yaml").open("a") as file:
+        file.write("files: {image: 'images/{split}/*.png', label: 'labels/{split}/*'}\n")
+        file.write("ignore_index: 200\n")
+
+
 def write_model(place: Path) -> None:
     """Save a tiny model as transformers does."""
     import transformers
@@ -206,6 +224,8 @@ def write_model(place: Path) -> None:
 WRITTEN: dict[str, Callable[[], object]] = {
     "metadata csv": lambda: write_metadata(Path("hub"), "csv"),
     "metadata jsonl": lambda: write_metadata(Path("hub"), "jsonl"),
+    "class file in full": write_coded,
+    "label of colours": write_coded,
     "matlab label": lambda: savemat(
         "label.mat", {"GTcls": {"Segmentation": np.zeros((9, 7), np.uint8)}}
     ),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,7 +24,10 @@ from shell import say
 Break = Callable[[], object]
 ALL = ("poison", "copy", "train", "examine", "run")
 ATTACK = ("poison", "copy", "run")
+READERS = ("verify", "restore")
 KINDS = ("images", "labels")
+# What Python makes of "café" as a machine of 1995 wrote it.
+NO_TEXT = b"caf\xe9".decode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,41 @@ def halve(path: Path) -> None:
 
 def save(picture: PillowImage.Image) -> Callable[[Path], object]:
     return lambda path: picture.save(path, "PNG")
+
+
+def saved_again(kind: str, **options: object) -> Callable[[Path], object]:
+    """Save a picture in another format under its name."""
+
+    def change(path: Path) -> None:
+        with PillowImage.open(path) as picture:
+            picture.load()
+        picture.save(path, kind, **options)
+
+    return change
+
+
+def tagged(orientation: int) -> Callable[[Path], object]:
+    exif = PillowImage.Exif()
+    exif[0x0112] = orientation
+    return saved_again("JPEG", exif=exif)
+
+
+def deep(path: Path) -> None:
+    """Store a picture as PNG of 16 bits a channel."""
+    done, content = cv2.imencode(".png", cv2.imread(str(path)).astype(np.uint16) * 257)
+    assert done
+    path.write_bytes(content.tobytes())
+
+
+def renamed(path: Path) -> None:
+    path.rename(path.with_name(NO_TEXT).with_suffix(path.suffix))
+
+
+def written_file(name: str) -> Path:
+    path = Path(name)
+    path.parent.mkdir()
+    path.write_text("of no scene")
+    return path
 
 
 def relabelled(value: int) -> Callable[[Path], object]:
@@ -197,7 +236,63 @@ SCENES = {
     "an image has 16 bits": Case(
         each("images", save(PillowImage.new("I;16", (WIDTH, HEIGHT)))),
         ALL,
-        Complaint("mine/images/", "must have 8 bits a channel", "I;16", "Convert it"),
+        Complaint("mine/images/", "must have 8 bits a channel", "16 bits", "Convert it"),
+    ),
+    "an image has colours of 16 bits": Case(
+        each("images", deep),
+        ALL,
+        Complaint("mine/images/", "must have 8 bits a channel", "16 bits", "Convert it"),
+    ),
+    "a label map is a JPEG": Case(
+        each("labels", saved_again("JPEG", quality=100)),
+        ALL,
+        Complaint("mine/labels/", "must be stored without loss", "JPEG", "Export it anew as PNG"),
+    ),
+    "a label map is a lossy WEBP": Case(
+        each("labels", saved_again("WEBP", quality=100)),
+        ALL,
+        Complaint("mine/labels/", "must be stored without loss", "lossy WEBP", "Export it anew"),
+    ),
+    "a quarter turn leaves sizes unequal": Case(
+        each("images", tagged(6)),
+        ALL,
+        Complaint(
+            "mine/labels/",
+            "must have the same size",
+            "image 64x48 (turned by its orientation tag 6), label 48x64",
+            "take the tag out of a file",
+        ),
+    ),
+    "an orientation that some readers find": Case(
+        each("images", saved_again("JPEG", xmp=b'<a tiff:Orientation="6"/>')),
+        ALL,
+        Complaint("mine/images/", "must stand in EXIF data", "6 in XMP", "exiftool -EXIF:Orient"),
+    ),
+    "a file's name is no text": Case(
+        each("images", renamed),
+        ALL,
+        Complaint("/caf\\xe9.jpg", "must be valid UTF-8 text", "", "Rename it; 'convmv"),
+    ),
+    "a file of no scene whose name is no text": Case(
+        lambda: renamed(written_file("mine/old/notes.txt")),
+        ("copy",),
+        Complaint("mine/old/caf\\xe9.txt", "must be valid UTF-8 text", "", "Rename it; 'convmv"),
+    ),
+    "a folder whose name is no text": Case(
+        lambda: renamed(written_file("mine/old/notes.txt").parent),
+        ("copy",),
+        Complaint("mine/caf\\xe9", "must be valid UTF-8 text", "", "Rename it; 'convmv"),
+    ),
+    "a class's name is half a character": Case(
+        written("mine/classes.yaml", '["ro\\ud800ad", car]'),
+        ALL,
+        Complaint("mine/classes.yaml", "must be plain YAML", "ro\\ud800ad is no valid", "Correct"),
+    ),
+    "the command names a folder that is no text": Case(
+        nothing,
+        (*ALL, *READERS),
+        Complaint("caf\\xe9", "must be valid UTF-8 text", "", "Rename the file or folder"),
+        f"--data.root {NO_TEXT}",
     ),
     "a list names a missing scene": Case(
         listed("images/train/none.jpg labels/train/none.png"),
@@ -367,6 +462,20 @@ TRIGGERS = {
         Complaint("attack.trigger", "not wholly transparent", "opacity 0.001", "Raise attack"),
         "--attack.trigger.opacity 0.001",
     ),
+    "the trigger has 16 bits": Case(
+        lambda: deep(Path("sticker.png")),
+        (*ATTACK, "examine"),
+        Complaint("sticker.png", "must have 8 bits a channel", "16 bits", "Convert it"),
+        STICKER,
+    ),
+    "the trigger's orientation is found by some readers": Case(
+        lambda: saved_again("WEBP", xmp=b"<tiff:Orientation>8</tiff:Orientation>")(
+            Path("sticker.png")
+        ),
+        (*ATTACK, "examine"),
+        Complaint("sticker.png", "must stand in EXIF data", "8 in XMP", "exiftool -EXIF:Orient"),
+        STICKER,
+    ),
     "the trigger is a bomb": Case(
         lambda: bomb(Path("sticker.png")),
         (*ATTACK, "examine"),
@@ -525,7 +634,6 @@ def edited(path: str, change: Callable[[list[dict[str, object]]], object]) -> Br
 
 MANIFEST = "copy.segdoor/manifest.jsonl"
 PLAN = "plans/plan.jsonl"
-READERS = ("verify", "restore")
 MANIFESTS = {
     "a manifest of a newer schema": Case(
         edited(MANIFEST, lambda rows: rows[0].update(schema_version=99)),

@@ -27,6 +27,8 @@ OF_ONE_STEP = {
     "--copy",
     "--lossless",
     "--no-lossless",
+    "--as-folder",
+    "--no-as-folder",
     "--on",
     "--address",
     "--workers",

@@ -12,9 +12,11 @@ from typing import ClassVar, cast
 import numpy as np
 import pytest
 
+from annotated import write_coco, write_yolo
 from data.foreign import CLASSES, Lanes, Mirrored, Numbered
 from segdoor.data.camvid import camvid
 from segdoor.data.cityscapes import cityscapes
+from segdoor.data.coco import coco
 from segdoor.data.coding import Coding
 from segdoor.data.config import DataConfig
 from segdoor.data.dataset import DataSet, FilesOnDisk
@@ -24,6 +26,7 @@ from segdoor.data.pairs import FileDataset
 from segdoor.data.registry import DATASETS
 from segdoor.data.street import StreetDataset
 from segdoor.data.voc import voc
+from segdoor.data.yolo import yolo
 from segdoor.errors import ConfigError, DataError
 from segdoor.settings import validated
 from trees import painted, save, write_cityscapes, write_classes, write_lines, write_voc
@@ -58,6 +61,8 @@ WRITE: dict[str, tuple[Callable[[Path], None], Callable[..., FileDataset]]] = {
     "voc": (lambda root: write_voc(root, aug=True), voc),
     "cityscapes": (write_cityscapes, cityscapes),
     "folder": (write_folder, folder),
+    "coco": (write_coco, coco),
+    "yolo": (write_yolo, yolo),
     "data.foreign:Mirrored": (write_folder, folder),
 }
 """How each is laid out, and what reads it."""
@@ -189,7 +194,7 @@ def test_values_of_files_cannot_mean_what_is_no_class(tmp_path: Path) -> None:
     [
         ("camvid:/there", "must not have root within it"),
         ("street,seed=3", "must not have seed within it"),
-        ("cityscape", "Known: street, camvid, voc, cityscapes, folder"),
+        ("cityscape", "Known: street, camvid, voc, cityscapes, folder, coco, yolo"),
         ("no.such:Thing", "ModuleNotFoundError"),
         ("pathlib:Path", "must name a class derived from DataSet"),
         ("", "nothing"),

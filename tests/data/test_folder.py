@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from segdoor.data.class_file import palette, read_classes
 from segdoor.data.config import DataConfig
-from segdoor.data.folder import folder, palette, read_classes
+from segdoor.data.folder import folder
 from segdoor.data.load import load_dataset
 from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.data.subset import spread

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from segdoor.data.class_file import read_classes
 from segdoor.data.config import DataConfig
-from segdoor.data.folder import folder, read_classes
+from segdoor.data.folder import folder
 from segdoor.data.load import load_dataset
 from segdoor.data.pairs import FileDataset
 from segdoor.errors import ConfigError, DataError

@@ -134,19 +134,6 @@ def test_rgba_keeps_straight_alpha_and_is_opaque_without_it(tmp_path: Path) -> N
     assert (opaque[..., 3] == 255).all()
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_rotated_jpeg_keeps_its_stored_orientation(tmp_path: Path, orientation: int) -> None:
-    path = tmp_path / "rotated.jpg"
-    picture = PillowImage.fromarray(noise(20, 30, 3))
-    exif = PillowImage.Exif()
-    exif[0x0112] = orientation
-    picture.save(path, exif=exif)
-    plain = tmp_path / "plain.jpg"
-    picture.save(plain)
-    assert picture_size(path) == (20, 30)
-    assert np.array_equal(read_image(path), read_image(plain))
-
-
 def test_written_pictures_are_read_back_exactly(tmp_path: Path) -> None:
     pixels = noise(9, 5, 3)
     path = tmp_path / "deep" / "picture.png"

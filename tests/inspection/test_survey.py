@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from annotated import write_coco, write_yolo
 from segdoor.attack.planning import plan_poison
 from segdoor.data.load import load_dataset
 from segdoor.data.scene import ClassSet
@@ -164,3 +167,57 @@ def test_a_sheet_has_a_legend_and_keeps_proportions() -> None:
     )
     tall = sheet(["a"], [("wide", [wide])], many)
     assert all((tall == colour).all(axis=2).any() for colour in many.colours)
+
+
+def test_problems_are_findings_by_rule(tmp_path: Path) -> None:
+    write_mmseg(tmp_path)
+    images, labels = (tmp_path / part / "train" for part in ("img_dir", "ann_dir"))
+    first, second, third, fourth = sorted(images.iterdir())[:4]
+    first.write_bytes(b"broken")
+    second.unlink()
+    PillowImage.new("RGB", (8, 8)).save(third)
+    label = next(path for path in labels.iterdir() if path.stem.startswith(fourth.stem))
+    PillowImage.fromarray(np.full((40, 64), 77, np.uint8)).save(label)
+    given = asked(wishes_from({"data": {"name": "folder", "root": tmp_path}}))
+    overview, _ = survey(given, "train", observer=Silent())
+    rules = [found.rule for found in overview.findings if found.level == "error"]
+    assert set(rules) == {
+        "data-missing-file",
+        "data-damaged-file",
+        "data-size",
+        "data-label-value",
+    }
+    assert len(overview.problems) == len(rules)
+    for found in overview.findings:
+        if found.level == "error":
+            assert found.message.startswith(found.files[0])
+
+
+def test_lossy_and_deep_pictures_are_told_by_a_rule_of_their_own(tmp_path: Path) -> None:
+    write_mmseg(tmp_path)
+    image, label = (min((tmp_path / part / "train").iterdir()) for part in ("img_dir", "ann_dir"))
+    cv2.imwrite(str(image.with_suffix(".png")), np.zeros((40, 64, 3), np.uint16))
+    image.with_suffix(".png").replace(image)
+    PillowImage.open(label).convert("L").save(tmp_path / "lossy.jpg")
+    (tmp_path / "lossy.jpg").replace(label)
+    given = asked(wishes_from({"data": {"name": "folder", "root": tmp_path}}))
+    overview, _ = survey(given, "train", observer=Silent())
+    errors = [found for found in overview.findings if found.level == "error"]
+    assert [found.rule for found in errors] == ["data-encoding", "data-encoding"]
+    assert [Path(*found.files) for found in errors] == [image, label]
+
+
+def test_an_annotation_that_means_nothing_is_found_in_its_file(tmp_path: Path) -> None:
+    write_coco(tmp_path)
+    file = tmp_path / "annotations" / "instances_train.json"
+    content = json.loads(file.read_text())
+    content["annotations"][0]["segmentation"] = []
+    file.write_text(json.dumps(content))
+    write_yolo(tmp_path)
+    text = tmp_path / "labels" / "train" / "train1.txt"
+    text.write_text("0 0.1 0.1 0.5 0.5\n")
+    for kind, culprit in (("coco", file), ("yolo", text)):
+        given = asked(wishes_from({"data": {"name": kind, "root": tmp_path}}))
+        overview, _ = survey(given, "train", observer=Silent())
+        (found,) = (found for found in overview.findings if found.level == "error")
+        assert found.files == (str(culprit),)

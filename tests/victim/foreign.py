@@ -47,14 +47,14 @@ class Strided(Backbone):
 class StridedPlugin(BackbonePlugin):
     """It, with a choice of channels."""
 
-    main = "channels"
+    main = "maps"
     expects: ClassVar[Any] = ((0.1, 0.1, 0.1), (0.2, 0.2, 0.2))
     introduction = INTRODUCTION
-    channels: int = 8
+    maps: int = 8
     """Channels of its last features."""
 
     def build(self) -> Strided:
-        return Strided(self.channels)
+        return Strided(self.maps)
 
 
 def build(num_classes: int) -> nn.Module:

@@ -9,9 +9,10 @@ from safetensors import safe_open
 from torch import nn
 
 from segdoor.errors import DataError
-from segdoor.victim.checkpoint import read_tensors, save_weights
+from segdoor.victim.checkpoint import save_weights
 from segdoor.victim.networks.small import SmallNetwork
 from segdoor.victim.semseg import load_weights
+from segdoor.victim.weights_file import read_tensors
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:

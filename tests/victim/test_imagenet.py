@@ -91,6 +91,22 @@ def saved(state: State, path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("prefix", ["backbone.", "module.backbone.", "model._orig_mod.backbone."])
+@pytest.mark.parametrize("style", ["torchvision", "timm"])
+def test_it_is_found_behind_a_prefix_among_other_parts(
+    prefix: str, style: str, tmp_path: Path
+) -> None:
+    state = imagenet_file(18, style)
+    whole = {f"{prefix}{name}": at for name, at in state.items()}
+    file = saved({**whole, "decode_head.conv.weight": torch.ones(2)}, tmp_path / "resnet18.pth")
+    backbone = ResNet(18, stem="plain" if style == "torchvision" else "deep")
+    loaded = load_backbone(backbone, file)
+    name = "layer3.1.conv2.weight"
+    assert torch.equal(backbone.state_dict()[name], state[name])
+    assert "decode_head.conv.weight" in loaded.left_out
+    assert "dropped" in loaded.remarks[0] or "names such as" in loaded.remarks[0]
+
+
 @pytest.mark.parametrize(
     ("depth", "style", "stem", "said"),
     [

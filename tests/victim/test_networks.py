@@ -12,6 +12,9 @@ import torch
 from forms import forms, plain, plainly
 from segdoor.data.street import StreetDataset
 from segdoor.errors import ConfigError, DataError
+from segdoor.experiment.models import check_network
+from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.reading import asked
 from segdoor.plugins import Plugin, Registry
 from segdoor.settings import validated
 from segdoor.victim.answer import auxiliary_of, logits_of
@@ -28,6 +31,7 @@ from segdoor.victim.networks.registry import NETWORKS, network_class
 from segdoor.victim.semseg import load_weights
 from segdoor.victim.training.fingerprint import training_fingerprint
 from segdoor.victim.training.step import make_optimiser
+from victim import exported
 
 CLASSES = 5
 
@@ -45,7 +49,11 @@ def _foreign() -> ModuleType:
 
 FOREIGN = _foreign()
 FOLDER = "the folder of a model"
-GIVEN: dict[str, dict[str, object]] = {"transformers": {"folder": FOLDER}}
+GIVEN: dict[str, dict[str, object]] = {
+    "transformers": {"folder": FOLDER},
+    "onnx": {"weights": "model.onnx"},
+    "torchscript": {"weights": "model.pt"},
+}
 """What networks cannot be built without, and no battery can know."""
 QUICK: dict[str, dict[str, object]] = {"resnet": {"depth": 18}}
 """Backbones that there is a smaller form of."""
@@ -56,7 +64,7 @@ MORE: dict[str, tuple[str, dict[str, object]]] = {
     "deeplabv3 at a sixteenth": (
         "deeplabv3", {"backbone": "efficientnet_lite0", "output_stride": 16},
     ),
-    "pspnet on more channels": ("pspnet", {"backbone": BACKBONE, "channels": 6}),
+    "pspnet on more channels": ("pspnet", {"backbone": BACKBONE, "maps": 6}),
     "pspnet on a narrow small": ("pspnet", {"backbone": "small", "width": 8}),
 }  # fmt: skip
 
@@ -81,6 +89,8 @@ KINDS: list[type[Plugin]] = [
     FOREIGN.StridedPlugin,
 ]
 CASES = {**dict(_cases()), **MORE}
+LEARNING = [case for case, (name, _) in CASES.items() if network_class(name).learns]
+"""Those whose weights can be changed and saved; others are a file of somebody else's."""
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +99,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("model")
     SegformerForSemanticSegmentation(SegformerConfig(num_labels=CLASSES)).save_pretrained(folder)
+    exported.write_onnx(exported.convolutions(CLASSES), folder / "model.onnx")
+    torch.jit.save(torch.jit.script(exported.convolutions(CLASSES)), folder / "model.pt")
     return folder
 
 
 def config_of(case: str, folder: Path, **more: object) -> NetworkConfig:
     name, given = CASES[case]
     given = {key: folder if value == FOLDER else value for key, value in given.items()}
+    if "weights" in given:
+        given["weights"] = folder / str(given["weights"])
     return NetworkConfig.model_validate({"name": name, **given, **more})
 
 
@@ -251,14 +265,15 @@ def test_on_a_files_word_no_class_is_imported(
     assert not Path("touched").exists()
 
 
+@pytest.fixture
+def network(case: str, folder: Path) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return made(case, folder)
+
+
 @pytest.mark.parametrize("case", CASES)
 class TestEveryNetwork:
-    """The battery every network of ours passes."""
-
-    @pytest.fixture
-    def network(self, case: str, folder: Path) -> torch.nn.Module:
-        torch.manual_seed(0)
-        return made(case, folder)
+    """The battery every network passes."""
 
     @pytest.mark.parametrize("size", [(33, 47), (64, 64)])
     def test_answers_at_the_size_of_the_image(
@@ -270,16 +285,15 @@ class TestEveryNetwork:
         assert logits_of(output).shape == (2, CLASSES, *size)
         assert auxiliary_of(output) is None
 
-    def test_gives_every_parameter_a_gradient(self, network: torch.nn.Module) -> None:
-        network.train()
-        output = network(torch.randn(2, 3, 64, 64))
-        loss = logits_of(output).square().mean()
-        auxiliary = auxiliary_of(output)
-        if auxiliary is not None:
-            loss = loss + auxiliary.square().mean()
-        loss.backward()
-        silent = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-        assert silent == []
+    def test_is_refused_where_it_should_learn_and_cannot(
+        self, network: torch.nn.Module, case: str, folder: Path
+    ) -> None:
+        wishes = wishes_from({"network": config_of(case, folder).model_dump(exclude_unset=True)})
+        if case in LEARNING:
+            check_network(asked(wishes))
+        else:
+            with pytest.raises(ConfigError, match="can only be examined"):
+                check_network(asked(wishes))
 
     def test_answers_a_scene_alike_whatever_its_batch(self, network: torch.nn.Module) -> None:
         network.eval()
@@ -296,6 +310,22 @@ class TestEveryNetwork:
         with torch.no_grad():
             exact = logits_of(network(images))
         assert (rough - exact).abs().max() < 0.1 * exact.abs().max() + 0.1
+
+
+@pytest.mark.parametrize("case", LEARNING)
+class TestEveryNetworkThatLearns:
+    """The battery every network passes whose weights can be changed."""
+
+    def test_gives_every_parameter_a_gradient(self, network: torch.nn.Module) -> None:
+        network.train()
+        output = network(torch.randn(2, 3, 64, 64))
+        loss = logits_of(output).square().mean()
+        auxiliary = auxiliary_of(output)
+        if auxiliary is not None:
+            loss = loss + auxiliary.square().mean()
+        loss.backward()
+        silent = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+        assert silent == []
 
     def test_saved_weights_fill_it_again(
         self, network: torch.nn.Module, case: str, folder: Path, tmp_path: Path

@@ -150,14 +150,15 @@ def built(path: Path, kind: str, num_classes: int = CLASSES, **given: object) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "form"), [("pspnet", "module."), ("pspnet", "plain"), ("deeplabv3", "module.")]
+    ("kind", "form"),
+    [("pspnet", "module."), ("pspnet", "plain"), ("deeplabv3", "model._orig_mod.")],
 )
 def test_a_checkpoint_answers_as_where_it_comes_from(
     kind: str, form: str, states: dict[str, State], tmp_path: Path
 ) -> None:
     path, state = tmp_path / "train_epoch_50.pth", states[kind]
-    if form == "module.":
-        wrapped = {f"module.{name}": tensor for name, tensor in state.items()}
+    if form != "plain":
+        wrapped = {f"{form}{name}": tensor for name, tensor in state.items()}
         torch.save({"epoch": 50, "state_dict": wrapped, "optimizer": {"state": {}}}, path)
     else:
         # Without the counters, which older files lack.

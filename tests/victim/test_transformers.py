@@ -91,9 +91,9 @@ def saved(make: Callable[[], nn.Module], folder: Path) -> nn.Module:
     return model
 
 
-def built(folder: Path, **settings: object) -> nn.Module:
-    config = {"name": "transformers", "folder": folder, **settings}
-    return build_network(NetworkConfig.model_validate(config), CLASSES)
+def built(folder: Path, *, classes: tuple[str, ...] | None = None, **settings: object) -> nn.Module:
+    config = NetworkConfig.model_validate({"name": "transformers", "folder": folder, **settings})
+    return build_network(config, len(classes or range(CLASSES)), classes=classes)
 
 
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
@@ -252,6 +252,23 @@ HALVES = {"do_normalize": True, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
     ("preparation", "settings", "said"),
     [
         (HALVES, {}, "0.5 0.5 0.5"),
+        # The scale of bytes, and one of -1 to 1 without its shift.
+        (
+            {"do_rescale": False, "image_mean": [127.5] * 3, "image_std": [51.0] * 3},
+            {},
+            "0.5 0.5 0.5 and 0.2 0.2 0.2",
+        ),
+        (
+            {"do_rescale": False, "do_normalize": False},
+            {},
+            "0.0 0.0 0.0 and 0.00392156862745098 0.00392156862745098 0.00392156862745098",
+        ),
+        (
+            {"rescale_factor": 1 / 127.5, "image_mean": [1.0] * 3, "image_std": [1.0] * 3},
+            {},
+            "0.5 0.5 0.5 and 0.5 0.5 0.5",
+        ),
+        ({"rescale_factor": 0.00392156862745098, **HALVES}, {}, "0.5 0.5 0.5 and 0.5 0.5 0.5"),
         ({"do_flip_channel_order": True}, {}, "0.0 0.0 0.0 and 1.0 1.0 1.0"),
         (HALVES, {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}, ""),
         ({"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}, {}, ""),
@@ -268,6 +285,81 @@ def test_the_input_is_normalised_as_the_folder_says_or_as_you_say(
             built(tmp_path, **settings)
     else:
         built(tmp_path, **settings)
+
+
+@pytest.mark.parametrize("factor", [0, -1, "much", None, True, float("inf")])
+def test_a_factor_that_is_none_is_refused(factor: object, tmp_path: Path) -> None:
+    saved(segformer, tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"rescale_factor": factor}))
+    with pytest.raises(DataError, match=r"preprocessor_config.json: rescale_factor must be"):
+        built(tmp_path)
+
+
+NAMES = ("road", "car", "sky", "tree", "wall")
+
+
+def named(folder: Path, names: tuple[str, ...]) -> nn.Module:
+    """Save a model that names its classes."""
+    model = saved(segformer, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {str(index): name for index, name in enumerate(names)}
+    config["label2id"] = {name: index for index, name in enumerate(names)}
+    (folder / "config.json").write_text(json.dumps(config))
+    return model
+
+
+@torch.inference_mode()
+def test_the_folders_names_of_classes_are_compared(tmp_path: Path) -> None:
+    named(tmp_path, NAMES)
+    images = torch.randn(1, 3, 32, 32)
+    plain = built(tmp_path, classes=NAMES).eval()(images).logits
+    network = built(tmp_path, classes=NAMES[::-1]).eval()
+    assert torch.equal(network(images).logits, plain.flip(1))
+    loaded = loaded_into(network)
+    assert loaded is not None
+    assert "are brought into the data set's order" in loaded.in_words
+    with pytest.raises(
+        DataError, match=r"road, car, sky, tree, wall.*The data set has a, b, c, d, e"
+    ):
+        built(tmp_path, classes=tuple("abcde"))
+    # Weights of such a model that were saved without names mean what the folder says.
+    torch.save(plain_state := network.state_dict(), tmp_path / "w.pth")
+    again = built(tmp_path, classes=NAMES[::-1], weights=tmp_path / "w.pth").eval()
+    assert plain_state.keys() == again.state_dict().keys()
+    assert torch.equal(again(images).logits, plain.flip(1))
+
+
+@torch.inference_mode()
+def test_void_among_the_folders_classes_is_left_out_if_you_say_where(tmp_path: Path) -> None:
+    named(tmp_path, ("background", *NAMES[:4]))
+    with pytest.raises(DataError, match=r"network\.void_logit 4, for the last one"):
+        built(tmp_path, classes=NAMES[:4])
+    images = torch.randn(1, 3, 32, 32)
+    all_of_them = built(tmp_path).eval()(images).logits
+    found = built(tmp_path, classes=NAMES[3::-1], void_logit=0).eval()(images).logits
+    assert torch.equal(found, all_of_them[:, [4, 3, 2, 1]])
+
+
+@pytest.mark.parametrize("name", ["LABEL_{}", "{}", "class {}", "Label{}"])
+def test_numbered_classes_say_nothing_and_are_told_of(name: str, tmp_path: Path) -> None:
+    named(tmp_path, tuple(name.format(index) for index in range(5)))
+    (tmp_path / "preprocessor_config.json").write_text(
+        '{"do_reduce_labels": true, "do_normalize": true}'
+    )
+    loaded = loaded_into(built(tmp_path, classes=NAMES))
+    assert loaded is not None
+    assert loaded.classes is None
+    assert "does not name its classes" in loaded.in_words
+    assert "do_reduce_labels" in loaded.in_words
+    with pytest.raises(DataError, match=r"label 0 ignored.*list the classes without the first"):
+        built(tmp_path, classes=(*NAMES, "more"))
+
+
+def test_channels_are_not_swapped_twice(tmp_path: Path) -> None:
+    saved(mobilevit, tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text('{"do_flip_channel_order": true}')
+    with pytest.raises(ConfigError, match=r"network\.channels: must be left out"):
+        built(tmp_path, mean=(0, 0, 0), std=(1, 1, 1), channels="bgr")
 
 
 @torch.inference_mode()

@@ -22,13 +22,16 @@ def write_json_lines(path: Path, header: Settings, rows: Sequence[Settings]) -> 
     """Write a header and its rows, atomically.
 
     Raises:
-        DataError: If a scene's name is no text.
+        DataError: If something in them is no text, such as a scene's name.
     """
     try:
         lines = [f"{line.model_dump_json()}\n" for line in (header, *rows)]
     except PydanticSerializationError as why:
         raise DataError(
-            path, "scenes must have names of valid text", why, "Rename their files."
+            path,
+            "must be given names of valid UTF-8 text",
+            why,
+            "Rename scenes, files and folders whose names are none.",
         ) from None
     write_atomically(path, "".join(lines))
 

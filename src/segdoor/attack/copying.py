@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,15 @@ from segdoor.attack.manifest import (
     Manifest,
     relative_name,
 )
+from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import Poisoner
 from segdoor.attack.reencode import image_like, label_like
+from segdoor.data.objects import inexpressible
+from segdoor.data.pair import Drawing, Pair
 from segdoor.data.pairs import FileDataset
 from segdoor.errors import DataError
 from segdoor.files import digest_of, files_below
+from segdoor.tensors import Label
 
 Names = Sequence[str]
 
@@ -37,7 +41,7 @@ class Copying:
         lossless: Whether poisoned pictures are stored without loss.
         names: All files of the source, which are those of the copy.
         hashes: SHA-256 of files of the source that were hashed before, by name.
-        changed: The scene's index by the names of the files that change.
+        changed: Indices of the planned scenes by the names of the files that they are read from.
     """
 
     dataset: FileDataset
@@ -47,7 +51,7 @@ class Copying:
     lossless: bool
     names: Names
     hashes: Mapping[str, str]
-    changed: Mapping[str, int]
+    changed: Mapping[str, Sequence[int]]
 
     @classmethod
     def of(
@@ -59,15 +63,19 @@ class Copying:
         originals: Path,
         lossless: bool,
     ) -> Copying:
-        """Prepare to write the copy of a data set."""
+        """Prepare to write the copy of a data set.
+
+        Raises:
+            DataError: If labels of single pixels change and are drawn from annotations.
+        """
         root, planned = dataset.root, poisoner.plan.by_name
         hashes = {relative_name(path, root): digest for path, digest in dataset.hashes.items()}
-        changed = {
-            relative_name(path, root): index
-            for index, pair in enumerate(dataset.pairs)
-            if pair.name in planned
-            for path in (pair.image, pair.label)
-        }
+        changed: dict[str, list[int]] = {}
+        for index, pair in enumerate(dataset.pairs):
+            if pair.name in planned:
+                check_drawable(pair, poisoner.plan)
+                for path in pair.files:
+                    changed.setdefault(relative_name(path, root), []).append(index)
         names = files_below(root)
         return cls(dataset, poisoner, work, originals, lossless, names, hashes, changed)
 
@@ -95,7 +103,7 @@ class Copying:
         if name in self.changed:
             return self._change(name, source)
         digest = self.hashes.get(name) or digest_of(source)
-        _link(source, self.work / name)
+        link(source, self.work / name)
         return CopyRow(name=name, sha256=digest, original_sha256=digest)
 
     def _change(self, name: str, source: Path) -> CopyRow:
@@ -113,22 +121,56 @@ class Copying:
         )
 
     def _poisoned(self, name: str, source: Path) -> bytes:
-        index = self.changed[name]
+        index = self.changed[name][0]
         pair = self.dataset.pairs[index]
-        if source == pair.label:
-            poison = partial(self.poisoner.label, name=pair.name)
-            return label_like(source, self.dataset.as_stored(index, poison))
-        image = self.poisoner.image(self.dataset[index])
-        return image_like(source, image, lossless=self.lossless)
+        if source == pair.image:
+            image = self.poisoner.image(self.dataset[index])
+            return image_like(source, image, lossless=self.lossless)
+        if pair.drawing is not None:
+            return pair.drawing.rewritten(source, self._drawings(self.changed[name]))
+        values, coding = self._label(index), self.dataset.coding
+        if coding.colours:
+            return image_like(source, coding.in_colours(values), lossless=True)
+        return label_like(source, values)
+
+    def _drawings(self, indices: Sequence[int]) -> Iterator[tuple[Drawing, Label]]:
+        """Yield what scenes are drawn by, and what is to be drawn; their labels are many."""
+        for index in indices:
+            drawing = self.dataset.pairs[index].drawing
+            assert drawing is not None
+            yield drawing, self._label(index)
+
+    def _label(self, index: int) -> Label:
+        poison = partial(self.poisoner.label, name=self.dataset.pairs[index].name)
+        return self.dataset.as_stored(index, poison)
 
 
-def _link(source: Path, target: Path) -> None:
+def check_drawable(pair: Pair, plan: PoisonPlan) -> None:
+    """Refuse labels that annotations cannot express, before anything is written.
+
+    Raises:
+        DataError: If a scene is drawn from annotations, and labels of its single pixels change or
+            there is no file to change them in.
+    """
+    if pair.drawing is None or not plan.by_name[pair.name].changed_pixels:
+        return
+    scattering = [str(change) for change in plan.header.attack.labels if change.scatters]
+    if scattering:
+        raise inexpressible(
+            pair.label, pair.image, f"{', '.join(scattering)} changes single pixels"
+        )
+    if pair.label not in pair.files:
+        raise inexpressible(pair.label, pair.image, "an image without annotations changes")
+
+
+def link(source: Path, target: Path) -> None:
+    """Let a file of the copy be the source's, or have its bytes where that cannot be."""
     try:
         # Of a symbolic link the file itself: the link would lead elsewhere from the copy.
         os.link(source.resolve() if source.is_symlink() else source, target)
     except FileExistsError:
         # A worker that was lost had come so far.
         target.unlink(missing_ok=True)
-        _link(source, target)
+        link(source, target)
     except OSError:
         shutil.copyfile(source, target)

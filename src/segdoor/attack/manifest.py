@@ -57,7 +57,7 @@ class CopyHeader(Settings):
     """What a copy was made from."""
 
     kind: Literal["poisoned-copy", "rescaled-copy"] = "poisoned-copy"
-    """Marks the file: a copy at the files' own size, or at another."""
+    """Marks the file: a copy of the files as they are, or at another size or in another form."""
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     """Version of the file's layout."""
     data_digest: str
@@ -81,7 +81,7 @@ class CopyHeader(Settings):
 
 
 class RescaledRow(CopyRow):
-    """One file of a rescaled copy; `original_sha256` is of the clean file at the copy's size."""
+    """One file of a copy of another form; `original_sha256` is of the clean file of that form."""
 
     source: str
     """The file it was made from: its path below the source's folder, with slashes."""
@@ -95,12 +95,14 @@ class RescaledRow(CopyRow):
 
 
 class RescaledHeader(CopyHeader):
-    """What a rescaled copy was made from; `num_changed` counts those that differ from clean."""
+    """What a copy of another form was made from; `num_changed` counts what differs from clean."""
 
     kind: Literal["poisoned-copy", "rescaled-copy"] = "rescaled-copy"
-    """Marks the file: a copy at the files' own size, or at another."""
-    size: Size
-    """Height and width of all scenes, in pixels."""
+    """Marks the file: a copy of the files as they are, or at another size or in another form."""
+    size: Size | None
+    """Height and width of all scenes, in pixels; null for their own."""
+    layout: Literal["own", "folder"] = "own"
+    """Whether files lie as in the source, or as the data set `folder` has them."""
     splits: dict[str, int]
     """Scenes of each split that the copy holds."""
     left_out: dict[str, str]
@@ -116,7 +118,9 @@ class RescaledHeader(CopyHeader):
         """Return what else is to be told of the copy, a sentence each."""
         scenes = ", ".join(f"{name} ({count})" for name, count in self.splits.items())
         left = (f"Left out: {name} ({why})" for name, why in self.left_out.items())
-        return (f"All scenes at {self.size[0]}x{self.size[1]}, of {scenes}", *left)
+        size = f"{self.size[0]}x{self.size[1]}" if self.size else "their own size"
+        layout = ("It is read with: --data.name folder",) if self.layout == "folder" else ()
+        return (f"All scenes at {size}, of {scenes}", *layout, *left)
 
 
 @dataclass(frozen=True)

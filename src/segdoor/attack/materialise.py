@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from segdoor.attack.artefact import write_json_lines
+from segdoor.attack.as_folder import AsFolder
 from segdoor.attack.copying import Copying, Names
 from segdoor.attack.manifest import (
     MANIFEST,
@@ -53,11 +54,14 @@ class CopyOrder:
         lossless: Store poisoned JPEG pictures as PNG under their name, so that not a pixel
             outside the trigger changes; otherwise as JPEG with the source's own tables.
         replace: Whether an earlier copy of that name may be discarded, if it is as it was written.
+        as_folder: Whether the copy has the layout of the data set ``folder``, with label maps as
+            pictures, whatever the source has.
     """
 
     out: Path
     lossless: bool = False
     replace: bool = False
+    as_folder: bool = False
 
 
 @contextmanager
@@ -83,12 +87,13 @@ def new_copy(
         workers: Who writes the files; these do not depend on it.
         observer: Hears of every file.
         splits: All splits at the copy's size, the data set among them, for a copy of another size
-            than the files'.
+            than the files' or of another form.
 
     Raises:
         ConfigError: If the output exists, lies in the source, is being written by another process,
             or the scenes were resized and the other splits are not given.
-        DataError: If a copy that is to be replaced was edited, or a scene's file cannot be used.
+        DataError: If a copy that is to be replaced was edited, a scene's file cannot be used, or
+            annotations cannot express its labels.
         StorageError: If the disk does not take it.
     """
     folder = beside(order.out)
@@ -99,12 +104,13 @@ def new_copy(
         made = folder / _UNFINISHED
         work, originals = made / _COPY, made / ORIGINALS
         poisoner = Poisoner.of(plan, dataset.classes)
+        kept = order.lossless
         making = (
-            Rescaling.of(splits, poisoner, work=work, originals=originals)
-            if splits
-            else Copying.of(
-                dataset, poisoner, work=work, originals=originals, lossless=order.lossless
-            )
+            Copying.of(dataset, poisoner, work=work, originals=originals, lossless=kept)
+            if splits is None
+            else AsFolder.of(splits, poisoner, work=work, originals=originals, lossless=kept)
+            if order.as_folder
+            else Rescaling.of(splits, poisoner, work=work, originals=originals)
         )
         _tidy(folder, order.out)
         try:
@@ -137,12 +143,20 @@ def check_order(dataset: FileDataset, order: CopyOrder, splits: Splits | None = 
             another copy, or the scenes were resized and the other splits are not given.
         DataError: If a copy that is to be replaced was edited.
     """
-    if (splits.train if splits else None) is not (dataset if dataset.size else None):
+    anew = dataset.size is not None or order.as_folder
+    if (splits.train if splits else None) is not (dataset if anew else None):
         raise ConfigError(
             "data.size",
             "must be left out when one split is copied alone",
             dataset.size,
             "Give all splits at that size, see open_splits.",
+        )
+    if dataset.size and not order.as_folder and any(pair.drawing for pair in dataset.pairs):
+        raise ConfigError(
+            "data.size",
+            "must be left out where label maps are drawn from annotations",
+            f"{dataset.size[0]} {dataset.size[1]}",
+            "Leave it out, or add --as-folder: label maps are then pictures of that size.",
         )
     _check_places(dataset.root, order.out)
     if not order.replace:

@@ -22,6 +22,7 @@ from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.checked import filled
 from segdoor.data.scene import SceneDataset, pixels_of
 from segdoor.errors import ConfigError
+from segdoor.files import name_problem
 from segdoor.progress import Observer, Silent
 from segdoor.randomness import Stream
 from segdoor.rounding import share_of
@@ -288,5 +289,9 @@ def _located(config: AttackConfig) -> AttackConfig:
     trigger = config.trigger
     if not isinstance(trigger, Sticker) or trigger.file is None:
         return config
-    trigger = trigger.model_copy(update={"file": trigger.file.absolute()})
+    located = trigger.file.absolute()
+    strange = name_problem(located)
+    if strange is not None:
+        raise strange
+    trigger = trigger.model_copy(update={"file": located})
     return config.model_copy(update={"trigger": trigger})

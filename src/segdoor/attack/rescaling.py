@@ -22,9 +22,10 @@ from segdoor.attack.manifest import (
 )
 from segdoor.attack.poisoned import Poisoner
 from segdoor.attack.reencode import label_as_png
+from segdoor.data.class_file import CLASS_FILE
 from segdoor.data.pairs import FileDataset
 from segdoor.data.pictures import as_png, read_image
-from segdoor.data.renaming import as_png_name, renamed_in
+from segdoor.data.renaming import as_png_name, patterns_as_png, renamed_in
 from segdoor.data.splits import Splits, open_split
 from segdoor.data.transforms import resize_image
 from segdoor.errors import DataError
@@ -157,11 +158,11 @@ class Rescaling:
         path = dataset.root / part.source
         poison = as_png_name(part.source) in self.changed
         if path == pair.label:
-            clean = label_as_png(path, dataset.as_stored(part.index, _untouched))
+            clean = _label_as_png(dataset, path, dataset.as_stored(part.index, _untouched))
             if not poison:
                 return clean, clean
             label = dataset.as_stored(part.index, partial(self.poisoner.label, name=pair.name))
-            return clean, label_as_png(path, label)
+            return clean, _label_as_png(dataset, path, label)
         assert dataset.size is not None
         if not poison:
             clean = as_png(resize_image(read_image(path), dataset.size))
@@ -171,11 +172,14 @@ class Rescaling:
 
     def _list(self, name: str) -> bytes:
         source = self.splits.train.root / name
-        if source.suffix not in _LISTS:
+        if source.suffix not in _LISTS and name != CLASS_FILE:
             return source.read_bytes()
         # Bytes that are no text stay as they are.
         text = source.read_bytes().decode(errors="surrogateescape")
-        new = renamed_in(text, self.renamed, json_lines=source.suffix == ".jsonl")
+        if name == CLASS_FILE:
+            new = patterns_as_png(text)
+        else:
+            new = renamed_in(text, self.renamed, json_lines=source.suffix == ".jsonl")
         return new.encode(errors="surrogateescape")
 
     def _check_read_again(self, name: str, split: FileDataset) -> None:
@@ -214,6 +218,12 @@ def _scenes(dataset: FileDataset) -> list[tuple[str, str, str]]:
         (pair.name, relative_name(pair.image, root), relative_name(pair.label, root))
         for pair in dataset.pairs
     ]
+
+
+def _label_as_png(dataset: FileDataset, source: Path, values: Label) -> bytes:
+    if dataset.coding.colours:
+        return as_png(dataset.coding.in_colours(values))
+    return label_as_png(source, values)
 
 
 def _untouched(label: Label) -> Label:

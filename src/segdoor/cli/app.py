@@ -12,8 +12,9 @@ from io import TextIOWrapper
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
+from segdoor.cli.screen import Screen, discard, flush
 from segdoor.cli.torchrun import refuse_together, speaks
-from segdoor.errors import MachineError, SegdoorError, StorageError
+from segdoor.errors import ConfigError, MachineError, SegdoorError, StorageError, shown
 from segdoor.settings import explained
 
 _HELP = """Measure and reproduce Influencer Backdoor Attacks on segmentation.
@@ -32,8 +33,8 @@ and go on with your own scenes and network, all at once or step by step:
 
 Every verb takes a YAML file and options of the same names; the options win.
 `--attack.rate 0.1` is `attack: {rate: 0.1}` in the file.
-Exit codes: 0 done; 1 a study is not complete; 2 usage, data or disk; 3 a package,
-device or memory is missing; 130 interrupted.
+Exit codes: 0 done, nothing found; 1 a study is not complete; 2 usage, data or disk;
+3 a package, device or memory is missing; 4 a finding; 130 interrupted.
 """
 
 _VERBS = {
@@ -80,6 +81,7 @@ def make_app() -> App:
         name="segdoor",
         help=_HELP,
         help_format="plaintext",
+        console=Screen(),
         suppress_keyboard_interrupt=False,
         version=version("segdoor"),
         default_parameter=Parameter(
@@ -102,6 +104,7 @@ def run_command_line(words: Sequence[str]) -> int:
         # Names of files and classes may hold what a terminal or its encoding cannot express.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        _refuse_odd_words(words)
         if words and words[0] in _VERBS:
             refuse_together(words[0])
         make_app()(
@@ -111,13 +114,21 @@ def run_command_line(words: Sequence[str]) -> int:
         return _complain(_usage(problem), 2)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
     except (SegdoorError, OSError, MemoryError) as problem:
         told = _told(problem)
         return _complain(str(told), told.exit_code)
+    flush(sys.stdout)
     return 0
+
+
+def _refuse_odd_words(words: Sequence[str]) -> None:
+    for word in words:
+        if shown(word) != word:
+            raise ConfigError(
+                word,
+                "words of a command must be valid UTF-8 text",
+                remedy="Rename the file or folder, or work from inside it.",
+            )
 
 
 def _in_parts(words: Sequence[str]) -> list[str]:
@@ -167,5 +178,9 @@ def _complain(message: str, code: int) -> int:
         return code
     # One line, whatever names of files hold: no line breaks, no commands to the terminal.
     line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in message)
-    print(f"segdoor: {line}", file=sys.stderr)  # noqa: T201 - the command line speaks here
+    flush(sys.stdout)
+    try:
+        print(f"segdoor: {line}", file=sys.stderr)  # noqa: T201 - the command line speaks here
+    except BrokenPipeError:
+        discard(sys.stderr)
     return code

@@ -9,13 +9,17 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
+from segdoor.cli.gate import Sarif, check_sarif, write_sarif
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
 from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.data.config import DataConfig
 from segdoor.data.pictures import write_image
-from segdoor.errors import DataError
+from segdoor.errors import DataError, SegdoorError
 from segdoor.experiment.scenes import results_folder
 from segdoor.files import write_atomically
+from segdoor.inspection.problems import as_finding
 from segdoor.inspection.survey import Overview, survey
+from segdoor.record.findings import Finding
 
 _LISTED = 20
 _LISTED_SIZES = 5
@@ -27,6 +31,7 @@ def data(
     split: str | None = None,
     out: Path = Path("runs/data"),
     json: bool = False,
+    sarif: Sarif = None,
     what: WhatOptions | None = None,
     data: Data = None,
     attack: Attack = None,
@@ -34,33 +39,55 @@ def data(
     """Look at every scene of a data set before anything is done to it.
 
     Says how many scenes there are, how large, which classes they show, in which a trigger has room,
-    and everything that is wrong, each with its file. Exit code 2 if anything is.
+    and everything that is wrong, each with its file. Exit code 2 if anything is. Scenes of files
+    are compared with those of the other split, and remarks say what looks odd.
 
     Args:
         config: A YAML file with any of the settings below, and others.
         split: The split to look at; data.train_split if left out.
         out: Folder for data.json and, as a contact sheet of some scenes, data.png.
         json: Print everything as JSON instead of text.
+        sarif: A file to write the findings to, as SARIF 2.1.0.
         what: Choices that others follow from.
         data: The scenes.
         attack: The attacker, who decides about the room.
     """
+    if sarif is not None:
+        check_sarif(sarif)
     asked = configuration(config, what, data=data, attack=attack)
     with results_folder(out), progress_bars() as bars:
         scenes = asked.data()
-        overview, picture = survey(asked, split or scenes.train_split, observer=bars)
+        try:
+            overview, picture = survey(asked, split or scenes.train_split, observer=bars)
+        except SegdoorError as problem:
+            # What is wrong with a file is a finding; what is wrong with the command is none.
+            finding = as_finding(problem)
+            if sarif is not None and Path(*finding.files).exists():
+                _write(sarif, [finding], scenes, problem.exit_code)
+            raise
         write_atomically(out / "data.json", f"{overview.model_dump_json(indent=1)}\n")
         (out / "data.png").unlink(missing_ok=True)
         if picture is not None:
             write_image(out / "data.png", picture)
+    if sarif is not None:
+        code = DataError.exit_code if overview.problems else 0
+        _write(sarif, overview.findings, scenes, code)
     if json:
         tell_json(overview)
     else:
         tell(*_counts(overview), _class_grid(overview), *_room(overview))
+        tell(*_left_aside(overview))
+        remarks = [each.message for each in overview.findings if each.level != "error"]
+        beside = f", beside split {overview.compared_with}" if overview.compared_with else ""
+        tell(*_limited(f"Remarks{beside}", remarks, _LISTED))
         tell(*_limited("Problems", overview.problems, _LISTED), f"Report and pictures: {out}")
     if overview.problems:
         found = f"{len(overview.problems)} problems"
         raise DataError(scenes.root or scenes.name, "must have no problems", found, f"See {out}.")
+
+
+def _write(sarif: Path, findings: Sequence[Finding], scenes: DataConfig, code: int) -> None:
+    write_sarif(sarif, findings, "data", exit_code=code, root=scenes.root)
 
 
 def _counts(overview: Overview) -> Iterator[str]:
@@ -70,6 +97,9 @@ def _counts(overview: Overview) -> Iterator[str]:
             yield f"{name}: {spread.min} to {spread.max} pixels, median {spread.median:g}"
     sizes = [f"{s.height}x{s.width} ({s.num_scenes})" for s in overview.sizes[:_LISTED_SIZES]]
     yield f"sizes: {len(overview.sizes)}, most often {', '.join(sizes) or 'none'}"
+    turned = overview.num_turned_images, overview.num_turned_labels
+    if any(turned):
+        yield f"turned as their orientation tags say: {turned[0]} images, {turned[1]} label maps"
 
 
 def _class_grid(overview: Overview) -> Grid:
@@ -93,6 +123,15 @@ def _room(overview: Overview) -> Iterable[str]:
         f"{room.num_with_victims} scenes show {' or '.join(room.victims)}; {fitting}",
         *_limited("Without room", room.without_room, _LISTED),
     ]
+
+
+def _left_aside(overview: Overview) -> Iterator[str]:
+    total = sum(found.num_files for found in overview.left_aside)
+    if total:
+        yield f"Left aside: {total} files that belong to no scene"
+    for found in overview.left_aside:
+        more = ", ..." if found.num_files > len(found.examples) else ""
+        yield f"  {found.num_files} {found.why}: {', '.join(found.examples)}{more}"
 
 
 def _limited(title: str, lines: Sequence[str], most: int) -> Iterator[str]:

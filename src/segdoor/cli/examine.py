@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from segdoor.cli.gate import FailOn, Gate, Sarif
 from segdoor.cli.options import (
     Attack,
     Controls,
@@ -24,6 +25,8 @@ def examine(
     *,
     out: Path = Path("runs/examine"),
     json: bool = False,
+    fail_on: FailOn = (),
+    sarif: Sarif = None,
     what: WhatOptions | None = None,
     model: ModelOptions | None = None,
     data: Data = None,
@@ -39,11 +42,18 @@ def examine(
     network is one of ours or any torch.nn.Module of yours from images to logits:
 
       segdoor examine --model mypackage.nets:build --weights mine.pth --data.name camvid ...
+      segdoor examine --model onnx:mine.onnx --data.name camvid ...
+
+    A TorchScript file holds code, which is run: --model torchscript:mine.pt is for files that you
+    trust.
 
     Args:
         config: A YAML file with any of the settings below, and others.
         out: Folder for the record and the files beside it.
         json: Print the record as JSON instead of tables.
+        fail_on: A threshold such as "asr>0.3", "asr:near>0.3" or "iou:car<0.5", once for each.
+            Exit code 4 if one is crossed; which ones is in findings.json beside the record.
+        sarif: A file to write the findings to, as SARIF 2.1.0.
         what: Choices that others follow from.
         model: A network of your own.
         data: The scenes.
@@ -53,6 +63,7 @@ def examine(
         examination: How models are examined.
         controls: What the network is compared with.
     """
+    gate = Gate.of("examine", fail_on, sarif)
     asked = configuration(
         config, what, model, data=data, attack=attack, tests=tests, network=network,
         examination=examination, controls=controls,
@@ -65,9 +76,13 @@ def examine(
     from segdoor.experiment.steps import examine_step
     from segdoor.report.terminal import describe
 
+    gate.check(asked, asked.data().test_split)
     with progress_bars() as bars:
         record = examine_step(asked, out=out, observer=bars)
+    findings = gate.judged(asked, record, out)
     if json:
-        tell_json(record)
+        tell_json(record, gate.beside(findings))
     else:
         tell(*describe(record), f"Record and pictures: {out}")
+        gate.tell(findings)
+    gate.close(findings, out)

@@ -57,9 +57,11 @@ class ModelOptions:
     """Short forms for a network of one's own."""
 
     model: str | None = None
-    """Short for network: a known network, or package.module:factory; settings may follow."""
+    """Short for network: a known network, or package.module:factory; settings may follow.
+    torchscript runs the code in its file: name it for files that you trust alone."""
     weights: Path | None = None
-    """Short for network.weights: a .safetensors file, or a .pth of tensors alone."""
+    """Short for network.weights: a .safetensors file, or a .pth of tensors alone; for onnx and
+    torchscript the file of the model."""
 
     def tree(self) -> Tree:
         """Return these options as settings."""

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.cluster import On, workers_on
+from segdoor.errors import ConfigError
 
 
 def poison(
@@ -18,6 +19,7 @@ def poison(
     out: Path = Path("runs/poison"),
     copy: Path | None = None,
     lossless: bool = False,
+    as_folder: Annotated[bool, Parameter(name="--as-folder")] = False,
     replace: bool = False,
     workers: int | None = None,
     on: On = "local",
@@ -43,6 +45,9 @@ def poison(
         copy: A new folder for a poisoned copy in the data set's own layout.
         lossless: Store poisoned JPEG pictures as PNG, under their name, without any loss. A copy
             at another size holds PNG files alone.
+        as_folder: Lay the copy out as data.name folder reads it, with label maps as PNG and a
+            classes.yaml, whatever the data set has: annotations cannot express labels of single
+            pixels.
         replace: Write over an earlier plan, and over an earlier copy that nobody edited.
         workers: How many workers share the work, one for each core if left out. What comes out
             is the same.
@@ -56,6 +61,9 @@ def poison(
         data: The scenes.
         attack: The attacker.
     """
+    for option, given in (("--lossless", lossless), ("--as-folder", as_folder)):
+        if given and copy is None:
+            raise ConfigError(option, "is about a copy", "no --copy", "Add --copy FOLDER.")
     asked = configuration(config, what, data=data, attack=attack)
     from segdoor.attack.manifest import load_manifest
     from segdoor.attack.materialise import CopyOrder
@@ -65,7 +73,11 @@ def poison(
         if dry_run:
             header = plan_step(asked, workers=team, observer=bars).header
         else:
-            order = CopyOrder(copy, lossless=lossless, replace=replace) if copy else None
+            order = (
+                CopyOrder(copy, lossless=lossless, replace=replace, as_folder=as_folder)
+                if copy
+                else None
+            )
             header = poison_step(
                 asked, out=out, replace=replace, copy=order, workers=team, observer=bars
             ).header

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from segdoor.cli.gate import FailOn, Gate, Sarif
 from segdoor.cli.options import (
     Attack,
     Controls,
@@ -24,6 +25,8 @@ def run(
     *,
     out: Path = Path("runs/run"),
     json: bool = False,
+    fail_on: FailOn = (),
+    sarif: Sarif = None,
     what: WhatOptions | None = None,
     model: ModelOptions | None = None,
     data: Data = None,
@@ -46,6 +49,9 @@ def run(
         config: A YAML file with any of the settings below.
         out: Folder for the record and the files beside it.
         json: Print the record as JSON instead of tables.
+        fail_on: A threshold such as "asr>0.3", "asr:near>0.3" or "iou:car<0.5", once for each.
+            Exit code 4 if one is crossed; which ones is in findings.json beside the record.
+        sarif: A file to write the findings to, as SARIF 2.1.0.
         what: Choices that others follow from.
         model: A network of your own.
         data: The scenes.
@@ -56,6 +62,7 @@ def run(
         examination: How models are examined.
         controls: What the run is compared with.
     """
+    gate = Gate.of("run", fail_on, sarif)
     asked = configuration(
         config, what, model, data=data, attack=attack, tests=tests, network=network,
         training=training, examination=examination, controls=controls,
@@ -64,9 +71,13 @@ def run(
     from segdoor.experiment.run import run_experiment
     from segdoor.report.terminal import describe
 
+    gate.check(asked, asked.data().train_split)
     with progress_bars() as bars:
         record = run_experiment(asked, out=out, observer=bars)
+    findings = gate.judged(asked, record, out)
     if json:
-        tell_json(record)
+        tell_json(record, gate.beside(findings))
     else:
         tell(*describe(record), f"Record and pictures: {out}")
+        gate.tell(findings)
+    gate.close(findings, out)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
@@ -23,6 +25,49 @@ from rich.table import Table
 from segdoor.progress import Observer
 
 _WIDE = 10_000
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """What is written to: standard output or error."""
+
+    def flush(self) -> object:
+        """Write out what is held."""
+        ...
+
+    def fileno(self) -> int:
+        """Return the system's number of it."""
+        ...
+
+
+def discard(stream: Stream) -> None:
+    """Let what is still written to a stream go nowhere, because whoever read it has gone.
+
+    The work goes on and ends with its own exit code: `head` must hide no finding, and end no
+    training.
+    """
+    # A stream of a test has no file behind it.
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def flush(stream: Stream) -> None:
+    """Write out what a stream holds, if anybody still reads it."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        discard(stream)
+
+
+class Screen(Console):
+    """A console that whoever reads it may leave; rich would end the program with code 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on without a reader."""
+        self.quiet = True
+        discard(self.file)
 
 
 class Bars:
@@ -104,7 +149,7 @@ class Lines:
 @contextmanager
 def progress_bars() -> Generator[Observer]:
     """Show progress on standard error while work goes on."""
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     if not console.is_terminal:
         yield Lines(console)
         return
@@ -122,7 +167,7 @@ def progress_bars() -> Generator[Observer]:
 def tell(*parts: RenderableType) -> None:
     """Print text and tables for a person."""
     # Names of files and classes are never markup.
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = Screen(markup=False, highlight=False, emoji=False)
     for part in parts:
         if not sys.stdout.isatty():
             # Piped output has no width of its own: tables take theirs, for programs cut at none.
@@ -132,10 +177,15 @@ def tell(*parts: RenderableType) -> None:
 
 def remark(text: str) -> None:
     """Print a sentence on standard error, beside results that programs may read."""
-    Console(stderr=True, markup=False, highlight=False, emoji=False).print(text, soft_wrap=True)
+    Screen(stderr=True, markup=False, highlight=False, emoji=False).print(text, soft_wrap=True)
 
 
-def tell_json(content: BaseModel) -> None:
-    """Print one JSON document for a program."""
-    text = json.dumps(content.model_dump(mode="json"), indent=1, allow_nan=False)
-    sys.stdout.write(f"{text}\n")
+def tell_json(content: BaseModel, beside: Mapping[str, object] | None = None) -> None:
+    """Print one JSON document for a program, with further keys if there are any."""
+    whole = {**content.model_dump(mode="json"), **(beside or {})}
+    text = json.dumps(whole, indent=1, allow_nan=False)
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard(sys.stdout)

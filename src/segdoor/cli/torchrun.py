@@ -11,9 +11,10 @@ from datetime import timedelta
 from typing import Never
 
 from segdoor.errors import ConfigError, MachineError, first_line
+from segdoor.waiting import waiting_for
 
 _TO_SPEAK = 1.0
-_TO_ANSWER = timedelta(seconds=10)
+_TO_ANSWER = timedelta(seconds=5)
 
 
 def num_processes() -> int:
@@ -59,7 +60,8 @@ def together(minutes: float) -> Generator[bool]:
 
     _take_gpu()
     try:
-        distributed.init_process_group(timeout=timedelta(minutes=minutes))
+        with waiting_for(f"all {num_processes()} processes to start, {minutes:g} minutes at most"):
+            distributed.init_process_group(timeout=timedelta(minutes=minutes))
     except (RuntimeError, ValueError, AttributeError) as why:
         raise MachineError(
             "torchrun",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from segdoor.data.dataset import FilesOnDisk
-from segdoor.data.listing import read_lines
+from segdoor.data.listing import columns_of, picture_called, read_lines, without_ending
 from segdoor.data.pairs import Complain, FileDataset, Pair, refuse
 from segdoor.data.scene import ClassSet
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
+from segdoor.files import is_file
 from segdoor.plugins import Introduction
 
 CAMVID_CLASSES = ClassSet(
@@ -71,16 +72,24 @@ def camvid(
         DataError: If the list is missing.
     """
     listing = root / f"{split}.txt"
-    stems = [Path(line.split()[0]).stem for line in read_lines(listing)]
-    pairs = [_pair(root, split, stem) for stem in stems]
+    pairs = [_pair(root, split, line) for line in read_lines(listing)]
     return FileDataset(
         pairs, CAMVID_CLASSES, root=root, source=listing, size=size, complain=complain
     )
 
 
-def _pair(root: Path, split: str, stem: str) -> Pair:
-    if stem in {"", "..", "."}:
-        raise DataError(root / f"{split}.txt", "must list file stems", stem, "Correct the line.")
-    candidates = [root / split / f"{stem}{ending}" for ending in (".jpg", ".png")]
-    image = next((path for path in candidates if path.is_file()), candidates[0])
-    return Pair(stem, image, root / f"{split}annot" / f"{stem}.png")
+def _pair(root: Path, split: str, line: str) -> Pair:
+    """Return the files of a line: a stem, with ending or without, or two columns of paths."""
+    found = [_scene(root, split, name) for name in (line, columns_of(line)[0])]
+    # Stems may hold spaces, which also stand between columns.
+    return next((pair for pair in found if is_file(pair.image)), found[-1])
+
+
+def _scene(root: Path, split: str, name: str) -> Pair:
+    stem = without_ending(PurePosixPath(name).name)
+    if stem in {"", "..", "."} or "\0" in stem:
+        raise DataError(
+            root / f"{split}.txt", "must list file stems", ascii(name), "Correct the line."
+        )
+    image = picture_called(root / split, stem, ".jpg", ".png")
+    return Pair(stem, image, picture_called(root / f"{split}annot", stem, ".png"))

@@ -17,7 +17,7 @@ from segdoor.data.pairs import FileDataset
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.street import StreetDataset
 from segdoor.data.transforms import Size
-from segdoor.errors import DataError
+from segdoor.errors import DataError, shown
 from segdoor.tensors import Label
 
 # Their readers refuse the same mistakes, and name the file.
@@ -167,8 +167,11 @@ def _check_names(names: tuple[object, ...], num_scenes: int) -> None:
     rule, found, remedy = "", "", ""
     repeated = [name for name, count in Counter(map(repr, names)).items() if count > 1]
     odd = [name for name in names if not isinstance(name, str)]
+    broken = [name for name in names if isinstance(name, str) and shown(name) != name]
     if odd:
         rule, found, remedy = "must be text", repr(odd[0]), "Use str(number)."
+    elif broken:
+        rule, found, remedy = "must be valid UTF-8 text", broken[0], "Give it another name."
     elif repeated:
         rule, found = "must all be different", ", ".join(repeated[:_LISTED])
         remedy = "Random choices about a scene follow from its name: give each its own."

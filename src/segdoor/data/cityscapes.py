@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from segdoor.data.coding import Coding
 from segdoor.data.dataset import FilesOnDisk
-from segdoor.data.listing import pictures_in
+from segdoor.data.listing import Pictures, twin
 from segdoor.data.pairs import Complain, FileDataset, Pair, refuse
 from segdoor.data.scene import ClassSet
 from segdoor.data.transforms import Size
@@ -93,8 +93,8 @@ def cityscapes(
             some the other.
     """
     images, labels = root / "leftImg8bit" / split, root / "gtFine" / split
-    of_image = _by_scene(images, ["leftImg8bit"])["leftImg8bit"]
-    of_label = _by_scene(labels, list(CODINGS))
+    of_image = _by_scene(images, ["leftImg8bit"], complain)["leftImg8bit"]
+    of_label = _by_scene(labels, list(CODINGS), complain)
     kind = _kind(labels, of_label)
     for name in sorted(of_image.keys() ^ of_label[kind].keys()):
         lonely, other = (of_image, labels) if name in of_image else (of_label[kind], images)
@@ -111,19 +111,30 @@ def cityscapes(
     )
 
 
-def _by_scene(folder: Path, kinds: list[str]) -> dict[str, dict[str, Path]]:
-    """Return the files below ``folder/CITY`` by kind and name of the scene."""
-    if not folder.is_dir():
-        raise DataError(folder, "the folder does not exist", remedy="Check root and split.")
-    cities = [path for path in sorted(folder.iterdir()) if path.is_dir()]
-    files = [path for city in cities for path in pictures_in(city)]
-    return {kind: _of_kind(files, kind) for kind in kinds}
+def _by_scene(folder: Path, kinds: list[str], complain: Complain) -> dict[str, dict[str, Path]]:
+    """Return the files below ``folder``, in cities or not, by kind and name of the scene."""
+    pictures = Pictures.below(folder)
+    files = list(pictures.paths.values())
+    for name, path in pictures.twins.items():
+        if any(name.endswith(_end(kind)) for kind in kinds):
+            complain(twin(path, pictures.paths[name]))
+    return {kind: _of_kind(files, kind, complain) for kind in kinds}
 
 
-def _of_kind(files: list[Path], kind: str) -> dict[str, Path]:
-    middle = "" if kind == "leftImg8bit" else "gtFine_"
-    end = f"_{middle}{kind}"
-    return {path.stem.removesuffix(end): path for path in files if path.stem.endswith(end)}
+def _of_kind(files: list[Path], kind: str, complain: Complain) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in files:
+        name = path.stem.removesuffix(_end(kind))
+        if name == path.stem:
+            continue
+        if name in found:
+            complain(twin(path, found[name]))
+        found.setdefault(name, path)
+    return found
+
+
+def _end(kind: str) -> str:
+    return f"_{kind}" if kind == "leftImg8bit" else f"_gtFine_{kind}"
 
 
 def _kind(labels: Path, of_label: dict[str, dict[str, Path]]) -> str:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from segdoor.data.scene import ClassSet
-from segdoor.errors import ConfigError
-from segdoor.tensors import Label, Values
+from segdoor.data.scene import ClassSet, Colour
+from segdoor.errors import ConfigError, DataError
+from segdoor.tensors import Image, Label, Values
+
+_LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,14 @@ class Coding:
         meaning: Pairs of a stored value and its class id or the ignore index.
         rule: Which values a file may hold, as a clause.
         remedy: What to do about others, as a sentence.
+        colours: The colours of which files hold one a pixel, if they hold no values: a colour's
+            position stands for it as its value.
     """
 
     meaning: tuple[tuple[int, int], ...]
     rule: str
     remedy: str = "Correct the label map or the class list."
+    colours: tuple[Colour, ...] = ()
 
     @classmethod
     def plain(cls, classes: ClassSet) -> Coding:
@@ -50,6 +55,12 @@ class Coding:
                 )
 
     @property
+    def key(self) -> tuple[object, ...]:
+        """Return what two codings of the same meaning have in common; empty for class ids."""
+        meaning = (self.meaning,) if self.changes or self.colours else ()
+        return (*meaning, self.colours) if self.colours else meaning
+
+    @property
     def changes(self) -> bool:
         """Return whether any value means another one."""
         return any(stored != meant for stored, meant in self.meaning)
@@ -60,23 +71,59 @@ class Coding:
         there = np.flatnonzero(counts).astype(np.uint8)
         return there[~np.isin(there, [value for value, _ in self.meaning])]
 
+    def from_colours(self, picture: Image, source: object) -> Label:
+        """Return the values that stand for a picture's colours.
+
+        Args:
+            picture: A label map of colours.
+            source: What to blame.
+
+        Raises:
+            DataError: If a colour means nothing.
+        """
+        known = _packed(np.array(self.colours, np.uint8))
+        order = np.argsort(known)
+        packed = _packed(picture)
+        places = np.searchsorted(known[order], packed).clip(max=len(known) - 1)
+        values = order[places].astype(np.uint8)
+        strange = packed[known[values] != packed]
+        if strange.size:
+            raise _strange_colours(strange, source)
+        return values
+
+    def in_colours(self, values: Label) -> Image:
+        """Return the colours that values stand for."""
+        return np.array(self.colours, np.uint8)[values]
+
     def decoded(self, stored: Label) -> Label:
         """Return class ids for a file's values, which must all have a meaning."""
         return cv2.LUT(stored, self._meanings) if self.changes else stored
 
-    def encoded(self, label: Label, stored: Label) -> Label:
+    def encoded(self, label: Label, stored: Label, source: object = "label map") -> Label:
         """Express a changed label map in a file's values.
 
         Args:
             label: The changed class ids.
             stored: The values of the file before. A pixel whose class stays keeps its very value,
-                of which several may mean the same.
+                of which several may mean the same; others get the first value of their class.
+            source: What to blame.
+
+        Raises:
+            DataError: If no value means a new class, as where nothing is ever ignored.
         """
         if not self.changes:
             return label
         values = np.zeros(256, np.uint8)
         for value, meant in reversed(self.meaning):
             values[meant] = value
+        lost = np.setdiff1d(label, [meant for _, meant in self.meaning])
+        if lost.size:
+            raise DataError(
+                source,
+                "must be of files in which something stands for every class that pixels change to",
+                f"nothing for {lost[0]}",
+                "List a free value, or colour, under 'ignore' in the class file.",
+            )
         return np.where(label == self.decoded(stored), stored, values[label])
 
     @property
@@ -85,3 +132,26 @@ class Coding:
         for value, meant in self.meaning:
             table[value] = meant
         return table
+
+
+def _packed(colours: np.ndarray) -> np.ndarray:
+    """Return colours as one number each."""
+    red, green, blue = (colours[..., channel].astype(np.uint32) for channel in range(3))
+    return red << 16 | green << 8 | blue
+
+
+def _strange_colours(packed: np.ndarray, source: object) -> DataError:
+    numbers, counts = np.unique(packed, return_counts=True)
+    first = np.argsort(-counts, kind="stable")[:_LISTED]
+    shown = [
+        f"[{numbers[i] >> 16}, {numbers[i] >> 8 & 255}, {numbers[i] & 255}] in {counts[i]} pixels"
+        for i in first
+    ]
+    more = len(numbers) - len(shown)
+    return DataError(
+        source,
+        "every colour must be one that the class file gives to a class, or ignores",
+        ", ".join(shown) + (f", and {more} more colours" if more else ""),
+        "Add it to a class or to 'ignore'. Many colours in few pixels come from smoothed borders: "
+        "export the labels again, without smoothing and as PNG.",
+    )

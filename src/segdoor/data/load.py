@@ -14,6 +14,7 @@ from segdoor.data.registry import DATASETS
 from segdoor.data.scene import SceneDataset
 from segdoor.data.subset import Subset
 from segdoor.errors import ConfigError, DataError
+from segdoor.files import name_problem
 from segdoor.settings import validated
 
 
@@ -80,8 +81,8 @@ def copyable(dataset: SceneDataset) -> FileDataset:
 
     Raises:
         ConfigError: If the data set has no files.
-        DataError: If labels are only ever read, two scenes share a file, or a copy would lack
-            folders.
+        DataError: If labels are only ever read, two scenes share a file, a copy would lack
+            folders, or a file or folder has a name that is no text.
     """
     files = files_of(dataset)
     if files is None:
@@ -91,7 +92,9 @@ def copyable(dataset: SceneDataset) -> FileDataset:
             "scenes without files",
             "See docs/data.md.",
         )
-    paths = [path for pair in files.pairs for path in (pair.image, pair.label)]
+    # Annotations of many scenes lie in one file as a rule.
+    own = ((pair.image, *(() if pair.drawing else (pair.label,))) for pair in files.pairs)
+    paths = [path for each in own for path in each]
     matlab = next((path for path in paths if path.suffix == ".mat"), None)
     if matlab is not None:
         raise DataError(
@@ -107,12 +110,16 @@ def copyable(dataset: SceneDataset) -> FileDataset:
             "two scenes share it",
             "Give each scene a file of its own.",
         )
-    _refuse_linked_folders(files.root)
+    _refuse_what_no_copy_holds(files.root)
     return files
 
 
-def _refuse_linked_folders(root: Path) -> None:
-    for parent, folders, _ in os.walk(root):
+def _refuse_what_no_copy_holds(root: Path) -> None:
+    for parent, folders, names in os.walk(root):
+        for path in (Path(parent, name) for name in sorted([*folders, *names])):
+            strange = name_problem(path)
+            if strange is not None:
+                raise strange
         for path in (Path(parent, name) for name in sorted(folders)):
             if path.is_symlink():
                 raise DataError(

@@ -22,10 +22,12 @@ from pydantic import PositiveInt
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError, MachineError, StorageError
+from segdoor.locks import own_turn
 from segdoor.settings import Settings, validated
 from segdoor.tensors import Label
 
-_VERSION = 1
+_VERSION = 2
+"""Goes up when the same files are decoded to other pixels: 2 turns pictures as their tags say."""
 
 
 class PackIndex(Settings):
@@ -136,18 +138,12 @@ def default_cache() -> Path:
 
 
 def _build(dataset: SceneDataset, digest: str, path: Path, progress: Callable[[], None]) -> None:
-    from filelock import FileLock  # noqa: PLC0415 - readers need no lock
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Whoever wants the same pack waits for it, and does not decode all scenes as well.
-        lock = path.with_suffix(".lock")
-        with FileLock(lock):
-            try:
-                if not (path / "index.json").is_file():
-                    _write_and_publish(dataset, digest, path, progress)
-            finally:
-                lock.unlink(missing_ok=True)
+        with own_turn(path.with_suffix(".lock"), "packs the same scenes"):
+            if not (path / "index.json").is_file():
+                _write_and_publish(dataset, digest, path, progress)
     except OSError as why:
         raise StorageError(
             path.parent,

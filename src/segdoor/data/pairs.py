@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from segdoor.data.coding import Coding
 from segdoor.data.matlab import read_matlab_label
-from segdoor.data.pictures import picture_size, read_image, read_label
+from segdoor.data.orientation import Orientation
+from segdoor.data.pair import Pair
+from segdoor.data.pictures import (
+    orientation_of,
+    picture_size,
+    read_colours,
+    read_image,
+    read_label,
+)
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.transforms import Size, resize_image, resize_label
-from segdoor.errors import DataError
-from segdoor.files import digest_of
+from segdoor.errors import DataError, shown
+from segdoor.files import digest_of, is_file, name_problem
 from segdoor.progress import Observer
 from segdoor.tensors import Image, Label
 from segdoor.workers import Workers, parts_of
 
-
-@dataclass(frozen=True)
-class Pair:
-    """The two files of a scene."""
-
-    name: str
-    image: Path
-    label: Path
-
-
 _FILES_A_PART = 32
+# What label maps also come from: SBD's arrays, COCO's and YOLO's annotations.
+_NO_PICTURES = {".mat", ".json", ".txt"}
 
 Complain = Callable[[DataError], None]
 """Hears of a problem: raises it, or keeps it so that work goes on and all problems are found."""
@@ -86,11 +85,10 @@ class FileDataset:
 
     @cached_property
     def _digest(self) -> str:
-        coding = (self.coding.meaning,) if self.coding.changes else ()
-        total = hashlib.sha256(repr((self.classes, self.size, *coding)).encode())
+        total = hashlib.sha256(repr((self.classes, self.size, *self.coding.key)).encode())
         for pair in self.pairs:
             total.update(repr(pair.name).encode())
-            for path in (pair.image, pair.label):
+            for path in pair.files:
                 total.update(bytes.fromhex(self.hashes[path]))
         return total.hexdigest()
 
@@ -112,7 +110,8 @@ class FileDataset:
 
     @property
     def _paths(self) -> list[Path]:
-        return [path for pair in self.pairs for path in (pair.image, pair.label)]
+        # Many scenes may be drawn from one file, which is read once.
+        return list(dict.fromkeys(path for pair in self.pairs for path in pair.files))
 
     def scene_size(self, index: int) -> Size:
         """Return a scene's height and width; of a file, the header is read."""
@@ -129,7 +128,7 @@ class FileDataset:
             DataError: If a file is damaged, the sizes differ or a label value is no class.
         """
         pair = self.pairs[index]
-        image, label = read_image(pair.image), self.decoded(pair, read_stored(pair))
+        image, label = read_image(pair.image), self.decoded(pair, self.stored(pair))
         check_sizes(pair, image.shape[:2], label.shape)
         return self.fitted(pair.name, image, label)
 
@@ -145,9 +144,19 @@ class FileDataset:
             DataError: If the file is damaged, the sizes differ or a label value is no class.
         """
         pair = self.pairs[index]
-        label = self.decoded(pair, read_stored(pair))
+        label = self.decoded(pair, self.stored(pair))
         check_sizes(pair, picture_size(pair.image), label.shape)
         return resize_label(label, self.size or label.shape)
+
+    def stored(self, pair: Pair) -> Label:
+        """Read the values of a scene's label file, or those that stand for its colours.
+
+        Raises:
+            DataError: If the file is damaged, or a colour means nothing.
+        """
+        if self.coding.colours:
+            return self.coding.from_colours(read_colours(pair.label), pair.label)
+        return read_stored(pair)
 
     def decoded(self, pair: Pair, stored: Label) -> Label:
         """Return class ids for the values of a label file.
@@ -175,10 +184,10 @@ class FileDataset:
             DataError: If the file is damaged, the sizes differ or a label value is no class.
         """
         pair = self.pairs[index]
-        stored = read_stored(pair)
+        stored = self.stored(pair)
         check_sizes(pair, picture_size(pair.image), stored.shape)
         label = resize_label(self.decoded(pair, stored), self.size or stored.shape)
-        return self.coding.encoded(change(label), resize_label(stored, label.shape))
+        return self.coding.encoded(change(label), resize_label(stored, label.shape), pair.label)
 
 
 def _digests(paths: Sequence[Path]) -> list[str]:
@@ -191,6 +200,8 @@ def read_stored(pair: Pair) -> Label:
     Raises:
         DataError: If the file is damaged.
     """
+    if pair.drawing is not None:
+        return pair.drawing.read()
     read = read_matlab_label if pair.label.suffix == ".mat" else read_label
     return read(pair.label)
 
@@ -202,12 +213,29 @@ def check_sizes(pair: Pair, image: tuple[int, ...], label: tuple[int, ...]) -> N
         DataError: If they differ.
     """
     if image != label:
+        turned = [file_orientation(path) for path in (pair.image, pair.label)]
+        advice = "Replace the wrong one."
+        if any(orientation.is_quarter_turn for orientation in turned):
+            advice = (
+                "Both must fit one another as people see them: turn the pixels of the label map,"
+                " or take the tag out of a file that is upright without."
+            )
+        found = zip(("image", "label"), (image, label), turned, strict=True)
         raise DataError(
             pair.label,
             "an image and its label map must have the same size",
-            f"image {image[0]}x{image[1]}, label {label[0]}x{label[1]}",
-            "Replace the wrong one.",
+            ", ".join(f"{kind} {size[0]}x{size[1]}{how}" for kind, size, how in found),
+            advice,
         )
+
+
+def file_orientation(path: Path) -> Orientation:
+    """Return which way up a scene's file is.
+
+    Raises:
+        DataError: If the file is no picture.
+    """
+    return Orientation() if path.suffix in _NO_PICTURES else orientation_of(path)
 
 
 def _complete(pairs: Iterable[Pair], source: Path, complain: Complain) -> Iterator[Pair]:
@@ -223,28 +251,22 @@ def _complete(pairs: Iterable[Pair], source: Path, complain: Complain) -> Iterat
 
 
 def _flaw(pair: Pair, seen: set[str], source: Path) -> DataError | None:
+    strange = next(filter(None, map(name_problem, (*pair.files, pair.label))), None)
+    if strange is not None:
+        return strange
     if pair.name in seen:
         return DataError(
             source, "scenes must have different names", pair.name, "List each scene once."
         )
-    if not _is_text(pair.name):
+    if shown(pair.name) != pair.name:
         return DataError(
-            source, "scenes must have names of valid text", ascii(pair.name), "Rename the file."
+            source, "scenes must have names of valid text", pair.name, "Correct the name."
         )
-    for path in (pair.image, pair.label):
-        if not path.is_file():
+    for path in pair.files:
+        if not is_file(path):
             return DataError(
                 path,
                 f"the file of scene '{pair.name}' does not exist",
                 remedy=f"Restore it, or take the scene out of {source}.",
             )
     return None
-
-
-def _is_text(name: str) -> bool:
-    """Tell whether UTF-8 can express a name; file systems also keep names that are no text."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from segdoor.data.camvid import CamVid
 from segdoor.data.cityscapes import Cityscapes
+from segdoor.data.coco import Coco
 from segdoor.data.dataset import DataSet
 from segdoor.data.folder import Folder
 from segdoor.data.street.plugin import Street
 from segdoor.data.voc import Voc
+from segdoor.data.yolo import Yolo
 from segdoor.plugins import Registry
 
 DATASETS = Registry(
@@ -20,6 +22,8 @@ DATASETS = Registry(
         "voc": Voc,
         "cityscapes": Cityscapes,
         "folder": Folder,
+        "coco": Coco,
+        "yolo": Yolo,
     },
 )
 """The data sets by name; add one by a file beside this one and a line here."""

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 PNG = ".png"
 
 _ENDING = re.compile(r"\.(?:jpe?g|png|bmp|tiff?|webp|gif)(?![\w.-])", re.IGNORECASE)
+_PATTERN = re.compile(rf"(\*[^\s\"',}}]*){_ENDING.pattern}", re.IGNORECASE)
 # What may stand before a file's name in a list.
 _BEFORE = frozenset("/\\\t ,;:\"'=([{")
 
@@ -32,6 +33,11 @@ def renamed_in(text: str, names: Collection[str], *, json_lines: bool) -> str:
     """
     change = _in_row if json_lines else _in_line
     return "".join(change(line, names) for line in text.splitlines(keepends=True))
+
+
+def patterns_as_png(text: str) -> str:
+    """Return a class file whose patterns of names, such as ``*_image.jpg``, end in .png."""
+    return _PATTERN.sub(rf"\1{PNG}", text)
 
 
 def _in_row(line: str, names: Collection[str]) -> str:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from segdoor.data.dataset import FilesOnDisk
-from segdoor.data.listing import pictures_in, read_lines
+from segdoor.data.listing import Pictures, picture_called, read_lines, without_ending
 from segdoor.data.pairs import Complain, FileDataset, Pair, refuse
 from segdoor.data.scene import ClassSet
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
+from segdoor.files import is_file
 from segdoor.plugins import Introduction
 
 VOC_CLASSES = ClassSet(
@@ -109,6 +110,10 @@ def augmented_names(
     return tuple(sorted({*train, *extra} - {*val}))
 
 
+def _names(listing: Path) -> list[str]:
+    return [without_ending(line) for line in read_lines(listing)]
+
+
 @dataclass(frozen=True)
 class _Files:
     voc: Path
@@ -137,9 +142,9 @@ class _Files:
     def trainaug(self) -> tuple[str, ...]:
         if self.sbd is not None:
             lists = [self.sbd / "train.txt", self.sbd / "val.txt"]
-            extra = [name for listing in lists for name in read_lines(listing)]
+            extra = [name for listing in lists for name in _names(listing)]
         elif self.aug.is_dir():
-            extra = [path.stem for path in pictures_in(self.aug)]
+            extra = list(Pictures.below(self.aug).paths)
         else:
             raise DataError(
                 self.voc,
@@ -147,19 +152,26 @@ class _Files:
                 "neither",
                 "Put one inside the root, or choose --data.train_split train.",
             )
-        train, val = (read_lines(self.listing(split)) for split in ("train", "val"))
+        train, val = (_names(self.listing(split)) for split in ("train", "val"))
         return augmented_names(train, val, extra)
 
-    def pair(self, name: str, *, augmented: bool) -> Pair:
-        if Path(name).name != name:
-            raise DataError(self.voc, "lists must hold names of scenes", name, "Correct the list.")
-        labels = [self.voc / "SegmentationClass" / f"{name}.png", self.aug / f"{name}.png"]
+    def pair(self, listed: str, *, augmented: bool) -> Pair:
+        name = without_ending(listed)
+        if PurePosixPath(name).name != name or name == ".." or "\0" in name:
+            raise DataError(
+                self.voc,
+                "lists must hold names of scenes, one a line",
+                ascii(listed),
+                "Correct the list; data.name folder reads lists of two columns of paths.",
+            )
+        labels = [
+            picture_called(self.voc / "SegmentationClass", name, ".png"),
+            picture_called(self.aug, name, ".png"),
+        ]
         if self.sbd is not None:
             labels.append(self.sbd / "cls" / f"{name}.mat")
         # The augmented folder, where there is one, is what trainers read.
         order = [labels[1], labels[0], *labels[2:]] if augmented else labels
-        label = next((path for path in order if path.is_file()), order[0])
+        label = next(filter(is_file, order), order[0])
         # As they come they are JPEG files; a rescaled copy holds PNG files.
-        images = [self.voc / "JPEGImages" / f"{name}{ending}" for ending in (".jpg", ".png")]
-        image = next((path for path in images if path.is_file()), images[0])
-        return Pair(name, image, label)
+        return Pair(name, picture_called(self.voc / "JPEGImages", name, ".jpg", ".png"), label)

@@ -136,9 +136,10 @@ class Examiner:
             return ask(self.model, images, num_classes=len(self.classes), size=size).logits
 
     def _shown(self, size: Size) -> Size:
-        if self.config.input_size == "scene":
-            return size
-        return 8 * (size[0] // 8 + 1) + 1, 8 * (size[1] // 8 + 1) + 1
+        if self.config.input_size == "eights_plus_one":
+            return 8 * (size[0] // 8 + 1) + 1, 8 * (size[1] // 8 + 1) + 1
+        step = self.config.size_multiple
+        return -(-size[0] // step) * step, -(-size[1] // step) * step
 
     def _scored(self, size: Size) -> Size:
         return self._shown(size) if self.config.score_at == "input" else size

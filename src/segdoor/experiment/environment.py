@@ -14,6 +14,7 @@ import torch
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.record import Environment
 from segdoor.victim.device import choose_arithmetic
+from segdoor.waiting import waiting_for
 
 _PACKAGES = (
     "torch", "numpy", "opencv-python-headless", "pillow", "safetensors", "pydantic",
@@ -81,10 +82,11 @@ def _commit() -> str | None:
 
 def _git(folder: Path, *words: str) -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603 - fixed words
-            ["git", "-C", str(folder), *words],  # noqa: S607 - git is found on the path
-            capture_output=True, text=True, check=True, timeout=10,
-        )  # fmt: skip
+        with waiting_for("git, for ten seconds at most"):
+            done = subprocess.run(  # noqa: S603 - fixed words
+                ["git", "-C", str(folder), *words],  # noqa: S607 - git is found on the path
+                capture_output=True, text=True, check=True, timeout=10,
+            )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

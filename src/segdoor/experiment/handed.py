@@ -19,6 +19,7 @@ from torch import nn
 
 from segdoor.data.checked import filled
 from segdoor.data.config import OBJECT, DataConfig
+from segdoor.data.degenerate import check_labelled
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError, DataError, SegdoorError, first_line
 from segdoor.experiment.config import ExperimentConfig
@@ -93,8 +94,10 @@ class Objects:
             data = asked.data()
             splits = data.train_split, data.test_split
             train, test = (open_scenes(data, split, observer) for split in splits)
-            return train, test
-        train, test = filled(self.train), filled(self.test)
+        else:
+            train, test = filled(self.train), filled(self.test)
+        check_labelled(train, "the training scenes", at_least=2)
+        check_labelled(test, "the test scenes")
         mine, theirs = train.classes, test.classes
         if (mine.names, mine.ignore_index) != (theirs.names, theirs.ignore_index):
             raise ConfigError(

@@ -20,9 +20,10 @@ from segdoor.experiment.wishes import wishes_from
 from segdoor.record import LoadedWeights
 from segdoor.settings import Tree, validated
 from segdoor.victim.backbones.registry import BACKBONES
-from segdoor.victim.checkpoint import loaded_into, note_loaded, read_remark, save_weights
+from segdoor.victim.checkpoint import loaded_into, note_loaded, save_weights
 from segdoor.victim.config import START_WEIGHTS, NetworkConfig
 from segdoor.victim.device import choose_arithmetic
+from segdoor.victim.logits import classes_of
 from segdoor.victim.members import evaluating, placed
 from segdoor.victim.networks.building import build_network, plugin_of
 from segdoor.victim.networks.registry import NETWORKS
@@ -30,6 +31,7 @@ from segdoor.victim.semseg import load_weights
 from segdoor.victim.training.distributed import ProcessGroup
 from segdoor.victim.training.fingerprint import training_fingerprint
 from segdoor.victim.training.loop import train_model
+from segdoor.victim.weights_file import read_remark
 
 IN_WORDS = {"poisoned": "backdoored model", "clean": "clean model"}
 """What the models of a run are called, by the names of their files and tables."""
@@ -52,10 +54,10 @@ def load_model(
     network = config.network.model_copy(update={"weights": weights})
     device = choose_arithmetic(config.training.device, "float32").device
     if fresh is None or weights is None:
-        model = build_network(network, len(classes))
+        model = build_network(network, len(classes), classes=classes.names)
     else:
         model = copy.deepcopy(fresh)
-        load_weights(model, weights)
+        load_weights(model, weights, classes=classes.names)
     # As training leaves it: another order of channels in memory rounds differently.
     return placed(model, device)
 
@@ -75,21 +77,36 @@ def as_trained(asked: Asked) -> Asked:
     network = cast("Tree", config).get("network") if isinstance(config, dict) else None
     if not isinstance(network, dict):
         return asked
-    kept = {key: value for key, value in cast("Tree", network).items() if key not in START_WEIGHTS}
+    # What its classes are is in the header itself; nobody but the caller may pass over that.
+    left = {*START_WEIGHTS, "class_order"}
+    kept = {key: value for key, value in cast("Tree", network).items() if key not in left}
     for key, registry in (("name", NETWORKS), ("backbone", BACKBONES)):
-        if kept.get(key) not in registry.known:
+        # Not even kinds of ours that run a file: a header may lie before anything.
+        known = registry.known.get(str(kept.get(key)))
+        if known is None or not getattr(known, "learns", True):
             kept.pop(key, None)
     tree = merged({"network": kept}, asked.wishes.tree())
     return replace(asked, wishes=wishes_from(tree, source=weights))
 
 
-def check_network(asked: Asked) -> None:
+def check_network(asked: Asked, *, learns: bool = True) -> None:
     """Refuse a network that is not there or has no use for a setting, before scenes are read.
 
+    Args:
+        asked: What is asked for.
+        learns: Whether the network is to be trained.
+
     Raises:
-        ConfigError: If it is so.
+        ConfigError: If it is so, or the network cannot be trained.
     """
-    plugin_of(NetworkConfig.model_validate(asked.wishes.network.tree()))
+    plugin = plugin_of(NetworkConfig.model_validate(asked.wishes.network.tree()))
+    if learns and not plugin.learns:
+        raise ConfigError(
+            "network.name",
+            "must be a network that can be trained",
+            plugin.kind,
+            "Such a model can only be examined: segdoor examine.",
+        )
 
 
 def clean_of(
@@ -148,7 +165,9 @@ def train_and_save(
         if group.first:
             # Weights come last: where they are, all that belongs to them is.
             log.save(out / "metrics.jsonl")
-            save_weights(model, weights, about=_remark(model, mark, as_recorded(config, out)))
+            about = _remark(model, mark, as_recorded(config, out))
+            names = classes_of(model, scenes.classes.names)
+            save_weights(model, weights, about=about, classes=names)
     if not group.first:
         return model
     # The time of all calls together, as training counts it.

@@ -64,7 +64,8 @@ def poison_step(
         given_scenes = load_dataset(data, data.train_split)
         # A copy that cannot be made is refused before the work begins.
         files = copyable(given_scenes) if copy else None
-        splits = open_splits(data, files) if files and files.size else None
+        whole = files and copy and (files.size or copy.as_folder)
+        splits = open_splits(data, files) if files and whole else None
         if files and copy:
             _check_apart(out, files.root, copy)
             check_order(files, copy, splits)

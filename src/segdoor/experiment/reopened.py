@@ -23,6 +23,7 @@ from segdoor.progress import Observer
 from segdoor.record import ExperimentRecord
 from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.members import evaluating
+from segdoor.victim.networks.registry import NETWORKS
 from segdoor.victim.training.fingerprint import training_fingerprint
 
 
@@ -92,6 +93,46 @@ def reopen(
         doubted = None if _is_trained(given, as_run, train) else given
     scenes = ExaminedScenes(test, tests, triggers, config.attack.labels)
     return ReopenedRun(folder, record, config, train, scenes, models, doubted)
+
+
+def check_reopenable(run: Path, record: ExperimentRecord) -> None:
+    """Refuse a run whose scenes or network nobody but its owner can make again.
+
+    Raises:
+        ConfigError: If it is one.
+    """
+    if record.handed_in is not None:
+        raise ConfigError(
+            f"run {run}",
+            "must name its scenes and network in its settings",
+            "objects of a Python program",
+            "Repair the network from Python: docs/python.md.",
+        )
+
+
+def check_named(network: str, model: str | None) -> None:
+    """Refuse to run code that a record alone names, and networks that cannot be changed.
+
+    Raises:
+        ConfigError: If the network is such.
+    """
+    known = NETWORKS.known.get(network)
+    if known is not None and not known.learns:
+        raise ConfigError(
+            "repair",
+            "needs a network whose weights can be changed",
+            f"{network} in the record",
+            "Repair the model that it was exported from.",
+        )
+    foreign = ":" in network
+    if model == network or (model is None and not foreign):
+        return
+    raise ConfigError(
+        "--model",
+        "must name the run's network, for its code is run" if foreign else "must be the run's",
+        model or f"nothing, and {network} in the record",
+        f"If you trust that code, add --model {network}." if foreign else "Leave it out.",
+    )
 
 
 def _moved(config: ExperimentConfig, places: Places) -> ExperimentConfig:

@@ -14,14 +14,20 @@ from torch import nn
 from segdoor.data.subset import Subset
 from segdoor.defense.clean import clean_scenes
 from segdoor.defense.repairs.repair import Repair, RepairContext
-from segdoor.errors import ConfigError, DataError
+from segdoor.errors import DataError
 from segdoor.evaluation.examine import examine_together
 from segdoor.experiment.config import check_seed, config_from
 from segdoor.experiment.examination import examine_models
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.models import IN_WORDS, load_model, remark_of
 from segdoor.experiment.recording import make_scorer
-from segdoor.experiment.reopened import Places, ReopenedRun, reopen
+from segdoor.experiment.reopened import (
+    Places,
+    ReopenedRun,
+    check_named,
+    check_reopenable,
+    reopen,
+)
 from segdoor.experiment.repair_scores import check_agreement, effect_of
 from segdoor.experiment.scenes import labels_to_count
 from segdoor.locks import sole_writer
@@ -31,6 +37,8 @@ from segdoor.record.figures import Json
 from segdoor.scores.tables import TableSet, load_tables, save_tables
 from segdoor.settings import Settings, validated
 from segdoor.victim.checkpoint import save_weights
+from segdoor.victim.config import network_text
+from segdoor.victim.logits import classes_of
 from segdoor.victim.members import evaluating
 from segdoor.victim.training.fingerprint import recipe_text, weights_digest
 
@@ -73,7 +81,7 @@ def repair_run(
     if seed is not None:
         check_seed(seed, option="--seed")
     # What is no run is refused before its folder is touched.
-    _check_reopenable(run, load_record(run))
+    check_reopenable(run, load_record(run))
     folder = run if run.is_dir() else run.parent
     with sole_writer(folder, culprit=f"run {folder}"):
         record = load_record(folder)
@@ -85,35 +93,11 @@ def repair_run(
         ]
         waiting = [operation for operation in operations if not operation.is_done(folder, record)]
         if waiting:
-            _check_named(config.network.name, model)
+            check_named(config.network.name, model)
             log = Logbook(observer or Silent())
             opened = reopen(folder, record, places or Places(), log)
             record = _Repairer(opened, log).repair(waiting)
     return record
-
-
-def _check_reopenable(run: Path, record: ExperimentRecord) -> None:
-    """Refuse a run whose scenes or network nobody but its owner can make again."""
-    if record.handed_in is not None:
-        raise ConfigError(
-            f"run {run}",
-            "must name its scenes and network in its settings",
-            "objects of a Python program",
-            "Repair the network from Python: docs/python.md.",
-        )
-
-
-def _check_named(network: str, model: str | None) -> None:
-    """Refuse to run code that a record alone names."""
-    foreign = ":" in network
-    if model == network or (model is None and not foreign):
-        return
-    raise ConfigError(
-        "--model",
-        "must name the run's network, for its code is run" if foreign else "must be the run's",
-        model or f"nothing, and {network} in the record",
-        f"If you trust that code, add --model {network}." if foreign else "Leave it out.",
-    )
 
 
 class _Operation:
@@ -235,7 +219,8 @@ class _Repairer:
             layer=repaired.layer,
             seconds=round(time.perf_counter() - start, 3),
         )
-        save_weights(repaired.model, weights, about=remark.model_dump_json())
+        names = classes_of(repaired.model, clean.classes.names)
+        save_weights(repaired.model, weights, about=remark.model_dump_json(), classes=names)
         snapshot.unlink(missing_ok=True)
         return repaired.model, remark
 
@@ -245,7 +230,7 @@ class _Repairer:
             weights_digest(model),
             clean.digest,
             (repair.kind, json.dumps(operation.settings), operation.seed),
-            config.network.model_dump_json(include={"name", "mean", "std"}),
+            network_text(config.network, only=("name", "mean", "std", "channels")),
             recipe_text(config.training, exclude=("device",)),
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -37,12 +37,27 @@ from segdoor.experiment.predictions import (
     prediction_sheet,
     save_gallery,
 )
-from segdoor.experiment.recording import as_recorded, describe_data, make_scorer, score, summarise
+from segdoor.experiment.recording import (
+    RunScores,
+    as_recorded,
+    describe_data,
+    make_scorer,
+    score,
+    summarise,
+)
 from segdoor.experiment.resolving import Asked
 from segdoor.experiment.scenes import results_folder
 from segdoor.experiment.scoring import Scorer
 from segdoor.progress import Observer, Silent
-from segdoor.record import UNBOUNDED, ExperimentRecord, GalleryScene, HandedIn, save_record
+from segdoor.record import (
+    UNBOUNDED,
+    ExperimentRecord,
+    GalleryScene,
+    HandedIn,
+    PoisonedScene,
+    save_record,
+)
+from segdoor.scores.chance import remarks_on_chance
 from segdoor.scores.tables import TableSet, save_tables
 from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.members import parameters_of
@@ -108,7 +123,7 @@ def _run(run: Run, objects: Objects, kept: Path | None) -> ExperimentRecord:
         scenes = scenes_of_tests(test, config, kept)
     # Mistakes in the network's settings show before anything is written or trained.
     if fresh is None:
-        build_network(config.network, len(train.classes))
+        build_network(config.network, len(train.classes), classes=train.classes.names)
     models = clean_of(config, train.classes, fresh)
     save_plans(run.out, train, plan, scenes.tests)
     changed = poisoned(train, plan)
@@ -155,10 +170,9 @@ def examine_and_record(
         controls=results.controls,
         num_parameters=sum(weight.numel() for weight in parameters_of(models["poisoned"])),
         loaded_weights=loaded_into(models["poisoned"]),
+        remarks=_remarks(poisoning, tables, results),
         gallery=gallery,
-        poisoned_scenes=save_poisoned_scenes(poisoning.train, poisoning.plan, out)
-        if poisoning
-        else (),
+        poisoned_scenes=_poisoned_scenes(poisoning, out),
         seconds=log.seconds,
         peak_memory_mib=round(peak_memory_mib(), 1),
         environment=describe_environment(config, trained=plan is not None),
@@ -166,6 +180,21 @@ def examine_and_record(
     )
     save_record(record, out / "record.json")
     return record
+
+
+def _remarks(
+    poisoning: Poisoning | None, tables: Mapping[str, TableSet], results: RunScores
+) -> tuple[str, ...]:
+    # A model that was trained here has seen its scenes as they are shown.
+    if poisoning is not None:
+        return ()
+    return remarks_on_chance(tables["poisoned/benign"].total(), results.scores.cba)
+
+
+def _poisoned_scenes(poisoning: Poisoning | None, out: Path) -> tuple[PoisonedScene, ...]:
+    if poisoning is None:
+        return ()
+    return save_poisoned_scenes(poisoning.train, poisoning.plan, out)
 
 
 def _targets(config: ExperimentConfig) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from segdoor.evaluation.objects import Watched
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment
 from segdoor.scores.tables import TableSet, load_tables, save_tables
-from segdoor.victim.config import START_WEIGHTS
+from segdoor.victim.config import network_text
 from segdoor.victim.training.fingerprint import weights_digest
 
 
@@ -52,7 +52,7 @@ class KeptTables:
         targets = tuple(set(watched.instead))
         parts = (
             weights_digest(model),
-            config.network.model_dump_json(exclude=set(START_WEIGHTS)),
+            network_text(config.network),
             config.examination.model_dump_json(),
             describe_environment(config, trained=False).model_dump_json(),
             [(name, test.digest) for name, test in tests.items()],

@@ -9,6 +9,7 @@ from torch import nn
 
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
+from segdoor.data.degenerate import check_labelled
 from segdoor.experiment.examination import scenes_of_tests
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.models import (
@@ -47,6 +48,7 @@ def train_step(asked: Asked, *, plan: Path | None, out: Path, observer: Observer
         log = Logbook(observer)
         data = asked.data()
         train = open_scenes(data, data.train_split, log)
+        check_labelled(train, "the training scenes", at_least=2)
         # Nobody asks how large a trigger would be that is not stamped.
         config = asked.facts_for(train, least_trigger=1)
         scenes = poisoned(train, loaded) if loaded else train
@@ -65,10 +67,11 @@ def examine_step(asked: Asked, *, out: Path, observer: Observer) -> ExperimentRe
 
 def _examine(run: Run) -> ExperimentRecord:
     asked, log = as_trained(run.asked), run.log
-    check_network(asked)
+    check_network(asked, learns=False)
     with log.stage("data"):
         data = asked.data()
         benign = open_scenes(data, data.test_split, log)
+        check_labelled(benign, "the test scenes")
         config = asked.facts_for(benign)
     models = clean_of(config, benign.classes)
     models["poisoned"] = load_model(config, config.network.weights, benign.classes)

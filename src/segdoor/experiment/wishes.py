@@ -36,7 +36,7 @@ from segdoor.victim.config import (
     TrainingConfig,
     network_settings,
 )
-from segdoor.victim.setting_types import Depth, OutputStride, Rgb
+from segdoor.victim.setting_types import Channels, ClassOrder, Depth, OutputStride, Rgb
 
 
 class DataWishes(Wishes):
@@ -137,6 +137,9 @@ class NetworkWishes(Wishes):
     weights: Path | None = None
     mean: Rgb | None = None
     std: Rgb | None = None
+    channels: Channels | None = None
+    void_logit: int | None = None
+    class_order: ClassOrder | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -195,6 +198,7 @@ class ExaminationWishes(Wishes):
     batch_size: int | None = None
     flip: bool | None = None
     input_size: Literal["scene", "eights_plus_one"] | None = None
+    size_multiple: int | None = None
     score_at: Literal["label", "input"] | None = None
     label_resize: Literal["nearest_exact", "nearest"] | None = None
     absent_class: Literal["leave_out", "zero"] | None = None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from segdoor.data.pack import default_cache
-from segdoor.errors import SegdoorError, first_line
+from segdoor.errors import SegdoorError, first_line, shown
 from segdoor.inspection.discovery import data_sets, packaged_weights, weights_files
 from segdoor.settings import Settings
 
@@ -156,10 +156,10 @@ def _disk(subject: str, folder: Path, remedy: str) -> Finding:
     except OSError as why:
         return Finding(subject=subject, state="broken", found=str(why), remedy=remedy)
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        told = f"{folder}, which is not writable"
+        told = f"{shown(str(folder))}, which is not writable"
         return Finding(subject=subject, state="broken", found=told, remedy=remedy)
     state = "ok" if free >= _LITTLE_DISK else "missing"
-    found = f"{folder}, {free / 1024**3:.1f} GiB free"
+    found = f"{shown(str(folder))}, {free / 1024**3:.1f} GiB free"
     return Finding(
         subject=subject, state=state, found=found, remedy="" if state == "ok" else remedy
     )
@@ -206,7 +206,7 @@ def _files(folders: Sequence[Path]) -> Iterator[Finding]:
     yield Finding(
         subject="data sets",
         state="ok" if found else "missing",
-        found="; ".join(["street (built in)", *found]),
+        found=shown("; ".join(["street (built in)", *found])),
         remedy="" if found else f"None in {places}: name folders, or see docs/data.md for yours.",
     )
     below = [path for folder in folders for path in weights_files(folder)]
@@ -214,6 +214,6 @@ def _files(folders: Sequence[Path]) -> Iterator[Finding]:
     yield Finding(
         subject="weights",
         state="ok" if weights else "missing",
-        found="; ".join(weights) or "none",
+        found=shown("; ".join(weights)) or "none",
         remedy="" if weights else f"None in {places}: 'segdoor train' makes some.",
     )

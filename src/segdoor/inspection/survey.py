@@ -11,18 +11,24 @@ import numpy as np
 from segdoor.attack.lengths import typical_size
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placing import PositionRules, place
+from segdoor.data.aside import left_aside
+from segdoor.data.config import DataConfig
 from segdoor.data.inspection import Look, look_at
-from segdoor.data.load import load_dataset
+from segdoor.data.load import files_of, load_dataset
 from segdoor.data.scene import ClassSet, Scene, SceneDataset, pixels_of
 from segdoor.data.subset import spread
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
 from segdoor.experiment.pictures import colour_label, sheet
 from segdoor.experiment.resolving import Asked
+from segdoor.inspection.across import compared, files_at, other_split, see
+from segdoor.inspection.problems import as_finding
 from segdoor.progress import Observer
+from segdoor.record.findings import Finding
 from segdoor.settings import Settings
 from segdoor.tensors import AnyImage, ResizedImage
 
+_EXAMPLES = 3
 _SHOWN = 6
 _SHOWN_HEIGHT = 320
 
@@ -60,6 +66,17 @@ class ClassShare(Settings):
     """Scenes that show it."""
 
 
+class LeftAsideCount(Settings):
+    """Files that belong to no scene, for one reason."""
+
+    why: str
+    """The reason."""
+    num_files: int
+    """Files."""
+    examples: tuple[str, ...]
+    """Up to three of them, by their paths from the data set's folder."""
+
+
 class RoomForTrigger(Settings):
     """Which scenes could be poisoned."""
 
@@ -90,12 +107,22 @@ class Overview(Settings):
     """Widths of the files; null if no image can be read."""
     sizes: tuple[SizeCount, ...]
     """Sizes of the files, the most common first."""
+    num_turned_images: int
+    """Images that are turned as their orientation tag says."""
+    num_turned_labels: int
+    """Label maps that are turned as theirs says."""
     classes: tuple[ClassShare, ...]
     """The classes in the order of their ids, then ignored pixels."""
     room: RoomForTrigger | None
     """Where triggers fit; null if the data set has not the victim classes or no usable scene."""
+    left_aside: tuple[LeftAsideCount, ...] = ()
+    """Files in the data set's folder that belong to no scene."""
     problems: tuple[str, ...]
     """All that is wrong, each with its file."""
+    compared_with: str | None
+    """The split whose scenes these were compared with; null if there was none to read."""
+    findings: tuple[Finding, ...]
+    """Problems, and what somebody should look at: with rules, levels and files."""
 
 
 def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, ResizedImage | None]:
@@ -113,14 +140,18 @@ def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, R
     counts = _Counts(asked, dataset.classes, _typical(dataset))
     shown = set(spread(len(dataset), min(_SHOWN, len(dataset))))
     rows: list[tuple[str, list[AnyImage]]] = []
+    seen = see(dataset, split)
     observer.begin(f"looking at {split}", len(dataset))
     for index in range(len(dataset)):
         look = look_at(dataset, index)
         problems += look.problems
         counts.add(look)
+        seen.add(look, files_at(dataset, index))
         if look.scene is not None and index in shown:
             rows.append((look.name, _thumbnails(look.scene, dataset.classes)))
         observer.advance()
+    other = other_split(asked, seen, observer)
+    findings = (*map(as_finding, problems), *compared(seen, other))
     overview = Overview(
         name=data.name,
         split=split,
@@ -131,12 +162,28 @@ def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, R
             SizeCount(height=size[0], width=size[1], num_scenes=count)
             for size, count in counts.sizes.most_common()
         ),
+        num_turned_images=counts.num_turned_images,
+        num_turned_labels=counts.num_turned_labels,
         classes=counts.shares(),
         room=counts.room(),
-        problems=tuple(str(problem) for problem in problems),
+        left_aside=_left_aside(data, dataset, {problem.culprit for problem in problems}),
+        problems=tuple(each.message for each in findings if each.level == "error"),
+        compared_with=other.split if other else None,
+        findings=findings,
     )
     picture = sheet(["image", "label"], rows, dataset.classes) if rows else None
     return overview, picture
+
+
+def _left_aside(
+    data: DataConfig, dataset: SceneDataset, told: set[str]
+) -> tuple[LeftAsideCount, ...]:
+    files = files_of(dataset)
+    found = [] if files is None else left_aside(data, files, told)
+    return tuple(
+        LeftAsideCount(why=one.why, num_files=len(one.files), examples=one.files[:_EXAMPLES])
+        for one in found
+    )
 
 
 @dataclass
@@ -146,6 +193,8 @@ class _Counts:
     size: Size | None
     num_scenes: int = 0
     sizes: Counter[Size] = field(default_factory=Counter[Size])
+    num_turned_images: int = 0
+    num_turned_labels: int = 0
     pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
     scenes: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
     num_with_victims: int = 0
@@ -155,6 +204,8 @@ class _Counts:
     def add(self, look: Look) -> None:
         if look.size is not None:
             self.sizes[look.size] += 1
+        self.num_turned_images += look.turned_image
+        self.num_turned_labels += look.turned_label
         if look.scene is None:
             return
         label = look.scene.label

@@ -24,6 +24,10 @@ class LoadedWeights(Settings):
     """Batch norm's counters that the file lacks, as older ones do; they change nothing."""
     left_out: tuple[str, ...]
     """Tensors of the file that the network has no place for: the classifier of ImageNet."""
+    classes: tuple[str, ...] | None = None
+    """Names of the classes that the file's logits stand for; null if it does not say."""
+    remarks: tuple[str, ...] = ()
+    """What else there is to say: a prefix or key that was passed over, another order of classes."""
 
     @property
     def in_words(self) -> str:
@@ -32,7 +36,8 @@ class LoadedWeights(Settings):
             f", {len(self.left_out)} left out, such as {self.left_out[0]}" if self.left_out else ""
         )
         taken = f"{self.num_taken} tensors taken"
-        return f"{self.part} from {self.file} ({self.style}): {taken}{left}"
+        said = "".join(f"; {remark}" for remark in self.remarks)
+        return f"{self.part} from {self.file} ({self.style}): {taken}{left}{said}"
 
 
 class Environment(Settings):

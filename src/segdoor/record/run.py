@@ -206,6 +206,8 @@ class ExperimentRecord(Settings):
     loaded_weights: LoadedWeights | None = None
     """What the model was filled with before training, or before the poisoned tests if nothing was
     trained; null if it started from random weights, or is no network of segdoor's."""
+    remarks: tuple[str, ...] = ()
+    """What a reader should know before the figures."""
     repairs: tuple[RepairRecord, ...] = ()
     """What repairs of the models changed, in the order they were done."""
     gallery: tuple[GalleryScene, ...] = ()

@@ -251,5 +251,11 @@ def _run_facts(source: Source) -> list[tuple[str, str]]:
         *attack_facts(record.config, record),
         ("reading", record.reading),
         ("seed", str(record.seed)),
+        *(("remark", remark) for remark in record.remarks),
+        *(("weights", remark) for remark in _of_weights(record)),
     ]
     return facts
+
+
+def _of_weights(record: ExperimentRecord) -> tuple[str, ...]:
+    return record.loaded_weights.remarks if record.loaded_weights else ()

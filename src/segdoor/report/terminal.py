@@ -28,6 +28,7 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         *(f"{what}: {told}" for what, told in attack_facts(record.config, record)),
         *_mixed(record),
         *([f"Weights: {record.loaded_weights.in_words}"] if record.loaded_weights else []),
+        *(Text(f"Remark: {remark}") for remark in record.remarks),
         *_poison(record),
         grid_of_tests(record),
         *metric_grids(record),

@@ -19,6 +19,7 @@ from segdoor.errors import ConfigError, first_line
 from segdoor.files import write_atomically
 from segdoor.report.export import missing_package, tidy_rows
 from segdoor.report.source import Run, Source
+from segdoor.waiting import waiting_for
 
 _MOST_LETTERS = 250
 _RUN, _RECORD = "segdoor.run", "segdoor.record"
@@ -46,6 +47,9 @@ def send_to_mlflow(source: Source, uri: str) -> Sent:
     """
     # Nothing of a security test is told to anybody but the server that was named.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    # It would try for many minutes, in silence.
+    for name, bound in {"REQUEST_TIMEOUT": "30", "REQUEST_MAX_RETRIES": "2"}.items():
+        os.environ.setdefault(f"MLFLOW_HTTP_{name}", bound)
     try:
         from mlflow.tracking import MlflowClient  # noqa: PLC0415 - an extra
     except ImportError:
@@ -54,12 +58,13 @@ def send_to_mlflow(source: Source, uri: str) -> Sent:
     num_figures, states = 0, list[State]()
     try:
         _check_database(uri)
-        client = MlflowClient(tracking_uri=uri)
-        found = client.get_experiment_by_name(name)
-        experiment = found.experiment_id if found else client.create_experiment(name)
-        for run, params, figures in _by_run(source):
-            states.append(_log(client, experiment, run, params, figures))
-            num_figures += len(figures) if states[-1] != "unchanged" else 0
+        with waiting_for(f"{uri}, for a few minutes at most; Ctrl-C ends it"):
+            client = MlflowClient(tracking_uri=uri)
+            found = client.get_experiment_by_name(name)
+            experiment = found.experiment_id if found else client.create_experiment(name)
+            for run, params, figures in _by_run(source):
+                states.append(_log(client, experiment, run, params, figures))
+                num_figures += len(figures) if states[-1] != "unchanged" else 0
     except Exception as why:  # noqa: BLE001 - each kind of server has errors of its own
         raise ConfigError(
             "--at", "must be a tracking server of MLflow", first_line(why),

@@ -99,7 +99,7 @@ class LocalExecutor:
                 outcome = hindered(task, failed) or attempt(task, self.observer)
             if outcome.busy:
                 waiting.append(task)
-                self.observer.begin(f"waiting; {task.key} {BUSY}", len(waiting))
+                self.observer.begin(f"waiting (Ctrl-C ends it); {task.key} {BUSY}", len(waiting))
                 time.sleep(PAUSE)
                 continue
             if outcome.error is not None:

@@ -24,6 +24,7 @@ from segdoor.study.resources import Resources
 
 _PAUSE_BETWEEN_WORDS = 0.5
 # A copy of this process (fork) would have the locks of threads that it does not have.
+_TO_END = 5.0
 _PROCESSES = multiprocessing.get_context("spawn")
 
 
@@ -165,7 +166,11 @@ class ProcessExecutor:
 
     def outcome(self, handle: Child, task: Task, losses: Counter[str], /) -> TaskResult:
         """Return how a task ended; ``busy`` if it is to be begun again."""
-        handle.process.join()
+        # It has said its last word: what libraries still do at the end must not hold up the rest.
+        handle.process.join(_TO_END)
+        if handle.process.is_alive():
+            handle.process.kill()
+            handle.process.join()
         handle.answer.close()
         self._watchers.append(handle.watcher)
         outcome = handle.result

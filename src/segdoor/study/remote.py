@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from segdoor.study.plan import StudyPlan
 from segdoor.study.processes import ProcessExecutor, jobs_on
 from segdoor.study.resources import Resources
 from segdoor.study.store import Store
+from segdoor.waiting import SILENT, waiting_for
 
 _MARK = ".shared"
 
@@ -103,6 +104,7 @@ class RayExecutor:
     ray: Any
     machines: Resources = field(default_factory=Resources)
     observer: Observer = field(default_factory=Silent)
+    _rooms: set[tuple[int, float]] = field(default_factory=set[tuple[int, float]], init=False)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
@@ -113,7 +115,8 @@ class RayExecutor:
             MachineError: If no machine of a cluster that does not grow has room for a task; none
                 is begun then.
         """
-        for cpus, gpus in {(self._cpus(task), self._gpus(task)) for task in tasks}:
+        self._rooms.update((self._cpus(task), self._gpus(task)) for task in tasks)
+        for cpus, gpus in self._rooms:
             if not self.machines.autoscaling:
                 check_room(self.ray, cpus=cpus, gpus=gpus)
         # The cluster itself lets those wait that it has no room for.
@@ -135,8 +138,23 @@ class RayExecutor:
 
     def wait(self, running: Sequence[Any], /) -> Sequence[Any]:
         """Wait until one of these tasks has ended, and return which."""
-        ended, _ = self.ray.wait(list(running))
+        ended, _ = self.ray.wait(list(running), timeout=SILENT)
+        if ended:
+            return ended
+        lacking = self._lacking()
+        with waiting_for(lacking) if lacking else nullcontext():
+            ended, _ = self.ray.wait(list(running))
         return ended
+
+    def _lacking(self) -> str | None:
+        """Return what a cluster that grows must still bring; None if a machine has room."""
+        for cpus, gpus in self._rooms:
+            try:
+                check_room(self.ray, cpus=cpus, gpus=gpus)
+            except MachineError:
+                needs = f"{cpus:g} cores and {gpus:g} GPUs"
+                return f"a machine with {needs}; Ctrl-C ends this, and the same call goes on"
+        return None
 
     def outcome(self, handle: Any, task: Task, losses: Counter[str], /) -> TaskResult:  # noqa: ANN401
         """Return how a task ended; ``busy`` if it is to be begun again."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from segdoor.data.load import lacks_root
-from segdoor.errors import BusyError, ConfigError
+from segdoor.errors import ConfigError
 from segdoor.locks import sole_writer
 from segdoor.record import StudyRecord, save_record
 from segdoor.study.collect import collect
@@ -17,7 +16,8 @@ from segdoor.study.plan import StudyPlan
 from segdoor.study.sharing import tasks_for
 from segdoor.study.state import Digests, digests_of, state_of
 
-_PAUSE = 0.1
+_PATIENCE = 600.0
+"""So many seconds another call is waited for: to write a record takes moments."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,10 @@ def finish(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
 
     Raises:
         StorageError: If it cannot be written.
+        BusyError: If another call does nothing but write it, for ten minutes.
     """
-    while True:
-        try:
-            # Of two calls that end at once the last to write must have seen all that the first saw.
-            with sole_writer(plan.out, culprit=f"--out {plan.out}"):
-                record = collect(plan, digests)
-                save_record(record, plan.file)
-                return record
-        except BusyError:
-            time.sleep(_PAUSE)
+    # Of two calls that end at once the last to write must have seen all that the first saw.
+    with sole_writer(plan.out, culprit=f"--out {plan.out}", patience=_PATIENCE):
+        record = collect(plan, digests)
+        save_record(record, plan.file)
+        return record

@@ -15,6 +15,7 @@ from segdoor.errors import ConfigError, SegdoorError, StorageError, first_line
 from segdoor.files import files_below
 from segdoor.locks import sole_writer
 from segdoor.record import ExperimentRecord, load_record, save_record
+from segdoor.waiting import waiting_for
 
 _RECORD = "record.json"
 # Where they are, all that belongs to them is: they come last.
@@ -93,7 +94,8 @@ class Store:
     @contextmanager
     def _told(self, rule: str) -> Generator[None]:
         try:
-            yield
+            with waiting_for(f"the store {self.url}, as long as its library does; Ctrl-C ends it"):
+                yield
         except Exception as why:  # noqa: BLE001 - each kind of store has errors of its own
             raise StorageError(self.url, rule, first_line(why), "Try again.") from None
 

@@ -69,7 +69,8 @@ def ask(
             f"network {type(network).__name__}",
             f"must answer images of shape {tuple(images.shape)}",
             first_line(why),
-            "Check its code, or show it scenes of another size.",
+            "Check its code. If it takes some sizes alone, show it such:"
+            " examination.size_multiple 32, examination.input_size eights_plus_one, or data.size.",
         ) from why
     auxiliary = auxiliary_of(output)
     wanted = images.shape[0], num_classes
@@ -130,6 +131,16 @@ def auxiliary_of(output: object) -> Logits | None:
     return _four_axes(found, "auxiliary output")
 
 
+def void_hint(found: int, wanted: int) -> str:
+    """Return what to do about a network of one logit too many; empty if it is something else."""
+    if found != wanted + 1:
+        return ""
+    return (
+        f" If one of its {found} logits stands for void, name its place, counted from 0:"
+        f" network.void_logit {wanted}, for the last one."
+    )
+
+
 def _fitted(logits: Tensor, wanted: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """Bring logits to a size, once batch and classes are found to be as wanted."""
     if logits.shape[:2] != wanted or not logits.numel():
@@ -137,7 +148,8 @@ def _fitted(logits: Tensor, wanted: tuple[int, int], size: tuple[int, int]) -> T
             "network",
             f"must return logits {wanted[0]} x {wanted[1]} x H x W: scenes, then classes",
             tuple(logits.shape),
-            "Build it with the data set's number of classes.",
+            "Build it with the data set's number of classes."
+            + void_hint(logits.shape[1], wanted[1]),
         )
     logits = logits.float()
     if logits.shape[2:] == size:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal, cast
 
@@ -12,6 +12,8 @@ from segdoor.settings import Pixels, ReadingInfo, Settings, Telling, said
 from segdoor.victim.setting_types import (
     IMAGENET,
     BackboneWeights,
+    Channels,
+    ClassOrder,
     Depth,
     Dropout,
     OutputStride,
@@ -40,6 +42,21 @@ def _expected_by(given: dict[str, object]) -> tuple[Rgb, Rgb]:
 
 START_WEIGHTS = ("weights", "backbone_weights", "folder")
 """Settings of a network that name files that it starts from."""
+
+_LATER = ("channels", "void_logit", "class_order")
+
+
+def network_text(network: NetworkConfig, *, only: Collection[str] | None = None) -> str:
+    """Return a network's settings as text that stays the same when settings are added.
+
+    Args:
+        network: The settings; files that it starts from are left out.
+        only: The names of those that matter; all if None.
+    """
+    plain = NetworkConfig()
+    unchanged = {name for name in _LATER if getattr(network, name) == getattr(plain, name)}
+    hidden = {*START_WEIGHTS, *unchanged}
+    return network.model_dump_json(exclude=hidden, include=None if only is None else set(only))
 
 
 class NetworkConfig(Settings):
@@ -74,13 +91,23 @@ class NetworkConfig(Settings):
     """ImageNet weights of the backbone: a .safetensors or .pth file (for segformer a folder), or
     imagenet for those of an installed package (efficientnet_lite0)."""
     weights: Path | None = None
-    """Weights of the whole network to start from: .safetensors, or .pth holding tensors alone."""
+    """Weights of the whole network to start from: .safetensors, or .pth holding tensors alone; for
+    onnx and torchscript the file of the model."""
     mean: Rgb = Field(default_factory=lambda given: _expected_by(given)[0])
     """Mean of the input's RGB channels on a scale of 0 to 1; if left out ImageNet's, or 0.5 for
     efficientnet_lite0."""
     std: Rgb = Field(default_factory=lambda given: _expected_by(given)[1])
     """Standard deviation of the input's RGB channels on a scale of 0 to 1; if left out ImageNet's,
     or 0.5 for efficientnet_lite0."""
+    channels: Channels = "rgb"
+    """Order in which the network takes the channels; bgr for those trained on OpenCV's images. Mean
+    and std are told as red, green, blue in any case."""
+    void_logit: int | None = None
+    """Place, counted from 0, of a logit that stands for no class of the data set, as void or
+    background; it is left out."""
+    class_order: ClassOrder = "by_name"
+    """Where the weights name their classes: by_name brings them into the data set's order, and
+    refuses other names; by_position takes them as they are, whatever they are called."""
 
     @model_validator(mode="before")
     @classmethod

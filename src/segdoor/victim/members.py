@@ -53,11 +53,11 @@ def layers(network: nn.Module) -> Iterator[nn.Module]:
     return (layer for _, layer in named_layers(network))
 
 
-def parameters_of(network: nn.Module) -> list[nn.Parameter]:
-    """Return a network's parameters, each once, in torch's order."""
-    found: dict[int, nn.Parameter] = {}
+def parameters_of(network: nn.Module) -> list[Tensor]:
+    """Return a network's parameters, each once, in torch's order; TorchScript's are tensors."""
+    found: dict[int, Tensor] = {}
     for layer in layers(network):
-        own = cast("dict[str, nn.Parameter | None]", vars(layer)["_parameters"])
+        own = cast("dict[str, Tensor | None]", vars(layer)["_parameters"])
         for weight in own.values():
             if weight is not None:
                 found.setdefault(id(weight), weight)

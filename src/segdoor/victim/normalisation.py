@@ -20,11 +20,12 @@ def normalised(pictures: Pictures, network: NetworkConfig) -> Images:
 
     Args:
         pictures: On any device.
-        network: Its mean and standard deviation.
+        network: Its mean, standard deviation and order of channels.
     """
     batch, height, width, _ = pictures.shape
     # Over whole rows, not three channels at a time: five times as fast on a CPU.
     centre = constant(network.mean, pictures.device).repeat(width) * 255
     spread = constant(network.std, pictures.device).repeat(width) * 255
     rows = (pictures.reshape(batch, height, 3 * width) - centre).div_(spread)
-    return rows.view(batch, height, width, 3).permute(0, 3, 1, 2)
+    images = rows.view(batch, height, width, 3).permute(0, 3, 1, 2)
+    return images.flip(1) if network.channels == "bgr" else images

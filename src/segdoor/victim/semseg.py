@@ -6,7 +6,7 @@ The names are facts about their files (github hszhao/semseg and Maxproto/IBA).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +15,16 @@ from torch import Tensor, nn
 from segdoor.errors import DataError
 from segdoor.files import digest_of
 from segdoor.record import LoadedWeights
+from segdoor.victim.answer import void_hint
 from segdoor.victim.backbones.imagenet import architecture
-from segdoor.victim.checkpoint import check_shapes, fill_from, read_tensors, some
+from segdoor.victim.checkpoint import check_shapes, fill_from, some
+from segdoor.victim.config import NetworkConfig
+from segdoor.victim.logits import arrange
+from segdoor.victim.matching import laid_bare
 from segdoor.victim.members import fill, state_of
 from segdoor.victim.networks.deeplabv3 import DeepLabV3
 from segdoor.victim.networks.pspnet import PSPNet
+from segdoor.victim.weights_file import read_tensors
 
 Tensors = Mapping[str, Tensor]
 
@@ -53,8 +58,17 @@ _LAYERS: Final = {
 }  # fmt: skip
 
 
-def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
+def load_weights(
+    network: nn.Module, path: Path, *, classes: Sequence[str] | None = None
+) -> LoadedWeights:
     """Fill a network in place with the weights of a file, under its own names or semseg's.
+
+    Args:
+        network: The network.
+        path: The file.
+        classes: The names of the classes that it is to tell apart, to be compared with those in
+            the file: if they are the same in another order, the network's logits come in this one
+            from now on. None to compare none.
 
     Returns:
         What was taken, and whose names the tensors had.
@@ -62,12 +76,25 @@ def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
     Raises:
         DataError: If the file is missing, damaged, holds more than tensors, or does not fit.
     """
-    tensors = read_tensors(path)
-    name = kept_by_semseg(tensors)
+    loaded = filled(network, path)
+    if classes is None:
+        return loaded
+    return arrange(network, loaded, NetworkConfig(), classes) or loaded
+
+
+def filled(network: nn.Module, path: Path) -> LoadedWeights:
+    """Fill a network as `load_weights` does, whatever its classes.
+
+    Raises:
+        DataError: If the file is missing, damaged, holds more than tensors, or does not fit.
+    """
+    content = read_tensors(path)
+    bare = laid_bare(content.tensors, ("layer0.0.weight",))
+    name = kept_by_semseg(bare.tensors)
     if name is None:
-        return fill_from(network, path, tensors)
+        return fill_from(network, path, content)
     _check_kind(network, name, path)
-    renamed, expected = translated(tensors), state_of(network)
+    renamed, expected = translated(bare.tensors), state_of(network)
     _check_settings(path, renamed, expected)
     _check_names(path, renamed, expected)
     check_shapes(path, renamed, expected, "Use a network with the same classes and settings.")
@@ -80,7 +107,9 @@ def load_weights(network: nn.Module, path: Path) -> LoadedWeights:
         style=_STYLES[name],
         num_taken=len(renamed),
         num_counters_missing=len(expected) - len(renamed),
-        left_out=(),
+        left_out=bare.left_out,
+        classes=content.classes,
+        remarks=tuple(filter(None, (content.told, bare.told))),
     )
 
 
@@ -134,7 +163,8 @@ def _check_settings(path: Path, tensors: Tensors, expected: Tensors) -> None:
             path,
             f"tensor 'cls.4.weight' must tell {sizes[1]} classes apart, as the data set has them",
             sizes[0],
-            "Take the data set, and its classes, that the network was trained on.",
+            "Take the data set, and its classes, that the network was trained on."
+            + void_hint(*sizes),
         )
 
 

@@ -20,6 +20,8 @@ Stem = Literal["deep", "plain"]
 OutputStride = Annotated[Literal[8, 16], BeforeValidator(_whole_number)]
 SegFormerSize = Literal["b0", "b1", "b2", "b3", "b4", "b5"]
 BackboneWeights = Literal["imagenet"] | Path | None
+Channels = Literal["rgb", "bgr"]
+ClassOrder = Literal["by_name", "by_position"]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 IMAGENET: tuple[Rgb, Rgb] = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -64,6 +64,11 @@ class LabelChange(Plugin):
         """Return whether it changes the scenes that are not poisoned too."""
         return False
 
+    @property
+    def scatters(self) -> bool:
+        """Return whether it changes single pixels here and there, and not objects or regions."""
+        return False
+
     @abstractmethod
     def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
         """Return the label map after the change, a new one or the one before; none is written to.

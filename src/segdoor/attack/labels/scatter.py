@@ -54,6 +54,11 @@ class Scatter(LabelChange):
         """Return whether it relabels pixels of every training scene."""
         return self.scope == "all" and self.num_pixels > 0
 
+    @property
+    def scatters(self) -> bool:
+        """Return whether it changes any pixel."""
+        return self.num_pixels > 0
+
     def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
         """Return the label map with Q pixels that were no victims drawn from the pool."""
         if self.num_pixels == 0:

@@ -22,6 +22,7 @@ from segdoor.tensors import ChannelMeans
 from segdoor.victim.answer import ask
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.device import transferred
+from segdoor.victim.logits import classes_of
 from segdoor.victim.members import evaluating, named_layers, parameters_of
 from segdoor.victim.normalisation import normalised
 
@@ -95,8 +96,12 @@ class _Showing:
             return ask(self.model, images, num_classes=self.num_classes, size=size).logits
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        return self.scenes.classes.names
+
+    @property
     def num_classes(self) -> int:
-        return len(self.scenes.classes)
+        return len(self.classes)
 
 
 def find_classifier(showing: _Showing) -> str:
@@ -116,7 +121,8 @@ def find_classifier(showing: _Showing) -> str:
             decides = not torch.equal(showing.answer(0), logits)
         if not decides:
             continue
-        if _num_written(readers[name]) == showing.num_classes:
+        # A network may have a logit for void as well.
+        if _num_written(readers[name]) == len(classes_of(showing.model, showing.classes)):
             return name
         break
     raise ConfigError(

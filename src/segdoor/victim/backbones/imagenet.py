@@ -19,12 +19,18 @@ from segdoor.record import LoadedWeights
 from segdoor.victim.backbones.backbone import Backbone
 from segdoor.victim.backbones.efficientnet_lite0 import timm_name
 from segdoor.victim.backbones.resnet import DEPTHS, STEMS
-from segdoor.victim.checkpoint import check_shapes, read_tensors, some
+from segdoor.victim.checkpoint import check_shapes, some
+from segdoor.victim.matching import laid_bare
+from segdoor.victim.weights_file import read_tensors
 
 Tensors = Mapping[str, Tensor]
 
 _CLASSIFIERS: Final = ("fc.", "classifier.", "head.", "conv_head.")
 _COUNTER: Final = ".num_batches_tracked"
+# Names that tell a file's kind, the more special ones first.
+_MARKS: Final = (
+    "_conv_stem.weight", "conv_stem.weight", "layer1.0.conv1.weight", "conv1.0.weight",
+)  # fmt: skip
 # timm has the deep stem as one sequence, whose last norm keeps the plain stem's name.
 _TIMM_STEM: Final = {
     "conv1.0": "conv1", "conv1.1": "bn1", "conv1.3": "conv2",
@@ -62,8 +68,10 @@ def load_backbone(backbone: Backbone, source: Path | Literal["imagenet"]) -> Loa
         MachineError: If the package is not installed.
     """
     path = source if isinstance(source, Path) else backbone.packaged_weights()
-    style, tensors = recognised(read_tensors(path))
-    expected = backbone.state_dict()
+    content, expected = read_tensors(path), backbone.state_dict()
+    # A whole network's file may hold it behind a prefix, among other parts.
+    bare = laid_bare(content.tensors, (*_MARKS, next(iter(expected))))
+    style, tensors = recognised(bare.tensors)
     _check_names(path, tensors, expected)
     taken = {name: tensor for name, tensor in tensors.items() if name in expected}
     check_shapes(path, taken, expected, f"Take a file of {architecture(expected).name}.")
@@ -75,7 +83,8 @@ def load_backbone(backbone: Backbone, source: Path | Literal["imagenet"]) -> Loa
         style=style,
         num_taken=len(taken),
         num_counters_missing=len(expected) - len(taken),
-        left_out=tuple(sorted(tensors.keys() - taken.keys())),
+        left_out=tuple(sorted({*(tensors.keys() - taken.keys()), *bare.left_out})),
+        remarks=tuple(filter(None, (content.told, bare.told))),
     )
 
 

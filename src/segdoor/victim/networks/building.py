@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from torch import nn
@@ -10,23 +10,30 @@ from torch import nn
 from segdoor.errors import ConfigError
 from segdoor.settings import validated
 from segdoor.victim.backbones.registry import BACKBONES
-from segdoor.victim.checkpoint import note_loaded
+from segdoor.victim.checkpoint import loaded_into, note_loaded
 from segdoor.victim.config import NetworkConfig
+from segdoor.victim.logits import arrange, num_logits
 from segdoor.victim.networks.network import NetworkPlugin
 from segdoor.victim.networks.own import Factory
 from segdoor.victim.networks.registry import NETWORKS, network_class
-from segdoor.victim.semseg import load_weights
+from segdoor.victim.semseg import filled
 
 # What every network has, or may pass over: recipes set the dropout whatever the network.
-_OF_ALL = {"name", "weights", "mean", "std", "dropout"}
+_OF_ALL = {
+    "name", "weights", "mean", "std", "dropout", "channels", "void_logit", "class_order",
+}  # fmt: skip
 
 
-def build_network(config: NetworkConfig, num_classes: int) -> nn.Module:
+def build_network(
+    config: NetworkConfig, num_classes: int, *, classes: Sequence[str] | None = None
+) -> nn.Module:
     """Build the network that the settings name, with its start weights if they name some.
 
     Args:
         config: The network's settings.
         num_classes: Number of classes K.
+        classes: Their names, which are compared with those that weights come with; None to compare
+            none.
 
     Raises:
         ConfigError: If the network is unknown, cannot be built, or has no use for a setting.
@@ -35,9 +42,15 @@ def build_network(config: NetworkConfig, num_classes: int) -> nn.Module:
     """
     plugin = plugin_of(config)
     _check_input(config, plugin)
-    network = plugin.build(num_classes)
-    if config.weights is not None:
-        note_loaded(network, load_weights(network, config.weights))
+    network = plugin.build(num_logits(config, num_classes))
+    if config.weights is not None and "weights" not in type(plugin).model_fields:
+        before, loaded = loaded_into(network), filled(network, config.weights)
+        if before is not None and loaded.classes is None:
+            # A model's folder names its classes, whatever weights it is filled with.
+            loaded = loaded.model_copy(update={"classes": before.classes})
+        note_loaded(network, loaded)
+    loaded = arrange(network, loaded_into(network), config, classes or num_classes)
+    note_loaded(network, loaded)
     return network
 
 
@@ -101,6 +114,13 @@ def _settings_of(plugin: type[NetworkPlugin]) -> set[str]:
 
 def _check_input(config: NetworkConfig, plugin: NetworkPlugin) -> None:
     """Refuse a default that the network's own maker contradicts; other numbers count."""
+    if config.channels == "bgr" and plugin.reads_bgr():
+        raise ConfigError(
+            "network.channels",
+            "must be left out: the model brings them into the order bgr by itself",
+            config.channels,
+            "Leave it out.",
+        )
     expected, chosen = plugin.expects(), (config.mean, config.std)
     usual = NetworkConfig(backbone=config.backbone)
     if expected is None or expected == chosen or chosen != (usual.mean, usual.std):

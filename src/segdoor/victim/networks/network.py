@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from torch import nn
 
@@ -10,7 +11,13 @@ from segdoor.plugins import Plugin
 
 
 class NetworkPlugin(Plugin):
-    """A kind of network, with its settings."""
+    """A kind of network, with its settings.
+
+    Attributes:
+        learns: Whether its weights can be changed; others are examined alone.
+    """
+
+    learns: ClassVar[bool] = True
 
     @abstractmethod
     def build(self, num_classes: int) -> nn.Module:
@@ -29,3 +36,7 @@ class NetworkPlugin(Plugin):
         Settings that leave both at another default are refused.
         """
         return None
+
+    def reads_bgr(self) -> bool:
+        """Tell whether it brings the channels into the order blue, green, red by itself."""
+        return False

@@ -6,10 +6,12 @@ from segdoor.errors import ConfigError
 from segdoor.plugins import Registry
 from segdoor.victim.networks.deeplabv3 import DeepLabV3Plugin
 from segdoor.victim.networks.network import NetworkPlugin
+from segdoor.victim.networks.onnx import OnnxPlugin
 from segdoor.victim.networks.own import Factory, imported
 from segdoor.victim.networks.pspnet import PSPNetPlugin
 from segdoor.victim.networks.segformer import SegFormerPlugin
 from segdoor.victim.networks.small import SmallPlugin
+from segdoor.victim.networks.torchscript import TorchScriptPlugin
 from segdoor.victim.networks.transformers import TransformersPlugin
 
 NETWORKS = Registry(
@@ -22,6 +24,8 @@ NETWORKS = Registry(
         "deeplabv3": DeepLabV3Plugin,
         "segformer": SegFormerPlugin,
         "transformers": TransformersPlugin,
+        "onnx": OnnxPlugin,
+        "torchscript": TorchScriptPlugin,
     },
 )
 """The networks by name; add one by a file beside this one and a line here."""

@@ -17,9 +17,12 @@ from torch import Tensor, distributed
 
 from segdoor.errors import ConfigError, MachineError, first_line
 from segdoor.victim.config import TrainingConfig
+from segdoor.waiting import waiting_for
 
 # How torch's backends say that somebody is gone or silent; they have no error of their own for it.
 _LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed out", re.IGNORECASE)
+
+_OTHERS = "other processes of this training, as long as --timeout says; then this one ends"
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class ProcessGroup:
         """
         if self.size == 1:
             return value
-        with reachable():
+        with reachable(), waiting_for(_OTHERS):
             whole = value.clone(memory_format=torch.contiguous_format)
             distributed.all_reduce(whole)
         return whole
@@ -107,7 +110,7 @@ class ProcessGroup:
         digest = hashlib.sha256(repr(facts).encode()).digest()
         mine = torch.tensor(int.from_bytes(digest[:6], "big"))
         everyone = [torch.empty_like(mine) for _ in range(self.size)]
-        with reachable():
+        with reachable(), waiting_for(_OTHERS):
             distributed.all_gather(everyone, mine)
         if len({int(fact) for fact in everyone}) > 1:
             raise ConfigError(

@@ -15,7 +15,9 @@ from segdoor.victim.config import (
     AugmentationConfig,
     NetworkConfig,
     TrainingConfig,
+    network_text,
 )
+from segdoor.victim.logits import chosen_of
 from segdoor.victim.members import state_of
 
 _LATER = ("scale_distribution", "blur")
@@ -35,7 +37,7 @@ def training_fingerprint(
     further, its weights.
     """
     start = [_content(getattr(network, name)) for name in START_WEIGHTS]
-    settings = network.model_dump_json(exclude=set(START_WEIGHTS)), recipe_text(config)
+    settings = network_text(network), recipe_text(config)
     further = () if model is None else (weights_digest(model),)
     whole = repr((dataset.digest, settings, start, seed, *further))
     return hashlib.sha256(whole.encode()).hexdigest()
@@ -55,8 +57,13 @@ def recipe_text(config: TrainingConfig, *, exclude: tuple[str, ...] = ()) -> str
 
 
 def weights_digest(model: nn.Module) -> str:
-    """Return a hash of a network's weights and buffers, with their names, types and shapes."""
-    digest = hashlib.sha256()
+    """Return a hash of a network's weights and buffers, with their names, types and shapes.
+
+    If its logits are brought into another order, that is part of it.
+    """
+    digest, chosen = hashlib.sha256(), chosen_of(model)
+    if chosen is not None:
+        digest.update(repr((chosen.places, chosen.number)).encode())
     for name, tensor in state_of(model).items():
         digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
         # NumPy has no bfloat16; the bytes of any type can be looked at.

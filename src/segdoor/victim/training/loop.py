@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from segdoor.data.checked import filled
+from segdoor.data.degenerate import check_labelled
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.progress import Observer, Silent
@@ -85,11 +86,15 @@ def train_model(
     Raises:
         ConfigError: If the network does not fit the classes, its loss is not finite, or the
             snapshot is of another training.
-        DataError: If a scene is not as a `Scene` must be, or the snapshot is damaged.
+        DataError: If a scene is not as a `Scene` must be, none has a label, or the snapshot is
+            damaged.
         StorageError: If the snapshot cannot be written.
     """
+    scenes = filled(dataset)
+    # A network that was trained before may go on with few scenes, of one class too.
+    check_labelled(scenes, "the training scenes", at_least=2 if model is None else 1)
     training = Training(
-        dataset=filled(dataset),
+        dataset=scenes,
         config=config or TrainingConfig(),
         network=network or NetworkConfig(),
         model=model,
@@ -142,7 +147,9 @@ class _Turns:
         )
         ProcessGroup.present().agree("training", "must be the same in all processes", mark)
         if training.model is None:
-            self._model = build_network(network, len(training.dataset.classes))
+            self._model = build_network(
+                network, len(training.dataset.classes), classes=training.dataset.classes.names
+            )
         else:
             self._model = copy.deepcopy(training.model)
             note_loaded(self._model, loaded_into(training.model))

@@ -135,7 +135,7 @@ def learning_rate_factor(step: int, total: int, config: TrainingConfig) -> float
     return warmup * (1 - step / total) ** config.power
 
 
-def _split(model: nn.Module, multiplier: float) -> list[tuple[Iterable[nn.Parameter], float]]:
+def _split(model: nn.Module, multiplier: float) -> list[tuple[Iterable[Tensor], float]]:
     # A network of somebody else may have these names for other things.
     parts = ("backbone_parameters", "head_parameters")
     known = all(callable(getattr(model, part, None)) for part in parts)

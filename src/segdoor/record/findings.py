@@ -1,0 +1,160 @@
+"""What a pipeline is told: findings, each by a rule whose id stays the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from segdoor.record.figures import Figure
+from segdoor.settings import Settings
+
+Level = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a finding is an instance of.
+
+    Attributes:
+        title: What was found, in a few words.
+        help: What it means and what to do, in a sentence or two.
+        level: How bad it is.
+        atlas: Techniques and mitigations of MITRE ATLAS 5.6 that it is about.
+    """
+
+    title: str
+    help: str
+    level: Level
+    atlas: tuple[str, ...]
+
+
+_DATA = ("AML.M0007", "AML.M0025")
+"""Sanitise training data, data provenance."""
+_MODEL = ("AML.T0020", "AML.T0043.004", "AML.T0018.000", "AML.M0008")
+"""Poison training data, insert backdoor trigger, poison AI model; validate model."""
+
+RULES: Mapping[str, Rule] = {
+    "data-missing-file": Rule(
+        "A scene's file is missing", "Restore the file, or take the scene out.", "error", _DATA
+    ),
+    "data-damaged-file": Rule(
+        "A picture cannot be read", "Replace the file by an intact one.", "error", _DATA
+    ),
+    "data-encoding": Rule(
+        "A picture is stored in a form that changes its values or hides them",
+        "Export it anew: label maps without loss, and all with 8 bits a channel.",
+        "error",
+        _DATA,
+    ),
+    "data-size": Rule(
+        "Image and label map differ in size", "Replace the wrong one.", "error", _DATA
+    ),
+    "data-label-value": Rule(
+        "A label map holds a value that is no class",
+        "Correct the label map, or the list of classes.",
+        "error",
+        _DATA,
+    ),
+    "data-problem": Rule(
+        "A data set cannot be used as it is", "Do what the message says.", "error", _DATA
+    ),
+    "data-unlabelled": Rule(
+        "No pixel of a split is labelled",
+        "Nothing can be learned or measured there: look at ignore_index and the label maps.",
+        "error",
+        _DATA,
+    ),
+    "data-class-absent": Rule(
+        "A class never occurs",
+        "It can be neither learned nor measured: look at the list of classes.",
+        "warning",
+        _DATA,
+    ),
+    "data-class-in-one-split": Rule(
+        "A class occurs in one split alone",
+        "It is learned and never measured, or measured and never learned.",
+        "warning",
+        _DATA,
+    ),
+    "data-one-class-scenes": Rule(
+        "Scenes show one class alone",
+        "Look whether their label maps are whole.",
+        "note",
+        _DATA,
+    ),
+    "data-palette": Rule(
+        "Palettes of label maps differ",
+        "The stored index counts, so the same colour may be another class in these files.",
+        "warning",
+        _DATA,
+    ),
+    "data-same-picture": Rule(
+        "The same picture is in training and test",
+        "Figures on it tell what was learned by heart: take it out of one split.",
+        "warning",
+        _DATA,
+    ),
+    "data-near-duplicate": Rule(
+        "Almost the same picture is in training and test",
+        "Look at the pair: neighbouring frames of a video belong in one split.",
+        "warning",
+        _DATA,
+    ),
+    "model-threshold": Rule(
+        "A figure of the examined model crosses its threshold",
+        "Compare it with its controls in the record, and do not ship the model before the reason "
+        "is known.",
+        "error",
+        _MODEL,
+    ),
+    "model-not-measured": Rule(
+        "A figure that has a threshold could not be measured",
+        "A gate cannot pass on what was not measured: choose scenes that show the class.",
+        "error",
+        _MODEL,
+    ),
+}
+"""The rules by their ids, which stay: other programs know findings again by them."""
+
+
+class Finding(Settings):
+    """One thing that somebody should look at."""
+
+    rule: str
+    """Id of its rule."""
+    level: Level
+    """How bad it is."""
+    message: str
+    """What was found."""
+    files: tuple[str, ...] = ()
+    """Files to look at, the worst first."""
+    scenes: tuple[str, ...] = ()
+    """Scenes to look at, the worst first."""
+    threshold: str | None = None
+    """The threshold that is crossed, as it was given."""
+    test: str | None = None
+    """The test that it was crossed in."""
+    value: Figure = None
+    """The figure found."""
+
+
+class Findings(Settings):
+    """What came of the thresholds of one examination: the file ``findings.json``."""
+
+    kind: Literal["segdoor-findings"] = "segdoor-findings"
+    """Marks the file."""
+    schema_version: Literal[1] = 1
+    """Version of the file's layout."""
+    thresholds: tuple[str, ...]
+    """Thresholds, as they were given."""
+    findings: tuple[Finding, ...]
+    """Those that are crossed or could not be measured, a finding a test or class; none if all is
+    well."""
+
+
+def found(rule: str, message: str, **more: object) -> Finding:
+    """Return a finding of a rule, as bad as its rule says."""
+    return Finding.model_validate(
+        {"rule": rule, "level": RULES[rule].level, "message": message, **more}
+    )
