@@ -19,9 +19,9 @@ from segdoor.attack.manifest import CopyRow, beside, load_manifest
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import poisoned
 from segdoor.cli.app import run_command_line
-from segdoor.data.coco import coco
+from segdoor.data.annotations.coco import coco
+from segdoor.data.annotations.instances import Instances
 from segdoor.data.config import DataConfig
-from segdoor.data.instances import Instances
 from segdoor.data.load import load_dataset
 from segdoor.data.pair import Drawing
 from segdoor.data.scene import SceneDataset

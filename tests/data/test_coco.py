@@ -23,8 +23,8 @@ from annotated import (
     write_json,
     write_panoptic,
 )
-from segdoor.data.coco import Coco, coco, splits_below
-from segdoor.data.outlines import OutlineError, mask_of, runs_of
+from segdoor.data.annotations.coco import Coco, coco, splits_below
+from segdoor.data.annotations.outlines import OutlineError, mask_of, runs_of
 from segdoor.errors import DataError, MachineError, SegdoorError
 from trees import SIZES, painted, save
 
@@ -189,7 +189,7 @@ def test_a_file_that_is_no_text_or_too_large_is_refused(
     (root / FILE).write_bytes(b"\xff\xfe{}")
     with pytest.raises(DataError, match="UTF-8"):
         coco(root, "train")
-    monkeypatch.setattr("segdoor.data.json_text.MAX_BYTES", 10)
+    monkeypatch.setattr("segdoor.data.annotations.json_text.MAX_BYTES", 10)
     (root / FILE).write_text('{"images": []}')
     with pytest.raises(DataError, match="may have at most 10 bytes"):
         coco(root, "train")

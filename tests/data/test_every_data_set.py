@@ -14,9 +14,10 @@ import pytest
 
 from annotated import write_coco, write_yolo
 from data.foreign import CLASSES, Lanes, Mirrored, Numbered
+from segdoor.data.annotations.coco import coco
+from segdoor.data.annotations.yolo import yolo
 from segdoor.data.camvid import camvid
 from segdoor.data.cityscapes import cityscapes
-from segdoor.data.coco import coco
 from segdoor.data.coding import Coding
 from segdoor.data.config import DataConfig
 from segdoor.data.dataset import DataSet, FilesOnDisk
@@ -26,7 +27,6 @@ from segdoor.data.pairs import FileDataset
 from segdoor.data.registry import DATASETS
 from segdoor.data.street import StreetDataset
 from segdoor.data.voc import voc
-from segdoor.data.yolo import yolo
 from segdoor.errors import ConfigError, DataError
 from segdoor.settings import validated
 from trees import painted, save, write_cityscapes, write_classes, write_lines, write_voc

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image as PillowImage
 
 from annotated import KEYS, NAMES, coco_entries, write_coco, write_json, write_panoptic
-from segdoor.data.coco import coco, splits_below
-from segdoor.data.panoptic import Panoptic
+from segdoor.data.annotations.coco import coco, splits_below
+from segdoor.data.annotations.panoptic import Panoptic
 from segdoor.errors import DataError
 from trees import save
 

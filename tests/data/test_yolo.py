@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from annotated import NAMES, write_background, write_images, write_yolo, yolo_lines
-from segdoor.data.yolo import Yolo, yolo
+from segdoor.data.annotations.yolo import Yolo, yolo
 from segdoor.errors import DataError, SegdoorError
 from trees import SIZES, painted, save, write_lines
 

@@ -19,7 +19,7 @@ from segdoor.attack.manifest import (
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned import Poisoner
 from segdoor.attack.reencode import image_like, label_like
-from segdoor.data.objects import inexpressible
+from segdoor.data.annotations.objects import inexpressible
 from segdoor.data.pair import Drawing, Pair
 from segdoor.data.pairs import FileDataset
 from segdoor.errors import DataError

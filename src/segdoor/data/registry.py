@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from segdoor.data.annotations.coco import Coco
+from segdoor.data.annotations.yolo import Yolo
 from segdoor.data.camvid import CamVid
 from segdoor.data.cityscapes import Cityscapes
-from segdoor.data.coco import Coco
 from segdoor.data.dataset import DataSet
 from segdoor.data.folder import Folder
 from segdoor.data.street.plugin import Street
 from segdoor.data.voc import Voc
-from segdoor.data.yolo import Yolo
 from segdoor.plugins import Registry
 
 DATASETS = Registry(

@@ -8,10 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from segdoor.data.coco_file import CocoFile, CocoImage, Entry, Key, load_coco, parse_coco
-from segdoor.data.json_text import with_elements, with_members
-from segdoor.data.objects import Drawn, Meaning, box_of, draw, edits, inexpressible
-from segdoor.data.outlines import OutlineError, mask_of, runs_of
+from segdoor.data.annotations.coco_file import (
+    CocoFile,
+    CocoImage,
+    Entry,
+    Key,
+    load_coco,
+    parse_coco,
+)
+from segdoor.data.annotations.json_text import with_elements, with_members
+from segdoor.data.annotations.objects import Drawn, Meaning, box_of, draw, edits, inexpressible
+from segdoor.data.annotations.outlines import OutlineError, mask_of, runs_of
 from segdoor.data.pair import Drawing
 from segdoor.data.pictures import orientation_of, picture_size
 from segdoor.data.transforms import Size

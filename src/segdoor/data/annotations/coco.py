@@ -17,15 +17,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from segdoor.data.annotations.coco_file import CocoFile, load_coco
+from segdoor.data.annotations.instances import Instances
+from segdoor.data.annotations.objects import Meaning
+from segdoor.data.annotations.panoptic import Panoptic, panoptic_folder
 from segdoor.data.class_file import CLASS_FILE
-from segdoor.data.coco_file import CocoFile, load_coco
 from segdoor.data.dataset import FilesOnDisk
-from segdoor.data.instances import Instances
 from segdoor.data.listing import inside, without_ending
-from segdoor.data.objects import Meaning
 from segdoor.data.pair import Drawing, Pair
 from segdoor.data.pairs import Complain, FileDataset, refuse
-from segdoor.data.panoptic import Panoptic, panoptic_folder
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
 from segdoor.files import is_file

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
-from segdoor.data.json_text import JsonPieces, Span, read_json_text
+from segdoor.data.annotations.json_text import JsonPieces, Span, read_json_text
 from segdoor.data.pictures import MAX_PIXELS
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError

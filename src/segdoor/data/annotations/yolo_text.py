@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from segdoor.data.objects import Drawn, Edits, Meaning, draw, edits, inexpressible
+from segdoor.data.annotations.objects import Drawn, Edits, Meaning, draw, edits, inexpressible
 from segdoor.data.pair import Drawing
 from segdoor.data.pictures import picture_size
 from segdoor.data.transforms import Size

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, cast
 
+from segdoor.data.annotations.objects import Meaning
+from segdoor.data.annotations.yolo_text import YoloText
 from segdoor.data.dataset import FilesOnDisk
 from segdoor.data.listing import (
     files_within,
@@ -26,11 +28,9 @@ from segdoor.data.listing import (
     twin,
     without_ending,
 )
-from segdoor.data.objects import Meaning
 from segdoor.data.pair import Pair
 from segdoor.data.pairs import Complain, FileDataset, refuse
 from segdoor.data.transforms import Size
-from segdoor.data.yolo_text import YoloText
 from segdoor.errors import DataError
 from segdoor.plain_yaml import read_yaml
 from segdoor.plugins import Introduction

@@ -10,11 +10,11 @@ from typing import cast
 
 import numpy as np
 
-from segdoor.data.coco_file import CocoFile, Entry, Key, key_of, load_coco
-from segdoor.data.instances import class_of, size_of_image
-from segdoor.data.json_text import JsonPieces, Span, with_elements, with_members
+from segdoor.data.annotations.coco_file import CocoFile, Entry, Key, key_of, load_coco
+from segdoor.data.annotations.instances import class_of, size_of_image
+from segdoor.data.annotations.json_text import JsonPieces, Span, with_elements, with_members
+from segdoor.data.annotations.objects import Drawn, Meaning, box_of, draw, edits, inexpressible
 from segdoor.data.listing import inside
-from segdoor.data.objects import Drawn, Meaning, box_of, draw, edits, inexpressible
 from segdoor.data.pair import Drawing
 from segdoor.data.pictures import as_png, read_colours
 from segdoor.errors import DataError

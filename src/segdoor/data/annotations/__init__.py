@@ -1,0 +1,1 @@
+"""Label maps that are drawn from annotations (COCO, panoptic, YOLO), and how these are changed."""
