@@ -60,6 +60,7 @@ def test_every_network_is_listed() -> None:
         "__init__",
         "building",
         "dilated",
+        "exported",
         "hugging_face",
         "layers",
         "network",
