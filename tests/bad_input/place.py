@@ -62,7 +62,7 @@ class Complaint:
         assert rule, f"{self.rule!r} is not in {message!r}"
         assert self.culprit in culprit, message
         assert self.value in rest.partition("(found: ")[2], message
-        remedy = rest.rpartition(").")[2] if "(found: " in rest else rest.partition(". ")[2]
+        remedy = rest.partition("). ")[2] if "(found: " in rest else rest.partition(". ")[2]
         assert remedy.strip(), message
         assert self.remedy in remedy, message
 

@@ -221,7 +221,7 @@ SCENES = {
     "a label value is no class": Case(
         each("labels", relabelled(77)),
         ALL,
-        Complaint("mine/labels/", "label values must be 0 to", "77", "Correct the label map or"),
+        Complaint("mine/labels/", "label values must be 0 to", "77", "Correct the label map, or"),
     ),
     "a label has 16 bits": Case(
         each("labels", save(PillowImage.new("I;16", (WIDTH, HEIGHT)))),
@@ -321,12 +321,17 @@ SCENES = {
     "a class file without classes": Case(
         written("mine/classes.yaml", "ignore_index: 3"),
         ALL,
-        Complaint("mine/classes.yaml: classes", "field required", "", "Correct"),
+        Complaint("mine/classes.yaml: classes", "field required", "", "classes: [road, car, sky]"),
     ),
     "a class twice": Case(
         written("mine/classes.yaml", "[road, car, road]"),
         ALL,
-        Complaint("classes", "must have distinct names", "road, car, road", "Correct the file."),
+        Complaint(
+            "mine/classes.yaml: classes",
+            "must have distinct names",
+            "road, car, road",
+            "Rename one",
+        ),
     ),
 }
 

@@ -378,7 +378,7 @@ class TestMistakes:
         Path("given.yaml").write_bytes(b"\xff\xfe\x00")
         answer = say("poison", "given.yaml")
         assert answer.code == 2
-        assert answer.complaint.startswith("segdoor: given.yaml: must be a readable YAML file")
+        assert answer.complaint.startswith("segdoor: given.yaml: must be text in UTF-8")
 
     def test_a_damaged_cache_is_no_traceback(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -55,7 +55,7 @@ class Orientation:
         told = picture.tag_v2.get(TAG) if tiff else _in_exif(exif_bytes(picture))
         if told is None:
             _refuse_elsewhere(path, picture)
-        return cls(told if told in _TO_PEOPLE else UPRIGHT, tiff)
+        return cls(int(told) if told in _TO_PEOPLE else UPRIGHT, tiff)
 
     def __str__(self) -> str:
         """Return what stands behind a size in words: nothing if the tag does not change it."""
