@@ -184,6 +184,8 @@ KNOWN = {
     ("study/store.py", "url_to_fs"),
     # Does tasks, and tells of each.
     ("cli/study.py", "run"),
+    # Calculates, in this process.
+    ("victim/networks/onnx.py", "run"),
 }
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segdoor.errors import BusyError, StorageError
 from segdoor.waiting import waiting_for
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 LONGEST = 3600.0
 """So many seconds a turn is waited for: far longer than any work that has turns takes."""
@@ -34,9 +38,8 @@ def sole_writer(folder: Path, *, culprit: str, patience: float = 0.0) -> Generat
     lock = FileLock(folder / ".lock")
     fresh = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with waiting_for(f"another process, which writes to {folder}; Ctrl-C ends the waiting"):
-            lock.acquire(timeout=patience)
+            _hold(lock, folder, patience)
     except Timeout:
         raise BusyError(
             culprit,
@@ -56,6 +59,17 @@ def sole_writer(folder: Path, *, culprit: str, patience: float = 0.0) -> Generat
         if fresh and not any(folder.iterdir()):
             folder.rmdir()
         lock.release()
+
+
+def _hold(lock: BaseFileLock, folder: Path, patience: float) -> None:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=patience)
+        except FileNotFoundError:
+            # The writer that was waited for wrote nothing, and took the folder away.
+            continue
+        return
 
 
 @contextmanager
