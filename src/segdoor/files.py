@@ -57,14 +57,7 @@ def read_text(path: Path, *, rule: str, remedy: str, exact: bool = False) -> str
         content = path.read_bytes()
     except (OSError, ValueError) as why:
         raise DataError(path, rule, why, remedy) from None
-    # Without the mark, UTF-16 of plain letters is valid UTF-8 with a null between any two.
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
-        raise DataError(
-            path,
-            "must be text in UTF-8",
-            "UTF-16, or no text",
-            "Save it again as UTF-8: some editors call UTF-16 'Unicode'.",
-        )
+    refuse_utf16(path, content)
     try:
         return content.decode("utf-8" if exact else "utf-8-sig")
     except UnicodeDecodeError as why:
@@ -75,6 +68,22 @@ def read_text(path: Path, *, rule: str, remedy: str, exact: bool = False) -> str
             f"byte {content[why.start]:#04x} in line {line}",
             "Save it again as UTF-8; it may be Latin-1 or another old encoding.",
         ) from None
+
+
+def refuse_utf16(path: Path, content: bytes) -> None:
+    """Refuse text in UTF-16, which would be read as nonsense.
+
+    Raises:
+        DataError: If a file's content is such, or no text at all.
+    """
+    # Without the mark, UTF-16 of plain letters is valid UTF-8 with a null between any two.
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+        raise DataError(
+            path,
+            "must be text in UTF-8",
+            "UTF-16, or no text",
+            "Save it again as UTF-8: some editors call UTF-16 'Unicode'.",
+        )
 
 
 def is_file(path: Path) -> bool:

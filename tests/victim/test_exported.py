@@ -111,6 +111,9 @@ def test_void_is_left_out_of_logits_and_not_of_classes(tmp_path: Path) -> None:
     write_onnx(LAYERS, tmp_path / "c.onnx", end="classes")
     with pytest.raises(ConfigError, match=r"class ids below 3.*found: 0 to 3.*export the network"):
         built("onnx", tmp_path / "c.onnx", 3)(IMAGES)
+    # Of four classes none is void: left out, the others would be taken for one another.
+    with pytest.raises(ConfigError, match=r"network\.void_logit: needs a network.*with logits"):
+        built("onnx", tmp_path / "c.onnx", CLASSES - 1, void_logit=0)(IMAGES)
 
 
 @torch.inference_mode()

@@ -77,7 +77,8 @@ def read_label(path: Path) -> Label:
                 path,
                 "a label map must hold one class id of 8 bits a pixel (mode L or P)",
                 _kind_of_values(picture),
-                "Convert its colours or 16-bit values to class ids first.",
+                "Where pixels hold colours, write 'labels: colours' in classes.yaml, with a colour"
+                " a class, for --data.name folder; convert 16-bit values to class ids.",
             )
         return np.array(orientation.seen(values), dtype=np.uint8)
 

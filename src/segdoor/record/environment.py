@@ -35,7 +35,7 @@ class LoadedWeights(Settings):
         left = (
             f", {len(self.left_out)} left out, such as {self.left_out[0]}" if self.left_out else ""
         )
-        taken = f"{self.num_taken} tensors taken"
+        taken = f"{self.num_taken} tensors taken" if self.num_taken else "the whole model"
         said = "".join(f"; {remark}" for remark in self.remarks)
         return f"{self.part} from {self.file} ({self.style}): {taken}{left}{said}"
 

@@ -38,8 +38,19 @@ class Chosen:
     places: tuple[int, ...]
     number: int
 
-    def __call__(self, _network: nn.Module, _inputs: object, output: object) -> SegmentationOutput:
-        """Return what the network answered, with these logits alone, in their order."""
+    def __call__(self, network: nn.Module, _inputs: object, output: object) -> SegmentationOutput:
+        """Return what the network answered, with these logits alone, in their order.
+
+        Raises:
+            ConfigError: If logits are to be left out and the network has other ones, or none.
+        """
+        if len(self.places) < self.number and getattr(network, "answers_with_classes", False):
+            raise ConfigError(
+                "network.void_logit",
+                "needs a network that answers with logits",
+                "classes: an argmax within it",
+                "Export the network with its logits, or leave the setting out.",
+            )
         auxiliary = auxiliary_of(output)
         return SegmentationOutput(
             self._of(logits_of(output)), None if auxiliary is None else self._of(auxiliary)

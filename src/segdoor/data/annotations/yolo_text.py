@@ -15,6 +15,7 @@ from segdoor.data.pair import Drawing
 from segdoor.data.pictures import picture_size
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
+from segdoor.files import refuse_utf16
 from segdoor.tensors import Label
 
 _MOST_BYTES = 20_000_000
@@ -104,6 +105,7 @@ class YoloText:
         if size > _MOST_BYTES:
             rule = f"may have at most {_MOST_BYTES} bytes"
             raise DataError(self.file, rule, size, "Replace the file.")
+        refuse_utf16(self.file, content)
         return content.splitlines(keepends=True)
 
     def object_in(self, number: int, line: bytes, size: Size) -> Drawn:

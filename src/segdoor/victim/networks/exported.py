@@ -65,6 +65,11 @@ class ExportedNetwork(nn.Module):
         super().__init__()
         self._run, self._num_classes, self._answer = run, num_classes, answer
 
+    @property
+    def answers_with_classes(self) -> bool:
+        """Return whether it is known to answer with the class of each pixel, without logits."""
+        return self._answer.form == "classes"
+
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, at the size of the model's answer."""
         size = self._answer.size
