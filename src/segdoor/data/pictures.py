@@ -77,10 +77,18 @@ def read_label(path: Path) -> Label:
                 path,
                 "a label map must hold one class id of 8 bits a pixel (mode L or P)",
                 _kind_of_values(picture),
-                "Where pixels hold colours, write 'labels: colours' in classes.yaml, with a colour"
-                " a class, for --data.name folder; convert 16-bit values to class ids.",
+                _remedy_for_values(picture),
             )
         return np.array(orientation.seen(values), dtype=np.uint8)
+
+
+def _remedy_for_values(picture: ImageFile.ImageFile) -> str:
+    if len(picture.getbands()) == 1:
+        return "Convert its values to class ids of 8 bits first."
+    return (
+        "Convert its colours to class ids; or read it by --data.name folder, where classes.yaml may"
+        " have 'labels: colours' and a colour a class."
+    )
 
 
 def read_colours(path: Path) -> Image:

@@ -40,8 +40,8 @@ def remarks_on_chance(table: Table, accuracy: float | None) -> tuple[str, ...]:
         return ()
     said = (
         f"CBA {accuracy:.1%} is near chance or below it ({guessing:.1%} by guessing), so that no"
-        " other figure means anything. Usual causes: mean and deviation (network.mean, network.std), the order"
-        " of the channels (network.channels), the order of the classes, or a network that prepares"
-        " its input or its answer itself (a softmax, a division by 255)."
+        " other figure means anything. Usual causes: mean and deviation (network.mean,"
+        " network.std), the order of the channels (network.channels), the order of the classes, or"
+        " a network that prepares its input or its answer itself (a softmax, a division by 255)."
     )
     return (said,)
