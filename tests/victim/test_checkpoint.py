@@ -190,3 +190,17 @@ def test_tensors_that_are_no_dense_numbers_are_refused(kind: str, tmp_path: Path
     torch.save({"weight": weight, "bias": torch.zeros(1)}, tmp_path / "odd.pth")
     with pytest.raises(DataError, match=r"odd\.pth"):
         load_weights(network, tmp_path / "odd.pth")
+
+
+def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
+    network = nn.Conv2d(3, 2, 1)
+    contents: set[bytes] = set()
+    for turn in range(8):
+        save_weights(
+            network, tmp_path / f"{turn}.safetensors", about="ä remark", classes=["a", "b"]
+        )
+        contents.add((tmp_path / f"{turn}.safetensors").read_bytes())
+    assert len(contents) == 1
+    again = nn.Conv2d(3, 2, 1)
+    load_weights(again, tmp_path / "0.safetensors")
+    assert same(network, again)

@@ -42,7 +42,18 @@ def save_weights(
         for name, tensor in state_of(network).items()
     }
     header = {"segdoor": about} | ({CLASSES: json.dumps(list(classes))} if classes else {})
-    write_atomically(path, save(tensors, metadata=header))
+    write_atomically(path, _with_sorted_remarks(save(tensors, metadata=header)))
+
+
+def _with_sorted_remarks(content: bytes) -> bytes:
+    """Return a .safetensors file with sorted remarks: the library writes them in any order."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    # The format wants tensors to begin at a multiple of eight bytes.
+    padded = text.ljust(-(-len(text) // 8) * 8)
+    return len(padded).to_bytes(8, "little") + padded + content[8 + size :]
 
 
 def note_loaded(network: nn.Module, loaded: LoadedWeights | None) -> None:
