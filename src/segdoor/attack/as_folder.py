@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from segdoor.attack.copying import Names, link
+from segdoor.attack.copying import Names, check_unchanged, link
 from segdoor.attack.manifest import (
     CopyRow,
     Manifest,
@@ -116,7 +116,7 @@ class AsFolder:
         """
         train = self.splits.train
         for path, digest in self.annotations.items():
-            _check_unchanged(path, digest_of(path), digest)
+            check_unchanged(path, digest_of(path), digest)
         config = DataConfig(name="folder", root=self.work)
         for split, dataset in self.splits.opened.items():
             again = open_split(config, split)
@@ -148,7 +148,7 @@ class AsFolder:
             source = part.source
             clean, new = self._label(part) if part.is_label else self._image(part)
         digest = self.annotations.get(source) or digest_of(source)
-        _check_unchanged(source, digest, train.hashes.get(source, digest))
+        check_unchanged(source, digest, train.hashes.get(source, digest))
         if clean is None:
             link(source, self.work / name)
             hashes = digest, digest
@@ -197,13 +197,6 @@ def _check_inside(name: str, root: Path) -> None:
             root, "scenes to be copied into folders must have names without '..'", name,
             "List their files by plain paths.",
         )  # fmt: skip
-
-
-def _check_unchanged(source: Path, digest: str, before: str) -> None:
-    if digest != before:
-        raise DataError(
-            source, "must not change while it is poisoned", digest[:12], "Poison again."
-        )
 
 
 def _class_file(classes: ClassSet) -> bytes:

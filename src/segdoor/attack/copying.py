@@ -109,10 +109,7 @@ class Copying:
     def _change(self, name: str, source: Path) -> CopyRow:
         original = source.read_bytes()
         digest = hashlib.sha256(original).hexdigest()
-        if digest != self.hashes[name]:
-            raise DataError(
-                source, "must not change while it is poisoned", digest[:12], "Poison again."
-            )
+        check_unchanged(source, digest, self.hashes[name])
         content = self._poisoned(name, source)
         (self.work / name).write_bytes(content)
         (self.originals / name).write_bytes(original)
@@ -161,6 +158,18 @@ def check_drawable(pair: Pair, plan: PoisonPlan) -> None:
         )
     if pair.label not in pair.files:
         raise inexpressible(pair.label, pair.image, "an image without annotations changes")
+
+
+def check_unchanged(source: Path, digest: str, before: str) -> None:
+    """Refuse a file of the source that has changed since it was hashed.
+
+    Raises:
+        DataError: If it has.
+    """
+    if digest != before:
+        raise DataError(
+            source, "must not change while it is poisoned", digest[:12], "Poison again."
+        )
 
 
 def link(source: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from segdoor.attack.copying import Names
+from segdoor.attack.copying import Names, check_unchanged
 from segdoor.attack.manifest import (
     CopyRow,
     Manifest,
@@ -131,14 +131,9 @@ class Rescaling:
     def _write(self, name: str) -> CopyRow:
         part = self.parts.get(name)
         source = part.source if part else name
-        digest = digest_of(self.splits.train.root / source)
-        if digest != self.hashes.get(source, digest):
-            raise DataError(
-                self.splits.train.root / source,
-                "must not change while it is poisoned",
-                digest[:12],
-                "Poison again.",
-            )
+        file = self.splits.train.root / source
+        digest = digest_of(file)
+        check_unchanged(file, digest, self.hashes.get(source, digest))
         clean, content = self._scene_s(part) if part else (self._list(name),) * 2
         (self.work / name).write_bytes(content)
         if content != clean:
