@@ -130,7 +130,7 @@ def examine_models(
         config: The resolved configuration.
         models: The networks by name: ``poisoned``, and ``clean`` if there is one.
         scenes: What they are shown.
-        observer: Hears of every scene.
+        observer: Receives progress, scene by scene.
 
     Returns:
         Tables by "model/test"; "other_trigger/test" is the backdoored model's control, and where

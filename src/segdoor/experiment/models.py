@@ -132,7 +132,7 @@ def train_and_save(
         config: The resolved configuration.
         scenes: What the model trains on.
         out: Folder for NAME.safetensors, metrics.jsonl and, meanwhile, NAME.snapshot.
-        log: Hears of the training.
+        log: Receives the progress of the training.
         fresh: An untrained network to train a copy of, instead of the one that the settings name.
 
     Raises:

@@ -54,7 +54,7 @@ def poison_step(
         replace: Whether an earlier plan there may be written over.
         copy: Where to write a poisoned copy of the data set, and how; None for none.
         workers: Who shares the work, or how many; one a core if None. Results are the same.
-        observer: Hears of progress.
+        observer: Receives progress.
 
     Raises:
         SegdoorError: If settings, data, output or disk forbid it; nothing then looks finished.

@@ -58,8 +58,8 @@ def repair_run(
 ) -> ExperimentRecord:
     """Repair the models of a run, run its tests again, and add the results to its record.
 
-    Each repair is saved as it ends, and one whose row and tables are there is not done again, so a
-    call that was killed is completed by the next one.
+    Each repair is saved when it ends, and finished ones are not repeated, so an interrupted call
+    resumes when it is made again.
 
     Args:
         run: The run's folder, or its record.json.
@@ -69,7 +69,7 @@ def repair_run(
         model: The run's network, if it is one of the user's own, as package.module:factory: its
             code is run, and a record may come from anybody.
         places: What has moved since the run.
-        observer: Hears of progress.
+        observer: Receives progress.
 
     Returns:
         The record with all its repairs.

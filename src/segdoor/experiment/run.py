@@ -96,7 +96,7 @@ def run_experiment(
         asked: What is asked for, and what follows from it.
         out: Folder for the record and the files beside it.
         objects: What is handed in beside the settings; nothing if None.
-        observer: Hears of progress.
+        observer: Receives progress.
         kept: Folder of tables of the clean model, for runs that share it; none are kept if None.
 
     Raises:

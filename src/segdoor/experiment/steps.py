@@ -37,7 +37,7 @@ def train_step(asked: Asked, *, plan: Path | None, out: Path, observer: Observer
         asked: What is asked for; what is asked of attack and poisoned tests does not matter.
         plan: A poison plan for these very scenes; clean scenes if None.
         out: Folder for the weights and what training said.
-        observer: Hears of progress.
+        observer: Receives progress.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow it; no weights are then written.

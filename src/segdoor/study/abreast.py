@@ -66,7 +66,7 @@ def done_abreast(
     Args:
         tasks: What is to be done.
         launcher: Who has it done.
-        observer: Hears of tasks that ended, or begin again.
+        observer: Receives the tasks that ended or were restarted.
         stage: What the observer is told that is going on.
         most: So many at once.
     """

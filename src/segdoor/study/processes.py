@@ -86,7 +86,7 @@ class Child:
         task: The task.
         process: The process.
         answer: Tells what it is doing, then how the task ended; or ends without that.
-        watcher: Hears what it is doing.
+        watcher: Receives what it is doing.
         result: How the task ended; None before that, and of a process that died.
         stage: The last word of what it was doing.
     """
@@ -129,7 +129,7 @@ class ProcessExecutor:
 
     Attributes:
         jobs: So many at once.
-        observer: Hears of tasks that ended, and what each of the others is at.
+        observer: Receives the tasks that ended, and the progress of the others.
     """
 
     jobs: int

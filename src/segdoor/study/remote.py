@@ -47,7 +47,7 @@ def executor_for(
     Args:
         tasks: What is to be done; no cluster is started for nothing.
         machines: Where.
-        observer: Hears of progress.
+        observer: Receives progress.
 
     Raises:
         MachineError: If Ray is missing, or the cluster cannot be reached.

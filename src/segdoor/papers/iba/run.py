@@ -36,7 +36,7 @@ def run_experiment(
         test: Test scenes of your own, with the same classes.
         network: Builds an untrained network for a number of classes, instead of the one that the
             settings name; called once, and both models start from copies.
-        observer: Hears of progress.
+        observer: Receives progress.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
