@@ -63,7 +63,7 @@ def connected(address: str | None, *, cores: int | None = None) -> Generator[Any
     wanted = {"num_cpus": cores or usable_cores(), "include_dashboard": False}
     wanted |= {"object_store_memory": _OBJECT_STORE}
     try:
-        with waiting_for(f"Ray, {address or 'to start here'}; it gives up within minutes"):
+        with waiting_for(f"Ray ({address or 'starting here'}); it gives up within minutes"):
             ray.init(address or "local", **quiet, **({} if address else wanted))
     except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as why:
         raise MachineError(
@@ -73,7 +73,7 @@ def connected(address: str | None, *, cores: int | None = None) -> Generator[Any
         yield ray
     except (ray.exceptions.RayError, ConnectionError) as why:
         raise MachineError(
-            culprit, "must stay reachable", first_line(why), "The same call goes on."
+            culprit, "must stay reachable", first_line(why), "Run the same command again to resume."
         ) from None
     finally:
         ray.shutdown()

@@ -81,7 +81,7 @@ def refuse_utf16(path: Path, content: bytes) -> None:
         raise DataError(
             path,
             "must be text in UTF-8",
-            "UTF-16, or no text",
+            "UTF-16, or not text",
             "Save it again as UTF-8: some editors call UTF-16 'Unicode'.",
         )
 

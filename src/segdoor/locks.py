@@ -38,13 +38,15 @@ def sole_writer(folder: Path, *, culprit: str, patience: float = 0.0) -> Generat
     lock = FileLock(folder / ".lock")
     fresh = not folder.exists()
     try:
-        with waiting_for(f"another process, which writes to {folder}; Ctrl-C ends the waiting"):
+        with waiting_for(
+            f"another process that is writing to {folder}; press Ctrl-C to stop waiting"
+        ):
             _hold(lock, folder, patience)
     except Timeout:
         raise BusyError(
             culprit,
             "must not be written by two processes at once",
-            "another one is at work",
+            "another process is writing to it",
             "Wait for it, or name another folder.",
         ) from None
     except OSError as why:
@@ -90,7 +92,7 @@ def own_turn(file: Path, doing: str) -> Generator[None]:
 
     turn = FileLock(file)
     try:
-        with waiting_for(f"another process, which {doing} ({file}); Ctrl-C ends the waiting"):
+        with waiting_for(f"another process that {doing} ({file}); press Ctrl-C to stop waiting"):
             turn.acquire(timeout=LONGEST)
     except Timeout:
         raise BusyError(

@@ -187,7 +187,7 @@ class Registry(Generic[PluginT_co]):
             option,
             f"must name a known {self.what}",
             kind or "nothing",
-            f"Known: {self.listed}; one of your own is package.module:Class.",
+            f"Known: {self.listed}; write your own as package.module:Class.",
         )
 
     def _imported(self, kind: str, option: str) -> type[PluginT_co]:
@@ -198,10 +198,10 @@ class Registry(Generic[PluginT_co]):
         if found is None:
             raise ConfigError(
                 option,
-                f"must be a known {self.what}, or a class that you name yourself: no code is run "
-                "on a file's word",
+                f"must be a known {self.what}, or a class that you name yourself: a file "
+                "cannot cause code to run",
                 kind,
-                f"If you trust that code, import {module} before, or name {kind} in the settings "
+                f"If you trust that code, import {module} first, or name {kind} in the settings "
                 "that you give.",
             )
         return self._derived(found, kind, option)
@@ -255,7 +255,7 @@ def _settings(plugin: type[Plugin], written: Written, option: str) -> Mapping[st
     if plugin.main is None:
         raise ConfigError(
             option,
-            f"must not have a value behind '{written.kind}:'",
+            f"must not have a value after '{written.kind}:'",
             written.main,
             f"Name the setting: {', '.join(plugin.model_fields) or 'it has none'}.",
         )
@@ -264,6 +264,6 @@ def _settings(plugin: type[Plugin], written: Written, option: str) -> Mapping[st
             option,
             "must have each setting once",
             plugin.main,
-            f"Write it behind '{written.kind}:'.",
+            f"Write it after '{written.kind}:'.",
         )
     return {plugin.main: written.main, **written.settings}

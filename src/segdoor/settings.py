@@ -86,8 +86,7 @@ class Telling:
 
     @classmethod
     def of(cls, context: object) -> Telling:
-        """Return where settings come from, by a validation's context; by default the caller's
-        program."""
+        """Return where settings come from, by the context; the caller's program by default."""
         return context if isinstance(context, cls) else cls()
 
     def culprit(self, setting: str) -> str:

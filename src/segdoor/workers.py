@@ -92,7 +92,7 @@ def hired(count: int | Workers | None = None) -> Generator[Workers]:
             "--workers",
             f"must lie between 1 and {MOST_WORKERS}",
             chosen,
-            "Leave it out for one a core.",
+            "Leave it out for one per core.",
         )
     if chosen == 1:
         yield Alone()
