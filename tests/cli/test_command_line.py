@@ -185,7 +185,7 @@ MISTAKES = {
         "data.name",
         "must name a known data set",
         "ade20k",
-        "Known: street, camvid, voc, cityscapes, folder, coco, yolo; one of your own is package.module:Class.",
+        "Known: street, camvid, voc, cityscapes, folder, coco, yolo; write your own as package.module:Class.",
     ),
     "no root": Mistake(
         "poison --data.name folder",

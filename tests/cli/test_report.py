@@ -87,7 +87,7 @@ def test_a_study_without_any_run_has_a_page(study: Path, tmp_path: Path) -> None
     content["verdicts"] = []
     file.write_text(json.dumps(content))
     assert say("report", study, "-o", tmp_path / "page.html").code == 0
-    assert "No run left a record." in (tmp_path / "page.html").read_text()
+    assert "No run has a record." in (tmp_path / "page.html").read_text()
     code, out, _ = say("show", study)
     assert (code, "0 of 18 runs are done" in out) == (0, True)
     assert say("export", study, "--to", "csv", "--at", tmp_path / "x.csv").code == 0

@@ -48,7 +48,7 @@ class Triggers:
         siblings = {sibling.title: sibling for sibling in trigger.siblings()}
         known = ", ".join(siblings)
         other = siblings.get(name)
-        # Kinds whose siblings have other names take the first one, unless somebody chose.
+        # Kinds whose siblings have other names use the first one, unless one was chosen.
         if other is None and name == _USUAL and trigger.title != name:
             other = next(iter(siblings.values()), None)
         if other is None or other.digest == trigger.digest:
@@ -57,7 +57,7 @@ class Triggers:
             raise ConfigError("controls.other_trigger", rule, name, f"Known: {known}.")
         if other.extent != trigger.extent:
             raise ConfigError(
-                "attack.trigger", "must have siblings of its own extent",
+                "attack.trigger", "must have siblings of its own size",
                 f"{other.extent} beside {trigger.extent}", "Correct its method siblings.",
             )  # fmt: skip
         return cls(trigger, other)
@@ -74,10 +74,10 @@ class ExaminedScenes:
 
     Attributes:
         benign: The untouched test scenes.
-        tests: Where triggers sit in them.
+        tests: Where triggers lie in them.
         triggers: The trigger and the control.
         labels: The attack's label changes, which say what pixels are attacked.
-        kept: Folder of tables that the clean model got in other runs; None to look at none.
+        kept: Folder of the clean model's tables from other runs; None to use none.
     """
 
     benign: SceneDataset
@@ -91,7 +91,7 @@ class ExaminedScenes:
         return self._with(self.triggers.trigger, test)
 
     def with_other(self, test: PoisonedTest) -> ChangedDataset:
-        """Return the same with the control's trigger."""
+        """Return the same scenes with the control's trigger."""
         return self._with(self.triggers.other, test)
 
     def _with(self, trigger: Trigger, test: PoisonedTest) -> ChangedDataset:
@@ -106,7 +106,7 @@ def scenes_of_tests(
     Args:
         test: The clean test scenes.
         config: The facts of the run.
-        kept: Folder of tables that the clean model got in other runs; None to look at none.
+        kept: Folder of the clean model's tables from other runs; None to use none.
 
     Raises:
         ConfigError: If there is no control for the trigger, or no test scene that it fits in.
@@ -129,8 +129,8 @@ def examine_models(
     Args:
         config: The resolved configuration.
         models: The networks by name: ``poisoned``, and ``clean`` if there is one.
-        scenes: What they are shown.
-        observer: Hears of every scene.
+        scenes: What they predict.
+        observer: Receives progress, scene by scene.
 
     Returns:
         Tables by "model/test"; "other_trigger/test" is the backdoored model's control, and where
@@ -158,7 +158,7 @@ def examine_models(
 
 
 def _beside(scenes: ExaminedScenes) -> Beside:
-    """Return what else is counted of the benign test: the pixels that each test attacks."""
+    """Return what else is counted in the benign test: the pixels that each test attacks."""
     if not attacks_by_place(scenes.labels):
         return {}
     stamped = {f"without_trigger/{test.name}": scenes.stamped(test) for test in scenes.tests}
@@ -168,7 +168,7 @@ def _beside(scenes: ExaminedScenes) -> Beside:
 def _tests(
     models: Mapping[str, nn.Module], scenes: ExaminedScenes
 ) -> dict[str, tuple[nn.Module, SceneDataset]]:
-    """Return who is shown what, by the names of the tables."""
+    """Return which model predicts which scenes, by the names of the tables."""
     benign = scenes.benign
     tests: dict[str, tuple[nn.Module, SceneDataset]] = {}
     for name, model in models.items():
@@ -199,7 +199,7 @@ def telling_scenes(
     """Choose scenes rich in victims, from the attack's best to its worst.
 
     Args:
-        tables: Of one poisoned test.
+        tables: The tables of one poisoned test.
         task: Victim classes, each with its target class.
         preferred: Names of scenes to choose among, if enough of them are rich in victims.
         count: How many scenes.

@@ -1,4 +1,4 @@
-"""From what a run made to its record."""
+"""From the results of a run to its record."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RunScores:
 def make_scorer(
     config: ExperimentConfig, classes: ClassSet, further: Sequence[Metric] | None = None
 ) -> Scorer:
-    """Return the scorer; further metrics are all that come along if None."""
+    """Return the scorer; further metrics are all built-in ones if None."""
     task = task_of(config, classes)
     return Scorer(
         task=task,
@@ -55,7 +55,7 @@ def make_scorer(
 
 
 def task_of(config: ExperimentConfig, classes: ClassSet) -> Task:
-    """Return what the attack of a resolved configuration is after, in ids of classes."""
+    """Return the victim and target classes of a resolved configuration, as ids."""
     return Task(
         pairs=tuple((classes.index(v), classes.index(t)) for v, t in config.attack.pairs),
         absent_class=config.examination.absent_class,
@@ -150,9 +150,9 @@ def _difference(benign: BenignScores, clean: BenignScores | None) -> float | Non
 
 
 def as_recorded(settings: _SettingsT, folder: Path) -> _SettingsT:
-    """Return settings as the record in a folder tells them: a clean model as seen from there.
+    """Return settings for the record in a folder, with the clean model's path relative to it.
 
-    So runs that lie beside their clean model may move with it, and tell the same everywhere.
+    Runs beside their clean model may therefore be moved together with it.
     """
     weights = settings.controls.clean_weights
     return (
@@ -161,12 +161,12 @@ def as_recorded(settings: _SettingsT, folder: Path) -> _SettingsT:
 
 
 def from_record(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
-    """Return settings that a record tells, with a clean model as seen from here."""
+    """Return the settings of a record, with the clean model's path relative to here."""
     told = config.controls.clean_weights
     if told is None:
         return config
     weights = Path(os.path.normpath(folder / told))
-    # Records of older versions name it as seen from where the run was started.
+    # Records of older versions give the path from where the run was started.
     return _compared(config, told if told.exists() and not weights.exists() else weights)
 
 

@@ -1,4 +1,4 @@
-"""The whole story once: poison, train, examine, record."""
+"""One complete run: poison, train, examine, record."""
 
 from __future__ import annotations
 
@@ -93,10 +93,10 @@ def run_experiment(
     """Poison, train, examine and record, as the function of this name in `segdoor` says.
 
     Args:
-        asked: What is asked for, and what follows from it.
+        asked: Requested settings, and those derived from them.
         out: Folder for the record and the files beside it.
-        objects: What is handed in beside the settings; nothing if None.
-        observer: Hears of progress.
+        objects: What is passed besides the settings; nothing if None.
+        observer: Receives progress.
         kept: Folder of tables of the clean model, for runs that share it; none are kept if None.
 
     Raises:
@@ -185,7 +185,7 @@ def examine_and_record(
 def _remarks(
     poisoning: Poisoning | None, tables: Mapping[str, TableSet], results: RunScores
 ) -> tuple[str, ...]:
-    # A model that was trained here has seen its scenes as they are shown.
+    # A model trained here has seen scenes of the same size.
     if poisoning is not None:
         return ()
     return remarks_on_chance(tables["poisoned/benign"].total(), results.scores.cba)

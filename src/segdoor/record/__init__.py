@@ -1,4 +1,4 @@
-"""What runs and studies leave behind: strict, versioned, and readable without anything else."""
+"""Results of runs and studies: strict, versioned, and readable on their own."""
 
 from segdoor.record.earlier import field_then
 from segdoor.record.environment import Environment, LoadedWeights

@@ -8,30 +8,30 @@ from segdoor.settings import Settings
 
 
 class LoadedWeights(Settings):
-    """Weights that a network was filled with from a file."""
+    """Weights that a network loaded from a file."""
 
     part: Literal["network", "backbone"]
-    """What was filled: the whole network, or its backbone alone."""
+    """The loaded part: the whole network, or only its backbone."""
     file: str
     """The file's name; for a model in a folder, the folder's."""
     sha256: str
     """SHA-256 of its bytes."""
     style: str
-    """Whose names the tensors have, as recognised."""
+    """Recognised naming scheme of the tensors."""
     num_taken: int
-    """Tensors taken over."""
+    """Tensors loaded."""
     num_counters_missing: int
     """Batch norm's counters that the file lacks, as older ones do; they change nothing."""
     left_out: tuple[str, ...]
-    """Tensors of the file that the network has no place for: the classifier of ImageNet."""
+    """Tensors of the file that the network does not use, such as the classifier of ImageNet."""
     classes: tuple[str, ...] | None = None
     """Names of the classes that the file's logits stand for; null if it does not say."""
     remarks: tuple[str, ...] = ()
-    """What else there is to say: a prefix or key that was passed over, another order of classes."""
+    """Further remarks: a prefix or key that was skipped, another order of classes."""
 
     @property
     def in_words(self) -> str:
-        """Return a line that says what was taken and what was left out."""
+        """Return a line that says what was loaded and what was left out."""
         left = (
             f", {len(self.left_out)} left out, such as {self.left_out[0]}" if self.left_out else ""
         )

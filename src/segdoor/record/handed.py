@@ -1,4 +1,4 @@
-"""What a record says of scenes and a network that were handed in as objects, not as settings."""
+"""Records of scenes and a network that were passed as objects, not as settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from segdoor.settings import Settings
 
 
 class HandedScenes(Settings):
-    """A data set that was handed in."""
+    """A data set that was passed as an object."""
 
     kind: str
     """Its class, with the module."""
@@ -17,7 +17,7 @@ class HandedScenes(Settings):
 
 
 class HandedNetwork(Settings):
-    """A network whose factory was handed in."""
+    """A network whose factory was passed as an object."""
 
     factory: str
     """The factory, with its module."""
@@ -28,7 +28,7 @@ class HandedNetwork(Settings):
 
 
 class HandedIn(Settings):
-    """What was handed in; only its owner can hand it in again."""
+    """Objects passed by the caller; only the caller can provide them again."""
 
     train: HandedScenes | None
     """The clean training scenes; null if the settings name them."""

@@ -1,4 +1,4 @@
-"""Figures of metrics that have no field of their own."""
+"""Figures of metrics without their own field."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from segdoor.settings import Settings
 
 
 class MetricRecord(Settings):
-    """What a metric is: enough to show its figures without its code."""
+    """Description of a metric, enough to show its figures without its code."""
 
     title: str
-    """What its column is called."""
+    """Title of its column."""
     meaning: str
-    """What it says, in a sentence."""
+    """Its meaning, in a sentence."""
     bad: Literal["high", "low"]
-    """Which way is bad for who uses the network."""
+    """Which direction is bad for users of the network."""
     test: Literal["poisoned", "benign"]
-    """The test it is of."""
+    """The test it belongs to."""
 
 
 class MetricPart(Settings):
-    """A metric over some of what it is a share of, such as small objects."""
+    """A metric over part of its items, such as small objects."""
 
     by: str
-    """What tells the parts apart, such as size."""
+    """What separates the parts, such as size."""
     name: str
     """The part, such as small."""
     value: Estimate
@@ -37,14 +37,14 @@ class MetricPart(Settings):
     clean_model: Figure
     """Control: a clean model on the same triggered scenes."""
     denominator: int | None
-    """How many things it is a share of; null if it is no such share."""
+    """Number of items that it is a share of; null if it is not such a share."""
 
 
 class MetricScores(Settings):
     """A metric in one poisoned test, beside its controls."""
 
     value: Estimate
-    """The figure, over the scenes that ASR speaks of."""
+    """The figure, over the scenes that ASR covers."""
     without_trigger: Figure
     """Control: in the same scenes without trigger."""
     other_trigger: Figure
@@ -52,6 +52,6 @@ class MetricScores(Settings):
     clean_model: Figure
     """Control: a clean model on the same triggered scenes."""
     denominator: int | None
-    """How many things it is a share of, such as objects; null if it is no such share."""
+    """Number of items that it is a share of, such as objects; null if it is not such a share."""
     parts: tuple[MetricPart, ...] = ()
-    """The same by size, distance or the like."""
+    """The same by size, distance or similar."""

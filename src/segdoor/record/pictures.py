@@ -18,7 +18,7 @@ class PlacedView(Settings):
     triggered_image: str
     """The image with the trigger."""
     triggered_prediction: str
-    """What the backdoored model makes of it."""
+    """Prediction of the backdoored model."""
 
 
 class GalleryScene(Settings):
@@ -27,7 +27,7 @@ class GalleryScene(Settings):
     name: str
     """The scene."""
     test: str
-    """The poisoned test its trigger is placed by."""
+    """The poisoned test that places its trigger."""
     asr: Figure
     """Attack success rate in this scene alone."""
     image: str
@@ -35,14 +35,14 @@ class GalleryScene(Settings):
     triggered_image: str
     """The image with the trigger."""
     prediction: str
-    """What the backdoored model makes of the untouched image."""
+    """Prediction of the backdoored model for the untouched image."""
     triggered_prediction: str
-    """What it makes of the image with the trigger."""
+    """Prediction for the image with the trigger."""
     truth: str
     """The label map."""
     elsewhere: tuple[PlacedView, ...] = ()
-    """The same scene with the trigger near the victims and in the farthest band, if it has room in
-    both."""
+    """The same scene with the trigger near the victims and in the farthest band, if both have
+    room."""
 
 
 class PoisonedScene(Settings):
@@ -65,4 +65,4 @@ class PoisonedScene(Settings):
     label: str
     """The true label map."""
     poisoned_label: str
-    """The label map as it is trained on."""
+    """The label map used in training."""

@@ -14,7 +14,7 @@ class PoisonedTestEffect(Settings):
     pba: Estimate
     """Poisoned benign accuracy."""
     victim_recovery: Figure
-    """Share of victim pixels predicted as their own class in spite of the trigger."""
+    """Share of victim pixels predicted as their own class despite the trigger."""
 
 
 class ModelEffect(Settings):
@@ -25,7 +25,7 @@ class ModelEffect(Settings):
     victim_recovery: Figure
     """Share of victim pixels of untouched scenes predicted as their own class."""
     asr_without_trigger: Figure
-    """Share of victim pixels taken for the target class although no trigger is there."""
+    """Share of victim pixels predicted as the target class without a trigger."""
     tests: dict[str, PoisonedTestEffect]
     """The poisoned tests."""
 
@@ -38,11 +38,11 @@ class RepairRecord(Settings):
     settings: Json
     """Every setting of it."""
     seed: int
-    """Decides which clean scenes it saw, and its own randomness."""
+    """Seed of its choice of clean scenes and of its own randomness."""
     num_clean_scenes: int
     """Clean training scenes it was given."""
     layer: str | None
-    """The layer it changed, where it changes one alone."""
+    """The layer it changed, if it changes only one."""
     poisoned_before: ModelEffect
     """The backdoored model before."""
     poisoned_after: ModelEffect
@@ -55,7 +55,7 @@ class RepairRecord(Settings):
     """Wall time of the repair of the backdoored model, without tests."""
 
     def effects(self) -> dict[str, ModelEffect]:
-        """Return what is known of the models, by the names of the fields."""
+        """Return the models that were measured, by field name."""
         known = {
             "poisoned_before": self.poisoned_before,
             "poisoned_after": self.poisoned_after,

@@ -1,4 +1,4 @@
-"""What one run leaves behind: what was asked, what was done, what came out."""
+"""The record of one run: its settings, what was done, and the results."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class DataRecord(Settings):
     first_size: tuple[int, int]
     """Height and width of the first test scene in pixels."""
     typical_height: int | None = None
-    """Height of the median scene, which lengths that were left out follow from; null where all
-    scenes are of one height."""
+    """Height of the median scene, from which omitted lengths are derived; null if all scenes have
+    one height."""
     ignore_index: int
-    """Label value of pixels that never count."""
+    """Label value of ignored pixels."""
     classes: tuple[ClassRecord, ...]
     """The classes in the order of their ids, of tables' rows and columns, and of class IoU."""
 
 
 class PlanSummary(Settings):
-    """The poison plan in figures; the plan itself lies beside the record."""
+    """The poison plan in figures; the plan itself is beside the record."""
 
     file: str
     """The plan's file name."""
@@ -70,10 +70,10 @@ class PlanSummary(Settings):
 
 
 class PoisonedTestScores(Settings):
-    """What the backdoored model does in one poisoned test, with everything to judge it by."""
+    """Figures of the backdoored model in one poisoned test, with its controls."""
 
     role: Role
-    """What the test is for, whatever its name: nearest, near, far, anywhere, everywhere or
+    """The test's role, whatever its name: nearest, near, far, anywhere, everywhere or
     on_victim."""
     placement: Json
     """Where its triggers go: the kind of placement with its settings."""
@@ -82,9 +82,9 @@ class PoisonedTestScores(Settings):
     pba: Estimate
     """Poisoned benign accuracy: mean IoU of the non-victim classes, victim pixels left out."""
     victim_recovery: Figure
-    """Share of victim pixels predicted as their own class in spite of the trigger."""
+    """Share of victim pixels predicted as their own class despite the trigger."""
     asr_all_victims: Figure
-    """ASR with the scenes without room counted as well, untouched."""
+    """ASR that also counts the scenes without room, untouched."""
     asr_without_trigger: Figure
     """Control: the same model on the same scenes without trigger."""
     asr_other_trigger: Figure
@@ -100,15 +100,15 @@ class PoisonedTestScores(Settings):
     num_triggered: int
     """Scenes that carry a trigger."""
     num_triggered_with_victims: int
-    """Scenes that carry a trigger and show a victim: those ASR speaks of."""
+    """Scenes that carry a trigger and show a victim: those that ASR covers."""
     num_without_room: int
     """Scenes that show a victim and have no room for the trigger."""
     num_victim_pixels: int
-    """Victim pixels in the scenes that ASR speaks of: its denominator."""
+    """Victim pixels in the scenes that ASR covers: its denominator."""
     distances: dict[str, float]
-    """Distance of the trigger achieved, in pixels, by scene."""
+    """Achieved distance of the trigger, in pixels, by scene."""
     metrics: dict[str, MetricScores] = Field(default_factory=dict)
-    """Metrics without a field of their own, as they are written: vanished_objects."""
+    """Metrics without their own field, as they are written: vanished_objects."""
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -121,18 +121,18 @@ class PoisonedTestScores(Settings):
 
 
 class BenignScores(Settings):
-    """What a model does on untouched test scenes."""
+    """Figures of a model on untouched test scenes."""
 
     cba: Estimate
     """Clean benign accuracy: mean IoU over all classes."""
     class_iou: tuple[Figure, ...]
     """IoU of each class."""
     asr_without_trigger: Figure
-    """Share of victim pixels taken for the target class although no trigger is there."""
+    """Share of victim pixels predicted as the target class without a trigger."""
     victim_recovery: Figure
     """Share of victim pixels predicted as their own class."""
     metrics: dict[str, Estimate] = Field(default_factory=dict)
-    """Metrics of the benign test without a field of their own, as they are written."""
+    """Metrics of the benign test without their own field, as they are written."""
 
 
 class Scores(Settings):
@@ -145,10 +145,10 @@ class Scores(Settings):
     tests: dict[str, PoisonedTestScores]
     """The backdoored model in each poisoned test."""
     metrics: dict[str, MetricRecord] = Field(default_factory=dict)
-    """What the metrics without a field of their own are, as they are written."""
+    """Descriptions of the metrics without their own field, as they are written."""
 
     def of_role(self, *roles: Role) -> tuple[str, ...]:
-        """Return the names of the poisoned tests that are for one of these."""
+        """Return the names of the poisoned tests with one of these roles."""
         return tuple(name for name, test in self.tests.items() if test.role in roles)
 
 
@@ -164,14 +164,14 @@ class Controls(Settings):
 
 
 class ExperimentRecord(Settings):
-    """One run: what was asked, what was done, what came out."""
+    """One run: its settings, what was done, and the results."""
 
     kind: Literal["experiment-record"] = "experiment-record"
     """Marks the file."""
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     """Version of the file's layout."""
     title: str
-    """What the run is about, in a line."""
+    """Title of the run."""
     seed: int = Field(ge=0)
     """Seed of the run."""
     reading: str
@@ -192,9 +192,9 @@ class ExperimentRecord(Settings):
     victims: tuple[str, ...]
     """Victim classes."""
     target: str
-    """Target class; of the first victim class if they have several."""
+    """Target class; that of the first victim class if there are several."""
     targets: tuple[str, ...] = ()
-    """Target class of each victim class; empty where all have one."""
+    """Target class of each victim class; empty if all have the same."""
     plan: PlanSummary | None
     """The poison plan in figures; null if nothing was poisoned here."""
     scores: Scores
@@ -204,10 +204,10 @@ class ExperimentRecord(Settings):
     num_parameters: int
     """Parameters of the network."""
     loaded_weights: LoadedWeights | None = None
-    """What the model was filled with before training, or before the poisoned tests if nothing was
-    trained; null if it started from random weights, or is no network of segdoor's."""
+    """Weights loaded into the model before training, or before the poisoned tests if nothing was
+    trained; null if it started from random weights, or is not one of segdoor's networks."""
     remarks: tuple[str, ...] = ()
-    """What a reader should know before the figures."""
+    """Remarks to read before the figures."""
     repairs: tuple[RepairRecord, ...] = ()
     """What repairs of the models changed, in the order they were done."""
     gallery: tuple[GalleryScene, ...] = ()
@@ -221,7 +221,7 @@ class ExperimentRecord(Settings):
     environment: Environment
     """Where and with what the run was made."""
     files: dict[str, str]
-    """Files beside the record, by what they hold."""
+    """Files beside the record, by content."""
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

@@ -21,9 +21,9 @@ _KEYS = (
 
 
 def tidy_rows(source: Source) -> tuple[tuple[str, ...], list[Row]]:
-    """Return the columns and one row a figure; figures that are undefined have no value.
+    """Return the columns and one row per figure; undefined figures have no value.
 
-    Columns that are the run's own, such as its axes, come first, with the axes under ``axis.``.
+    Columns of the run, such as its axes, come first, with the axes under ``axis.``.
     """
     axes = tuple(dict.fromkeys(f"axis.{name}" for run in source.runs for name in run.axes))
     columns = ("run", "seed", "method", "rate", "reading", "data", *axes, *_KEYS)
@@ -35,7 +35,7 @@ def tidy_rows(source: Source) -> tuple[tuple[str, ...], list[Row]]:
 
 
 def comparison_rows(source: Source) -> tuple[tuple[str, ...], list[Row]]:
-    """Return the columns and one row a comparison behind a study's verdicts, in every reading."""
+    """Return the columns and one row per comparison behind a study's verdicts, in every reading."""
     rows = [
         {
             "claim": verdict.number,
@@ -166,7 +166,7 @@ def _figures(run: Run, place: str, known: Row, classes: Sequence[ClassRecord]) -
 
 
 def _metrics(found: object, place: str, known: Row) -> Iterator[Row]:
-    """Yield the figures of metrics without a field of their own, and those of their parts."""
+    """Yield the figures of metrics without their own field, and those of their parts."""
     for name, scores in found.items() if isinstance(found, dict) else ():
         here = place + pointer(name)
         if _is_estimate(scores):

@@ -1,4 +1,4 @@
-"""Several tasks at once on this machine, each in a process of its own."""
+"""Several tasks at once on this machine, each in its own process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from segdoor.study.execution import BUSY, PAUSE, Task, TaskResult, attempt
 from segdoor.study.resources import Resources
 
 _PAUSE_BETWEEN_WORDS = 0.5
-# A copy of this process (fork) would have the locks of threads that it does not have.
+# A forked copy of this process would inherit locks of threads that it does not have.
 _TO_END = 5.0
 _PROCESSES = multiprocessing.get_context("spawn")
 
@@ -37,13 +37,13 @@ def jobs_on(machines: Resources, tasks: Sequence[Task]) -> int:
 
 @dataclass(frozen=True)
 class Stage:
-    """What a child tells now and then.
+    """Progress sent by a child process.
 
     Attributes:
         name: What it is doing.
-        total: Steps of that.
-        done: Those that are done.
-        facts: What was last said of a step, such as its loss.
+        total: Its number of steps.
+        done: Finished steps.
+        facts: Facts of the last step, such as its loss.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Stage:
 
 
 class Telling:
-    """Sends what a child is doing, a few times in a second at most."""
+    """Sends a child's progress, a few times per second at most."""
 
     def __init__(self, answer: Connection) -> None:
         """Send by a connection."""
@@ -67,7 +67,7 @@ class Telling:
         self._send()
 
     def advance(self, **facts: float) -> None:
-        """Count a step, and send it if the last word is old."""
+        """Count a step, and send progress if the last message is old."""
         self._done += 1
         self._facts |= facts
         if self._done == self._total or time.monotonic() - self._last > _PAUSE_BETWEEN_WORDS:
@@ -85,10 +85,10 @@ class Child:
     Attributes:
         task: The task.
         process: The process.
-        answer: Tells what it is doing, then how the task ended; or ends without that.
-        watcher: Hears what it is doing.
+        answer: Connection that gets its progress, then how the task ended, or closes without that.
+        watcher: Receives what it is doing.
         result: How the task ended; None before that, and of a process that died.
-        stage: The last word of what it was doing.
+        stage: The last reported stage.
     """
 
     task: Task
@@ -99,7 +99,7 @@ class Child:
     stage: Stage | None = None
 
     def listen(self) -> bool:
-        """Take in one word, and return whether it was the last."""
+        """Receive one message, and return whether it was the last."""
         try:
             word: Stage | TaskResult = self.answer.recv()
         except (EOFError, OSError):
@@ -122,14 +122,14 @@ class Child:
 
 @dataclass(frozen=True)
 class ProcessExecutor:
-    """Does several tasks at once on this machine, each in a process of its own.
+    """Does several tasks at once on this machine, each in its own process.
 
-    A process that dies takes no other with it: its task is begun again, and goes on from its
-    snapshot. When this process ends, however it does, so do the others.
+    If a process dies, the others continue: its task is restarted, and resumes from its snapshot.
+    When this process ends in any way, so do the others.
 
     Attributes:
-        jobs: So many at once.
-        observer: Hears of tasks that ended, and what each of the others is at.
+        jobs: How many at once.
+        observer: Receives the tasks that ended, and the progress of the others.
     """
 
     jobs: int
@@ -139,19 +139,19 @@ class ProcessExecutor:
     def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
 
-        If nobody asks for more, what is being done is stopped.
+        If the caller stops early, running tasks are stopped.
         """
         stage = f"tasks, {self.jobs} at once"
         return done_abreast(tasks, self, self.observer, stage=stage, most=self.jobs)
 
     def begin(self, task: Task, /) -> Child:
-        """Have a task done."""
+        """Start a task."""
         threads = threads_of(task.asked.wishes.training)
         answer, away = _PROCESSES.Pipe(duplex=False)
         process = _PROCESSES.Process(target=_do, args=(task, threads, away), name=task.key)
         with _threads_of_children(threads), _interrupts_held():
             process.start()
-        # When the process dies, nobody has this end any more, and the other end is told.
+        # When the process dies, this end closes, and the other end notices.
         away.close()
         watcher = self._watchers.pop() if self._watchers else beside(self.observer)
         return Child(task, process, answer, watcher)  # pyright: ignore[reportArgumentType] - another on Windows
@@ -165,8 +165,8 @@ class ProcessExecutor:
                 return ended
 
     def outcome(self, handle: Child, task: Task, losses: Counter[str], /) -> TaskResult:
-        """Return how a task ended; ``busy`` if it is to be begun again."""
-        # It has said its last word: what libraries still do at the end must not hold up the rest.
+        """Return how a task ended; ``busy`` if it must be restarted."""
+        # It has sent its last message: cleanup of libraries must not delay the rest.
         handle.process.join(_TO_END)
         if handle.process.is_alive():
             handle.process.kill()
@@ -179,7 +179,7 @@ class ProcessExecutor:
         return TaskResult(task.key, BUSY, 0.0, busy=True) if outcome.busy else outcome
 
     def stop(self, running: Sequence[Child], /) -> None:
-        """End tasks that nobody waits for: a sudden end loses no more than a second of work."""
+        """Stop tasks that are no longer needed; killing them loses at most a second of work."""
         for child in running:
             child.process.kill()
         for child in running:
@@ -188,14 +188,14 @@ class ProcessExecutor:
 
 
 def _do(task: Task, threads: int, answer: Connection) -> None:
-    """Do a task, in a process of its own."""
+    """Do a task, in its own process."""
     Thread(target=_end_with_parent, daemon=True).start()
-    # As in the command itself: our own errors say it in one line.
+    # As in the command itself: our own errors fit in one line.
     warnings.simplefilter("ignore")
     use_threads(threads)
     outcome = attempt(task, Telling(answer))
     if outcome.busy:
-        # Others may use this place meanwhile, but not ask again at once.
+        # Others may use this slot meanwhile, but this task must not retry at once.
         time.sleep(PAUSE)
     answer.send(outcome)
 
@@ -209,8 +209,8 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _threads_of_children(count: int) -> Generator[None]:
-    """Say how many threads the libraries of processes have that are started meanwhile."""
-    # They read it when they are loaded, before any code of ours has its turn.
+    """Set the number of threads for the libraries of processes started in the block."""
+    # They read it when they are loaded, before any code of ours runs.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(count)
@@ -224,8 +224,8 @@ def _threads_of_children(count: int) -> Generator[None]:
 
 @contextmanager
 def _interrupts_held() -> Generator[None]:
-    """Start processes meanwhile that do not hear Ctrl-C: the terminal tells all, we end them."""
-    # If it were started later by the way, it would let interrupts through again.
+    """Make processes started in the block ignore Ctrl-C: this process stops them itself."""
+    # If it were started implicitly later, it would not ignore interrupts.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

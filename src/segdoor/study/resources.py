@@ -11,7 +11,7 @@ from segdoor.workers import MOST_WORKERS
 
 
 class Resources(Settings):
-    """Where tasks are done, and what each has there."""
+    """Where tasks run, and with what resources."""
 
     on: On = "local"
     """Who works: this machine alone, or a Ray cluster."""
@@ -57,10 +57,10 @@ def check_resources(machines: Resources) -> None:
     elif machines.jobs is not None:
         raise ConfigError(
             "--jobs", "must come with --on local", machines.jobs,
-            "Leave it out: a cluster makes as many runs at once as it has room for.",
+            "Leave it out: a cluster runs as many at once as it has room for.",
         )  # fmt: skip
-    # Ray does not say whether a cluster grows (ray-project/ray, issue 18608), nor to what: whether
-    # there will be GPUs cannot be seen from the machines that are up.
+    # Ray does not say whether or how far a cluster grows (ray-project/ray, issue 18608): the
+    # running machines do not show whether there will be GPUs.
     for option, example in (("address", "auto"), ("gpus", "1, or 0 for none")):
         if machines.autoscaling and getattr(machines, option) is None:
             raise ConfigError(
