@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class SegdoorError(Exception):
-    """Something a person can put right; the command line prints it without a traceback.
+    """An error that the user can fix; the command line prints it without a traceback.
 
     Attributes:
         culprit: The file, option or argument at fault.

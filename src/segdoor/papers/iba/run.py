@@ -23,7 +23,7 @@ def run_experiment(
     network: Factory | None = None,
     observer: Observer | None = None,
 ) -> ExperimentRecord:
-    """Poison, train, examine and record.
+    """Poison, train, examine, and write the record.
 
     A call that was killed is completed by the next one with the same settings and folder: trainings
     go on where they were, and finished ones are not done again.
