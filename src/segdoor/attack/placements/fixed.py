@@ -30,9 +30,9 @@ class Fixed(Placement):
     introduction: ClassVar[Introduction] = Introduction(
         source="Gu et al., BadNets (2017); Li et al., Hidden Backdoor Attack against Semantic "
         "Segmentation Models (2021)",
-        does="Stamps the same position in every scene, whatever lies under it and however far the "
-        "victims are. The rules single_class and on_victim forbid and the margin do not apply, "
-        "since no scene is skipped for what it shows.",
+        does="Stamps the trigger at the same position in every scene, whatever lies under it and "
+        "however far the victims are. The rules single_class and on_victim (forbid) and the "
+        "margin do not apply: no scene is skipped for what it shows.",
         needs="A trigger that fits into the image.",
         fails="It may cover victims. The poisoned tests place the trigger elsewhere, by their own "
         "rules. It is refused with on_victim require.",
