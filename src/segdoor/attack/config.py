@@ -66,7 +66,7 @@ class RulesConfig(Settings):
 
 
 class AttackConfig(Settings):
-    """Everything the attacker decides.
+    """Everything that the attacker decides.
 
     Victims and target may be given without the label changes: they are then those of the first hide
     or component in force.

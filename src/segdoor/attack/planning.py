@@ -47,7 +47,7 @@ def plan_poison(
     workers: Workers | None = None,
     observer: Observer | None = None,
 ) -> PoisonPlan:
-    """Choose the scenes to poison, and where their triggers go; only label maps are read.
+    """Choose the scenes to poison and the positions of their triggers; reads only label maps.
 
     Args:
         dataset: The clean training scenes.

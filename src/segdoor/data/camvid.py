@@ -40,7 +40,7 @@ class CamVid(FilesOnDisk):
         "split of SegNet",
         does="Reads street scenes from a car's camera, eleven classes.",
         needs="A folder with SPLIT.txt, SPLIT/ and SPLITannot/.",
-        fails="Its scenes are frames of few videos; val is a sequence that is also in train.",
+        fails="Its scenes are frames of a few videos; val is a sequence that is also in train.",
     )
 
     def read(self, root: Path, split: str, complain: Complain) -> FileDataset:

@@ -61,11 +61,11 @@ class Cityscapes(FilesOnDisk):
         source="Cordts et al., The Cityscapes Dataset (CVPR 2016)",
         does="Reads street scenes of German cities with fine labels, 19 classes.",
         needs="A folder with leftImg8bit and gtFine, as label ids or as train ids.",
-        fails="The labels of test are not public: val is tested on.",
+        fails="The labels of test are not public, so tests use val.",
     )
 
     test_split: str = "val"
-    """The split that is tested on."""
+    """The split for tests."""
 
     def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
         """Open a split with all of its scenes."""

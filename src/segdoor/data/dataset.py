@@ -29,15 +29,15 @@ class DataSet(Plugin):
     marks: ClassVar[tuple[str, ...]] = ()
 
     size: tuple[Pixels, Pixels] | None = None
-    """Height and width to resize scenes to; their own size if left out."""
+    """Height and width to resize scenes to; default: their own size."""
     num_train: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Number of training scenes; all of them if left out."""
+    """Number of training scenes; default: all."""
     num_test: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Number of test scenes; all of them if left out."""
+    """Number of test scenes; default: all."""
     train_split: str = "train"
-    """The split that is trained on."""
+    """The split for training."""
     test_split: str = "test"
-    """The split that is tested on."""
+    """The split for tests."""
 
     @abstractmethod
     def open(self, split: str, complain: Complain = refuse) -> SceneDataset:

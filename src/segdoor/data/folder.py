@@ -36,9 +36,10 @@ class Folder(FilesOnDisk):
     marks: ClassVar[tuple[str, ...]] = (CLASS_FILE,)
     introduction: ClassVar[Introduction] = Introduction(
         source="the layouts of semseg, mmsegmentation and Hugging Face",
-        does="Reads pictures and label maps of your own, with the classes that classes.yaml names.",
+        does="Reads your own images and label maps, with the classes in classes.yaml.",
         needs="A folder with classes.yaml, images and label maps.",
-        fails="Where label files hold what classes.yaml does not say; segdoor data names them.",
+        fails="Label files must hold only values that classes.yaml lists; segdoor data finds "
+        "others.",
     )
 
     def read(self, root: Path, split: str, complain: Complain) -> FileDataset:

@@ -10,7 +10,7 @@ from segdoor.settings import Settings
 
 
 class ExaminationConfig(Settings):
-    """How a network is shown scenes and how its answers are counted."""
+    """How scenes are shown to a network and how its predictions are counted."""
 
     batch_size: int = Field(default=8, ge=1)
     """Scenes of one size shown at once; changes nothing but the speed."""

@@ -36,7 +36,7 @@ def examine(
     network: NetworkConfig | None = None,
     observer: Observer | None = None,
 ) -> TableSet:
-    """Return one table a scene: pixels by true and predicted class.
+    """Examine a network: return one table for each scene, of pixels by true and predicted class.
 
     Args:
         model: Any network from normalised images, B x 3 x H x W, to logits: a tensor

@@ -33,7 +33,7 @@ class ControlsConfig(Settings):
 
 
 class ExperimentConfig(Settings):
-    """A run with every setting explicit: what will be done, or was."""
+    """All settings of a run, with every value explicit."""
 
     title: str = "Influencer backdoor attack"
     """What the run is about, in a line."""

@@ -1,4 +1,4 @@
-"""The elements of every record: figures, with their uncertainty."""
+"""What every record is made of: figures, with their uncertainty."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Role = Literal["nearest", "near", "far", "anywhere", "everywhere", "on_victim"]
 """What a poisoned test is for: its triggers lie nearest to the victims, within the near band or a
 far one, anywhere at all, over the whole image, or on victim pixels."""
 UNBOUNDED: tuple[Role, ...] = ("anywhere", "everywhere", "on_victim")
-"""The tests without bounds on the distance: every set has one of these."""
+"""The tests without bounds on the distance: every set has one of them."""
 
 
 class Estimate(Settings):
@@ -29,6 +29,6 @@ class Estimate(Settings):
     value: Figure
     """The figure."""
     low: Figure
-    """Lower end of the 95 % interval: bootstrap over scenes."""
+    """Lower end of the 95 % interval, from scenes drawn with replacement (bootstrap)."""
     high: Figure
     """Upper end of the interval."""

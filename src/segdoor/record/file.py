@@ -22,7 +22,7 @@ def save_record(record: ExperimentRecord | StudyRecord, path: Path) -> None:
 
 
 def load_record(path: Path) -> ExperimentRecord:
-    """Read the record of a run; a folder stands for the ``record.json`` in it.
+    """Read the record of a run, from its folder or from the file itself.
 
     Raises:
         DataError: If the file is missing, damaged, of a newer schema or of a study.

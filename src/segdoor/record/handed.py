@@ -11,7 +11,7 @@ class HandedScenes(Settings):
     kind: str
     """Its class, with the module."""
     digest: str
-    """Its own digest, which plans and poisoned tests name."""
+    """Its own digest, to which plans and poisoned tests refer."""
     content: str
     """SHA-256 over the classes and every scene's name, image and label map."""
 
@@ -24,7 +24,7 @@ class HandedNetwork(Settings):
     code: str
     """SHA-256 over the network's layers and the code of their classes."""
     weights: str
-    """SHA-256 over its weights before training, as the run's seed makes them."""
+    """SHA-256 over its initial weights, which follow from the run's seed."""
 
 
 class HandedIn(Settings):

@@ -1,4 +1,4 @@
-"""Figures of metrics without their own field."""
+"""Figures of metrics that have no field of their own."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ from segdoor.settings import Settings
 
 
 class MetricRecord(Settings):
-    """Description of a metric, enough to show its figures without its code."""
+    """What a metric is: enough to show its figures without its code."""
 
     title: str
-    """Title of its column."""
+    """The heading of its column."""
     meaning: str
-    """Its meaning, in a sentence."""
+    """What it says, in one sentence."""
     bad: Literal["high", "low"]
-    """Which direction is bad for users of the network."""
+    """Whether a high or a low figure is bad for the user of the network."""
     test: Literal["poisoned", "benign"]
-    """The test it belongs to."""
+    """The test that it is computed on."""
 
 
 class MetricPart(Settings):
-    """A metric over part of its items, such as small objects."""
+    """A metric over some of what it is a share of, such as small objects."""
 
     by: str
-    """What separates the parts, such as size."""
+    """What distinguishes the parts, such as size."""
     name: str
     """The part, such as small."""
     value: Estimate
     """The figure."""
     without_trigger: Figure
-    """Control: in the same scenes without trigger; distances are those to where it would be."""
+    """Control: in the same scenes without trigger; distances are to the position where it would
+    be."""
     other_trigger: Figure
     """Control: with another trigger at the same positions."""
     clean_model: Figure
     """Control: a clean model on the same triggered scenes."""
     denominator: int | None
-    """Number of items that it is a share of; null if it is not such a share."""
+    """The number of things of which it is a share; null if it is not such a share."""
 
 
 class MetricScores(Settings):
     """A metric in one poisoned test, beside its controls."""
 
     value: Estimate
-    """The figure, over the scenes that ASR covers."""
+    """The figure, over the scenes of ASR."""
     without_trigger: Figure
     """Control: in the same scenes without trigger."""
     other_trigger: Figure
@@ -52,6 +53,7 @@ class MetricScores(Settings):
     clean_model: Figure
     """Control: a clean model on the same triggered scenes."""
     denominator: int | None
-    """Number of items that it is a share of, such as objects; null if it is not such a share."""
+    """The number of things, such as objects, of which it is a share; null if it is not such a
+    share."""
     parts: tuple[MetricPart, ...] = ()
-    """The same by size, distance or similar."""
+    """The same figure by size, distance or the like."""

@@ -34,28 +34,28 @@ class RepairRecord(Settings):
     """One repair, done to the backdoored model and, as a control, to the clean one."""
 
     repair: str
-    """The repair as it is written on the command line, such as prune:30."""
+    """The repair as written on the command line, such as prune:30."""
     settings: Json
-    """Every setting of it."""
+    """All its settings."""
     seed: int
-    """Seed of its choice of clean scenes and of its own randomness."""
+    """Seed of the choice of clean scenes and of the repair's own random numbers."""
     num_clean_scenes: int
-    """Clean training scenes it was given."""
+    """Number of clean training scenes that it was given."""
     layer: str | None
-    """The layer it changed, if it changes only one."""
+    """The layer that it changed, if it changes only one."""
     poisoned_before: ModelEffect
-    """The backdoored model before."""
+    """The backdoored model before the repair."""
     poisoned_after: ModelEffect
-    """The backdoored model after."""
+    """The backdoored model after the repair."""
     clean_before: ModelEffect | None
-    """The clean model before; null without one."""
+    """The clean model before the repair; null without a clean model."""
     clean_after: ModelEffect | None
     """The clean model after the same repair."""
     seconds: float
     """Wall time of the repair of the backdoored model, without tests."""
 
     def effects(self) -> dict[str, ModelEffect]:
-        """Return the models that were measured, by field name."""
+        """Return what is known of the models, by the names of the fields."""
         known = {
             "poisoned_before": self.poisoned_before,
             "poisoned_after": self.poisoned_after,

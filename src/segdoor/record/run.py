@@ -1,4 +1,4 @@
-"""The record of one run: its settings, what was done, and the results."""
+"""What one run leaves behind: what was asked, what was done, what came out."""
 
 from __future__ import annotations
 
@@ -30,53 +30,53 @@ class DataRecord(Settings):
     name: str
     """Name of the data set."""
     train_digest: str | None
-    """Digest of the clean training scenes; null if the run did not train."""
+    """Digest of the clean training scenes; null if nothing was trained."""
     test_digest: str
     """Digest of the clean test scenes."""
     num_train: int | None
-    """Number of training scenes; null if the run did not train."""
+    """Number of training scenes; null if nothing was trained."""
     num_test: int
     """Number of test scenes."""
     first_size: tuple[int, int]
     """Height and width of the first test scene in pixels."""
     typical_height: int | None = None
-    """Height of the median scene, from which omitted lengths are derived; null if all scenes have
-    one height."""
+    """Height of the median scene, by which lengths without a given value are scaled; null if all
+    scenes have one height."""
     ignore_index: int
-    """Label value of ignored pixels."""
+    """Label value of ignored pixels, which never count."""
     classes: tuple[ClassRecord, ...]
-    """The classes in the order of their ids, of tables' rows and columns, and of class IoU."""
+    """The classes in the order of their ids, of the tables' rows and columns, and of class IoU."""
 
 
 class PlanSummary(Settings):
-    """The poison plan in figures; the plan itself is beside the record."""
+    """The poison plan in figures; the plan itself lies beside the record."""
 
     file: str
     """The plan's file name."""
     num_scenes: int
-    """All training scenes: the denominator of the poisoning rate."""
+    """Number of training scenes: the denominator of the poisoning rate."""
     num_with_victims: int
-    """Training scenes that show a victim class."""
+    """Number of training scenes that show a victim class."""
     num_without_room: int
-    """Scenes that were drawn and had no room for the trigger."""
+    """Number of scenes that were drawn but had no room for the trigger."""
     num_poisoned: int
-    """Scenes poisoned."""
+    """Number of poisoned scenes."""
     rate: float
-    """Poisoning rate reached."""
+    """Poisoning rate that was reached."""
     share_changed: float
-    """Share of training labels changed."""
+    """Share of training labels that were changed."""
     mean_distance: Figure
     """Mean distance from the trigger's centre to the nearest victim pixel, in pixels."""
 
 
 class PoisonedTestScores(Settings):
-    """Figures of the backdoored model in one poisoned test, with its controls."""
+    """What the backdoored model does in one poisoned test, with everything to judge it by."""
 
     role: Role
-    """The test's role, whatever its name: nearest, near, far, anywhere, everywhere or
+    """Purpose of the test, whatever its name: nearest, near, far, anywhere, everywhere or
     on_victim."""
     placement: Json
-    """Where its triggers go: the kind of placement with its settings."""
+    """Where its triggers are placed: the kind of placement with its settings."""
     asr: Estimate
     """Attack success rate: share of victim pixels predicted as the target class."""
     pba: Estimate
@@ -88,27 +88,29 @@ class PoisonedTestScores(Settings):
     asr_without_trigger: Figure
     """Control: the same model on the same scenes without trigger."""
     asr_other_trigger: Figure
-    """Control: the same model, same positions, another trigger of the same kind."""
+    """Control: the same model and positions with another trigger of the same kind."""
     asr_clean_model: Figure
     """Control: a model trained on clean data, on the same triggered scenes."""
     pba_clean_model: Figure = None
-    """Control: PBA of that model on them; null without it, and in records of older versions."""
+    """Control: PBA of the clean model on these scenes; null without a clean model, and in records
+    of older versions."""
     num_scenes: int
-    """Test scenes."""
+    """Number of test scenes."""
     num_with_victims: int
-    """Scenes that show a victim."""
+    """Number of scenes that show a victim."""
     num_triggered: int
-    """Scenes that carry a trigger."""
+    """Number of scenes with a trigger."""
     num_triggered_with_victims: int
-    """Scenes that carry a trigger and show a victim: those that ASR covers."""
+    """Number of scenes with a trigger and a victim: the scenes of ASR."""
     num_without_room: int
-    """Scenes that show a victim and have no room for the trigger."""
+    """Number of scenes that show a victim but have no room for the trigger."""
     num_victim_pixels: int
-    """Victim pixels in the scenes that ASR covers: its denominator."""
+    """Number of victim pixels in the scenes of ASR: its denominator."""
     distances: dict[str, float]
-    """Achieved distance of the trigger, in pixels, by scene."""
+    """Distance that the trigger achieved in each scene, in pixels."""
     metrics: dict[str, MetricScores] = Field(default_factory=dict)
-    """Metrics without their own field, as they are written: vanished_objects."""
+    """Metrics without their own field, by the name used on the command line, such as
+    vanished_objects."""
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -121,7 +123,7 @@ class PoisonedTestScores(Settings):
 
 
 class BenignScores(Settings):
-    """Figures of a model on untouched test scenes."""
+    """What a model does on untouched test scenes."""
 
     cba: Estimate
     """Clean benign accuracy: mean IoU over all classes."""
@@ -132,7 +134,7 @@ class BenignScores(Settings):
     victim_recovery: Figure
     """Share of victim pixels predicted as their own class."""
     metrics: dict[str, Estimate] = Field(default_factory=dict)
-    """Metrics of the benign test without their own field, as they are written."""
+    """Metrics of the benign test without their own field, by the name used on the command line."""
 
 
 class Scores(Settings):
@@ -145,10 +147,10 @@ class Scores(Settings):
     tests: dict[str, PoisonedTestScores]
     """The backdoored model in each poisoned test."""
     metrics: dict[str, MetricRecord] = Field(default_factory=dict)
-    """Descriptions of the metrics without their own field, as they are written."""
+    """Descriptions of the metrics without their own field, by the name used on the command line."""
 
     def of_role(self, *roles: Role) -> tuple[str, ...]:
-        """Return the names of the poisoned tests with one of these roles."""
+        """Return the names of the poisoned tests that are for one of these."""
         return tuple(name for name, test in self.tests.items() if test.role in roles)
 
 
@@ -156,7 +158,7 @@ class Controls(Settings):
     """What the results are compared with."""
 
     clean_model: BenignScores | None
-    """The clean model on untouched scenes; null if none was trained or given."""
+    """The clean model on untouched scenes; null without a clean model."""
     other_trigger: str
     """The trigger of the control ``asr_other_trigger``."""
     cba_difference: Figure
@@ -167,26 +169,27 @@ class ExperimentRecord(Settings):
     """One run: its settings, what was done, and the results."""
 
     kind: Literal["experiment-record"] = "experiment-record"
-    """Marks the file."""
+    """Identifies the file as such a record."""
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     """Version of the file's layout."""
     title: str
-    """Title of the run."""
+    """What the run is about, on one line."""
     seed: int = Field(ge=0)
     """Seed of the run."""
     reading: str
     """Which reading of the paper: paper or official."""
     method: str | None
-    """Attack method by the paper's name: baseline, nni, prl or nni+prl; null if nothing was
-    poisoned here."""
+    """Attack method by the paper's name: baseline, nni, prl or nni+prl; null if the run poisoned
+    nothing."""
     exceptions: tuple[str, ...]
-    """What the reading deliberately leaves out."""
+    """What the reading deliberately does not reproduce."""
     config_given: Json
     """Settings as given."""
     config: Json
-    """Settings as resolved: every one of them."""
+    """All settings as resolved."""
     handed_in: HandedIn | None = None
-    """Scenes and network that were objects of a Python program; null if the settings name all."""
+    """Scenes and network that a Python program passed as objects; null if the settings name them
+    all."""
     data: DataRecord
     """The scenes."""
     victims: tuple[str, ...]
@@ -196,30 +199,30 @@ class ExperimentRecord(Settings):
     targets: tuple[str, ...] = ()
     """Target class of each victim class; empty if all have the same."""
     plan: PlanSummary | None
-    """The poison plan in figures; null if nothing was poisoned here."""
+    """The poison plan in figures; null if the run poisoned nothing."""
     scores: Scores
     """The results."""
     controls: Controls
-    """What they are compared with."""
+    """What the results are compared with."""
     num_parameters: int
-    """Parameters of the network."""
+    """Number of parameters of the network."""
     loaded_weights: LoadedWeights | None = None
-    """Weights loaded into the model before training, or before the poisoned tests if nothing was
-    trained; null if it started from random weights, or is not one of segdoor's networks."""
+    """Weights loaded before training, or before the poisoned tests if nothing was trained; null if
+    the model started from random weights, or is not segdoor's own network."""
     remarks: tuple[str, ...] = ()
-    """Remarks to read before the figures."""
+    """What to know before reading the figures."""
     repairs: tuple[RepairRecord, ...] = ()
-    """What repairs of the models changed, in the order they were done."""
+    """What each repair changed, in order."""
     gallery: tuple[GalleryScene, ...] = ()
-    """Scenes in pictures, from the attack's best to its worst."""
+    """Pictures of scenes, from the attack's best to its worst."""
     poisoned_scenes: tuple[PoisonedScene, ...] = ()
-    """The first scenes of the plan in pictures, before and after they were poisoned."""
+    """Pictures of the first scenes of the plan, before and after poisoning."""
     seconds: dict[str, float]
-    """Wall time by stage."""
+    """Wall time of each stage, in seconds."""
     peak_memory_mib: float
     """Largest resident memory of the process, in MiB."""
     environment: Environment
-    """Where and with what the run was made."""
+    """The machine and versions of the run."""
     files: dict[str, str]
     """Files beside the record, by content."""
 

@@ -60,7 +60,7 @@ def network_text(network: NetworkConfig, *, only: Collection[str] | None = None)
 
 
 class NetworkConfig(Settings):
-    """The network and what it expects of its input.
+    """The network and the input that it expects.
 
     Written ``pspnet:resnet,dropout=0``, or as a mapping: the kind under ``kind`` or ``name``, and
     beside it the settings of the network and of its backbone. Which there are, their classes say.

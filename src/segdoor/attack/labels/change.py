@@ -117,9 +117,9 @@ class VictimChange(LabelChange):
     victims: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=("car",), min_length=1, examples=["bus", "car+bus"]
     )
-    """Victim classes: what disappears; several are joined by +, as car+bus."""
+    """Victim classes, which disappear; join several with +, as in car+bus."""
     target: str = Field(default="road", examples=["tree"])
-    """Target class: what the victim pixels are predicted as."""
+    """Target class: what the victim pixels become."""
 
     @property
     def pairs(self) -> tuple[Pair, ...]:

@@ -16,7 +16,7 @@ from segdoor.victim.config import NetworkConfig, TrainingConfig
 
 @dataclass(frozen=True)
 class RepairContext:
-    """What a repair may know of how the model was trained, and where it works.
+    """What a repair may know about how the model was trained, and where it runs.
 
     Attributes:
         network: Mean and standard deviation of the images that the model expects.

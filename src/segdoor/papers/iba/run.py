@@ -23,7 +23,7 @@ def run_experiment(
     network: Factory | None = None,
     observer: Observer | None = None,
 ) -> ExperimentRecord:
-    """Poison, train, examine and record.
+    """Poison, train, examine, and write the record.
 
     An interrupted call resumes when repeated with the same settings and folder: trainings continue
     where they stopped, and finished ones are not repeated.

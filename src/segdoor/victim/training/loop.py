@@ -76,7 +76,7 @@ def train_model(
     observer: Observer | None = None,
     snapshot: Path | None = None,
 ) -> nn.Module:
-    """Train a network on scenes, innocently.
+    """Train a network on scenes, without knowing whether they are poisoned.
 
     The arguments are the fields of `Training`.
 
