@@ -8,7 +8,6 @@ become links to copies (pictures and web pages) or plain names.
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 import shutil
@@ -32,7 +31,7 @@ STAND_INS = {"README.md": "index.md"}
 COPIED = {".png", ".jpg", ".svg", ".html", ".cff"}
 """What is copied into the site where a page links to it."""
 
-LINK = re.compile(r"(?P<before>!?\[(?P<text>[^\]]*)\]\()(?P<target>[^)\s]+)\)")
+LINK = re.compile(r"(?P<before>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -53,6 +52,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     # Every second part is code, in which nothing is a link.
     parts = FENCE.split(markdown)
+    if page.is_homepage:
+        # Its place in the navigation is the row of tabs above it.
+        page.meta["hide"] = ["navigation"]
     return "".join(part if i % 2 else LINK.sub(led, part) for i, part in enumerate(parts))
 
 
@@ -69,6 +71,10 @@ def link_in_site(match: re.Match[str], folder: str, config: MkDocsConfig, files:
     if not path or "://" in path or path.startswith("mailto:"):
         return match[0]
     found = posixpath.normpath(posixpath.join(folder, path))
+    text = match["text"]
+    if text == posixpath.basename(path) and path.endswith(".md"):
+        # In a site pages are called by their titles, not by their files.
+        text = title_of(root_of(config) / found)
     if (root_of(config) / found / "README.md").is_file():
         found = f"{found}/README.md"
     if found.startswith("docs/"):
@@ -79,7 +85,13 @@ def link_in_site(match: re.Match[str], folder: str, config: MkDocsConfig, files:
         there = copied(found, config, files)
     else:
         return named(match["text"], found)
-    return f"{match['before']}{there}{mark}{anchor})"
+    return f"{match['before']}[{text}]({there}{mark}{anchor})"
+
+
+def title_of(page: Path) -> str:
+    """Return the first heading of a page."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return next((line.removeprefix("# ") for line in lines if line.startswith("# ")), page.name)
 
 
 def copied(source: str, config: MkDocsConfig, files: Files) -> str:
@@ -96,13 +108,18 @@ def named(text: str, path: str) -> str:
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Put the sources of the pages beside them, for readers of llms.txt, and drop what is unused."""
+    """Put the sources of the pages beside them, so that the links of llms.txt hold in the site."""
     site = Path(config.site_dir)
     for page in Path(config.docs_dir).glob("*.md"):
         shutil.copyfile(page, site / page.name)
+    index = (site / "llms.txt").read_text(encoding="utf-8")
+    for source, page in OUTSIDE.items():
+        shutil.copyfile(root_of(config) / source, site / page)
+        index = index.replace(f"(../{source})", f"({page})")
+    (site / "llms.txt").write_text(index, encoding="utf-8")
     for unused in ("sitemap.xml", "sitemap.xml.gz", "404.html"):
-        if (site / unused).exists():
-            os.remove(site / unused)
+        # They are for servers, and hold no relative addresses.
+        (site / unused).unlink(missing_ok=True)
 
 
 def root_of(config: MkDocsConfig) -> Path:
