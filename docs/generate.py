@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Literal, Union, cast, get_args, get_origin
 
 import yaml
 from annotated_types import Ge, Gt, Le, Lt
+from cyclopts import App
+from cyclopts.argument import Argument
 from pydantic.fields import FieldInfo
 
 import segdoor
@@ -387,6 +391,23 @@ must not hold results yet), `--json`, `--plan` of `train`, and two short forms, 
 `network` and `--weights` for `network.weights`.
 """
 
+VERBS_TEXT = """\
+# Verbs
+
+What `segdoor VERB --help` says, one section a verb. `-h` is the same, and `segdoor --version` prints
+the version. Options of settings are not repeated here: `--attack.rate` and its like are listed in
+[configuration.md](configuration.md). Exit codes are in [pipeline.md](pipeline.md#exit-codes).
+
+| step | verbs |
+|---|---|
+| look around | [`demo`](#demo), [`doctor`](#doctor), [`list`](#list), [`models`](#models) |
+| check and poison data | [`data`](#data), [`poison`](#poison), [`verify`](#verify), [`restore`](#restore) |
+| train and examine | [`train`](#train), [`examine`](#examine), [`run`](#run) |
+| read results | [`show`](#show), [`report`](#report), [`export`](#export), [`rescore`](#rescore) |
+| repair | [`repair`](#repair) |
+| reproduce the paper | [`study`](#study) |
+"""
+
 FOLLOWS_TEXT = """\
 ## What follows from what
 
@@ -440,7 +461,9 @@ def pages() -> dict[str, str]:
         "record.md": record_page(),
         "configuration.md": configuration_page(),
         "python.md": python_page(),
+        "verbs.md": verbs_page(),
         "plugins.md": plugins_page(),
+        **{page_of(registry): kinds_page(registry) for registry in REGISTRIES if registry.known},
     }
 
 
@@ -460,14 +483,116 @@ def what_is(thing: object) -> str:
     return plain(str(thing.__doc__).splitlines()[0])
 
 
+def verbs_page() -> str:
+    """Return the page about the verbs, from the help of the command line."""
+    app = make_app()
+    verbs = [name for name in app if not name.startswith("-")]
+    return VERBS_TEXT + "".join(section_of(app, app[name], name, "##") for name in verbs)
+
+
+def section_of(app: App, verb: App, name: str, level: str) -> str:
+    """Return a section about a verb, and about what a group of verbs holds."""
+    if verb.default_command is None:
+        inner = [(n, verb[n]) for n in verb if not n.startswith("-")]
+        parts = [section_of(app, found, f"{name} {n}", f"{level}#") for n, found in inner]
+        return f"\n{level} `{name}`\n\n{verb.help}\n{''.join(parts)}"
+    arguments = [
+        argument
+        for argument in verb.assemble_argument_collection(
+            default_parameter=app.default_parameter, parse_docstring=True
+        )
+        if not argument.children
+    ]
+    of_settings = [argument for argument in arguments if name in VERBS and is_setting(argument)]
+    rows = [option_row(argument) for argument in arguments if argument not in of_settings]
+    parts = [
+        f"\n{level} `{name}`\n\n{explained(verb)}\n\n```text\n{usage(name, arguments)}\n```\n",
+        f"\n{grid(('option', 'values', 'default', 'meaning'), rows)}" if rows else "",
+        f"\n{settings_taken(of_settings)}\n" if of_settings else "",
+    ]
+    return "".join(parts)
+
+
+def explained(verb: App) -> str:
+    """Return what a verb's function says about it, its commands as blocks."""
+    text, _, _ = (inspect.getdoc(cast("object", verb.default_command)) or "").partition("\nArgs:")
+    text = re.sub(r"(?<![\w`-])--[a-z][\w.-]*\w", r"`\g<0>`", text.strip())
+    blocks = [part.strip("\n") for part in re.split(r"((?:^  +.*\n?)+)", text, flags=re.MULTILINE)]
+    return "\n\n".join(
+        f"```sh\n{inspect.cleandoc(block).replace('`', '')}\n```" if block[0] == " " else block
+        for block in blocks
+        if block
+    )
+
+
+def usage(name: str, arguments: Sequence[Argument]) -> str:
+    """Return how a verb is written: what stands alone, and that options may follow."""
+    placed = sorted(
+        ((argument.index, argument) for argument in arguments if argument.index is not None),
+        key=lambda it: it[0],
+    )
+    words = [argument.name.lstrip("-").upper() for _, argument in placed]
+    needed = [argument.required for _, argument in placed]
+    told = [word if must else f"[{word}]" for word, must in zip(words, needed, strict=True)]
+    options = ["[OPTIONS]"] if len(arguments) > len(placed) else []
+    return " ".join(["segdoor", name, *told, *options])
+
+
+def option_row(argument: Argument) -> tuple[str, str, str, str]:
+    """Return an option as a row: its name, values, default and meaning."""
+    alone = argument.index is not None
+    name = argument.name.lstrip("-").upper() if alone else argument.name
+    default = argument.field_info.default
+    if argument.required:
+        shown = "must be given"
+    elif default is inspect.Parameter.empty or default in (None, (), False):
+        shown = ""
+    else:
+        shown = code(str(default) if isinstance(default, Path) else default)
+    values = "" if argument.hint is bool else kind(argument.hint).removesuffix(" or null")
+    return f"`{name}`", values, shown, plain(argument.parameter.help or "")
+
+
+def is_setting(argument: Argument) -> bool:
+    """Tell whether an option of a verb that takes settings is one of them."""
+    return argument.name.lstrip("-").split(".")[0] in ExperimentConfig.model_fields
+
+
+def settings_taken(arguments: Sequence[Argument]) -> str:
+    """Return which settings a verb takes as options, with links to them."""
+    keys = [argument.name.lstrip("-") for argument in arguments]
+    sections = dict.fromkeys(key.split(".")[0] for key in keys if "." in key)
+    top = ", ".join(f"`--{key}`" for key in keys if "." not in key)
+    links = ", ".join(f"[`{name}`](configuration.md#{name})" for name in sections)
+    return f"Settings: {top} ([at the top](configuration.md#at-the-top)), and those of {links}."
+
+
 def plugins_page() -> str:
-    """Return the page about the plug-ins, from their introductions."""
-    return f"{PLUGINS_TEXT}{''.join(kinds_of(registry) for registry in REGISTRIES)}"
+    """Return the page about every choice, with the kinds of each in a sentence."""
+    return f"{PLUGINS_TEXT}{''.join(overview_of(registry) for registry in REGISTRIES)}"
 
 
-def kinds_of(registry: Registry[Plugin]) -> str:
-    """Return a chapter about the kinds of a choice."""
-    parts = [f"\n## {registry.what.capitalize()}s\n\n{named_by(registry)}\n"]
+def overview_of(registry: Registry[Plugin]) -> str:
+    """Return a chapter that names the kinds of a choice."""
+    rows = [
+        (f"[`{name}`]({page_of(registry)}#{name})", plain(plugin.introduction.does))
+        for name, plugin in registry.known.items()
+    ]
+    table = f"\n{grid(('kind', 'what it does'), rows)}" if rows else ""
+    return f"\n## {registry.what.capitalize()}s\n\n{named_by(registry)}\n{table}"
+
+
+def page_of(registry: Registry[Plugin]) -> str:
+    """Return the name of the page about the kinds of a choice."""
+    return f"plugins-{registry.what.replace(' ', '-')}s.md"
+
+
+def kinds_page(registry: Registry[Plugin]) -> str:
+    """Return the page about the kinds of a choice, from their introductions."""
+    parts = [
+        f"# {registry.what.capitalize()}s\n\n{named_by(registry)} How a choice is written and how to"
+        "\nwrite a kind of your own: [plugins.md](plugins.md).\n"
+    ]
     for name, plugin in registry.known.items():
         told = plugin.introduction
         rows = [(f"`{key}`", *others) for key, *others in settings_of(plugin)]
@@ -475,8 +600,8 @@ def kinds_of(registry: Registry[Plugin]) -> str:
             grid(("setting", "values", "default", "meaning"), rows) if rows else "No settings.\n"
         )
         parts.append(
-            f"\n### `{name}`\n\n{told.does}\n\n- From: {ended(told.source)}\n"
-            f"- Needs: {told.needs}\n- Limits: {told.fails}\n\n{table}"
+            f"\n## `{name}`\n\n{told.does}\n\n- From: {ended(told.source)}\n"
+            f"- Needs: {told.needs}\n- Fails: {told.fails}\n\n{table}"
         )
     return "".join(parts)
 
