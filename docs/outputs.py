@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from segdoor.cli.app import run_command_line
+
 HERE: Final = Path(__file__).parent
 PAGES: Final = (HERE.parent / "README.md", HERE / "start.md")
 _BLOCK: Final = re.compile(
@@ -91,8 +93,6 @@ def refreshed(text: str, run: Run) -> str:
 
 def run_segdoor(command: str) -> str:
     """Run a command of segdoor in this process, and return what it prints."""
-    from segdoor.cli.app import run_command_line
-
     stdout = io.StringIO()
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(io.StringIO()) as stderr:
         code = run_command_line(shlex.split(command, comments=True)[1:])
