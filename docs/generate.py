@@ -32,6 +32,7 @@ from segdoor.experiment.wishes import ExperimentWishes, wishes_from
 from segdoor.papers.iba.reading import EXCEPTIONS, resolve
 from segdoor.plugins import Plugin, Registry, in_a_word
 from segdoor.record import ExperimentRecord
+from segdoor.record.figures import Estimate
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.settings import Settings, Wishes
 from segdoor.victim.backbones.registry import BACKBONES
@@ -45,6 +46,7 @@ REGISTRIES: tuple[Registry[Plugin], ...] = (
     DATASETS, TRIGGERS, PLACEMENTS, LABELS, NETWORKS, BACKBONES, REPAIRS, METRICS, FILTERS,
     DETECTORS, PURIFIERS, SCANS,
 )  # fmt: skip
+ALIKE = tuple(f"repairs[].{side}." for side in ("poisoned_after", "clean_before", "clean_after"))
 VERBS = ("data", "poison", "train", "examine", "run")
 Flat = dict[str, object]
 Row = tuple[str, FieldInfo]
@@ -138,7 +140,10 @@ figure is null, never NaN: the file is strict JSON.
 ## Every key
 
 `[]` stands for every entry of a list, `NAME` for a key that depends on the run (the name of a
-poisoned test, a scene, a stage, a package or a file's content).
+poisoned test, a scene, a stage, a package or a file's content). An estimate is an object with
+`value`, the figure, and `low` and `high`, the ends of its 95 % interval from scenes drawn with
+replacement (bootstrap); each may be null. In `repairs`, `poisoned_after`, `clean_before` and
+`clean_after` have the same keys as `poisoned_before`.
 """
 
 PYTHON_TEXT = '''\
@@ -671,6 +676,7 @@ def record_page() -> str:
     rows = [
         (f"`{key}`", kind(field.annotation), meaning(field))
         for key, field in fields_of(ExperimentRecord, "", branches=True)
+        if not key.startswith(ALIKE)
     ]
     return f"{RECORD_TEXT}\n{grid(('key', 'type', 'meaning'), rows)}"
 
@@ -812,7 +818,7 @@ def nested(field: FieldInfo) -> bool:
 def inside(annotation: object) -> tuple[type[Settings] | None, str]:
     """Return the model that an annotation holds, and what stands for its entries in a key."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return annotation, ""
+        return (None if annotation is Estimate else annotation), ""
     marks = {tuple: "[]", dict: ".NAME"}
     for part in get_args(annotation):
         found, mark = inside(part)
@@ -843,7 +849,7 @@ def plain_kind(annotation: object) -> str:
     """Return a type without parameters in plain words."""
     words: dict[object, str] = {
         str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path",
-        object: "anything", type(None): "null",
+        object: "anything", type(None): "null", Estimate: "estimate",
     }  # fmt: skip
     plugin = isinstance(annotation, type) and issubclass(annotation, Plugin)
     return words.get(annotation, "kind with its settings" if plugin else "object")
