@@ -155,7 +155,7 @@ CASES = {
         breaks=cut("run/tables.npz"),
     ),
     "the data set has moved": Case(
-        Complaint("--root", "must name the folder of the run's data set", "mine", "now lies"),
+        Complaint("--root", "must name the folder of the run's data set", "mine", "present folder"),
         breaks=moved,
     ),
     "the scenes have changed": Case(

@@ -65,7 +65,7 @@ def test_every_metric_can_have_a_threshold() -> None:
         ("asr", "must be FIGURE>VALUE", "Quote it"),
         ("", "must be FIGURE>VALUE", "Quote it"),
         ("asr=0.3", "must be FIGURE>VALUE", "Quote it"),
-        ("asr>0.3 cba<0.6", "must be FIGURE>VALUE", "once for each"),
+        ("asr>0.3 cba<0.6", "must be FIGURE>VALUE", "once per threshold"),
         ("asr>", "must compare with a share", "0.3 for 30 %"),
         ("asr>30", "must compare with a share", "0.3 for 30 %"),
         ("asr>30%", "must compare with a share", "0.3 for 30 %"),
@@ -119,7 +119,7 @@ def test_where_a_threshold_is_judged(
         ("cba:car<0.3", "cba is over all classes", "Leave out ':car', or write iou:CLASS<VALUE."),
         ("pba:near:car<0.3", "pba is over several classes", "or write iou:CLASS<VALUE"),
         ("pba:benign<0.3", "pba is one of poisoned tests", "or write pba:TEST"),
-        ("kept_victims<0.3", "must be a figure that says something", "Here are asr, pba"),
+        ("kept_victims<0.3", "must be a figure that this attack has", "Available: asr, pba"),
     ],
 )
 def test_what_a_run_does_not_have(text: str, rule: str, remedy: str) -> None:

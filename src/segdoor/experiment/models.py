@@ -105,7 +105,7 @@ def check_network(asked: Asked, *, learns: bool = True) -> None:
             "network.name",
             "must be a network that can be trained",
             plugin.kind,
-            "Such a model cannot be trained; use segdoor examine.",
+            "Such a model can only be examined: segdoor examine.",
         )
 
 

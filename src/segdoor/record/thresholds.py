@@ -22,7 +22,7 @@ _WITHOUT_TRIGGER = ("asr", "victim_recovery")
 """Those that are also defined in the benign test."""
 _FORM = re.compile(r"\s*([\w.]+)\s*(?::(.*?))?\s*(<=|>=|<|>)\s*([^<>=]*?)\s*", re.DOTALL)
 _SPELLING = (
-    "must be FIGURE>VALUE or FIGURE<VALUE, a test or class behind the figure, as in "
+    "must be FIGURE>VALUE or FIGURE<VALUE, a test or class after the figure, as in "
     "asr>0.3, asr:near>0.3 or iou:car<0.5"
 )
 
