@@ -32,6 +32,7 @@ COPIED = {".png", ".jpg", ".svg", ".html", ".cff"}
 """What is copied into the site where a page links to it."""
 
 LINK = re.compile(r"(?P<before>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
+SHORT_CODE = re.compile(r"<code>([^<]{1,34})</code>")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -58,6 +59,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return "".join(part if i % 2 else LINK.sub(led, part) for i, part in enumerate(parts))
 
 
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Return a page in which code that fits into a line of a phone is marked as such."""
+    del page, config, files
+    return SHORT_CODE.sub(r'<code class="short">\g<1></code>', html)
+
+
 def link_in_site(match: re.Match[str], folder: str, config: MkDocsConfig, files: Files) -> str:
     """Return a link as it must be in the site, or plain text if there is nothing to link to.
 
@@ -72,7 +79,7 @@ def link_in_site(match: re.Match[str], folder: str, config: MkDocsConfig, files:
         return match[0]
     found = posixpath.normpath(posixpath.join(folder, path))
     text = match["text"]
-    if text == posixpath.basename(path) and path.endswith(".md"):
+    if text in {path, posixpath.basename(path)} and path.endswith(".md"):
         # In a site pages are called by their titles, not by their files.
         text = title_of(root_of(config) / found)
     if (root_of(config) / found / "README.md").is_file():
@@ -104,7 +111,9 @@ def copied(source: str, config: MkDocsConfig, files: Files) -> str:
 
 def named(text: str, path: str) -> str:
     """Return the text of a link to a file that the site does not hold, with the file's path."""
-    return text if path.strip("/") in text else f"{text} (`{path}`)"
+    if path.endswith(text):
+        return f"`{path}`"
+    return text if path in text else f"{text} (`{path}`)"
 
 
 def on_post_build(config: MkDocsConfig) -> None:
