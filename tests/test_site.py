@@ -62,7 +62,7 @@ def in_menu(entry: object) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(folder)]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True, text=True, check=False,
@@ -112,6 +112,14 @@ class TestMenu:
         index = (DOCS / "llms.txt").read_text(encoding="utf-8")
         linked = re.findall(r"\]\(([^)]+)\)", index)
         assert [name for name in linked if not (DOCS / name).is_file()] == []
+
+
+def test_warnings_are_counted_where_the_site_is_built() -> None:
+    rule = re.search(r"^docs:.*\n(.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert rule is not None
+    assert "mkdocs build --strict" in rule[1]
+    # mkdocs counts only those that it prints.
+    assert "quiet" not in rule[1]
 
 
 class TestReference:
