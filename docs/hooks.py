@@ -46,10 +46,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Return a page whose links lead to something in the site."""
     pages = {name: source for source, name in OUTSIDE.items()}
-    source = pages.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    here = page.file.src_uri
+    source = pages.get(here, f"docs/{here}")
 
     def led(match: re.Match[str]) -> str:
-        return link_in_site(match, posixpath.dirname(source), config, files)
+        return link_in_site(match, source, here, config, files)
 
     # Every second part is code, in which nothing is a link.
     parts = FENCE.split(markdown)
@@ -65,19 +66,22 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     return SHORT_CODE.sub(r'<code class="short">\g<1></code>', html)
 
 
-def link_in_site(match: re.Match[str], folder: str, config: MkDocsConfig, files: Files) -> str:
+def link_in_site(
+    match: re.Match[str], source: str, here: str, config: MkDocsConfig, files: Files
+) -> str:
     """Return a link as it must be in the site, or plain text if there is nothing to link to.
 
     Args:
         match: The link.
-        folder: The folder of the page, from the root of the repository.
+        source: The page's file, from the root of the repository.
+        here: The page in the site.
         config: The configuration of the site.
         files: The files of the site; a copied file is added to them.
     """
     path, mark, anchor = match["target"].partition("#")
     if not path or "://" in path or path.startswith("mailto:"):
         return match[0]
-    found = posixpath.normpath(posixpath.join(folder, path))
+    found = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
     text = match["text"]
     if text in {path, posixpath.basename(path)} and path.endswith(".md"):
         # In a site pages are called by their titles, not by their files.
@@ -92,6 +96,7 @@ def link_in_site(match: re.Match[str], folder: str, config: MkDocsConfig, files:
         there = copied(found, config, files)
     else:
         return named(match["text"], found)
+    there = posixpath.relpath(there, posixpath.dirname(here))
     return f"{match['before']}[{text}]({there}{mark}{anchor})"
 
 
@@ -119,8 +124,8 @@ def named(text: str, path: str) -> str:
 def on_post_build(config: MkDocsConfig) -> None:
     """Put the sources of the pages beside them, so that the links of llms.txt hold in the site."""
     site = Path(config.site_dir)
-    for page in Path(config.docs_dir).glob("*.md"):
-        shutil.copyfile(page, site / page.name)
+    for page in Path(config.docs_dir).rglob("*.md"):
+        shutil.copyfile(page, site / page.relative_to(config.docs_dir))
     index = (site / "llms.txt").read_text(encoding="utf-8")
     for source, page in OUTSIDE.items():
         shutil.copyfile(root_of(config) / source, site / page)
