@@ -17,8 +17,9 @@ demo: $(READY)  ## Install what is needed and run the demonstration (SEED=1 for 
 	@rm -rf demo/seed-$(SEED)
 	$(RUN)/segdoor demo --seed $(SEED) --out demo
 
+# Not --quiet: mkdocs counts only those warnings that it prints.
 docs: $(READY)  ## Build the docs site into build/site (open build/site/index.html)
-	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
 
 test: $(READY) lint  ## Install what is needed and run all checks and tests
 	OMP_NUM_THREADS=1 $(RUN)/pytest -n 2 --dist loadgroup -m "not slow and not gpu"

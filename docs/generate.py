@@ -6,7 +6,8 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Literal, Union, cast, get_args, get_origin
 
@@ -14,6 +15,7 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 from cyclopts import App
 from cyclopts.argument import Argument
+from docstring_parser import parse, parse_from_object
 from pydantic.fields import FieldInfo
 
 import segdoor
@@ -399,14 +401,15 @@ must not hold results yet), `--json`, `--plan` of `train`, and two short forms, 
 VERBS_TEXT = """\
 # Verbs
 
-What `segdoor VERB --help` says, one section a verb. `-h` is the same, and `segdoor --version` prints
-the version. Options of settings are not repeated here: `--attack.rate` and its like are listed in
+What each verb does, and its options. `segdoor VERB --help` prints the same, with all settings that
+the verb takes. Settings, such as `--attack.rate`, are not repeated here: they are in
 [configuration.md](configuration.md). Exit codes are in [pipeline.md](pipeline.md#exit-codes).
 
 | step | verbs |
 |---|---|
 | look around | [`demo`](#demo), [`doctor`](#doctor), [`list`](#list), [`models`](#models) |
-| check and poison data | [`data`](#data), [`poison`](#poison), [`verify`](#verify), [`restore`](#restore) |
+| check data | [`data`](#data) |
+| poison data | [`poison`](#poison), [`verify`](#verify), [`restore`](#restore) |
 | train and examine | [`train`](#train), [`examine`](#examine), [`run`](#run) |
 | read results | [`show`](#show), [`report`](#report), [`export`](#export), [`rescore`](#rescore) |
 | repair | [`repair`](#repair) |
@@ -501,21 +504,28 @@ def section_of(app: App, verb: App, name: str, level: str) -> str:
         inner = [(n, verb[n]) for n in verb if not n.startswith("-")]
         parts = [section_of(app, found, f"{name} {n}", f"{level}#") for n, found in inner]
         return f"\n{level} `{name}`\n\n{verb.help}\n{''.join(parts)}"
-    arguments = [
-        argument
-        for argument in verb.assemble_argument_collection(
-            default_parameter=app.default_parameter, parse_docstring=True
-        )
-        if not argument.children
-    ]
+    found = verb.assemble_argument_collection(default_parameter=app.default_parameter)
+    arguments = [argument for argument in found if not argument.children]
     of_settings = [argument for argument in arguments if name in VERBS and is_setting(argument)]
-    rows = [option_row(argument) for argument in arguments if argument not in of_settings]
+    told = told_by(cast("Callable[..., object]", verb.default_command))
+    rows = [option_row(argument, told) for argument in arguments if argument not in of_settings]
     parts = [
         f"\n{level} `{name}`\n\n{explained(verb)}\n\n```text\n{usage(name, arguments)}\n```\n",
         f"\n{grid(('option', 'values', 'default', 'meaning'), rows)}" if rows else "",
         f"\n{settings_taken(of_settings)}\n" if of_settings else "",
     ]
     return "".join(parts)
+
+
+def told_by(function: Callable[..., object]) -> dict[str, str]:
+    """Return what docstrings say of a verb's options: its own, and those of its data classes.
+
+    cyclopts can read them too, but it parses the source of every class of settings for it.
+    """
+    hints = inspect.get_annotations(function, eval_str=True).values()
+    parts = [part for hint in hints for part in (hint, *get_args(hint)) if is_dataclass(part)]
+    docs = [parse(inspect.getdoc(function) or ""), *(parse_from_object(part) for part in parts)]
+    return {told.arg_name: told.description or "" for doc in docs for told in doc.params}
 
 
 def explained(verb: App) -> str:
@@ -543,8 +553,9 @@ def usage(name: str, arguments: Sequence[Argument]) -> str:
     return " ".join(["segdoor", name, *told, *options])
 
 
-def option_row(argument: Argument) -> tuple[str, str, str, str]:
+def option_row(argument: Argument, told: Mapping[str, str]) -> tuple[str, str, str, str]:
     """Return an option as a row: its name, values, default and meaning."""
+    meaning = argument.parameter.help or told.get(argument.field_info.name, "")
     alone = argument.index is not None
     name = argument.name.lstrip("-").upper() if alone else argument.name
     default = argument.field_info.default
@@ -555,7 +566,7 @@ def option_row(argument: Argument) -> tuple[str, str, str, str]:
     else:
         shown = code(str(default) if isinstance(default, Path) else default)
     values = "" if argument.hint is bool else kind(argument.hint).removesuffix(" or null")
-    return f"`{name}`", values, shown, plain(argument.parameter.help or "")
+    return f"`{name}`", values, shown, plain(meaning)
 
 
 def is_setting(argument: Argument) -> bool:
@@ -594,10 +605,8 @@ def page_of(registry: Registry[Plugin]) -> str:
 
 def kinds_page(registry: Registry[Plugin]) -> str:
     """Return the page about the kinds of a choice, from their introductions."""
-    parts = [
-        f"# {registry.what.capitalize()}s\n\n{named_by(registry)} How a choice is written and how to"
-        "\nwrite a kind of your own: [plugins.md](plugins.md).\n"
-    ]
+    how = "How a choice is written and how to\nwrite a kind of your own: [plugins.md](plugins.md)."
+    parts = [f"# {registry.what.capitalize()}s\n\n{named_by(registry)} {how}\n"]
     for name, plugin in registry.known.items():
         told = plugin.introduction
         rows = [(f"`{key}`", *others) for key, *others in settings_of(plugin)]

@@ -32,6 +32,7 @@ COPIED = {".png", ".jpg", ".svg", ".html", ".cff"}
 """What is copied into the site where a page links to it."""
 
 LINK = re.compile(r"(?P<before>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
+SHORT_CODE = re.compile(r"<code>([^<]{1,34})</code>")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -45,10 +46,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Return a page whose links lead to something in the site."""
     pages = {name: source for source, name in OUTSIDE.items()}
-    source = pages.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    here = page.file.src_uri
+    source = pages.get(here, f"docs/{here}")
 
     def led(match: re.Match[str]) -> str:
-        return link_in_site(match, posixpath.dirname(source), config, files)
+        return link_in_site(match, source, here, config, files)
 
     # Every second part is code, in which nothing is a link.
     parts = FENCE.split(markdown)
@@ -58,21 +60,30 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return "".join(part if i % 2 else LINK.sub(led, part) for i, part in enumerate(parts))
 
 
-def link_in_site(match: re.Match[str], folder: str, config: MkDocsConfig, files: Files) -> str:
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Return a page in which code that fits into a line of a phone is marked as such."""
+    del page, config, files
+    return SHORT_CODE.sub(r'<code class="short">\g<1></code>', html)
+
+
+def link_in_site(
+    match: re.Match[str], source: str, here: str, config: MkDocsConfig, files: Files
+) -> str:
     """Return a link as it must be in the site, or plain text if there is nothing to link to.
 
     Args:
         match: The link.
-        folder: The folder of the page, from the root of the repository.
+        source: The page's file, from the root of the repository.
+        here: The page in the site.
         config: The configuration of the site.
         files: The files of the site; a copied file is added to them.
     """
     path, mark, anchor = match["target"].partition("#")
     if not path or "://" in path or path.startswith("mailto:"):
         return match[0]
-    found = posixpath.normpath(posixpath.join(folder, path))
+    found = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
     text = match["text"]
-    if text == posixpath.basename(path) and path.endswith(".md"):
+    if text in {path, posixpath.basename(path)} and path.endswith(".md"):
         # In a site pages are called by their titles, not by their files.
         text = title_of(root_of(config) / found)
     if (root_of(config) / found / "README.md").is_file():
@@ -85,6 +96,7 @@ def link_in_site(match: re.Match[str], folder: str, config: MkDocsConfig, files:
         there = copied(found, config, files)
     else:
         return named(match["text"], found)
+    there = posixpath.relpath(there, posixpath.dirname(here))
     return f"{match['before']}[{text}]({there}{mark}{anchor})"
 
 
@@ -104,14 +116,16 @@ def copied(source: str, config: MkDocsConfig, files: Files) -> str:
 
 def named(text: str, path: str) -> str:
     """Return the text of a link to a file that the site does not hold, with the file's path."""
-    return text if path.strip("/") in text else f"{text} (`{path}`)"
+    if path.endswith(text):
+        return f"`{path}`"
+    return text if path in text else f"{text} (`{path}`)"
 
 
 def on_post_build(config: MkDocsConfig) -> None:
     """Put the sources of the pages beside them, so that the links of llms.txt hold in the site."""
     site = Path(config.site_dir)
-    for page in Path(config.docs_dir).glob("*.md"):
-        shutil.copyfile(page, site / page.name)
+    for page in Path(config.docs_dir).rglob("*.md"):
+        shutil.copyfile(page, site / page.relative_to(config.docs_dir))
     index = (site / "llms.txt").read_text(encoding="utf-8")
     for source, page in OUTSIDE.items():
         shutil.copyfile(root_of(config) / source, site / page)
