@@ -10,8 +10,17 @@ from segdoor.cli.screen import tell, tell_json
 def show(run: Path, *, json: bool = False) -> None:
     """Print the results of a run or a study.
 
+    For a study: the main table, the verdict on each claim, and where to find more. --all adds the
+    paper's numbers and every comparison behind the verdicts.
+
+    For example:
+
+      segdoor show runs/run
+      segdoor show runs/studies/table1.street.study.json --all
+
     Args:
         run: The folder of a run or a study, or its record.json or study.json.
+        all_: Print every table and comparison of a study.
         json: Print the record as JSON instead of tables.
     """
     from segdoor.report.source import open_source

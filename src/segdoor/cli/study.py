@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 from rich import box
 from rich.table import Table as Grid
 
+from segdoor.cli.panels import DATA, MACHINE, OPTIONS, OUTPUT, WHAT, Json, Out, Replace
 from segdoor.cli.report import write_page
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.errors import ConfigError, DataError, MachineError, UnfinishedError
@@ -30,31 +31,50 @@ from segdoor.study.resources import Resources, check_resources
 from segdoor.study.running import Work, check_possible, finish, work_of
 from segdoor.study.state import state_of
 
+_HELP = """Reproduce tables and figures of the paper.
+
+A study is a grid of runs behind a table or figure: methods, poisoning rates, networks and seeds. It
+is run on a preset, which says on which scenes and networks. The verdicts say which claims of the
+paper the runs support.
+
+For example:
+
+  segdoor study list
+  segdoor study run table1 --preset street --dry-run
+  segdoor study run table1 --preset street
+  segdoor study report table1 --preset street
+
+The built-in preset street needs no files. Interrupted studies resume: run the same command again.
+"""
 study = App(
     name="study",
-    help="Run whole tables and figures of the paper, and judge what it claims.",
+    help=_HELP,
     help_format="plaintext",
+    group_arguments=OPTIONS,
+    group_parameters=OPTIONS,
+    group_commands=Group("Commands"),
 )
 
 _OUT = Path("runs/studies")
-OnResources = Annotated[Resources | None, Parameter(name="*", group="Machines")]
+Name = Annotated[str, Parameter(group=WHAT)]
+OnResources = Annotated[Resources | None, Parameter(name="*", group=MACHINE)]
 
 
 class Part(Settings):
     """A study on a preset, or a part of it."""
 
     preset: str = "street"
-    """A preset by name, or the path of a file of your own."""
+    """A preset by name, or a preset file of your own."""
     reading: Reading = "paper"
     """Follow the paper, or the authors' code where it differs."""
     seeds: tuple[int, ...] = ()
-    """Seeds asked for; all of the preset's if left out."""
+    """Only these seeds, instead of all seeds of the preset."""
     only: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
-    """Values of axes to keep, as rate=0.05,0.15; repeat it for other axes."""
+    """Only these values of an axis, such as rate=0.05,0.15; repeatable for other axes."""
     set_: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=False)] = ()
-    """A setting that differs from the preset's file, as training.epochs=2; repeatable."""
+    """Change a setting of the preset, such as training.epochs=2; repeatable."""
     backbone: Path | None = None
-    """ImageNet weights that the preset's networks start from; part of the keys of runs."""
+    """ImageNet weights that the networks start from."""
 
     def of(
         self, name: str, out: Path, *, root: Path | None = None
@@ -67,12 +87,20 @@ class Part(Settings):
         return plan, selected(plan, only=_axes(self.only), seeds=self.seeds)
 
 
-Asked = Annotated[Part | None, Parameter(name="*", group="Which runs")]
+Asked = Annotated[Part | None, Parameter(name="*", group=WHAT)]
 
 
 @study.command(name="list")
 def list_() -> None:
-    """Name the studies and presets that come along."""
+    """List the built-in studies and presets.
+
+    A study is a grid of runs behind a table or figure of the paper. A preset says what it runs on: the
+    scenes, networks, recipe and seeds.
+
+    For example:
+
+      segdoor study list
+    """
     studies = [(n, load_study(p, n)) for p in PAPERS.values() for n in study_names(p)]
     presets = [(n, load_preset(p, n)) for p in PAPERS.values() for n in preset_names(p)]
     for heading, rows in (
@@ -85,14 +113,21 @@ def list_() -> None:
 
 @study.command
 def show(
-    name: str,
+    name: Name,
     *,
     part: Asked = None,
 ) -> None:
-    """Print what a study varies on a preset, and every run with its key.
+    """Print the runs of a study: what varies, and the key of each.
+
+    Only prints the plan. `segdoor show` prints the results.
+
+    For example:
+
+      segdoor study show table1
+      segdoor study show table1 --preset street --only rate=0.05,0.15
 
     Args:
-        name: A study by name, or the path of a file of your own.
+        name: A study by name, or a study file of your own.
         part: Which of its runs.
     """
     plan, points = (part or Part()).of(name, _OUT)
@@ -109,32 +144,37 @@ def show(
 
 @study.command
 def run(
-    name: str,
+    name: Name,
     *,
-    out: Path = _OUT,
+    out: Out = _OUT,
     part: Asked = None,
-    limit: int | None = None,
-    root: Path | None = None,
-    dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
+    limit: Annotated[int | None, Parameter(group=WHAT)] = None,
+    root: Annotated[Path | None, Parameter(group=DATA)] = None,
+    dry_run: Annotated[bool, Parameter(name="--dry-run", group=WHAT)] = False,
     machines: OnResources = None,
 ) -> None:
-    """Run a study: what is there is kept, what failed is tried again, what is missing is made.
+    """Do the runs of a study.
 
-    Runs that other studies in the same folder have made count as well. A call that was killed is
-    completed by the same call again. A run that fails does not stop the others; its error lies in
-    error.json in its folder. Exit code 0 if every run asked for is done, 1 if some failed or are
-    left by --limit. For example:
+    Runs that are done are kept, also those that another study made in the same folder. Failed runs are
+    tried again. A run that fails does not stop the others; error.json in its folder says why.
+    Interrupted studies resume: run the same command again.
 
-      segdoor study run table1 --preset street --only rate=0.05,0.15 --only q_as=area --seeds 0
+    For example:
+
+      segdoor study run table1 --dry-run
+      segdoor study run table1 --only rate=0.05,0.15 --seeds 0
+      segdoor study run table1 --preset camvid --root camvid --jobs 2
+
+    Exit code 0 if all of these runs are done, 1 if some failed or --limit left some.
 
     Args:
-        name: A study by name, or the path of a file of your own.
-        out: Folder for runs, clean models and the study's record; studies share it.
+        name: A study by name, or a study file of your own.
+        out: Folder for the runs, the clean models and the study's record. Studies share it.
         part: Which of its runs.
-        limit: Make so many runs at most in this call.
+        limit: Stop after this many runs.
         root: Folder of the data set.
-        dry_run: Only count the runs, and estimate their time by training a few steps.
-        machines: Where runs are made.
+        dry_run: Count the runs, and estimate the time by training for a few steps.
+        machines: Where the runs are done.
     """
     where = machines or Resources()
     check_resources(where)
@@ -154,19 +194,26 @@ def run(
 
 @study.command
 def status(
-    name: str,
+    name: Name,
     *,
-    out: Path = _OUT,
+    out: Out = _OUT,
     part: Asked = None,
-    json: bool = False,
+    json: Json = False,
 ) -> None:
-    """Say which runs of a study are done, failed or waiting; only files are read.
+    """Say which runs of a study are done, failed or waiting.
+
+    Only reads files; another process may be working on the study.
+
+    For example:
+
+      segdoor study status table1
+      segdoor study status table1 --json
 
     Args:
-        name: A study by name, or the path of a file of your own.
-        out: The folder of studies.
+        name: A study by name, or a study file of your own.
+        out: The folder of the studies.
         part: Which of its runs.
-        json: Print the study's record as JSON, as far as it is: all runs, cells and verdicts.
+        json: Print the study's record as JSON, as far as it is done.
     """
     plan, points = (part or Part()).of(name, out)
     if json:
@@ -184,24 +231,29 @@ def status(
 
 @study.command
 def report(
-    name: str,
+    name: Name,
     *,
-    out: Path = _OUT,
+    out: Out = _OUT,
     part: Asked = None,
-    page: Annotated[Path, Parameter(name=["--page", "-o"])] = Path("report.html"),
-    replace: bool = False,
+    page: Annotated[Path, Parameter(name=["--page", "-o"], group=OUTPUT)] = Path("report.html"),
+    replace: Replace = False,
 ) -> None:
-    """Write one page of a study, or of a part of it, from the runs that are there by now.
+    """Write the page of a study from the runs that are done.
 
-    It is the page of `segdoor report`, and needs no record of the study: only files of runs are
-    read.
+    The same page as `segdoor report` writes, but you can choose a part of the study, and the study need
+    not be complete.
+
+    For example:
+
+      segdoor study report table1
+      segdoor study report table1 --seeds 0 -o table1.html --replace
 
     Args:
-        name: A study by name, or the path of a file of your own.
-        out: The folder of studies.
+        name: A study by name, or a study file of your own.
+        out: The folder of the studies.
         part: Which of its runs.
-        page: The page.
-        replace: Write over an earlier page.
+        page: The page to write.
+        replace: Overwrite an earlier page.
     """
     plan, points = (part or Part()).of(name, out)
     record = collect(part_of(plan, points))
