@@ -58,7 +58,7 @@ def data(
         split: The split to check, if not the training split.
         out: Folder for data.json and data.png, a sheet of some scenes.
         json: Print everything as JSON instead of text.
-        sarif: Also write the problems to this SARIF 2.1.0 file.
+        sarif: Also write the problems to this SARIF file.
         what: Choices that set the defaults of others.
         data: The scenes.
         attack: The attack, for the count of scenes with room for the trigger.

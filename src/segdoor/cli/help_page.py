@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
@@ -15,7 +16,10 @@ from segdoor.cli.panels import EVERYDAY
 HELP_ALL = "--help-all"
 _WIDEST, _NARROW = 80, 60
 _INDENT = 2
-_MEANING = 26
+_DEFAULT = " [default: "
+_FIXED = "\N{NO-BREAK SPACE}"
+_SENTENCE = re.compile(r"(?<=\.) (?=[A-Z`])")
+_MEANING = 28
 """Column where meanings begin, unless the screen is narrow."""
 
 
@@ -53,9 +57,8 @@ class HelpPage:
         """Print one panel of commands or options."""
         entries = list(panel.entries)
         if panel.format == "parameter":
-            entries = sorted(entries, key=_place)
             if not self._everything:
-                kept = [entry for entry in entries if _shown(entry)]
+                kept = sorted(filter(_shown, entries), key=_place)
                 self._num_hidden += len(entries) - len(kept)
                 entries = kept
         if not entries:
@@ -73,7 +76,7 @@ class HelpPage:
     def _entry(self, entry: HelpEntry, width: int, what: str) -> Text:
         """Return a name and its meaning beside it, or below it where the name is long."""
         label = ", ".join(self._names(entry))
-        meaning = " ".join(_meaning(entry))
+        meaning = _meaning(entry, brief=not self._everything and _is_setting(_key(entry)))
         column = _MEANING if width >= _NARROW else 2 * _INDENT
         if what == "command":
             column = min(column, 14)
@@ -96,11 +99,19 @@ class HelpPage:
         yield from whole
         if entry.default == "False":
             entry = entry.copy(negative_names=())
+        if entry.metavar and entry.metavar.startswith("CHOICE|"):
+            values = "|".join(entry.choices or ())
+            entry = entry.copy(metavar=entry.metavar.replace("CHOICE", values))
         yield from entry.display_labels_with_metavar
 
 
 def _shown(entry: HelpEntry) -> bool:
     return entry.required or bool(entry.positional_label) or _key(entry) in EVERYDAY
+
+
+def _is_setting(key: str) -> bool:
+    """Tell whether an option is a setting or short for one, explained in full elsewhere."""
+    return "." in key or key in {"model", "weights"}
 
 
 def _place(entry: HelpEntry) -> tuple[bool, int]:
@@ -114,22 +125,30 @@ def _key(entry: HelpEntry) -> str:
     return next(iter(entry.positive_names), "").lstrip("-")
 
 
-def _meaning(entry: HelpEntry) -> Iterator[str]:
-    text = getattr(entry.description, "primary_renderable", entry.description)
-    yield " ".join(str(text).replace("``", "").split())
-    if entry.choices:
-        yield f"[choices: {', '.join(entry.choices)}]"
-    if entry.default not in {None, "False", "()"}:
-        yield f"[default: {entry.default}]"
-    if entry.required:
-        yield "[required]"
+def _meaning(entry: HelpEntry, *, brief: bool) -> str:
+    """Return what an option does, its choices and its default; the first sentence if brief."""
+    found = getattr(entry.description, "primary_renderable", entry.description)
+    text, _, default = " ".join(str(found).split()).partition(_DEFAULT)
+    if brief:
+        text = _SENTENCE.split(text, maxsplit=1)[0]
+    # The defaults of settings stand in their description, others in the entry.
+    default = default.rstrip("]") or entry.default
+    idle = default in {None, "False", "()"} or (brief and str(default).startswith("from "))
+    brackets = [
+        *([f"one of {', '.join(entry.choices)}"] if entry.metavar == "CHOICE" else []),
+        *([] if idle else [f"default: {default}"]),
+        *(["required"] if entry.required and not entry.positional_label else []),
+    ]
+    kept = [bracket.replace("default: ", f"default:{_FIXED}") for bracket in brackets]
+    return f"{text} [{'; '.join(kept)}]" if brackets else text
 
 
 def _wrapped(text: str, width: int, *, hanging: int = 0) -> list[str]:
-    return textwrap.wrap(
+    lines = textwrap.wrap(
         text, width, subsequent_indent=" " * hanging,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
+    return [line.replace(_FIXED, " ") for line in lines]
 
 
 def _width(console: Console) -> int:

@@ -58,11 +58,12 @@ class ModelOptions:
     """Short forms for a network of one's own."""
 
     model: str | None = None
-    """The network, such as pspnet, or package.module:factory for one of your own. Its code is run;
-    with torchscript, the code in the file is. Short for --network."""
+    """The network: a built-in one such as pspnet, or package.module:factory of your own, whose code
+    is run. With torchscript, the code in the file is run: use only files that you trust. Short for
+    --network."""
     weights: Path | None = None
-    """Weights to load: a .safetensors file, a .pth file with tensors only, or the model file for
-    onnx and torchscript. Short for --network.weights."""
+    """Weights to load: .safetensors, or .pth with tensors only. For onnx and torchscript, the model
+    file. Short for --network.weights."""
 
     def tree(self) -> Tree:
         """Return these options as settings."""

@@ -35,11 +35,11 @@ EVERYDAY = (
     "attack.victims", "attack.target", "attack.rate", "attack.trigger.kind",
     "attack.placement.kind", "attack.labels",
     # Tests
-    "tests.near", "tests.far", "controls.clean_weights", "controls.other_trigger",
+    "tests.near", "tests.far", "controls.clean_weights",
     # Network
-    "model", "weights", "network.backbone", "network.backbone_weights",
+    "model", "weights", "network.backbone",
     # Training
-    "training.epochs", "training.batch_size", "training.learning_rate", "training.device",
+    "training.epochs", "training.batch_size", "training.device",
     # Machine
     "device", "jobs", "on",
     # Output

@@ -59,9 +59,8 @@ def run(
         config: A YAML file with any of these settings.
         out: Folder for the record and the files beside it.
         json: Print the record as JSON instead of tables.
-        fail_on: A threshold such as "asr>0.3", "asr:near>0.3" or "iou:car<0.5"; repeatable. If one is
-            crossed, findings.json says which.
-        sarif: Also write the findings to this SARIF 2.1.0 file.
+        fail_on: A threshold such as "asr>0.3", "asr:near>0.3" or "iou:car<0.5"; repeatable.
+        sarif: Also write the findings to this SARIF file.
         what: Choices that set the defaults of others.
         model: A network of your own.
         data: The scenes.
