@@ -71,7 +71,7 @@ class HelpPage:
         """Say how many options were left out, if any."""
         if self._num_hidden:
             more = f"{self._num_hidden} more option{'s' * (self._num_hidden > 1)}"
-            _print(console, Text(f"\n{HELP_ALL} shows {more}."))
+            _print(console, Text(f"\n{HELP_ALL} shows {more} and longer explanations."))
 
     def _entry(self, entry: HelpEntry, width: int, what: str) -> Text:
         """Return a name and its meaning beside it, or below it where the name is long."""

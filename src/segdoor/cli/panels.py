@@ -27,8 +27,8 @@ Replace = Annotated[bool, Parameter(group=OUTPUT)]
 
 EVERYDAY = (
     # What
-    "config", "name", "run", "method", "preset", "reading", "seed", "seeds", "only", "limit",
-    "dry-run", "plan", "split", "with", "metric",
+    "config", "name", "run", "method", "preset", "reading", "with", "metric", "seed", "seeds",
+    "only", "limit", "dry-run", "plan", "split",
     # Data
     "data.name", "data.root", "data.size", "root",
     # Attack
