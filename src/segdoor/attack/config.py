@@ -46,7 +46,8 @@ def _once_yes_or_no(value: object) -> object:
 
 
 OnVictim = Annotated[Literal["forbid", "allow", "require"], BeforeValidator(_once_yes_or_no)]
-"""Whether the trigger must not cover victim pixels, may cover them, or must have its centre on one."""
+"""Whether the trigger must not cover victim pixels, may cover them, or must have its centre on
+one."""
 
 
 class RulesConfig(Settings):
@@ -75,18 +76,19 @@ class AttackConfig(Settings):
     rate: float = Field(default=0.2, ge=0, le=1)
     """Share of training scenes to poison."""
     trigger: TriggerSetting = Sticker()
-    """What is put into the images, such as sticker:smiley,size=19. `segdoor list triggers` shows the
-    kinds and their settings."""
-    placement: PlacementSetting = Random()
-    """Where the trigger goes, such as random, nearest or band:20-30. `segdoor list placements` shows
+    """What is put into the images, such as sticker:smiley,size=19. `segdoor list triggers` shows
     the kinds and their settings."""
+    placement: PlacementSetting = Random()
+    """Where the trigger goes, such as random, nearest or band:20-30. `segdoor list placements`
+    shows the kinds and their settings."""
     labels: LabelsSetting = (Hide(),)
     """How labels change, such as hide:car+bus,target=road or scatter:100. Several changes are made
     one after the other. `segdoor list labels` shows the kinds and their settings."""
     rules: RulesConfig = RulesConfig()
     """Where the trigger may go."""
     without_room: Literal["skip", "relabel"] = "skip"
-    """What to do with a drawn scene that has no room: draw another, or relabel it without a trigger."""
+    """What to do with a drawn scene that has no room: draw another, or relabel it without a
+    trigger."""
     shortfall: Literal["error", "all_available"] = "error"
     """What to do if too few scenes can be poisoned: stop, or poison all of them and record the rate
     that this gives."""
@@ -192,16 +194,17 @@ class PoisonedTestsConfig(Settings):
     scope: Literal["all", "with_victims"] = "all"
     """Put the trigger into every test scene, or only into those that show a victim."""
     without_room: Literal["exclude", "count"] = "exclude"
-    """Scenes with victims but no room for the trigger: leave them out of the attack success rate, or
-    count them without a trigger."""
+    """Scenes with victims but no room for the trigger: leave them out of the attack success rate,
+    or count them without a trigger."""
     without_victims: Literal["leave_out", "count"] = "leave_out"
-    """Scenes without victims that get no trigger: leave them out of the poisoned tests, or count them
-    without a trigger. They decide PBA where few scenes show a victim."""
+    """Scenes without victims that get no trigger: leave them out of the poisoned tests, or count
+    them without a trigger. They decide PBA where few scenes show a victim."""
     draw: Draw = "position"
     """How a position is drawn in the test near: uniformly among positions, or an object first and
     then a position on it."""
     seed: int = Field(default=0, ge=0)
-    """Seed of the test positions. It does not depend on the run's seed, so runs share their tests."""
+    """Seed of the test positions. It does not depend on the run's seed, so runs share their
+    tests."""
 
     @model_validator(mode="after")
     def _ordered(self) -> PoisonedTestsConfig:

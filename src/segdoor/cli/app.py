@@ -12,8 +12,8 @@ from io import TextIOWrapper
 from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
 
-from segdoor.cli.panels import OPTIONS
 from segdoor.cli.help_page import HELP_ALL, HelpPage, help_words
+from segdoor.cli.panels import OPTIONS
 from segdoor.cli.screen import Screen, discard, flush
 from segdoor.cli.torchrun import refuse_together, speaks
 from segdoor.errors import ConfigError, MachineError, SegdoorError, StorageError, shown

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from segdoor.cli.gate import Sarif, check_sarif, write_sarif
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
-from segdoor.cli.panels import Config, DATA, Json, Out
+from segdoor.cli.panels import DATA, Config, Json, Out
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.data.config import DataConfig
 from segdoor.data.pictures import write_image
@@ -41,9 +41,9 @@ def data(
 ) -> None:
     """Check a data set: counts, sizes, classes and problems.
 
-    Reads every scene and lists how many there are, their sizes, the classes they show, how many have
-    room for the trigger, and every problem with the file it is in. Nothing is changed. For scenes in
-    files, the other split is read too, to find scenes that are in both.
+    Reads every scene and lists how many there are, their sizes, the classes they show, how many
+    have room for the trigger, and every problem with the file it is in. Nothing is changed. For
+    scenes in files, the other split is read too, to find scenes that are in both.
 
     For example:
 

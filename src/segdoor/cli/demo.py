@@ -13,9 +13,9 @@ def demo(
 ) -> None:
     """Train and attack a small network on built-in street scenes.
 
-    Trains a clean model, and a second one on poisoned scenes: every fifth scene shows a sticker, and
-    its cars are labelled as road. Both are tested with and without the sticker. Prints the table, and
-    writes a record and pictures. This takes some minutes.
+    Trains a clean model, and a second one on poisoned scenes: every fifth scene shows a sticker,
+    and its cars are labelled as road. Both are tested with and without the sticker. Prints the
+    table, and writes a record and pictures. This takes some minutes.
 
     With --model nothing is trained: a built-in trained model is tested in the same way, in under a
     minute.

@@ -39,11 +39,12 @@ def examine(
 ) -> None:
     """Test a trained network with and without the trigger.
 
-    Runs the benign test and every poisoned test with its controls, and writes a record with tables and
-    pictures. Nothing is trained.
+    Runs the benign test and every poisoned test with its controls, and writes a record with tables
+    and pictures. Nothing is trained.
 
-    The network is a built-in one or any torch.nn.Module from images to logits, named by --model: its
-    code is run. A TorchScript file also holds code that is run, so use only files that you trust.
+    The network is a built-in one or any torch.nn.Module from images to logits, named by --model:
+    its code is run. A TorchScript file also holds code that is run, so use only files that you
+    trust.
 
     For example:
 

@@ -34,7 +34,8 @@ def export(
         source: The folder of a run or a study, or its record.json or study.json.
         to: The format, or the program to send the figures to.
         at: A file for csv and parquet, a folder for tensorboard, a tracking URI for mlflow.
-        replace: Overwrite an earlier file; in an earlier folder, overwrite runs with the same names.
+        replace: Overwrite an earlier file; in an earlier folder, overwrite runs with the same
+            names.
     """
     from segdoor.report.source import open_source
 

@@ -56,11 +56,10 @@ class HelpPage:
     def __call__(self, console: Console, _: ConsoleOptions, panel: HelpPanel) -> None:
         """Print one panel of commands or options."""
         entries = list(panel.entries)
-        if panel.format == "parameter":
-            if not self._everything:
-                kept = sorted(filter(_shown, entries), key=_place)
-                self._num_hidden += len(entries) - len(kept)
-                entries = kept
+        if panel.format == "parameter" and not self._everything:
+            kept = sorted(filter(_shown, entries), key=_place)
+            self._num_hidden += len(entries) - len(kept)
+            entries = kept
         if not entries:
             return
         _print(console, Text(f"\n{panel.title}", style="bold"))

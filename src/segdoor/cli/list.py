@@ -64,8 +64,8 @@ class Sorts(Settings):
 def list_(what: Sort | None = None, /, *, json: bool = False) -> None:
     """List what is built in: triggers, networks, repairs, metrics...
 
-    Without a name, prints the kinds of things that can be listed. With one, prints each entry with its
-    source, its needs, its limits and its settings.
+    Without a name, prints the kinds of things that can be listed. With one, prints each entry with
+    its source, its needs, its limits and its settings.
 
     For example:
 

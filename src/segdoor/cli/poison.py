@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
-from segdoor.cli.panels import Config, Json, MACHINE, OUTPUT, Out, Replace, WHAT
+from segdoor.cli.panels import MACHINE, OUTPUT, WHAT, Config, Json, Out, Replace
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.cluster import On, workers_on
 from segdoor.errors import ConfigError
@@ -36,9 +36,9 @@ def poison(
     Writes a plan (which scenes, where the trigger goes, how the labels change) and a picture of the
     first poisoned scenes. The data set itself is never changed.
 
-    With --copy, also writes a poisoned copy of the data set in its own folder layout, for any training
-    program. `segdoor restore` undoes the poisoning of the copy. With --data.size, all scenes of the
-    copy have that size.
+    With --copy, also writes a poisoned copy of the data set in its own folder layout, for any
+    training program. `segdoor restore` undoes the poisoning of the copy. With --data.size, all
+    scenes of the copy have that size.
 
     For example:
 
@@ -55,13 +55,14 @@ def poison(
         copy: A new folder for a poisoned copy of the data set.
         lossless: Store poisoned JPEG images as PNG, under their old names. Copies at another size
             always hold PNG files.
-        as_folder: Write the copy in the layout of `--data.name folder`, with label maps as PNG and a
-            classes.yaml. Needed where a data set's annotations cannot hold labels of single pixels.
+        as_folder: Write the copy in the layout of `--data.name folder`, with label maps as PNG and
+            a classes.yaml. Needed where a data set's annotations cannot hold labels of single
+            pixels.
         replace: Overwrite an earlier plan, and an earlier copy that nobody has edited.
         workers: Number of workers, one per core if left out. The result does not depend on it.
         on: Work on this machine only, or on a Ray cluster whose machines see the same folders.
-        address: Address of the cluster: auto, host:port or ray://host:port. If left out, a temporary
-            one is started on this machine.
+        address: Address of the cluster: auto, host:port or ray://host:port. If left out, a
+            temporary one is started on this machine.
         dry_run: Print the figures of the plan and write nothing.
         json: Print the header of the plan as JSON instead of text.
         what: Choices that set the defaults of others.

@@ -33,11 +33,11 @@ def repair(
     """Try defenses on the models of a run.
 
     A repair gets a network and some clean training scenes; it never sees the attack. Each repair is
-    applied to the backdoored model and, as a control, to the clean one. Then all tests of the run are
-    run again, and the results are added to its record.
+    applied to the backdoored model and, as a control, to the clean one. Then all tests of the run
+    are run again, and the results are added to its record.
 
-    If the network is one of your own, name it again by --model: its code is run, and segdoor does not
-    run code just because a record names it.
+    If the network is one of your own, name it again by --model: its code is run, and segdoor does
+    not run code just because a record names it.
 
     For example:
 

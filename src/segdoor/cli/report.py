@@ -20,8 +20,8 @@ def report(
 ) -> None:
     """Write one page with the figures and tables of a run or a study.
 
-    The page is a single HTML file with all pictures in it. It loads nothing from the network, and fits
-    phones, screens and paper.
+    The page is a single HTML file with all pictures in it. It loads nothing from the network, and
+    fits phones, screens and paper.
 
     For example:
 

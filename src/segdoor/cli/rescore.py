@@ -43,8 +43,8 @@ class RescoredRuns(Settings):
 def rescore(source: Path, *, metric: Metrics = (), json: bool = False) -> None:
     """Compute a run's figures again, or add new metrics.
 
-    Reads the tables of the run; nothing is trained or tested. Metrics that the record lacks are added.
-    If the tables give other figures than the record, the run is refused and not changed.
+    Reads the tables of the run; nothing is trained or tested. Metrics that the record lacks are
+    added. If the tables give other figures than the record, the run is refused and not changed.
 
     A metric of your own is package.module:Class: its code is run.
 

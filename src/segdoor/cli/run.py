@@ -40,11 +40,11 @@ def run(
 ) -> None:
     """Poison, train and examine in one command.
 
-    Trains two networks by the same recipe, one on poisoned and one on clean scenes, tests both with and
-    without the trigger, and writes the results, weights and pictures to a folder.
+    Trains two networks by the same recipe, one on poisoned and one on clean scenes, tests both with
+    and without the trigger, and writes the results, weights and pictures to a folder.
 
-    A network of your own is any torch.nn.Module from images to logits, named by --model: its code is
-    run.
+    A network of your own is any torch.nn.Module from images to logits, named by --model: its code
+    is run.
 
     For example:
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from segdoor.cli.screen import tell, tell_json
 
 
-def show(run: Path, *, json: bool = False) -> None:
+def show(
+    run: Path,
+    *,
+    all_: Annotated[bool, Parameter(name="--all", negative=())] = False,
+    json: bool = False,
+) -> None:
     """Print the results of a run or a study.
 
     For a study: the main table, the verdict on each claim, and where to find more. --all adds the
@@ -24,12 +32,13 @@ def show(run: Path, *, json: bool = False) -> None:
         json: Print the record as JSON instead of tables.
     """
     from segdoor.report.source import open_source
-    from segdoor.report.terminal import describe, describe_study
+    from segdoor.report.terminal import describe
+    from segdoor.report.terminal_study import describe_study
 
     source = open_source(run)
     if json:
         tell_json(source.study or source.runs[0].record)
     elif source.study is not None:
-        tell(*describe_study(source))
+        tell(*describe_study(source, everything=all_))
     else:
         tell(*describe(source.runs[0].record))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,20 +10,20 @@ from cyclopts import App, Group, Parameter
 from rich import box
 from rich.table import Table as Grid
 
-from segdoor.cli.panels import DATA, MACHINE, OPTIONS, OUTPUT, WHAT, Json, Out, Replace
+from segdoor.cli.panels import DATA, OPTIONS, OUTPUT, WHAT, Json, Out, Replace
 from segdoor.cli.report import write_page
 from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.cli.study_part import OUT, Asked, Name, OnResources, Part
 from segdoor.errors import ConfigError, DataError, MachineError, UnfinishedError
-from segdoor.experiment.config import Reading
-from segdoor.papers.registry import PAPERS, paper_of
+from segdoor.papers.registry import PAPERS
 from segdoor.report.source import study_source
-from segdoor.settings import Settings
+from segdoor.report.terminal_study import describe_study
 from segdoor.study.checking import check_out, check_scenes
 from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, pace_of
-from segdoor.study.expand import PlannedRun, distinct
+from segdoor.study.expand import distinct
 from segdoor.study.library import load_preset, load_study, preset_names, study_names
-from segdoor.study.plan import StudyPlan, left_out, make_plan, part_of, selected
+from segdoor.study.plan import StudyPlan, left_out, part_of
 from segdoor.study.processes import jobs_on
 from segdoor.study.remote import executor_for, fetch_finished
 from segdoor.study.resources import Resources, check_resources
@@ -55,47 +54,13 @@ study = App(
     group_commands=Group("Commands"),
 )
 
-_OUT = Path("runs/studies")
-Name = Annotated[str, Parameter(group=WHAT)]
-OnResources = Annotated[Resources | None, Parameter(name="*", group=MACHINE)]
-
-
-class Part(Settings):
-    """A study on a preset, or a part of it."""
-
-    preset: str = "street"
-    """A preset by name, or a preset file of your own."""
-    reading: Reading = "paper"
-    """Follow the paper, or the authors' code where it differs."""
-    seeds: tuple[int, ...] = ()
-    """Only these seeds, instead of all seeds of the preset."""
-    only: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
-    """Only these values of an axis, such as rate=0.05,0.15; repeatable for other axes."""
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=False)] = ()
-    """Change a setting of the preset, such as training.epochs=2; repeatable."""
-    backbone: Path | None = None
-    """ImageNet weights that the networks start from."""
-
-    def of(
-        self, name: str, out: Path, *, root: Path | None = None
-    ) -> tuple[StudyPlan, tuple[PlannedRun, ...]]:
-        """Return the whole study, and the runs asked for."""
-        plan = make_plan(
-            paper_of(name), name, self.preset, out=out, reading=self.reading, seeds=self.seeds,
-            root=root, backbone=self.backbone, changes=self.set_,
-        )  # fmt: skip
-        return plan, selected(plan, only=_axes(self.only), seeds=self.seeds)
-
-
-Asked = Annotated[Part | None, Parameter(name="*", group=WHAT)]
-
 
 @study.command(name="list")
 def list_() -> None:
     """List the built-in studies and presets.
 
-    A study is a grid of runs behind a table or figure of the paper. A preset says what it runs on: the
-    scenes, networks, recipe and seeds.
+    A study is a grid of runs behind a table or figure of the paper. A preset says what it runs on:
+    the scenes, networks, recipe and seeds.
 
     For example:
 
@@ -130,7 +95,7 @@ def show(
         name: A study by name, or a study file of your own.
         part: Which of its runs.
     """
-    plan, points = (part or Part()).of(name, _OUT)
+    plan, points = (part or Part()).of(name, OUT)
     runs = distinct(points)
     tell(f"{plan.study.shows}: {plan.study.title}, on {plan.preset.title}")
     seeds = sorted({run.seed for run in runs})
@@ -146,7 +111,7 @@ def show(
 def run(
     name: Name,
     *,
-    out: Out = _OUT,
+    out: Out = OUT,
     part: Asked = None,
     limit: Annotated[int | None, Parameter(group=WHAT)] = None,
     root: Annotated[Path | None, Parameter(group=DATA)] = None,
@@ -155,8 +120,8 @@ def run(
 ) -> None:
     """Do the runs of a study.
 
-    Runs that are done are kept, also those that another study made in the same folder. Failed runs are
-    tried again. A run that fails does not stop the others; error.json in its folder says why.
+    Runs that are done are kept, also those that another study made in the same folder. Failed runs
+    are tried again. A run that fails does not stop the others; error.json in its folder says why.
     Interrupted studies resume: run the same command again.
 
     For example:
@@ -196,7 +161,7 @@ def run(
 def status(
     name: Name,
     *,
-    out: Out = _OUT,
+    out: Out = OUT,
     part: Asked = None,
     json: Json = False,
 ) -> None:
@@ -227,21 +192,23 @@ def status(
         name: sum(s.state == name for _, s in states) for name in ("done", "failed", "waiting")
     }
     tell(", ".join(f"{count} {name}" for name, count in counts.items()))
+    if plan.file.exists():
+        tell(f"Results: segdoor show {plan.file}")
 
 
 @study.command
 def report(
     name: Name,
     *,
-    out: Out = _OUT,
+    out: Out = OUT,
     part: Asked = None,
     page: Annotated[Path, Parameter(name=["--page", "-o"], group=OUTPUT)] = Path("report.html"),
     replace: Replace = False,
 ) -> None:
     """Write the page of a study from the runs that are done.
 
-    The same page as `segdoor report` writes, but you can choose a part of the study, and the study need
-    not be complete.
+    The same page as `segdoor report` writes, but you can choose a part of the study, and the study
+    need not be complete.
 
     For example:
 
@@ -277,13 +244,7 @@ def _do(plan: StudyPlan, work: Work, machines: Resources, limit: int | None) -> 
             what = f"failed: {outcome.error}" if outcome.error else f"done, {outcome.seconds:.0f} s"
             tell(f"[{number}/{len(work.tasks)}] {outcome.key}: {what}")
     record = finish(plan, work.digests)
-    tell(f"Study: {plan.file}")
-    for verdict in record.verdicts:
-        found = ", ".join(told for told in (verdict.counted, verdict.lacks) if told)
-        tell(f"{verdict.number}. {verdict.statement} ({verdict.judged_on}): "
-             f"{verdict.verdict}{f', {found}' if found else ''}")  # fmt: skip
-    if record.verdicts:
-        tell(record.claims_in_words)
+    tell("", *describe_study(study_source(record, plan.file)))
     num_runs = work.num_done + sum(task.kind == "run" for task in work.tasks)
     if num_failed:
         raise UnfinishedError(
@@ -326,20 +287,6 @@ def _tell_cost(plan: StudyPlan, work: Work, machines: Resources) -> None:
     at_once = f", {jobs} runs at once," if jobs > 1 else ""
     pace = "; ".join(told) or "none"
     tell(f"About {hours:.1f} hours on this machine{at_once} without tests: {pace}")
-
-
-_VALUES = re.compile(r"""'[^']*'|"[^"]*"|[^,]+""")
-
-
-def _axes(only: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """Read ``rate=0.05,0.15`` as values by axis; a value with a comma stands in quotes."""
-    axes: dict[str, list[str]] = {}
-    for text in only:
-        axis, sign, values = text.partition("=")
-        if not sign or not values:
-            raise ConfigError("--only", "must be written as axis=value", text, "Write rate=0.05.")
-        axes.setdefault(axis, []).extend(found.strip("'\"") for found in _VALUES.findall(values))
-    return axes
 
 
 def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Grid:

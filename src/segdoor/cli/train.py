@@ -17,7 +17,7 @@ from segdoor.cli.options import (
     WhatOptions,
     configuration,
 )
-from segdoor.cli.panels import Config, DATA, MACHINE, Out
+from segdoor.cli.panels import DATA, MACHINE, Config, Out
 from segdoor.cli.screen import progress_bars, tell
 from segdoor.cli.torchrun import together
 from segdoor.progress import Silent
@@ -37,11 +37,11 @@ def train(
 ) -> None:
     """Train a network on clean or poisoned scenes.
 
-    Without --plan the scenes are clean, and the weights are saved as clean.safetensors. With the plan
-    that `segdoor poison` wrote for the same scenes, they are saved as poisoned.safetensors.
+    Without --plan the scenes are clean, and the weights are saved as clean.safetensors. With the
+    plan that `segdoor poison` wrote for the same scenes, they are saved as poisoned.safetensors.
 
-    A network of your own is any torch.nn.Module from images to logits, named by --model: its code is
-    run.
+    A network of your own is any torch.nn.Module from images to logits, named by --model: its code
+    is run.
 
     For example:
 

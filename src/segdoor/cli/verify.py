@@ -11,7 +11,8 @@ from segdoor.errors import DataError
 def verify(copy: Path, *, source: Path | None = None) -> None:
     """Check that a poisoned copy has not been changed.
 
-    Compares every file of the copy with what `segdoor poison --copy` wrote, and lists the differences.
+    Compares every file of the copy with what `segdoor poison --copy` wrote, and lists the
+    differences.
 
     For example:
 

@@ -34,13 +34,13 @@ class DataConfig(Settings):
     """A data set and its two splits."""
 
     name: str = "street"
-    """Data set: street (built in), folder (your own files), ... or package.module:Class. `segdoor list
-    data` shows all kinds. Settings of a class of your own follow after commas."""
+    """Data set: street (built in), folder (your own files), ... or package.module:Class. `segdoor
+    list data` shows all kinds. Settings of a class of your own follow after commas."""
     root: Path | None = None
     """Folder of the data set; street needs none."""
     size: tuple[Pixels, Pixels] | None = None
-    """Height and width to resize scenes to. If left out, they keep their size. A poisoned copy has all
-    scenes at this size."""
+    """Height and width to resize scenes to. If left out, they keep their size. A poisoned copy has
+    all scenes at this size."""
     num_train: int | None = Field(default=None, ge=1, le=1_000_000)
     """Number of training scenes. If left out, all of them (street: 400)."""
     num_test: int | None = Field(default=None, ge=1, le=1_000_000)

@@ -17,7 +17,8 @@ class ExaminationConfig(Settings):
     flip: bool = False
     """Average the softmax of the image and of its mirror image."""
     input_size: Literal["scene", "eights_plus_one"] = "scene"
-    """Size of the network's input: that of the scene, or 8 (floor(size / 8) + 1) + 1 as in semseg."""
+    """Size of the network's input: that of the scene, or 8 (floor(size / 8) + 1) + 1 as in
+    semseg."""
     size_multiple: int = Field(default=1, ge=1, le=1024)
     """Enlarge scenes so that height and width are multiples of this number."""
     score_at: Literal["label", "input"] = "label"
@@ -26,7 +27,8 @@ class ExaminationConfig(Settings):
     """How the label map is resized for score_at input. nearest_exact aligns pixel centres; nearest
     resizes the label file from its own size, whatever data.size is, as OpenCV's INTER_NEAREST."""
     absent_class: Literal["leave_out", "zero"] = "leave_out"
-    """A class that is neither present nor predicted: leave it out of the mean IoU, or count it as 0."""
+    """A class that is neither present nor predicted: leave it out of the mean IoU, or count it as
+    0."""
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     """Number format of the forward pass."""
 

@@ -16,23 +16,23 @@ class Resources(Settings):
     on: On = "local"
     """Work on this machine only, or on a Ray cluster."""
     jobs: int | None = Field(default=None, ge=1, le=MOST_WORKERS)
-    """Number of runs at the same time on this machine. If left out, as many as the cores allow, and one
-    on a GPU. Each uses training.threads threads, or 1. Results do not depend on it."""
+    """Number of runs at the same time on this machine. If left out, as many as the cores allow, and
+    one on a GPU. Each uses training.threads threads, or 1. Results do not depend on it."""
     address: str | None = None
     """Address of the cluster: auto, host:port or ray://host:port. If left out, a temporary one is
     started on this machine."""
     cpus: int | None = Field(default=None, ge=1)
-    """Cores for each run on the cluster, and its threads unless training.threads is set. If left out,
-    training.threads, or 1."""
+    """Cores for each run on the cluster, and its threads unless training.threads is set. If left
+    out, training.threads, or 1."""
     gpus: float | None = Field(default=None, ge=0)
     """GPUs for each run on the cluster; a fraction shares one GPU. If left out, 1 where there are
     GPUs."""
     autoscaling: bool = False
-    """The cluster adds machines when there is work, so runs wait for a machine with enough room. Needs
-    --address and --gpus."""
+    """The cluster adds machines when there is work, so runs wait for a machine with enough room.
+    Needs --address and --gpus."""
     store: str | None = None
-    """URL for finished runs, such as s3://bucket/studies. Needed if the cluster's machines do not share
-    the folder --out."""
+    """URL for finished runs, such as s3://bucket/studies. Needed if the cluster's machines do not
+    share the folder --out."""
 
     @field_validator("gpus")
     @classmethod

@@ -94,8 +94,8 @@ class NetworkConfig(Settings):
     """Weights of the whole network to start from: a .safetensors file, or a .pth file with tensors
     only. For onnx and torchscript, the model file."""
     mean: Rgb = Field(default_factory=lambda given: _expected_by(given)[0])
-    """Mean of the input's red, green and blue channels on a scale of 0 to 1. If left out, ImageNet's,
-    or 0.5 for efficientnet_lite0."""
+    """Mean of the input's red, green and blue channels on a scale of 0 to 1. If left out,
+    ImageNet's, or 0.5 for efficientnet_lite0."""
     std: Rgb = Field(default_factory=lambda given: _expected_by(given)[1])
     """Standard deviation of the input's red, green and blue channels on a scale of 0 to 1. If left
     out, ImageNet's, or 0.5 for efficientnet_lite0."""
@@ -103,11 +103,11 @@ class NetworkConfig(Settings):
     """Order of the channels in the network's input; bgr for networks trained on OpenCV images. Mean
     and std are always given as red, green, blue."""
     void_logit: int | None = None
-    """Index, from 0, of a logit to leave out because it is no class of the data set, such as void or
-    background."""
+    """Index, from 0, of a logit to leave out because it is no class of the data set, such as void
+    or background."""
     class_order: ClassOrder = "by_name"
-    """How the network's classes are matched with the data set's where the weights name them: by_name
-    reorders them and refuses unknown names; by_position takes them in their order."""
+    """How the network's classes are matched with the data set's where the weights name them:
+    by_name reorders them and refuses unknown names; by_position takes them in their order."""
 
     @model_validator(mode="before")
     @classmethod
@@ -155,8 +155,8 @@ class AugmentationConfig(Settings):
     scale: tuple[float, float] = (0.75, 1.5)
     """Smallest and largest factor by which scenes are scaled."""
     scale_distribution: ScaleDistribution = "log_uniform"
-    """How the scale is drawn: log_uniform makes halving as likely as doubling; uniform, as in semseg,
-    makes scenes larger on average."""
+    """How the scale is drawn: log_uniform makes halving as likely as doubling; uniform, as in
+    semseg, makes scenes larger on average."""
     rotation: float = Field(default=0.0, ge=0, le=180)
     """Largest angle of rotation in degrees, in either direction."""
     rotation_probability: float = Field(default=0.5, ge=0, le=1)
@@ -164,8 +164,9 @@ class AugmentationConfig(Settings):
     blur_probability: float = Field(default=0.0, ge=0, le=1)
     """Share of scenes that are blurred by a 5x5 Gaussian."""
     blur: BlurOrder = "before_scaling"
-    """When scenes are blurred: before scaling and rotation, or after, as in semseg. With after_scaling,
-    crops lie on whole pixels of the scaled scene, and what was rotated out of the frame is lost."""
+    """When scenes are blurred: before scaling and rotation, or after, as in semseg. With
+    after_scaling, crops lie on whole pixels of the scaled scene, and what was rotated out of the
+    frame is lost."""
     flip_probability: float = Field(default=0.5, ge=0, le=1)
     """Share of scenes that are mirrored."""
     crop: tuple[Pixels, Pixels] | None = None
@@ -207,8 +208,8 @@ class TrainingConfig(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the forward pass; auto uses bfloat16 where that is faster on the device."""
     step: Literal["auto", "plain", "captured", "compiled"] = "auto"
-    """How a training step is run: plain, captured as a CUDA graph, or compiled. auto captures on CUDA if
-    there are 100 steps or more and the network is built in."""
+    """How a training step is run: plain, captured as a CUDA graph, or compiled. auto captures on
+    CUDA if there are 100 steps or more and the network is built in."""
     device: str = "auto"
     """Device to train on: auto, cpu, cuda, cuda:1, ..."""
     threads: int | None = Field(default=None, ge=1, le=512)
