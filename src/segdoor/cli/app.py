@@ -39,6 +39,22 @@ Exit codes: 0 success; 1 a study is not complete; 2 wrong usage, data or disk;
 130 interrupted. Run an interrupted command again to resume it.
 """
 
+_STUDY = """Reproduce tables and figures of the paper.
+
+A study is a grid of runs behind a table or figure: methods, poisoning rates, networks and seeds. It
+is run on a preset, which says on which scenes and networks. The verdicts say which claims of the
+paper the runs support.
+
+For example:
+
+  segdoor study list
+  segdoor study run table1 --preset street --dry-run
+  segdoor study run table1 --preset street
+  segdoor study report table1 --preset street
+
+The built-in preset street needs no files. Interrupted studies resume: run the same command again.
+"""
+
 _START, _MEASURE, _RESULTS, _COPIES = (
     Group(title, sort_key=place)
     for place, title in enumerate(("Start", "Measure", "Results", "Poisoned copies"))
@@ -55,7 +71,7 @@ _VERBS = {
     "train": (_MEASURE, "Train a network on clean or poisoned scenes."),
     "examine": (_MEASURE, "Test a trained network with and without the trigger."),
     "repair": (_MEASURE, "Try defenses on the models of a run."),
-    "study": (_MEASURE, "Reproduce tables and figures of the paper."),
+    "study": (_MEASURE, _STUDY),
     "show": (_RESULTS, "Print the results of a run or a study."),
     "report": (_RESULTS, "Write one page with the figures and tables of a run or a study."),
     "export": (_RESULTS, "Export the figures of a run or a study to other programs."),
@@ -63,7 +79,7 @@ _VERBS = {
     "verify": (_COPIES, "Check that a poisoned copy has not been changed."),
     "restore": (_COPIES, "Undo the poisoning of a copy."),
 }
-"""The verbs in the order of the list, with their panels and their help in a line."""
+"""The verbs in the order of the list, with their panels and help, of which it shows a line."""
 
 _RENAMED = {
     "--attack.prl.": "--attack.labels hide --attack.labels scatter:PIXELS,SETTING=VALUE",
@@ -88,7 +104,7 @@ def make_app(page: HelpPage | None = None, *, used: str | None = None) -> App:
 
     Args:
         page: What prints help.
-        used: The verb that is used: its help is that of its function.
+        used: The verb that is used; its help is the text of its function, if it is one.
     """
     app = App(
         name="segdoor",
@@ -110,7 +126,7 @@ def make_app(page: HelpPage | None = None, *, used: str | None = None) -> App:
         app.command(
             f"segdoor.cli.{verb}:{function}",
             name=verb,
-            help=None if verb == used else summary,
+            help=None if verb == used and verb != "study" else summary,
             group=panel,
             sort_key=place,
         )

@@ -30,24 +30,8 @@ from segdoor.study.resources import Resources, check_resources
 from segdoor.study.running import Work, check_possible, finish, work_of
 from segdoor.study.state import state_of
 
-_HELP = """Reproduce tables and figures of the paper.
-
-A study is a grid of runs behind a table or figure: methods, poisoning rates, networks and seeds. It
-is run on a preset, which says on which scenes and networks. The verdicts say which claims of the
-paper the runs support.
-
-For example:
-
-  segdoor study list
-  segdoor study run table1 --preset street --dry-run
-  segdoor study run table1 --preset street
-  segdoor study report table1 --preset street
-
-The built-in preset street needs no files. Interrupted studies resume: run the same command again.
-"""
 study = App(
     name="study",
-    help=_HELP,
     help_format="plaintext",
     group_arguments=OPTIONS,
     group_parameters=OPTIONS,
