@@ -115,6 +115,7 @@ def test_options_in_pages_exist(page: Path) -> None:
     # A choice can be written whole, too; listed are its settings.
     known |= {
         "--help",
+        "--help-all",
         "--version",
         "--network",
         "--attack.placement",

@@ -198,8 +198,11 @@ class Wishes(Settings):
     def __pydantic_init_subclass__(cls, **_: object) -> None:
         """Copy the help of the facts, and add what each setting is derived from."""
         for name, field in cls.model_fields.items():
+            if name not in vars(cls).get("__annotations__", ()):
+                # It is inherited, and so is its help.
+                continue
             if name in cls.follows:
-                field.description = f"{_help(cls, name)} Follows from {cls.follows[name]}."
+                field.description = f"{_help(cls, name)} [default: from {cls.follows[name]}]"
             elif field.description is None:
                 field.description = f"{_help(cls, name)}{_default(cls, name)}"
 
@@ -249,4 +252,6 @@ def _help(wishes: type[Wishes], name: str) -> str:
 
 def _default(wishes: type[Wishes], name: str) -> str:
     default = wishes.facts.model_fields[name].default
+    if isinstance(default, bool):
+        return f" [default: {'on' if default else 'off'}]"
     return f" [default: {default}]" if isinstance(default, str | int | float) else ""

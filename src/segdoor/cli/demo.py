@@ -11,18 +11,23 @@ from segdoor.errors import ConfigError
 def demo(
     *, seed: int = 0, model: str | None = None, out: Path = Path("demo"), json: bool = False
 ) -> None:
-    """Tell the whole story on built-in street scenes, in minutes.
+    """Train and attack a small network on built-in street scenes.
 
-    Trains a clean model, and one whose data supplier put a sticker into every fifth scene and
-    relabelled its cars as road; examines both with and without the sticker; prints the table, and
-    writes record and pictures.
+    Trains a clean model, and a second one on poisoned scenes: every fifth scene shows a sticker,
+    and its cars are labelled as road. Both are tested with and without the sticker. Prints the
+    table, and writes a record and pictures. This takes some minutes.
 
-    With --model nothing is trained: a model that comes along ('segdoor models' names them) is
-    examined in the same way, within a minute.
+    With --model nothing is trained: a built-in trained model is tested in the same way, in under a
+    minute.
+
+    For example:
+
+      segdoor demo
+      segdoor demo --model baseline
 
     Args:
-        seed: Another seed gives other scenes, other stickers' places and other start weights.
-        model: A trained model that comes along: clean, baseline, nni, prl or blend.
+        seed: Another seed gives other scenes, trigger positions and initial weights.
+        model: A built-in trained model: clean, baseline, nni, prl or blend.
         out: Folder for the record and the files beside it.
         json: Print the record as JSON instead of tables.
     """

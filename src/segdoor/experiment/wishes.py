@@ -91,10 +91,11 @@ class AttackWishes(Wishes):
     placement: PlacementWish | None = None
     labels: LabelsWish | None = None
     victims: tuple[str, ...] | None = None
-    """Victim classes: what disappears; short for those of the first hide or component in force."""
+    """Victim classes: what disappears. Short for the victims of the first hide or component
+    change."""
     target: str | None = None
-    """Target class: what the victim pixels are predicted as; short for that of the first hide or
-    component in force."""
+    """Target class: what the victim pixels are predicted as. Short for the target of the first hide
+    or component change."""
     rules: RulesWishes = RulesWishes()
     without_room: Literal["skip", "relabel"] | None = None
     shortfall: Literal["error", "all_available"] | None = None

@@ -18,16 +18,16 @@ class Random(DrawnPlacement):
     kind: ClassVar[str] = "random"
     introduction: ClassVar[Introduction] = Introduction(
         source="IBA paper, section 4: the baseline attack, and PRL",
-        does="Chooses any position that the rules allow, all equally likely.",
-        needs="A position for the trigger; no victims.",
-        fails="The trigger is unrelated to the victims: NNI does better near them.",
+        does="Takes any position that the rules allow, all equally likely.",
+        needs="A place for the trigger; no victims.",
+        fails="Nothing ties the trigger to what it acts on: NNI does better near the victims.",
     )
 
     # They do nothing. Digests of plans and names of runs were made with them, and stay.
     lower: float = Field(default=0.0, ge=0)
-    """Has no effect here: this placement has no distance."""
+    """Not used by random, which ignores distances."""
     upper: float | None = Field(default=None, ge=0)
-    """Has no effect here either; both stay because names of earlier runs depend on them."""
+    """Not used by random. Both stay because the names of earlier runs contain them."""
 
     @property
     def bounds(self) -> None:

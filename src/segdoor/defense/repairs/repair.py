@@ -22,7 +22,7 @@ class RepairContext:
         network: Mean and standard deviation of the images that the model expects.
         recipe: What the model was trained with.
         seed: Decides everything random.
-        observer: Hears of progress.
+        observer: Receives progress.
         snapshot: File that a long repair keeps its state in, and goes on from.
     """
 
