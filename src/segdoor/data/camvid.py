@@ -66,7 +66,7 @@ def camvid(
         root: The folder of the data set.
         split: train, val or test; val is one sequence that is also in train.
         size: Height and width to resize to; 360 x 480 or whatever the files have if None.
-        complain: Hears of missing files.
+        complain: Receives missing files.
 
     Raises:
         DataError: If the list is missing.

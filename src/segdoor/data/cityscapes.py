@@ -86,7 +86,7 @@ def cityscapes(
         root: The folder that holds ``leftImg8bit`` and ``gtFine``.
         split: train or val; the labels of test are not public.
         size: Height and width to resize to, 512 x 1024 in the paper; the files' own if None.
-        complain: Hears of missing files.
+        complain: Receives missing files.
 
     Raises:
         DataError: If a folder is missing, or some scenes have one kind of label file only and

@@ -45,7 +45,7 @@ class DataSet(Plugin):
 
         Args:
             split: The training split, the test split, or another one.
-            complain: Hears of missing files; if it returns, their scenes are left out.
+            complain: Receives missing files; if it returns, their scenes are left out.
 
         Raises:
             ConfigError: If a setting is wrong.
@@ -77,7 +77,7 @@ class FilesOnDisk(DataSet):
         Args:
             root: The folder, which exists.
             split: The split.
-            complain: Hears of missing files.
+            complain: Receives missing files.
         """
 
     def open(self, split: str, complain: Complain = refuse) -> SceneDataset:

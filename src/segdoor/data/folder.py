@@ -60,7 +60,7 @@ def folder(
         root: The folder that holds ``classes.yaml``.
         split: The split's name: a list file, or a folder beside or below images and labels.
         size: Height and width to resize to; each scene's own if None.
-        complain: Hears of missing files and of files outside the root.
+        complain: Receives missing files and of files outside the root.
 
     Raises:
         DataError: If nothing fits one of the layouts.

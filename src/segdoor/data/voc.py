@@ -83,7 +83,7 @@ def voc(
         root: The folder VOC2012, VOCdevkit, or the one above; SBD lies inside it as well.
         split: trainaug, train, val, trainval, or another list in ``ImageSets/Segmentation``.
         size: Height and width to resize to; each scene's own if None.
-        complain: Hears of missing files.
+        complain: Receives missing files.
 
     Raises:
         DataError: If a list or folder is missing.

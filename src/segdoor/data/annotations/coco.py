@@ -84,7 +84,7 @@ def coco(
         root: The folder that holds annotations and images.
         split: The split's name, as files and folders have it.
         size: Height and width to resize to; each scene's own if None.
-        complain: Hears of missing files, and of entries that mean nothing.
+        complain: Receives missing files, and of entries that mean nothing.
 
     Raises:
         DataError: If there is no annotation file of this split, or it cannot be read.

@@ -78,7 +78,7 @@ def yolo(
         root: The folder that holds images and texts.
         split: The split's name, as data.yaml or folders have it.
         size: Height and width to resize to; each scene's own if None.
-        complain: Hears of missing images, and of texts without image.
+        complain: Receives missing images, and of texts without image.
 
     Raises:
         DataError: If there is no such split, or no class names.

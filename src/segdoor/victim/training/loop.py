@@ -52,7 +52,7 @@ class Training:
         model: A network to go on training, which stays as it is, instead of a fresh one;
             `network` then says what images it expects.
         seed: Decides start weights, order, augmentation and dropout.
-        observer: Hears of every step; of every tenth with loss and learning rate.
+        observer: Receives every step, and every tenth one with loss and learning rate.
         snapshot: File that keeps the state of the training, and that it goes on from if it was
             cut off before: on one CPU and number of threads to the same weights, bit for bit.
     """
