@@ -55,7 +55,7 @@ def plan_poison(
             plan holds all of them.
         seed: Decides the order of scenes, the positions and the random labels.
         workers: Who reads label maps and places triggers; the caller itself if None.
-        observer: Hears of every label map that was read, and of every scene that was changed.
+        observer: Receives every label map read and every scene changed.
 
     Raises:
         ConfigError: If a class is unknown, no scene shows a victim, or fewer scenes are eligible
