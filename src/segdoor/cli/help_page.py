@@ -40,20 +40,20 @@ class HelpPage:
         self._everything = everything
         self._num_hidden = 0
 
-    def render_usage(self, console: Console, _: ConsoleOptions, usage: object) -> None:
+    def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
         """Print how a command is written."""
-        lines = _wrapped(f"Usage: {str(usage).strip()}", _width(console), hanging=7)
+        lines = _wrapped(f"Usage: {str(usage).strip()}", _width(options), hanging=7)
         _print(console, Text("\n".join(lines), style="bold"))
 
-    def render_description(self, console: Console, _: ConsoleOptions, text: object) -> None:
+    def render_description(self, console: Console, options: ConsoleOptions, text: object) -> None:
         """Print the text of a command: paragraphs are wrapped, indented lines are kept."""
         plain = getattr(getattr(text, "primary_renderable", text), "plain", "")
         for paragraph in plain.strip("\n").split("\n\n"):
             kept = paragraph.startswith(" ")
-            lines = [paragraph] if kept else _wrapped(paragraph, _width(console))
+            lines = [paragraph] if kept else _wrapped(paragraph, _width(options))
             _print(console, Text("\n" + "\n".join(lines).rstrip(), style="cyan" if kept else ""))
 
-    def __call__(self, console: Console, _: ConsoleOptions, panel: HelpPanel) -> None:
+    def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
         """Print one panel of commands or options."""
         entries = list(panel.entries)
         if panel.format == "parameter" and not self._everything:
@@ -64,7 +64,7 @@ class HelpPage:
             return
         _print(console, Text(f"\n{panel.title}", style="bold"))
         for entry in entries:
-            _print(console, self._entry(entry, _width(console), panel.format))
+            _print(console, self._entry(entry, _width(options), panel.format))
 
     def finish(self, console: Console) -> None:
         """Say how many options were left out, if any."""
@@ -133,8 +133,11 @@ def _meaning(entry: HelpEntry, *, brief: bool) -> str:
     # The defaults of settings stand in their description, others in the entry.
     default = default.rstrip("]") or entry.default
     idle = default in {None, "False", "()"} or (brief and str(default).startswith("from "))
+    # Choices beside a path stand in the placeholder of the value.
+    mixed = "|" in (entry.metavar or "")
+    choices = () if mixed else entry.choices or ()
     brackets = [
-        *([f"one of {', '.join(entry.choices)}"] if entry.metavar == "CHOICE" else []),
+        *([f"one of {', '.join(choices)}"] if choices else []),
         *([] if idle else [f"default: {default}"]),
         *(["required"] if entry.required and not entry.positional_label else []),
     ]
@@ -150,8 +153,8 @@ def _wrapped(text: str, width: int, *, hanging: int = 0) -> list[str]:
     return [line.replace(_FIXED, " ") for line in lines]
 
 
-def _width(console: Console) -> int:
-    return min(console.width, _WIDEST)
+def _width(options: ConsoleOptions) -> int:
+    return min(options.max_width, _WIDEST)
 
 
 def _print(console: Console, text: Text) -> None:
