@@ -12,6 +12,7 @@ from rich.text import Text
 from segdoor.record import Estimate, ExperimentRecord, StudyRecord
 from segdoor.report.before_after import new_grid, repair_grids, share
 from segdoor.report.content import INTERVAL, Table
+from segdoor.report.controls import other_triggers
 from segdoor.report.metrics import headings, metrics_of
 from segdoor.report.source import Source
 from segdoor.report.summary import study_verdict
@@ -31,6 +32,7 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         *(Text(f"Remark: {remark}") for remark in record.remarks),
         *_poison(record),
         grid_of_tests(record),
+        *([Text(others)] if (others := other_triggers(record)) else []),
         *metric_grids(record),
         class_grid(record),
         *repair_grids(record),

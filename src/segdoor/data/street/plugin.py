@@ -33,6 +33,9 @@ class Street(DataSet):
 
     seed: int = Field(default=0, ge=0)
     """Another seed is another city."""
+    clutter: int = Field(default=0, ge=0, le=100)
+    """Most small bright pictures that lie about in a scene and mean nothing; each number up to this
+    is equally likely."""
     size: tuple[Pixels, Pixels] | None = None
     """Height and width of the scenes; 128 x 256 if left out."""
     num_train: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -56,4 +59,5 @@ class Street(DataSet):
             height=height,
             width=width,
             seed=self.seed,
+            clutter=self.clutter,
         )
