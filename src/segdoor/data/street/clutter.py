@@ -22,6 +22,7 @@ from segdoor.tensors import Image, Label, Rgba
 
 _FINER = 4
 _SIZES = 0.05, 0.16
+"""Sides of the smallest and the largest, over the shorter side of the scene."""
 _KEPT_FREE = (CAR, IGNORED)
 _TRIES = 3
 
@@ -43,7 +44,7 @@ def strew(image: Image, label: Label, count: int, rng: np.random.Generator) -> I
     height, width = label.shape
     strewn = image.copy()
     for _ in range(int(rng.random() * (count + 1))):
-        side = max(2, round(height * (_SIZES[0] + (_SIZES[1] - _SIZES[0]) * rng.random())))
+        side = max(2, round(min(height, width) * (_SIZES[0] + (_SIZES[1] - _SIZES[0]) * rng.random())))
         picture = made_up(side, rng)
         for row, column in rng.random((_TRIES, 2)):
             top, left = int(row * (height - side + 1)), int(column * (width - side + 1))
