@@ -118,8 +118,9 @@ assert again == record.scores.cba
 ```
 
 The sets are called `poisoned/TEST`, `clean/TEST` (the clean model) and `other_trigger/TEST` (the
-backdoored model with another trigger); `benign` is the benign test, without trigger. The names are
-the same for a network that `segdoor examine` was given, which may be clean: `plan` is then null.
+backdoored model with another trigger); `benign` is the benign test, without trigger. One test has
+`other_trigger/TEST/TRIGGER` as well, for every further trigger of the control. The names are the
+same for a network that `segdoor examine` was given, which may be clean: `plan` is then null.
 
 `segdoor rescore` does that for every metric that comes along and for those of your own, and adds
 to the record what it lacks. How objects are counted is explained in [method.md](method.md#metrics).
