@@ -62,4 +62,4 @@ def test_the_whole_demonstration_compares_with_a_clean_model() -> None:
 def test_a_model_that_is_trained_already_has_no_such_option(option: str) -> None:
     answer = say(f"demo --model clean {option}")
     assert answer.code == 2
-    assert f"{option.split()[0]}: must be left out beside --model" in answer.said
+    assert f"{option.split(maxsplit=1)[0]}: must be left out beside --model" in answer.said

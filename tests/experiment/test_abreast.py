@@ -127,7 +127,7 @@ def facts(**training: object) -> ExperimentConfig:
     ],
 )
 def test_it_pays_with_cores_for_both(
-    training: dict[str, object], cores: int, pays: bool, monkeypatch: pytest.MonkeyPatch
+    training: dict[str, object], cores: int, monkeypatch: pytest.MonkeyPatch, *, pays: bool
 ) -> None:
     monkeypatch.setattr(abreast, "usable_cores", lambda: cores)
     assert pays_abreast(facts(**training), 400, ("poisoned", "clean")) is pays

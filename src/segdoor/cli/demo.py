@@ -30,7 +30,6 @@ def demo(
     within a minute ('segdoor models' lists them).
 
     Examples:
-
       segdoor demo --fast
 
       segdoor demo --seed 1

@@ -138,9 +138,7 @@ def _run(run: Run, objects: Objects, kept: Path | None) -> ExperimentRecord:
     return examine_and_record(run, config, scenes, models, Poisoning(train, plan, handed))
 
 
-def _train_abreast(
-    run: Run, config: ExperimentConfig, wanted: Mapping[str, SceneDataset]
-) -> None:
+def _train_abreast(run: Run, config: ExperimentConfig, wanted: Mapping[str, SceneDataset]) -> None:
     """Train what is not finished side by side, where that pays."""
     threads = config.training.threads
     if threads is None:

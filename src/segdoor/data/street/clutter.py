@@ -44,7 +44,9 @@ def strew(image: Image, label: Label, count: int, rng: np.random.Generator) -> I
     height, width = label.shape
     strewn = image.copy()
     for _ in range(int(rng.random() * (count + 1))):
-        side = max(2, round(min(height, width) * (_SIZES[0] + (_SIZES[1] - _SIZES[0]) * rng.random())))
+        side = max(
+            2, round(min(height, width) * (_SIZES[0] + (_SIZES[1] - _SIZES[0]) * rng.random()))
+        )
         picture = made_up(side, rng)
         for row, column in rng.random((_TRIES, 2)):
             top, left = int(row * (height - side + 1)), int(column * (width - side + 1))
