@@ -246,7 +246,7 @@ class ExperimentRecord(Settings):
     poisoned_scenes: tuple[PoisonedScene, ...] = ()
     """The first scenes of the plan in pictures, before and after they were poisoned."""
     seconds: dict[str, float]
-    """Wall time by stage."""
+    """Wall time by stage; two trainings may have gone on at the same time."""
     peak_memory_mib: float
     """Largest resident memory of the process, in MiB."""
     environment: Environment
