@@ -20,7 +20,7 @@ def demo_config(seed: int) -> ExperimentWishes:
             "seed": seed,
             "data": {"name": "street:clutter=12", "seed": seed},
             # One thread for each of the two models, which train side by side on two cores.
-            "training": {**_recipe(epochs=24), "threads": 1},
+            "training": {**_recipe(epochs=20), "threads": 1},
         },
         source="--",
     )
