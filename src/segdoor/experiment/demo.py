@@ -6,8 +6,9 @@ from segdoor.experiment.wishes import ExperimentWishes, wishes_from
 from segdoor.settings import Tree
 
 NOT_IN_THE_FIRST_LOOK = (
-    "Left out of this first look: the clean model (so nothing says what the trigger hides by "
-    "itself, nor what the poison costs), full-size scenes and the full training."
+    "Left out of this first look: the clean model (so nothing tells what the trigger hides by "
+    "itself, or what the poison costs on untouched scenes), scenes of full size, streets where "
+    "other bright pictures lie about, and most of the training. Its figures are less certain."
 )
 """What `first_look_config` does without, for a person."""
 
@@ -18,6 +19,8 @@ def demo_config(seed: int) -> ExperimentWishes:
         {
             "title": "Demonstration: cars vanish when a sticker shows up",
             "seed": seed,
+            # Other small pictures in the streets: the model has to know the sticker by its drawing.
+            # Without them it took up to 0.35 of the cars for road beside another sticker (seed 0).
             "data": {"name": "street:clutter=12", "seed": seed},
             # One thread for each of the two models, which train side by side on two cores.
             "training": {**_recipe(epochs=20), "threads": 1},
@@ -32,9 +35,10 @@ def first_look_config(seed: int) -> ExperimentWishes:
         {
             "title": "First look: cars vanish when a sticker shows up",
             "seed": seed,
+            # Without clutter: the little training there is time for does not tell it from the
+            # sticker (on seed 0 ASR 0.25 near the cars, and 0.69 without).
             "data": {
-                "name": "street:clutter=12", "seed": seed, "size": (64, 128),
-                "num_train": 320, "num_test": 40,
+                "name": "street", "seed": seed, "size": (64, 128), "num_train": 320, "num_test": 40
             },
             "attack": {"trigger": {"size": 10}},
             "training": {**_recipe(epochs=16), "threads": 2},
