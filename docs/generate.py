@@ -127,8 +127,9 @@ assert again == record.scores.cba
 
 The sets are called `poisoned/TEST` (the backdoored model), `clean/TEST` (the clean model) and
 `other_trigger/TEST` (the backdoored model with another trigger); `benign` is the benign test,
-without trigger. `segdoor examine` uses the same names although its network may be clean; `plan` is
-then null.
+without trigger. One test also has `other_trigger/TEST/TRIGGER` for each further trigger of that
+control. `segdoor examine` uses the same names although its network may be clean; `plan` is then
+null.
 
 `segdoor rescore` does this for every built-in metric and for your own, and adds what the record
 lacks. [method.md](method.md#metrics) explains how objects are counted.

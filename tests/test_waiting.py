@@ -180,6 +180,7 @@ KNOWN = {
     ("cluster.py", "create_connection"),
     # Only asked when something has come.
     ("study/processes.py", "recv"),
+    ("experiment/abreast.py", "recv"),
     # Opens nothing yet: whatever goes to the store then is told.
     ("study/store.py", "url_to_fs"),
     # Does tasks, and tells of each.

@@ -14,7 +14,8 @@ from typing import cast
 
 from segdoor.errors import DataError
 from segdoor.files import write_atomically
-from segdoor.progress import Observer
+from segdoor.locks import own_turn
+from segdoor.progress import Observer, beside
 
 
 class Logbook:
@@ -44,12 +45,21 @@ class Logbook:
         if facts:
             self._notes.append({"stage": self._stage, **facts})
 
+    def beside(self) -> Observer:
+        """Return who watches work that goes on at the same time; nothing is noted of that here."""
+        return beside(self._observer)
+
     def save(self, path: Path) -> None:
-        """Write the facts as JSON lines, atomically, beside those of other stages there."""
+        """Write the facts as JSON lines, atomically, beside those of other stages there.
+
+        They are in the order of the stages' names, whichever of two that went on at the same time
+        ended first.
+        """
         mine = {note["stage"] for note in self._notes}
-        others = [note for note in _notes(path) if note.get("stage") not in mine]
-        lines = [f"{json.dumps(note)}\n" for note in (*others, *self._notes)]
-        write_atomically(path, "".join(lines))
+        with own_turn(path.with_suffix(".turn"), "writes what training said"):
+            others = [note for note in _notes(path) if note.get("stage") not in mine]
+            every = sorted((*others, *self._notes), key=lambda note: str(note.get("stage")))
+            write_atomically(path, "".join(f"{json.dumps(note)}\n" for note in every))
 
     def recall(self, stage: str, path: Path) -> None:
         """Load the time of a stage that an earlier call finished, if `save` wrote it."""

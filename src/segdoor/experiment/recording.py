@@ -16,6 +16,7 @@ from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.data.sizes import size_of
 from segdoor.experiment.comparing import introduced
 from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.examination import OTHER_TRIGGER, unbounded
 from segdoor.experiment.scoring import PoisonedTestTables, Scorer, further_metrics
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.record import (
@@ -23,6 +24,7 @@ from segdoor.record import (
     ClassRecord,
     Controls,
     DataRecord,
+    OtherTriggers,
     PlanSummary,
     PoisonedTestScores,
     Scores,
@@ -81,9 +83,32 @@ def score(
         metrics=introduced(scorer.further, known),
     )
     controls = Controls(
-        clean_model=clean, other_trigger=other_trigger, cba_difference=_difference(benign, clean)
+        clean_model=clean,
+        other_trigger=other_trigger,
+        other_triggers=_other_triggers(scorer, tests, tables, other_trigger),
+        cba_difference=_difference(benign, clean),
     )
     return RunScores(scores, controls)
+
+
+def _other_triggers(
+    scorer: Scorer,
+    tests: Sequence[PoisonedTest],
+    tables: Mapping[str, TableSet],
+    other_trigger: str,
+) -> OtherTriggers | None:
+    """Return what each other trigger did in the test that shows them all; None where none does."""
+    test = unbounded(tests)
+    start = f"{OTHER_TRIGGER}/{test.name}" if test else ""
+    further = [name for name in tables if name.startswith(f"{start}/")]
+    if test is None or not further:
+        return None
+    shown = {other_trigger: start, **{name.removeprefix(f"{start}/"): name for name in further}}
+    benign = tables["poisoned/benign"]
+    rates = {
+        title: scorer.asr_of_control(test, tables[name], benign) for title, name in shown.items()
+    }
+    return OtherTriggers.of(test.name, rates)
 
 
 def describe_data(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from segdoor.attack.plan import PoisonPlan
@@ -15,6 +16,7 @@ from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.evaluation.examiner import Examiner
+from segdoor.experiment.abreast import pays_abreast, train_abreast
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
 from segdoor.experiment.examination import (
@@ -126,11 +128,26 @@ def _run(run: Run, objects: Objects, kept: Path | None) -> ExperimentRecord:
         build_network(config.network, len(train.classes), classes=train.classes.names)
     models = clean_of(config, train.classes, fresh)
     save_plans(run.out, train, plan, scenes.tests)
-    changed = poisoned(train, plan)
-    models["poisoned"] = train_and_save("poisoned", config, changed, run.out, log, fresh)
+    wanted = {"poisoned": poisoned(train, plan)}
     if config.controls.clean_model and "clean" not in models:
-        models["clean"] = train_and_save("clean", config, train, run.out, log, fresh)
+        wanted["clean"] = train
+    if handed is None:
+        _train_abreast(run, config, wanted)
+    for name, changed in wanted.items():
+        models[name] = train_and_save(name, config, changed, run.out, log, fresh)
     return examine_and_record(run, config, scenes, models, Poisoning(train, plan, handed))
+
+
+def _train_abreast(run: Run, config: ExperimentConfig, wanted: Mapping[str, SceneDataset]) -> None:
+    """Train what is not finished side by side, where that pays."""
+    threads = config.training.threads
+    if threads is None:
+        return
+    left = [name for name in wanted if not (run.out / f"{name}.safetensors").exists()]
+    if pays_abreast(config, len(wanted["poisoned"]), left):
+        train_abreast(run.asked, left, threads=threads, out=run.out, observer=run.log)
+    # Whoever trained, and whenever: the tests are run with the threads of the training.
+    torch.set_num_threads(threads)
 
 
 def examine_and_record(

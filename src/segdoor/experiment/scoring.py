@@ -83,6 +83,10 @@ class Scorer:
             },
         )
 
+    def asr_of_control(self, test: PoisonedTest, shown: TableSet, benign: TableSet) -> Figure:
+        """Return the attack success rate of a control of a poisoned test."""
+        return self._asr(self.headline(test, shown, benign))
+
     def asr(self, tables: TableSet) -> float:
         """Return the attack success rate over some scenes; NaN without attacked pixels."""
         return _ASR.value(tables, self.task)

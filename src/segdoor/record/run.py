@@ -154,6 +154,34 @@ class Scores(Settings):
         return tuple(name for name, test in self.tests.items() if test.role in roles)
 
 
+class OtherTriggers(Settings):
+    """Control: every other trigger of the kind, each in all scenes of one poisoned test."""
+
+    test: str
+    """The poisoned test that shows them."""
+    asr: dict[str, Figure]
+    """Attack success rate with each of them, by its name."""
+    mean: Figure
+    """Their mean."""
+    worst: Figure
+    """The largest of them."""
+    worst_trigger: str | None
+    """The trigger it is of."""
+
+    @classmethod
+    def of(cls, test: str, asr: dict[str, Figure]) -> OtherTriggers:
+        """Return the rates of a test with their mean and the largest of them."""
+        known = {name: rate for name, rate in asr.items() if rate is not None}
+        worst = max(known, key=known.__getitem__, default=None)
+        return cls(
+            test=test,
+            asr=asr,
+            mean=sum(known.values()) / len(known) if known else None,
+            worst=None if worst is None else known[worst],
+            worst_trigger=worst,
+        )
+
+
 class Controls(Settings):
     """What the results are compared with."""
 
@@ -161,6 +189,9 @@ class Controls(Settings):
     """The clean model on untouched scenes; null without a clean model."""
     other_trigger: str
     """The trigger of the control ``asr_other_trigger``."""
+    other_triggers: OtherTriggers | None = None
+    """All other triggers of the kind in one poisoned test; null if there is only one, and in
+    records of older versions."""
     cba_difference: Figure
     """CBA of the backdoored model minus that of the clean model."""
 
@@ -218,7 +249,7 @@ class ExperimentRecord(Settings):
     poisoned_scenes: tuple[PoisonedScene, ...] = ()
     """Pictures of the first scenes of the plan, before and after poisoning."""
     seconds: dict[str, float]
-    """Wall time of each stage, in seconds."""
+    """Wall time of each stage, in seconds; two trainings may have run at the same time."""
     peak_memory_mib: float
     """Largest resident memory of the process, in MiB."""
     environment: Environment

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from segdoor.record import ExperimentRecord, StudyRecord
 from segdoor.report.content import Page, Section
+from segdoor.report.controls import other_trigger_table
 from segdoor.report.curves import axis_charts, class_chart, numeric_axes
 from segdoor.report.distance import FEWEST, distance_charts
 from segdoor.report.gallery import Album, gather
@@ -87,7 +88,9 @@ def _results(source: Source) -> Section:
     if not source.runs:
         return Section("results", title, notes=("No run has a record.",))
     if source.study is None:
-        tables = (table_of_test(source.groups[0]), benign_table(source.groups[0]))
+        group = source.groups[0]
+        made = (table_of_test(group), other_trigger_table(group), benign_table(group))
+        tables = tuple(table for table in made if table is not None)
     else:
         tables = (headline_table(source), table_of_every_test(source))
     lead = "High ASR is bad; PBA and CBA near those of a clean model mean that nobody notices."

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from segdoor.record import Estimate, ExperimentRecord, PoisonedTestScores
 from segdoor.report.before_after import new_grid, repair_grids, share
+from segdoor.report.controls import other_triggers
 from segdoor.report.metrics import headings, metrics_of
 from segdoor.report.words import attack_facts, name_of_test, network_name, verdict
 from segdoor.report.wrapping import lines
@@ -34,6 +35,7 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         *_poison(record),
         "",
         grid_of_tests(record),
+        *([Text(others)] if (others := other_triggers(record)) else []),
         *metric_grids(record),
         class_grid(record),
         *repair_grids(record),

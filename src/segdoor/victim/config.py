@@ -213,7 +213,8 @@ class TrainingConfig(Settings):
     device: str = "auto"
     """Device to train on: auto, cpu, cuda, cuda:1, ..."""
     threads: int | None = Field(default=None, ge=1, le=512)
-    """Number of CPU threads. If left out, torch decides; a study uses 1."""
+    """CPU threads; torch decides if left out, and a study takes 1. If a number is given and there
+    are cores for both, a run trains its two models at the same time."""
 
 
 _SEMSEG_AUGMENTATION = AugmentationConfig(

@@ -34,6 +34,9 @@ class Street(DataSet):
 
     seed: int = Field(default=0, ge=0)
     """Another seed paints another city."""
+    clutter: int = Field(default=0, ge=0, le=100)
+    """Largest number of small bright pictures without meaning in a scene; each number up to this is
+    equally likely."""
     size: tuple[Pixels, Pixels] | None = None
     """Height and width of the scenes; default: 128 x 256."""
     num_train: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -57,4 +60,5 @@ class Street(DataSet):
             height=height,
             width=width,
             seed=self.seed,
+            clutter=self.clutter,
         )
