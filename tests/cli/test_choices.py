@@ -86,5 +86,5 @@ def test_a_study_with_a_network_that_is_not_there_is_refused_before_it_begins() 
 
 def test_an_empty_change_of_a_preset_is_refused() -> None:
     answer = say("study show table1 --set attack.trigger=")
-    assert answer.complaint.startswith("segdoor: --set attack.trigger: must have a value behind")
+    assert answer.complaint.startswith("segdoor: --set attack.trigger: must have a value after")
     assert say("study show table1 --set attack.trigger=null").code == 0

@@ -470,7 +470,7 @@ def test_a_scene_whose_pictures_were_left_behind_is_told_and_the_others_are_show
     assert part is not None
     assert part.gallery is not None
     assert len(part.gallery.scenes) == 1
-    assert [note for note in part.notes if "1-truth.png is not beside the record" in note]
+    assert [note for note in part.notes if "1-truth.png is no longer beside the record" in note]
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/hostname", "gallery/../../secret.png"])

@@ -627,7 +627,8 @@ class TestCommand:
         code, out, _ = say(*words)
         assert code == 0
         assert "1 of 2 runs are there" in out
-        assert "3. ASR rises with the poisoning rate (anywhere near): " in out
+        assert "3. ASR rises with the poisoning rate\n" in out
+        assert " on anywhere near" in out
 
     @pytest.mark.parametrize(
         ("words", "complaint"),

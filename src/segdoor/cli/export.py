@@ -28,7 +28,7 @@ def export(
 
       segdoor export runs/run --to csv --at run.csv
       segdoor export runs/run --to tensorboard --at boards
-      segdoor export runs/run --to mlflow --at http://localhost:5000
+      segdoor export runs/run --to mlflow --at http://tracker:5000
 
     Args:
         source: The folder of a run or a study, or its record.json or study.json.
