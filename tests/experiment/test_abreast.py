@@ -10,8 +10,10 @@ from processes import dies
 from segdoor.experiment import abreast
 from segdoor.experiment.abreast import pays_abreast
 from segdoor.experiment.config import ExperimentConfig, config_from
+from segdoor.experiment.run import run_experiment
 from segdoor.experiment.wishes import wishes_from
-from segdoor.papers.iba.run import run_experiment
+from segdoor.papers.iba.reading import asked
+from segdoor.papers.iba.run import run_experiment as run_from_python
 from segdoor.record import ExperimentRecord, load_record
 
 GIVEN = {
@@ -46,7 +48,7 @@ class Shows:
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a run whose models were trained one after the other."""
     out = tmp_path_factory.mktemp("alone") / "run"
-    run_experiment(wishes_from(GIVEN), out=out)
+    run_experiment(asked(wishes_from(GIVEN)), out=out, abreast=True)
     return out
 
 
@@ -69,7 +71,7 @@ def assert_the_same(folder: Path, alone: Path) -> ExperimentRecord:
 @pytest.mark.usefixtures("_worth_it")
 def test_side_by_side_they_are_the_same_to_the_last_bit(alone: Path, tmp_path: Path) -> None:
     shows = Shows()
-    run_experiment(wishes_from(GIVEN), out=tmp_path / "run", observer=shows)
+    run_experiment(asked(wishes_from(GIVEN)), out=tmp_path / "run", observer=shows, abreast=True)
     assert_the_same(tmp_path / "run", alone)
     assert [other.told for other in shows.others] == [
         ["training the backdoored model"], ["training the clean model"],
@@ -90,7 +92,7 @@ def test_where_processes_die_the_run_trains_by_itself(
 ) -> None:
     monkeypatch.setattr(abreast, "_train", dies)
     shows = Shows()
-    run_experiment(wishes_from(GIVEN), out=tmp_path / "run", observer=shows)
+    run_experiment(asked(wishes_from(GIVEN)), out=tmp_path / "run", observer=shows, abreast=True)
     assert_the_same(tmp_path / "run", alone)
     assert sum("training" in stage for stage in shows.told) == 2
 
@@ -104,8 +106,18 @@ def test_one_that_is_finished_is_not_trained_again(
     for name in (*WEIGHTS, "metrics.jsonl"):
         (out / name).write_bytes((alone / name).read_bytes())
     monkeypatch.setattr(abreast, "start", None)
-    run_experiment(wishes_from(GIVEN), out=out)
+    run_experiment(asked(wishes_from(GIVEN)), out=out, abreast=True)
     assert_the_same(out, alone)
+
+
+@pytest.mark.usefixtures("_worth_it")
+def test_a_program_of_ones_own_starts_no_process(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process would run the program again that did not expect it."""
+    monkeypatch.setattr(abreast, "start", None)
+    run_from_python(wishes_from(GIVEN), out=tmp_path / "run")
+    assert_the_same(tmp_path / "run", alone)
 
 
 def facts(**training: object) -> ExperimentConfig:

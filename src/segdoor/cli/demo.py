@@ -49,13 +49,14 @@ def demo(
         return
     # Imported late: they bring torch, which takes a second.
     from segdoor.experiment.demo import NOT_IN_THE_FIRST_LOOK, demo_config, first_look_config
-    from segdoor.papers.iba.run import run_experiment
+    from segdoor.experiment.run import run_experiment
+    from segdoor.papers.iba.reading import asked
     from segdoor.report.terminal import describe
 
     folder = out / f"fast-{seed}" if fast else out / f"seed-{seed}"
     config = first_look_config(seed) if fast else demo_config(seed)
     with progress_bars() as bars:
-        record = run_experiment(config, out=folder, observer=bars)
+        record = run_experiment(asked(config), out=folder, observer=bars, abreast=True)
     if json:
         tell_json(record)
         return

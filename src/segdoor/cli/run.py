@@ -82,7 +82,7 @@ def run(
 
     gate.check(asked, asked.data().train_split)
     with progress_bars() as bars:
-        record = run_experiment(asked, out=out, observer=bars)
+        record = run_experiment(asked, out=out, observer=bars, abreast=True)
     findings = gate.judged(asked, record, out)
     if json:
         tell_json(record, gate.beside(findings))

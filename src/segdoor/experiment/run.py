@@ -73,6 +73,7 @@ class Run:
     asked: Asked
     out: Path
     log: Logbook
+    abreast: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def run_experiment(
     objects: Objects | None = None,
     observer: Observer | None = None,
     kept: Path | None = None,
+    abreast: bool = False,
 ) -> ExperimentRecord:
     """Poison, train, examine and record, as the function of this name in `segdoor` says.
 
@@ -100,6 +102,8 @@ def run_experiment(
         objects: What is passed besides the settings; nothing if None.
         observer: Receives progress.
         kept: Folder of tables of the clean model, for runs that share it; none are kept if None.
+        abreast: Whether processes may be started to train both models at the same time. A process
+            imports the main program again, which only ours is known to be ready for.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
@@ -107,7 +111,7 @@ def run_experiment(
     given = objects or Objects()
     given.check(asked, kept)
     with results_folder(out, "record.json"):
-        return _run(Run(asked, out, Logbook(observer or Silent())), given, kept)
+        return _run(Run(asked, out, Logbook(observer or Silent()), abreast), given, kept)
 
 
 def _run(run: Run, objects: Objects, kept: Path | None) -> ExperimentRecord:
@@ -144,7 +148,7 @@ def _train_abreast(run: Run, config: ExperimentConfig, wanted: Mapping[str, Scen
     if threads is None:
         return
     left = [name for name in wanted if not (run.out / f"{name}.safetensors").exists()]
-    if pays_abreast(config, len(wanted["poisoned"]), left):
+    if run.abreast and pays_abreast(config, len(wanted["poisoned"]), left):
         train_abreast(run.asked, left, threads=threads, out=run.out, observer=run.log)
     # Whoever trained, and whenever: the tests are run with the threads of the training.
     torch.set_num_threads(threads)
