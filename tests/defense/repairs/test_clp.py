@@ -136,5 +136,5 @@ def test_the_twin_stays_as_good_as_it_was() -> None:
 
 def test_where_nothing_is_covered_it_says_so() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.BatchNorm2d(4))
-    with pytest.raises(ConfigError, match="reads the output of a convolution.*ft_sam"):
+    with pytest.raises(ConfigError, match=r"reads the output of a convolution.*ft_sam"):
         Clp()(network, NOTHING, RepairContext())
