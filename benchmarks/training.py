@@ -18,8 +18,8 @@ from segdoor.victim.device import keep_freed_memory
 from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.batches import Batch, SceneStore
 from segdoor.victim.training.cache import SceneCache
-from segdoor.victim.training.loop import Trainer
 from segdoor.victim.training.step import make_optimiser
+from segdoor.victim.training.trainer import Trainer
 
 _SIZE = (128, 256)
 _NETWORK = NetworkConfig()

@@ -24,7 +24,7 @@ from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.batches import Batch, SceneStore
 from segdoor.victim.training.cache import SceneCache
 from segdoor.victim.training.distributed import ProcessGroup, reachable
-from segdoor.victim.training.loop import Trainer
+from segdoor.victim.training.trainer import Trainer
 
 WORK = Path(__file__).with_name("together.py")
 Found = dict[str, dict[str, torch.Tensor]]

@@ -18,8 +18,9 @@ from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingCon
 from segdoor.victim.networks.building import build_network
 from segdoor.victim.training.batches import SceneStore
 from segdoor.victim.training.cache import SceneCache
-from segdoor.victim.training.loop import Trainer, Training, train_model, train_models
+from segdoor.victim.training.loop import Training, train_model, train_models
 from segdoor.victim.training.streams import CudaStream
+from segdoor.victim.training.trainer import Trainer
 
 pytestmark = [
     pytest.mark.gpu,

@@ -20,8 +20,9 @@ from segdoor.victim.training import loop
 from segdoor.victim.training.batches import Batch, SceneStore
 from segdoor.victim.training.cache import SceneCache
 from segdoor.victim.training.distributed import ProcessGroup
-from segdoor.victim.training.loop import Trainer, train_model
+from segdoor.victim.training.loop import train_model
 from segdoor.victim.training.snapshot import SnapshotFile
+from segdoor.victim.training.trainer import Trainer
 
 STREET = StreetDataset(split="train", num_scenes=8, height=32, width=64)
 RECIPE = {"batch_size": 4, "precision": "float32", "threads": 1, "warmup": 0, "epochs": 4}

@@ -15,10 +15,10 @@ def clean_scenes(train: SceneDataset, share: float, *, seed: int) -> Subset:
 
     Args:
         train: The clean training scenes.
-        share: Share to draw, rounded half up, but at least one scene.
+        share: Share to draw, rounded half up, but at least one scene; 0 draws none.
         seed: Decides which.
     """
-    wanted = max(1, share_of(share, len(train)))
+    wanted = max(1, share_of(share, len(train))) if share else 0
     stream = Stream(seed).child("clean scenes")
     drawn = sorted(range(len(train)), key=lambda index: stream.child(train.names[index]).integer())
     return Subset(train, sorted(drawn[:wanted]))

@@ -105,7 +105,7 @@ class _Operation:
 
     def __init__(self, repair: Repair, explicit: Repair, seed: int) -> None:
         self.repair, self.explicit, self.seed = repair, explicit, seed
-        self.settings: Json = explicit.model_dump(mode="json")
+        self.settings: Json = explicit.settings
         words = re.sub(r"[^A-Za-z0-9._]+", "-", str(repair))
         self.place = f"repaired/{words}.seed-{seed}"
 
@@ -133,6 +133,12 @@ class _Remark(Settings):
     """The layer that was changed."""
     seconds: float
     """Wall time of the repair."""
+    remarks: tuple[str, ...] = ()
+    """What was done."""
+    forward: int | None = None
+    """Images that the model was shown."""
+    backward: int | None = None
+    """Images that gradients were asked for."""
 
 
 class _Repairer:
@@ -160,17 +166,22 @@ class _Repairer:
             tables = self._examine(models)
         save_tables(self.opened.folder / operation.place / "tables.npz", tables)
         after = self._effects(tables)
+        poisoned, control = remarks["poisoned"], remarks.get("clean")
         return RepairRecord(
             repair=str(operation.repair),
             settings=operation.settings,
             seed=seed,
             num_clean_scenes=len(clean),
-            layer=remarks["poisoned"].layer,
+            layer=poisoned.layer,
             poisoned_before=before["poisoned"],
             poisoned_after=after["poisoned"],
             clean_before=before.get("clean"),
             clean_after=after.get("clean"),
-            seconds=remarks["poisoned"].seconds,
+            seconds=poisoned.seconds,
+            remarks=poisoned.remarks,
+            remarks_clean=control.remarks if control else (),
+            forward=poisoned.forward,
+            backward=poisoned.backward,
         )
 
     def _keep(self, operation: _Operation, row: RepairRecord) -> None:
@@ -218,6 +229,9 @@ class _Repairer:
             repair=str(operation.repair),
             layer=repaired.layer,
             seconds=round(time.perf_counter() - start, 3),
+            remarks=repaired.remarks,
+            forward=None if repaired.passes is None else repaired.passes.forward,
+            backward=None if repaired.passes is None else repaired.passes.backward,
         )
         names = classes_of(repaired.model, clean.classes.names)
         save_weights(repaired.model, weights, about=remark.model_dump_json(), classes=names)

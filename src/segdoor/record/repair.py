@@ -53,6 +53,15 @@ class RepairRecord(Settings):
     """The clean model after the same repair."""
     seconds: float
     """Wall time of the repair of the backdoored model, without tests."""
+    remarks: tuple[str, ...] = ()
+    """What was done to the backdoored model, in short phrases, such as 190 steps."""
+    remarks_clean: tuple[str, ...] = ()
+    """What the same repair did to the clean model."""
+    forward: int | None = None
+    """Images that the backdoored model was shown; null if the repair does not say."""
+    backward: int | None = None
+    """Images that gradients of the backdoored model were asked for; null if the repair does not
+    say."""
 
     def effects(self) -> dict[str, ModelEffect]:
         """Return what is known of the models, by the names of the fields."""

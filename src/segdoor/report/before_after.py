@@ -18,7 +18,9 @@ def repair_grids(record: ExperimentRecord) -> list[Grid]:
     """Return a table of the attack and one of accuracy, each before and after all repairs."""
     if not record.repairs:
         return []
-    return [_attack_grid(record), _accuracy_grid(record)]
+    told = any(row.remarks for row in record.repairs)
+    done = [_done_grid(record)] if told else []
+    return [_attack_grid(record), _accuracy_grid(record), *done]
 
 
 def _attack_grid(record: ExperimentRecord) -> Grid:
@@ -49,6 +51,20 @@ def _accuracy_grid(record: ExperimentRecord) -> Grid:
         )
         cost = (str(row.num_clean_scenes), f"{row.seconds:.1f}") if row else ("", "")
         grid.add_row(Text(name), *map(share, figures), *cost)
+    return grid
+
+
+def _done_grid(record: ExperimentRecord) -> Grid:
+    """Return what each repair did to each model, and how often it asked the model."""
+    grid = new_grid("Repairs: what was done", "after")
+    for heading in ("backdoored model", "clean model"):
+        grid.add_column(heading)
+    for heading in ("forward", "backward"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for row in record.repairs:
+        remarks = ("; ".join(told) or "-" for told in (row.remarks, row.remarks_clean))
+        passes = ("-" if count is None else str(count) for count in (row.forward, row.backward))
+        grid.add_row(Text(_name(row, record.repairs)), *map(Text, remarks), *passes)
     return grid
 
 

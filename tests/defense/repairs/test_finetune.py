@@ -9,9 +9,10 @@ from torch import nn
 
 from defense.third_party import CLASSES, made
 from segdoor.data.street import StreetDataset
-from segdoor.defense.repairs import finetune as finetune_module
+from segdoor.data.subset import Subset
+from segdoor.defense.repairs import training
 from segdoor.defense.repairs.finetune import Finetune
-from segdoor.defense.repairs.repair import RepairContext
+from segdoor.defense.repairs.repair import Passes, RepairContext
 from segdoor.victim.config import PRESETS, AugmentationConfig, TrainingConfig
 
 SCENES = StreetDataset(split="train", num_scenes=2, height=32, width=48)
@@ -68,9 +69,30 @@ def test_all_else_is_the_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(recipe)
         return made("homemade")
 
-    monkeypatch.setattr(finetune_module, "train_model", note)
+    monkeypatch.setattr(training, "train_model", note)
     recipe = PRESETS["voc"]
     Finetune(share=0.1)(made("homemade"), SCENES, RepairContext(recipe=recipe))
     changed = {key for key, value in asked[0] if value != getattr(recipe, key)}
     assert changed == {"epochs", "learning_rate", "head_multiplier"}
     assert (asked[0].epochs, asked[0].head_multiplier, asked[0].warmup) == (10, 1.0, 0)
+
+
+def test_steps_take_the_place_of_epochs() -> None:
+    """Two scenes in one batch make a step an epoch."""
+    network = made("homemade")
+    recipe = PLAIN.model_copy(update={"learning_rate": 0.01})
+    context = RepairContext(recipe=recipe)
+    by_epochs = Finetune(share=1.0, epochs=5)(network, SCENES, context)
+    by_steps = Finetune(share=1.0, steps=5)(network, SCENES, context)
+    for key, value in by_epochs.model.state_dict().items():
+        assert torch.equal(value, by_steps.model.state_dict()[key]), key
+    assert by_steps.remarks == ("5 steps", "learning rate 0.001")
+    assert by_steps.passes == by_epochs.passes == Passes(10, 10)
+    one = Finetune(share=1.0, steps=5)(network, Subset(SCENES, [1]), context)
+    assert (one.remarks[0], one.passes) == ("5 steps", Passes(5, 5))
+
+
+def test_what_was_written_before_there_were_steps_is_told_as_it_was() -> None:
+    assert Finetune(share=0.1).settings == {"share": 0.1, "epochs": 10, "learning_rate": None}
+    assert Finetune(share=0.1, steps=190).settings["steps"] == 190
+    assert str(Finetune(share=0.1, steps=190)) == "finetune:0.1,steps=190"

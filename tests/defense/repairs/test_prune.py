@@ -10,8 +10,13 @@ from torch import Tensor, nn
 from defense.third_party import CLASSES, NETWORKS, Normed, Shuffled, made
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.data.street import StreetDataset
-from segdoor.defense.repairs.prune import Prune, find_classifier, mean_activations, rising_order
-from segdoor.defense.repairs.prune import _Showing as Showing
+from segdoor.defense.repairs.classifier import (
+    Showing,
+    find_classifier,
+    mean_activations,
+    rising_order,
+)
+from segdoor.defense.repairs.prune import Prune
 from segdoor.defense.repairs.registry import REPAIRS
 from segdoor.defense.repairs.repair import RepairContext
 from segdoor.errors import ConfigError

@@ -46,15 +46,24 @@ def test_writing_loses_nothing(share: float, epochs: int, rate: float | None) ->
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", r"known repair \(found: nothing\). Known: finetune, prune"),
-        ("distill:3", r"known repair \(found: distill\). Known: finetune, prune"),
+        (
+            "",
+            r"known repair \(found: nothing\). Known: finetune, prune, fine_prune, clp, ft_sam, anp, bnp, rnp",
+        ),
+        (
+            "distill:3",
+            r"known repair \(found: distill\). Known: finetune, prune, fine_prune, clp, ft_sam, anp, bnp, rnp",
+        ),
         ("prune", "prune:CHANNELS.*Channels to silence"),
         ("prune:", "prune:main,setting=value"),
         ("prune:3,", "prune:main,setting=value"),
         ("prune:3,0.1", "prune:main,setting=value"),
         ("prune:3,layer=a:b", "in quotes, or in a mapping"),
         ("prune,3", "prune:main,setting=value"),
-        ("nowhere:Repair", "nowhere:Repair: ModuleNotFoundError.*Known: finetune, prune"),
+        (
+            "nowhere:Repair",
+            "nowhere:Repair: ModuleNotFoundError.*Known: finetune, prune, fine_prune, clp, ft_sam, anp, bnp, rnp",
+        ),
         ("json:loads", "derived from Repair"),
         ("prune:3,channels=4", "each setting once"),
         ("prune:-1", "greater than or equal to 0"),

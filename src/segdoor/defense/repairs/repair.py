@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 from torch import nn
 
 from segdoor.data.scene import SceneDataset
+from segdoor.errors import ConfigError
 from segdoor.plugins import Plugin
 from segdoor.progress import Observer, Silent
 from segdoor.victim.config import NetworkConfig, TrainingConfig
+
+_STEPS_AN_EPOCH = 46
+# CamVid's 367 training scenes in batches of 8: an estimate of time knows no better.
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,39 @@ class RepairContext:
     observer: Observer = field(default_factory=Silent)
     snapshot: Path | None = None
 
+    def stage(self, name: str) -> RepairContext:
+        """Return the context of one part of a repair, with a snapshot of its own beside the file.
+
+        Call `forget` when the whole repair is done.
+        """
+        if self.snapshot is None:
+            return self
+        return replace(self, snapshot=self.snapshot.with_name(f"{self.snapshot.name}.{name}"))
+
+    def forget(self) -> None:
+        """Delete the snapshot of this part, if there is one."""
+        if self.snapshot is not None:
+            self.snapshot.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How often a network was asked.
+
+    Work that an earlier call did and a snapshot kept counts as well: it is the price of the method.
+
+    Attributes:
+        forward: Images that the network was shown.
+        backward: Images that gradients were asked for.
+    """
+
+    forward: int = 0
+    backward: int = 0
+
+    def __add__(self, other: Passes) -> Passes:
+        """Return the sum."""
+        return Passes(self.forward + other.forward, self.backward + other.backward)
+
 
 @dataclass(frozen=True, eq=False)
 class Repaired:
@@ -40,17 +78,33 @@ class Repaired:
     Attributes:
         model: The new model, in evaluation mode.
         layer: The layer that was changed, where it is one alone.
+        remarks: What was done, in short phrases for people: "190 steps".
+        passes: How often the network was asked; None if the repair does not say.
     """
 
     model: nn.Module
     layer: str | None = None
+    remarks: tuple[str, ...] = ()
+    passes: Passes | None = None
 
 
 class Repair(Plugin):
-    """A way to repair models."""
+    """A way to repair models.
+
+    Attributes:
+        strength: The setting that says how much the repair takes away, where it has one. If that
+            setting is None, the repair chooses it on held-out clean scenes.
+        sweep: Values of that setting that the repair chooses from, and others may try.
+        later: Settings that came after the first version. Records leave them out where they have
+            their default, so that those of earlier versions stay alike.
+    """
+
+    strength: ClassVar[str | None] = None
+    sweep: ClassVar[tuple[float, ...]] = ()
+    later: ClassVar[tuple[str, ...]] = ()
 
     share: float
-    """Share of the clean training scenes that it is given."""
+    """Share of the clean training scenes that it is given; 0 if it needs none."""
 
     @abstractmethod
     def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
@@ -58,11 +112,11 @@ class Repair(Plugin):
 
         Args:
             model: Any network from normalised images to logits.
-            scenes: Clean scenes.
+            scenes: Clean scenes; there may be none.
             context: What else it may know.
 
         Raises:
-            ConfigError: If the repair cannot be done to this model.
+            ConfigError: If the repair cannot be done to this model, or without clean scenes.
         """
 
     def resolved(self, recipe: TrainingConfig) -> Repair:
@@ -74,3 +128,32 @@ class Repair(Plugin):
     def epochs_of_training(self) -> float:
         """Return what its training is worth, in epochs on all training scenes; 0 without one."""
         return 0.0
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Return its settings as records keep them."""
+        told = self.model_dump(mode="json")
+        fields = type(self).model_fields
+        same = {name for name in self.later if told[name] == fields[name].default}
+        return {name: value for name, value in told.items() if name not in same}
+
+    def check_given(self, scenes: SceneDataset) -> None:
+        """Refuse to begin without clean scenes.
+
+        Raises:
+            ConfigError: If there are none.
+        """
+        if not len(scenes):
+            raise ConfigError(
+                self.kind, "needs clean scenes", "none", "Give it a share of them above 0."
+            )
+
+
+def epochs_of(num_steps: int, *, cost: float = 1.0) -> float:
+    """Return roughly what steps of training are worth, in epochs on all training scenes.
+
+    Args:
+        num_steps: Steps of training.
+        cost: What a step costs, in plain training steps.
+    """
+    return num_steps * cost / _STEPS_AN_EPOCH

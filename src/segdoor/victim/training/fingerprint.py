@@ -30,16 +30,17 @@ def training_fingerprint(
     network: NetworkConfig,
     seed: int,
     model: nn.Module | None = None,
+    further: tuple[str, ...] = (),
 ) -> str:
     """Return a hash of scenes, recipe, network, the contents of its start weights, and seed.
 
-    The code of a network of one's own is not part of it, only its name; of a model that is trained
-    further, its weights.
+    What else a training follows from is part of it, if there is anything. The code of a network of
+    one's own is not part of it, only its name; of a model that is trained further, its weights.
     """
     start = [_content(getattr(network, name)) for name in START_WEIGHTS]
     settings = network_text(network), recipe_text(config)
-    further = () if model is None else (weights_digest(model),)
-    whole = repr((dataset.digest, settings, start, seed, *further))
+    given = () if model is None else (weights_digest(model),)
+    whole = repr((dataset.digest, settings, start, seed, *given, *further))
     return hashlib.sha256(whole.encode()).hexdigest()
 
 

@@ -7,21 +7,16 @@ else is trained at the same time, nor from the number of processes that share th
 from __future__ import annotations
 
 import copy
-import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from segdoor.data.checked import filled
 from segdoor.data.degenerate import check_labelled
 from segdoor.data.scene import SceneDataset
-from segdoor.errors import ConfigError
 from segdoor.progress import Observer, Silent
 from segdoor.randomness import Stream
 from segdoor.victim.checkpoint import loaded_into, note_loaded
@@ -29,16 +24,13 @@ from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.device import choose_arithmetic, keep_freed_memory
 from segdoor.victim.members import evaluating
 from segdoor.victim.networks.building import build_network
-from segdoor.victim.training.batches import Augmentation, Batch, SceneStore
+from segdoor.victim.training.batches import SceneStore
 from segdoor.victim.training.cache import SceneCache
 from segdoor.victim.training.distributed import ProcessGroup
 from segdoor.victim.training.fingerprint import training_fingerprint
-from segdoor.victim.training.modes import choose_mode
-from segdoor.victim.training.snapshot import Facts, Snapshot, SnapshotFile
-from segdoor.victim.training.step import Learner, learning_rate_factor
+from segdoor.victim.training.snapshot import SnapshotFile
 from segdoor.victim.training.streams import CudaStream
-
-_REPORT_EVERY = 10
+from segdoor.victim.training.trainer import Trainer, Variation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +47,7 @@ class Training:
         observer: Receives every step, and every tenth one with loss and learning rate.
         snapshot: File that keeps the state of the training, and that it goes on from if it was
             cut off before: on one CPU and number of threads to the same weights, bit for bit.
+        variation: What is done otherwise than the recipe has it.
     """
 
     dataset: SceneDataset
@@ -64,6 +57,7 @@ class Training:
     seed: int = 0
     observer: Observer = field(default_factory=Silent)
     snapshot: Path | None = None
+    variation: Variation = field(default_factory=Variation)
 
 
 def train_model(
@@ -75,6 +69,7 @@ def train_model(
     seed: int = 0,
     observer: Observer | None = None,
     snapshot: Path | None = None,
+    variation: Variation | None = None,
 ) -> nn.Module:
     """Train a network on scenes, without knowing whether they are poisoned.
 
@@ -101,6 +96,7 @@ def train_model(
         seed=seed,
         observer=observer or Silent(),
         snapshot=snapshot,
+        variation=variation or Variation(),
     )
     return train_models([training])[0]
 
@@ -143,8 +139,9 @@ class _Turns:
         stream = Stream(training.seed).child("training")
         torch.manual_seed(stream.child("weights").integer())
         mark = training_fingerprint(
-            training.dataset, config, network=network, seed=training.seed, model=training.model
-        )
+            training.dataset, config, network=network, seed=training.seed, model=training.model,
+            further=training.variation.marks,
+        )  # fmt: skip
         ProcessGroup.present().agree("training", "must be the same in all processes", mark)
         if training.model is None:
             self._model = build_network(
@@ -160,7 +157,9 @@ class _Turns:
         self._stream = CudaStream(arithmetic.device)
         # What averages gradients works where it was made.
         with self._stream.turn():
-            trainer = Trainer(store, self._model, config, network, stream)
+            trainer = Trainer(
+                store, self._model, config, network, stream, variation=training.variation
+            )
         file = SnapshotFile(training.snapshot, mark) if training.snapshot else None
         self._steps = trainer.steps(training.observer, file)
 
@@ -177,115 +176,3 @@ class _Turns:
     def _settle(self) -> None:
         if self._threads is not None:
             torch.set_num_threads(self._threads)
-
-
-class Trainer:
-    """A network, its scenes and its recipe."""
-
-    def __init__(
-        self,
-        store: SceneStore,
-        model: nn.Module,
-        config: TrainingConfig,
-        network: NetworkConfig,
-        stream: Stream,
-    ) -> None:
-        """Make ready."""
-        self.config, self.network, self.stream = config, network, stream
-        self.store = store
-        self.group = ProcessGroup.present()
-        self.group.check(config, store.num_scenes)
-        arithmetic = choose_arithmetic(config.device, config.precision)
-        crop, ignored = config.augmentation.crop, store.classes.ignore_index
-        self.augment = Augmentation(config.augmentation, crop or store.first_size, ignored)
-        self.learner = Learner(
-            model,
-            config,
-            arithmetic,
-            num_classes=len(store.classes),
-            ignore_index=ignored,
-            mode=choose_mode(config, model, arithmetic, self.num_steps),
-        )
-        self.recent_loss = torch.zeros((), device=arithmetic.device)
-        self.facts: list[Facts] = []
-        self.started = time.monotonic()
-
-    @property
-    def num_steps(self) -> int:
-        """Return the steps of the whole training."""
-        return self.config.epochs * self.store.steps_per_epoch(self.config)
-
-    def steps(self, observer: Observer, file: SnapshotFile | None) -> Iterator[int]:
-        """Train, and yield the number of each step once it is done."""
-        total = self.num_steps
-        observer.begin("training", total)
-        done = self._continue_from(file.load() if file else None, observer)
-        self.group.agree("training", "must go on from one snapshot in all processes", done)
-        plan = self.store.planned(self.config, self.stream)
-        for number, indices in islice(enumerate(plan), done, None):
-            rate = self.learner.set_rate(learning_rate_factor(number, total, self.config))
-            self.recent_loss += self.step(number, indices)
-            if (number + 1) % _REPORT_EVERY == 0 or number + 1 == total:
-                # Reading the loss waits for the device, hence not at every step.
-                self.facts.append(self._facts(number, rate))
-                observer.advance(**self.facts[-1])
-                self.recent_loss.zero_()
-            else:
-                observer.advance()
-            if file and self.group.first and (file.due or number + 1 == total):
-                file.save(self._snapshot(number + 1))
-            yield number
-        self.learner.release()
-
-    def step(self, number: int, indices: np.ndarray) -> Tensor:
-        """Do one step on the scenes at these positions and return its loss, unread."""
-        stream = self.stream.child("step", number)
-        torch.manual_seed(stream.child("dropout", *self.learner.seed).integer())
-        return self.learner(self.batch(indices, stream.child("augmentation").generator()))
-
-    def batch(self, indices: np.ndarray, rng: np.random.Generator) -> Batch:
-        """Return augmented scenes on the device: this process's share of a batch."""
-        share = self.group.share(len(indices))
-        batch, sizes = self.store.batch(indices, self.network, share)
-        return self.augment(batch, sizes, rng, share)
-
-    def _continue_from(self, snapshot: Snapshot | None, observer: Observer) -> int:
-        """Take over an earlier call's work, tell the observer of it, return the steps done."""
-        if snapshot is None:
-            return 0
-        snapshot.fill(self.learner.model, self.learner.optimiser)
-        self.recent_loss.copy_(snapshot.recent_loss)
-        self.facts = list(snapshot.facts)
-        self.started -= snapshot.seconds
-        reported = {int(facts["step"]): facts for facts in self.facts}
-        for number in range(1, snapshot.step + 1):
-            observer.advance(**reported.get(number, {}))
-        return snapshot.step
-
-    def _snapshot(self, step: int) -> Snapshot:
-        return Snapshot.of(
-            self.learner.model,
-            self.learner.optimiser,
-            step=step,
-            recent_loss=self.recent_loss,
-            facts=self.facts,
-            seconds=time.monotonic() - self.started,
-        )
-
-    def _facts(self, number: int, rate: float) -> Facts:
-        loss = float(self.recent_loss) / (number % _REPORT_EVERY + 1)
-        if not math.isfinite(loss):
-            raise ConfigError(
-                "training",
-                f"the loss must stay finite (step {number})",
-                loss,
-                "Lower training.learning_rate, or check the network's weights.",
-            )
-        epoch = number // self.store.steps_per_epoch(self.config)
-        return {
-            "step": number + 1,
-            "epoch": epoch + 1,
-            "loss": loss,
-            "learning_rate": rate,
-            "seconds": round(time.monotonic() - self.started, 3),
-        }

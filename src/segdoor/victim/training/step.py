@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segdoor.victim.answer import ask
+from segdoor.victim.answer import SegmentationOutput, ask
 from segdoor.victim.config import TrainingConfig
 from segdoor.victim.device import Arithmetic, enough_memory
 from segdoor.victim.members import HasBackbone, methods_in_reach, parameters_of, placed
@@ -38,7 +38,7 @@ class Learner:
         self.model = placed(model, arithmetic.device)
         with methods_in_reach(model):
             model.train()
-        self.optimiser = make_optimiser(model, config)
+        self.optimiser = self.optimiser_by(config)
         self._auxiliary_weight = config.auxiliary_weight
         self._num_classes, self._ignore_index = num_classes, ignore_index
         self._bases = [float(group["lr"]) for group in self.optimiser.param_groups]
@@ -55,6 +55,15 @@ class Learner:
         self._step: Step = CapturedStep(self._learn) if on_graph else self._learn
         self._rates = [torch.tensor(base, device=arithmetic.device) for base in self._bases]
         self.set_rate(1.0)
+
+    def optimiser_by(self, config: TrainingConfig) -> torch.optim.Optimizer:
+        """Return what changes the weights in a step; asked once the network is on its device."""
+        return make_optimiser(self.model, config)
+
+    @property
+    def done(self) -> bool:
+        """Return whether no further step is wanted, though the recipe has some left."""
+        return False
 
     def set_rate(self, factor: float) -> float:
         """Set the learning rate to a multiple of its start value; return the first group's."""
@@ -81,17 +90,21 @@ class Learner:
 
     def _learn(self, batch: Batch) -> Tensor:
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self._loss(batch)
+        loss = self.loss(self.answer(batch), batch)
         # Processes average their gradients; those of their losses' sum are wanted.
         (loss * self._group.size).backward()
         self.optimiser.step()
         return self._group.total(loss.detach())
 
-    def _loss(self, batch: Batch) -> Tensor:
+    def answer(self, batch: Batch) -> SegmentationOutput:
+        """Return what the network says of a batch."""
         images = batch.images.contiguous(memory_format=torch.channels_last)
         height, width = batch.labels.shape[1:]
         with self.arithmetic.forward_context():
-            output = ask(self._network, images, num_classes=self._num_classes, size=(height, width))
+            return ask(self._network, images, num_classes=self._num_classes, size=(height, width))
+
+    def loss(self, output: SegmentationOutput, batch: Batch) -> Tensor:
+        """Return the recipe's loss: cross-entropy over labelled pixels, of both heads if two."""
         # A batch may hold ignored pixels alone; its mean would not be a number.
         counted = self._group.total((batch.labels != self._ignore_index).sum()).clamp(min=1)
         loss = self._cross_entropy(output.logits, batch.labels) / counted
@@ -102,6 +115,24 @@ class Learner:
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels, ignore_index=self._ignore_index, reduction="sum")
+
+
+@runtime_checkable
+class MakeLearner(Protocol):
+    """Makes a `Learner` or one of another kind, of what `Learner` takes."""
+
+    def __call__(
+        self,
+        model: nn.Module,
+        config: TrainingConfig,
+        arithmetic: Arithmetic,
+        *,
+        num_classes: int,
+        ignore_index: int,
+        mode: StepMode = "plain",
+    ) -> Learner:
+        """Return it, with the network on the device."""
+        ...
 
 
 def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
