@@ -94,6 +94,8 @@ def test_every_file_of_a_defense_is_in_its_registry(room: str, registry: str) ->
     home = importlib.import_module(f"segdoor.defense.{room}.registry")
     # What all of them stand on, and what brings them together.
     shared = {"__init__", "registry", room.removesuffix("s")}
+    if room == "filters":
+        shared |= {"cells", "looking", "traces"}
     files = {path.stem for path in (SOURCE / "defense" / room).glob("*.py")} - shared
     assert files == set(getattr(home, registry).known)
 
