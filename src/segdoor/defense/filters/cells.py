@@ -160,7 +160,7 @@ def judged(
     for scene in np.argsort(-totals, kind="stable")[:masked]:
         if not top.get(int(scene)):
             continue
-        name, label = scenes.names[scene], scenes.label(int(scene))
+        name, label = scenes.names[int(scene)], scenes.label(int(scene))
         masks[name] = _mask(label, cells, top[int(scene)])
         if len(evidence) < _SHOWN:
             first = top[int(scene)][0]

@@ -65,7 +65,7 @@ class Container(Filter):
         told = [
             Evidence(
                 f"{count} of {len(traits)} scenes have {what} '{value}', most others"
-                f" '{_usual(counts, what)}'.",
+                f" {_usual(counts, what, value)}.",
                 scene=next(
                     pair.name
                     for pair, one in zip(pairs, traits, strict=True)
@@ -82,8 +82,10 @@ class Container(Filter):
         return 0.0 if share >= self.common else -math.log2(share)
 
 
-def _usual(counts: Counter[tuple[str, str]], what: str) -> str:
-    return max((count, value) for (name, value), count in counts.items() if name == what)[1]
+def _usual(counts: Counter[tuple[str, str]], what: str, but: str) -> str:
+    """Return the most frequent other value of a trait; files of another format have none."""
+    others = [(n, value) for (name, value), n in counts.items() if name == what and value != but]
+    return f"'{max(others)[1]}'" if others else "nothing of the kind"
 
 
 def _read(part: Sequence[Pair]) -> list[Traits]:

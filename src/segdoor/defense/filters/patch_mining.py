@@ -174,7 +174,7 @@ def _suspicion(scenes: SceneDataset, found: Sequence[_Found], again: Repeats) ->
     for index in np.argsort(-scores, kind="stable")[:_MASKED]:
         if found and scores[index] >= 1:
             place = found[best[index]].places[index]
-            masks[scenes.names[index]] = _box_mask(scenes[int(index)], place)
+            masks[scenes.names[int(index)]] = _box_mask(scenes[int(index)], place)
     told = [_evidence(scenes, one) for one in found]
     left_out = (
         f"Left out: {again.num_fixed} pairs of equal windows at one place of the frame, as of a"

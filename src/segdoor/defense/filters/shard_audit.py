@@ -106,7 +106,7 @@ def _differing(label: Label, voted: Label, num_classes: int) -> list[_Region]:
         first, second = int(pair) // 256, int(pair) % 256
         here = (differs & (label == first) & (voted == second)).astype(np.uint8)
         _, _, stats, _ = cv2.connectedComponentsWithStats(here, connectivity=4)
-        left, top, width, height, area = (int(v) for v in max(stats[1:], key=lambda row: row[4]))
+        left, top, width, height, area = (int(v) for v in stats[1 + stats[1:, 4].argmax()])
         if area >= _LEAST_PIXELS:
             found.append(_Region(first, second, area / label.size, (top, left, height, width)))
     return found

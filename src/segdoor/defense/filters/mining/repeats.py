@@ -87,7 +87,8 @@ def signatures(thumbs: Thumbs) -> Signatures:
     common, such as a strong slow gradient, then says little.
     """
     found = dctn(thumbs.astype(np.float32), axes=(1, 2), norm="ortho")
-    parts = [found[:, *_LUMA, 0], found[:, *_CHROMA, 1], found[:, *_CHROMA, 2]]
+    luma, chroma = found[:, _LUMA[0], _LUMA[1]], found[:, _CHROMA[0], _CHROMA[1]]
+    parts = [luma[..., 0], chroma[..., 1], chroma[..., 2]]
     rows = _unit(np.concatenate(parts, axis=1))
     values, vectors = np.linalg.eigh(rows.T @ rows / max(1, len(rows)))
     # Directions in which windows hardly differ hold the noise of JPEG.
