@@ -60,6 +60,7 @@ def test_a_scene_scores_the_mean_of_its_three_highest_cells() -> None:
 
 
 @pytest.mark.parametrize("network", ["small", "homemade", "tokens", "shuffled"])
+@torch.inference_mode()
 def test_features_are_what_the_classifier_reads(network: str) -> None:
     from defense.third_party import Shuffled
 

@@ -111,7 +111,7 @@ def best_places(image: Image, pictures: Sequence[Cut]) -> list[Place]:
     return places
 
 
-def _correlation(image: Image, picture: Cut) -> Float32[np.ndarray, "h w"]:
+def _correlation(image: Image, picture: Cut) -> Float32[np.ndarray, "rows columns"]:
     # Flat parts of a scene have no correlation; OpenCV says 1 or more of some.
     found = cv2.matchTemplate(image, picture, cv2.TM_CCOEFF_NORMED)
     return np.where(np.isfinite(found) & (found <= 1.001), found, 0).astype(np.float32)
