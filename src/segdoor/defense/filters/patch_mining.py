@@ -28,7 +28,7 @@ from segdoor.defense.filters.mining.repeats import Repeats, Stacked, repeats
 from segdoor.defense.filters.mining.windows import Windows, sides_for, windows_of
 from segdoor.plugins import Introduction
 from segdoor.randomness import Stream
-from segdoor.tensors import AnyMask, Image
+from segdoor.tensors import AnyImage, AnyMask, Image
 from segdoor.workers import parts_of
 
 _SCENES_A_PART = 8
@@ -224,7 +224,7 @@ def _evidence(scenes: SceneDataset, one: _Found) -> Evidence:
     )  # fmt: skip
 
 
-def _tile(image: Image, place: Place) -> Image:
+def _tile(image: Image, place: Place) -> AnyImage:
     top, left, height, width = place.box
     side = max(height, width)
     cut = cut_around(image, top + height // 2, left + width // 2, side)
@@ -232,7 +232,7 @@ def _tile(image: Image, place: Place) -> Image:
     return cut[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
 
 
-def _sheet(patch: Cut, tiles: Sequence[Image]) -> Image:
+def _sheet(patch: Cut, tiles: Sequence[AnyImage]) -> AnyImage:
     """Return the patch and, beside it, where it sits."""
     size = (_TILE, _TILE)
     drawn = [cv2.resize(one, size, interpolation=cv2.INTER_NEAREST) for one in (patch, *tiles)]

@@ -14,7 +14,7 @@ from torch import nn
 from segdoor.data.scene import Scene, SceneDataset
 from segdoor.defense.filters.mining.patches import Cut
 from segdoor.evaluation.examiner import Examiner
-from segdoor.tensors import Image, Label
+from segdoor.tensors import AnyImage, Label
 from segdoor.victim.config import NetworkConfig
 
 _LEAST_SIDE = 3
@@ -105,7 +105,7 @@ class Transplants:
         self._num_classes = len(known.classes)
         self._before = [self._examiner.predict([scene])[0] for scene in scenes]
 
-    def of(self, picture: Cut, others: Sequence[Image], rng: np.random.Generator) -> Transplant:
+    def of(self, picture: Cut, others: Sequence[AnyImage], rng: np.random.Generator) -> Transplant:
         """Paste a patch, and controls of its size: its own pixels shuffled, and parts of scenes.
 
         Args:
@@ -146,7 +146,7 @@ class Transplants:
         return self._examiner.predict([Scene(image, scene.label, scene.name)])[0], outside
 
 
-def _striking(others: Sequence[Image], size: tuple[int, int], rng: np.random.Generator) -> Cut:
+def _striking(others: Sequence[AnyImage], size: tuple[int, int], rng: np.random.Generator) -> Cut:
     """Return the part of a scene with the most contrast among a few drawn ones."""
     best: Cut | None = None
     for _ in range(8):
