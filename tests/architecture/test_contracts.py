@@ -84,6 +84,7 @@ SHARED = {
     "repairs": {
         "batches", "classifier", "held_out", "masks", "norms", "pairing", "training",
     },
+    "filters": {"cells", "looking", "traces"},
 }  # fmt: skip
 """What methods of a sort stand on, beside what all sorts have."""
 

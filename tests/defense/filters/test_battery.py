@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ from defense.battery import (
     state,
 )
 from defense.foreign import ClassShares
-from segdoor.data.scene import Scene
+from segdoor.data.pair import Pair
+from segdoor.data.pairs import FileDataset
+from segdoor.data.pictures import grey_png, write_image
+from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.defense.defense import Evidence
 from segdoor.defense.filters.filter import Filter, FilterContext, Suspicion
 from segdoor.defense.filters.registry import FILTERS
@@ -45,14 +49,32 @@ def test_a_filter_introduces_itself(method: Filter) -> None:
     assert method.access & {"data", "files"}
 
 
-def test_every_scene_has_a_score_that_the_seed_alone_decides(method: Filter) -> None:
-    scores = check_repeats(lambda: dict(method(SCENES, GIVEN).found.scores))
+def suspects(method: Filter, folder: Path, scenes: MemoryDataset = SCENES) -> SceneDataset:
+    """Return scenes as a method wants them: of files, or in memory."""
+    if "files" not in method.access:
+        return scenes
+    pairs = []
+    for index in range(len(scenes)):
+        scene = scenes[index]
+        pair = Pair(scene.name, folder / f"{scene.name}.png", folder / f"{scene.name}-label.png")
+        write_image(pair.image, scene.image)
+        pair.label.write_bytes(grey_png(scene.label))
+        pairs.append(pair)
+    return FileDataset(pairs, scenes.classes, root=folder, source=folder)
+
+
+def test_every_scene_has_a_score_that_the_seed_alone_decides(
+    method: Filter, tmp_path: Path
+) -> None:
+    scenes = suspects(method, tmp_path)
+    scores = check_repeats(lambda: dict(method(scenes, GIVEN).found.scores))
     assert scores.keys() == {*SCENES.names}
     assert all(np.isfinite(score) for score in scores.values())
 
 
-def test_scenes_and_model_stay_as_they_were(method: Filter) -> None:
-    scenes = MemoryDataset([SCENES[index] for index in range(len(SCENES))], SCENES.classes)
+def test_scenes_and_model_stay_as_they_were(method: Filter, tmp_path: Path) -> None:
+    own = MemoryDataset([SCENES[index] for index in range(len(SCENES))], SCENES.classes)
+    scenes = suspects(method, tmp_path, own)
     network = model()
     before, was = scenes.digest, state(network)
     method(scenes, FilterContext(clean=CLEAN, recipe=RECIPE, model=network))
@@ -60,29 +82,79 @@ def test_scenes_and_model_stay_as_they_were(method: Filter) -> None:
     assert state(network) == was
 
 
-def test_one_scene_is_enough_or_refused_in_words(method: Filter) -> None:
-    scenes = MemoryDataset([SCENES[0]], SCENES.classes)
+def test_one_scene_is_enough_or_refused_in_words(method: Filter, tmp_path: Path) -> None:
+    scenes = suspects(method, tmp_path, MemoryDataset([SCENES[0]], SCENES.classes))
     # What is refused is refused by an error of ours, for which there are no scores.
     with suppress(ConfigError):
         assert method(scenes, GIVEN).found.scores.keys() == {*scenes.names}
 
 
-def test_without_clean_scenes_it_works_or_is_refused(method: Filter) -> None:
+def test_without_clean_scenes_it_works_or_is_refused(method: Filter, tmp_path: Path) -> None:
+    scenes = suspects(method, tmp_path)
     if "clean scenes" in method.access:
         with pytest.raises(ConfigError, match="needs clean scenes"):
-            method(SCENES, FilterContext(recipe=RECIPE))
+            method(scenes, FilterContext(recipe=RECIPE))
     else:
-        assert method(SCENES, FilterContext(recipe=RECIPE)).cost.clean_scenes == 0
+        assert method(scenes, FilterContext(recipe=RECIPE)).cost.clean_scenes == 0
 
 
 def test_what_it_found_comes_back_from_a_record(method: Filter, tmp_path: Path) -> None:
-    done = method(SCENES, GIVEN)
+    done = method(suspects(method, tmp_path), GIVEN)
     entry = filter_entry(method, done, SCENES.classes, pictures=tmp_path / "pictures")
     assert FILTERS.read(entry.plugin) == method
     assert entry.scenes == done.found.scores
     pictures = [one.picture for one in entry.evidence if one.picture]
     assert sorted(path.name for path in (tmp_path / "pictures").glob("*")) == sorted(pictures)
     check_record(entry, tmp_path / "defense.json")
+
+
+class StoppedError(Exception):
+    """What a person at the keyboard does."""
+
+
+class Impatient:
+    """An observer that ends the work at one of its steps."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+
+    def begin(self, stage: str, total: int) -> None:
+        pass
+
+    def advance(self, **facts: float) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise StoppedError
+
+
+@pytest.mark.parametrize("step", [0, 3, 7])
+def test_what_was_interrupted_ends_as_if_it_had_not_been(
+    method: Filter, step: int, tmp_path: Path
+) -> None:
+    scenes = suspects(method, tmp_path)
+    whole = method(scenes, GIVEN).found.scores
+    folder = tmp_path / "state"
+    folder.mkdir()
+    with suppress(StoppedError):
+        method(scenes, replace(GIVEN, folder=folder, observer=Impatient(step)))
+    assert method(scenes, replace(GIVEN, folder=folder)).found.scores == whole
+
+
+@pytest.mark.parametrize("count", [1, 2, 200])
+def test_any_number_of_classes(method: Filter, count: int, tmp_path: Path) -> None:
+    names = tuple(f"class {index}" for index in range(count))
+    classes = ClassSet(names, tuple((index, 0, 9) for index in range(count)))
+    changed = [
+        Scene(one.image, (one.label % count).astype(np.uint8), one.name) for one in SCENES.scenes
+    ]
+    scenes = suspects(method, tmp_path, MemoryDataset(changed, classes))
+    try:
+        found = method(scenes, FilterContext(recipe=RECIPE)).found
+    # Nothing can be trained on one class; that is said in words.
+    except (ConfigError, DataError):
+        assert count == 1
+    else:
+        assert found.scores.keys() == {*SCENES.names}
 
 
 def test_the_strangers_filter_is_numpys() -> None:
