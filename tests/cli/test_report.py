@@ -79,7 +79,8 @@ def test_a_study_is_told_in_the_terminal(study: Path) -> None:
     code, everything, _ = say("show", study, "--all")
     assert code == 0
     assert "    contradicted on near" in everything
-    assert everything.count("supported: nni 0.62 > prl 0.55") == 1
+    # Both claims of this record rest on it; each shows it once.
+    assert everything.count("supported: nni 0.62 > prl 0.55") == 2
     assert "+0.0700 [+0.0200, +0.1200], 3 seeds" in everything
     code, out, _ = say("show", study, "--json")
     assert json.loads(out)["kind"] == "study-record"
