@@ -35,7 +35,7 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         *_poison(record),
         "",
         grid_of_tests(record),
-        *([Text(others)] if (others := other_triggers(record)) else []),
+        *([*lines(others), ""] if (others := other_triggers(record)) else []),
         *metric_grids(record),
         class_grid(record),
         *repair_grids(record),
