@@ -68,5 +68,8 @@ ObjectMask: TypeAlias = Bool[np.ndarray, "O"]
 ClassScores: TypeAlias = Float64[np.ndarray, "K"]
 """One figure a class, NaN where it is undefined."""
 
+Suspicions: TypeAlias = Float64[np.ndarray, "_"]
+"""How suspicious cases are, one score each: higher for more."""
+
 ChannelMeans: TypeAlias = Float64[np.ndarray, "C"]  # pyright: ignore[reportUndefinedVariable]
 """One figure a channel of a layer."""
