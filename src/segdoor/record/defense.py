@@ -1,4 +1,4 @@
-"""What filters, detectors, purifiers and scans found, in a file of its own beside what it is of."""
+"""What methods of a defender found, in a file of its own beside what it is of."""
 
 from __future__ import annotations
 
@@ -12,24 +12,10 @@ from segdoor.errors import DataError
 from segdoor.files import write_atomically
 from segdoor.record.figures import Json
 from segdoor.record.file import read_content
+from segdoor.record.measured import ConditionRecord, CostRecord, Measurement
 from segdoor.settings import Settings, validated
 
-DEFENSE_SCHEMA_VERSION = 1
-
-
-class CostRecord(Settings):
-    """What a method took, and what a defender must have for it."""
-
-    seconds: float = Field(ge=0)
-    """Wall time."""
-    forward: int = Field(ge=0)
-    """Images that the given model was shown."""
-    backward: int = Field(ge=0)
-    """Images that gradients of the given model were asked for."""
-    clean_scenes: int = Field(ge=0)
-    """Clean scenes that the defender had."""
-    access: tuple[str, ...]
-    """What a defender must have, such as clean scenes, or a model as a black box."""
+DEFENSE_SCHEMA_VERSION = 2
 
 
 class EvidenceRecord(Settings):
@@ -64,6 +50,14 @@ class DefenseEntry(Settings):
     """What it took; null if it was not done."""
     evidence: tuple[EvidenceRecord, ...] = ()
     """What to look at."""
+    seed: int | None = Field(default=None, ge=0)
+    """Decides everything random in it; that of the record if null."""
+    measured: tuple[Measurement, ...] = ()
+    """What the bench measured: the method first, then the controls; empty outside the bench."""
+    useful: Literal["yes", "no", "undecided"] | None = None
+    """What comes of the conditions; null where nothing was judged."""
+    conditions: tuple[ConditionRecord, ...] = ()
+    """What usefulness follows from."""
 
     @model_validator(mode="after")
     def _done_or_not(self) -> DefenseEntry:
@@ -123,8 +117,16 @@ class ScanEntry(DefenseEntry):
     """The verdict; null if there can be none."""
 
 
+class RepairEntry(DefenseEntry):
+    """What a repair made of a model; its row in the run's record says the same."""
+
+    sort: Literal["repair"] = "repair"
+    """A repair."""
+
+
 Entry = Annotated[
-    FilterEntry | DetectorEntry | PurifierEntry | ScanEntry, Field(discriminator="sort")
+    FilterEntry | DetectorEntry | PurifierEntry | ScanEntry | RepairEntry,
+    Field(discriminator="sort"),
 ]
 """What a method of any sort left."""
 
@@ -134,14 +136,16 @@ class DefenseRecord(Settings):
 
     kind: Literal["defense-record"] = "defense-record"
     """What this file is."""
-    schema_version: Literal[1] = DEFENSE_SCHEMA_VERSION
+    schema_version: Literal[2] = DEFENSE_SCHEMA_VERSION
     """Layout of the file."""
     segdoor: str
     """Version of segdoor."""
     subject: str
-    """Digest of the scenes or weights that were looked at."""
+    """Digest of the scenes or weights that were looked at; of the bench, of the run's settings."""
     seed: int = Field(ge=0)
     """Decides everything random."""
+    limits: dict[str, float] = Field(default_factory=dict)
+    """The limits that usefulness was judged by; empty outside the bench."""
     entries: tuple[Entry, ...]
     """The methods, in the order in which they were asked for."""
 
@@ -167,4 +171,6 @@ def load_defenses(path: Path) -> DefenseRecord:
             content.get("kind", "no kind"),
             "Name the file that a defender's method left.",
         )
+    # The second version only added what the bench measures.
+    content["schema_version"] = DEFENSE_SCHEMA_VERSION
     return validated(DefenseRecord, content, source=path)
