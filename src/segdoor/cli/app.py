@@ -28,7 +28,7 @@ the sticker shows up. Start with
 and go on with your own scenes and network, all at once or step by step:
 
   segdoor data                 look at the scenes, find all that is wrong
-  segdoor run     ->  segdoor show, segdoor report  ->  segdoor repair
+  segdoor run     ->  segdoor show, segdoor report  ->  segdoor defend
   segdoor poison  ->  segdoor train  ->  segdoor examine
 
 Every verb takes a YAML file and options of the same names; the options win.
@@ -50,6 +50,7 @@ _VERBS = {
     "report": "Write one page with all figures and pictures of a run or a study.",
     "export": "Write the figures of a run or a study for other programs.",
     "study": "Run whole tables and figures of the paper, and judge what it claims.",
+    "defend": "Measure defenses on a run: repairs, filters, detectors, purifiers, scans.",
     "repair": "Repair the models of a run, and add what that changed to its record.",
     "rescore": "Compute figures from a run's tables again, and add new metrics to its record.",
     "models": "Name the trained models that come along, clean and backdoored.",

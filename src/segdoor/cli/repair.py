@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.cli.screen import progress_bars, remark, tell, tell_json
 from segdoor.errors import ConfigError
 
 _HELP = (
@@ -40,6 +40,9 @@ def repair(
     If the network is one of your own, name it again by --model: its code is run, and a record may
     come from anybody.
 
+    `segdoor defend` takes over from this verb: it does the same repairs and any other method of
+    defense, with more controls. This one stays for one version.
+
     Args:
         run: The run's folder, or its record.json.
         with_: The repairs.
@@ -70,6 +73,7 @@ def repair(
         record = repair_run(
             run, repairs, seed=seed, model=model, places=Places(root, device), observer=bars
         )
+    remark("segdoor defend takes over from segdoor repair, which stays for one version.")
     if json:
         tell_json(record)
         return

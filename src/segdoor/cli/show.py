@@ -14,6 +14,7 @@ def show(run: Path, *, json: bool = False) -> None:
         run: The folder of a run or a study, or its record.json or study.json.
         json: Print the record as JSON instead of tables.
     """
+    from segdoor.report.defense_grids import describe_defenses
     from segdoor.report.source import open_source
     from segdoor.report.terminal import describe, describe_study
 
@@ -23,4 +24,4 @@ def show(run: Path, *, json: bool = False) -> None:
     elif source.study is not None:
         tell(*describe_study(source))
     else:
-        tell(*describe(source.runs[0].record))
+        tell(*describe(source.runs[0].record), *describe_defenses(source))

@@ -12,6 +12,7 @@ from rich.text import Text
 from segdoor.record import Estimate, ExperimentRecord, StudyRecord
 from segdoor.report.before_after import new_grid, repair_grids, share
 from segdoor.report.content import INTERVAL, Table
+from segdoor.report.defense_grids import describe_defenses
 from segdoor.report.metrics import headings, metrics_of
 from segdoor.report.source import Source
 from segdoor.report.summary import study_verdict
@@ -54,6 +55,7 @@ def describe_study(source: Source) -> list[RenderableType]:
         *_claims(source, study),
         *([CUT] if source.groups or study.cells else []),
         *(f"failed: {run.key}: {why}" for run, why in source.absent if run.state == "failed"),
+        *describe_defenses(source),
         study_verdict(source, study),
     ]
 
