@@ -22,7 +22,7 @@ from segdoor.study.checking import check_out, check_scenes
 from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, pace_of
 from segdoor.study.expand import PlannedRun, distinct
-from segdoor.study.library import load_preset, load_study, preset_names, study_names
+from segdoor.study.library import load_preset, load_study, own_names, preset_names, study_names
 from segdoor.study.plan import StudyPlan, left_out, make_plan, part_of, selected
 from segdoor.study.processes import jobs_on
 from segdoor.study.remote import executor_for, fetch_finished
@@ -73,7 +73,9 @@ Asked = Annotated[Part | None, Parameter(name="*", group="Which runs")]
 @study.command(name="list")
 def list_() -> None:
     """Name the studies and presets that come along."""
-    studies = [(n, load_study(p, n)) for p in PAPERS.values() for n in study_names(p)]
+    papers = [(paper, study_names(paper)) for paper in PAPERS.values()]
+    papers += [(paper_of(name), [name]) for name in own_names()]
+    studies = [(n, load_study(p, n)) for p, names in papers for n in names]
     presets = [(n, load_preset(p, n)) for p in PAPERS.values() for n in preset_names(p)]
     for heading, rows in (
         ("study", [(name, study.shows, study.title) for name, study in studies]),

@@ -1,4 +1,4 @@
-"""What the bench measured, as tables for the terminal, at most 80 columns wide where names allow."""
+"""What the bench measured, as tables for the terminal: narrow, where names allow."""
 
 from __future__ import annotations
 
@@ -29,13 +29,16 @@ _SHOWN: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {
             "ASR nearest": "ASR\nnearest", "ASR near": "ASR\nnear", "ASR anywhere": "ASR\nanywhere",
             "ASR everywhere": "ASR\neverywhere", "ASR on victim": "ASR\non victim",
-            "ASR without trigger": "no\ntrigger", "CBA": "CBA", "CBA kept": "kept",
+            "ASR without trigger": "no\ntrigger", "CBA": "CBA",
+            **{f"PBA {name}": "PBA" for name in ("anywhere", "everywhere", "on victim")},
+            **{f"recognised {name}": "found" for name in ("anywhere", "everywhere", "on victim")},
         },
     ),
     SCORES: (
         {
-            "cases": "cases", "AUROC": "AUROC", INTERVAL: INTERVAL, "recall at 5 %": "recall\nat 5 %",
-            f"{INTERVAL} of recall": INTERVAL, "precision": "prec.", "clean flagged": "clean\nflagged",
+            "cases": "cases", "AUROC": "AUROC", INTERVAL: INTERVAL,
+            "recall at 5 %": "recall\nat 5 %", f"{INTERVAL} of recall": INTERVAL,
+            "precision": "prec.", "clean flagged": "clean\nflagged",
         },
     ),
     VERDICTS: ({"model": "model", "verdict": "verdict"},),

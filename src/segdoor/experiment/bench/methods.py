@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from segdoor.defense.detectors.detector import Detector
@@ -58,6 +58,21 @@ def read_method(text: str) -> Method:
         f"{text}, a {type(method).__mro__[1].__name__}",
         "Derive it from Repair, Filter, Detector, Purifier or Scan.",
     )
+
+
+def without_settings() -> tuple[str, ...]:
+    """Return the methods that come along and need no setting, sort by sort."""
+    return tuple(
+        kind
+        for registry in REGISTRIES.values()
+        for kind, method in registry.known.items()
+        if not any(field.is_required() for field in method.model_fields.values())
+    )
+
+
+def are_repairs(methods: Iterable[str]) -> bool:
+    """Tell whether methods are repairs, all of them."""
+    return all(isinstance(read_method(text), Repair) for text in methods)
 
 
 def sort_of(method: Method) -> Sort:
