@@ -28,6 +28,15 @@ from segdoor.experiment.wishes import ExperimentWishes, wishes_from
 from segdoor.papers.iba.reading import EXCEPTIONS, resolve
 from segdoor.plugins import Plugin, Registry, in_a_word
 from segdoor.record import ExperimentRecord
+from segdoor.record.defense import (
+    DefenseEntry,
+    DefenseRecord,
+    DetectorEntry,
+    FilterEntry,
+    PurifierEntry,
+    RepairEntry,
+    ScanEntry,
+)
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.settings import Settings, Wishes
 from segdoor.victim.backbones.registry import BACKBONES
@@ -105,6 +114,7 @@ name and then renamed, so half a file is never seen.
 | `gallery/` | the pictures of both one by one, listed under the key `gallery` |
 | `poisoned.safetensors`, `clean.safetensors` | the weights of the two models |
 | `repaired/NAME/` | what `segdoor repair` made, see [defenses.md](defenses.md) |
+| `defenses.json`, `defenses/` | what `segdoor defend` measured, see [defenders.md](defenders.md) |
 
 `segdoor examine` does not poison or train, so it leaves poisoned tests, tables and pictures only,
 and `plan` and `method` are null in its record.
@@ -134,6 +144,14 @@ nothing is null, never NaN: the file is strict JSON.
 
 `[]` stands for every entry of a list, `NAME` for a key that the run chooses (the name of a poisoned
 test, a scene, a stage, a package or a file's content).
+"""
+
+DEFENSES_TEXT = """\
+## Every key of defenses.json
+
+What `segdoor defend` leaves beside a run's record ([the bench](defenders.md)). Each entry is a
+method; its `sort` is `filter`, `detector`, `purifier`, `scan` or `repair`, and decides which of the
+last keys it has.
 """
 
 PYTHON_TEXT = '''\
@@ -487,9 +505,9 @@ def named_by(registry: Registry[Plugin]) -> str:
         return f"Named by `{registry.option}`."
     base, name = registry.base, f"{registry.what.upper()}S"
     return (
-        f"{what_is(base)}\n\nNone yet, and no verb that takes one. One of your own derives from\n"
+        f"{what_is(base)}\n\nNone yet. One of your own derives from\n"
         f"`{base.__module__}.{base.__name__}`; `{name}.read('package.module:Class')`\n"
-        "makes it ([how](defenses.md#methods-of-your-own))."
+        "makes it ([how](defenses.md#methods-of-your-own)), and `segdoor defend` measures it."
     )
 
 
@@ -542,7 +560,22 @@ def record_page() -> str:
         (f"`{key}`", kind(field.annotation), meaning(field))
         for key, field in fields_of(ExperimentRecord, "", branches=True)
     ]
-    return f"{RECORD_TEXT}\n{grid(('key', 'type', 'meaning'), rows)}"
+    told = grid(("key", "type", "meaning"), rows)
+    of_defenses = grid(("key", "type", "meaning"), [*defense_rows()])
+    return f"{RECORD_TEXT}\n{told}\n{DEFENSES_TEXT}\n{of_defenses}"
+
+
+def defense_rows() -> Iterator[tuple[str, str, str]]:
+    """Yield the keys of a record of defenses, those last that one sort of methods has alone."""
+    shared = {*DefenseEntry.model_fields, "sort"}
+    top = {name: field for name, field in DefenseRecord.model_fields.items() if name != "entries"}
+    keys = [*top.items(), *fields_of(DefenseEntry, "entries[].", branches=True)]
+    for sort in (FilterEntry, DetectorEntry, PurifierEntry, ScanEntry, RepairEntry):
+        for key, field in fields_of(sort, "entries[].", branches=True):
+            if key.split(".")[1].partition("[")[0] not in shared:
+                keys.append((key, field))
+    for key, field in dict(keys).items():
+        yield f"`{key}`", kind(field.annotation), meaning(field)
 
 
 def configuration_page() -> str:

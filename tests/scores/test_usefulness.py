@@ -27,7 +27,7 @@ def condition(low: float | None, high: float | None, *, at_least: bool = True) -
     ],
 )  # fmt: skip
 def test_a_whole_interval_keeps_or_breaks_a_limit(
-    low: float | None, high: float | None, at_least: bool, held: str
+    low: float | None, high: float | None, at_least: bool, held: str  # noqa: FBT001 - a column of the table
 ) -> None:
     assert condition(low, high, at_least=at_least).holds == held
 

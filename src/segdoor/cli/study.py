@@ -73,9 +73,8 @@ Asked = Annotated[Part | None, Parameter(name="*", group="Which runs")]
 @study.command(name="list")
 def list_() -> None:
     """Name the studies and presets that come along."""
-    papers = [(paper, study_names(paper)) for paper in PAPERS.values()]
-    papers += [(paper_of(name), [name]) for name in own_names()]
-    studies = [(n, load_study(p, n)) for p, names in papers for n in names]
+    studies = [(n, load_study(p, n)) for p in PAPERS.values() for n in study_names(p)]
+    studies += [(n, load_study(paper_of(n), n)) for n in own_names()]
     presets = [(n, load_preset(p, n)) for p in PAPERS.values() for n in preset_names(p)]
     for heading, rows in (
         ("study", [(name, study.shows, study.title) for name, study in studies]),
