@@ -34,6 +34,15 @@ from segdoor.experiment.wishes import ExperimentWishes, wishes_from
 from segdoor.papers.iba.reading import EXCEPTIONS, resolve
 from segdoor.plugins import Plugin, Registry, in_a_word
 from segdoor.record import ExperimentRecord
+from segdoor.record.defense import (
+    DefenseEntry,
+    DefenseRecord,
+    DetectorEntry,
+    FilterEntry,
+    PurifierEntry,
+    RepairEntry,
+    ScanEntry,
+)
 from segdoor.record.figures import Estimate
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.settings import Settings, Wishes
@@ -113,6 +122,7 @@ then renamed, so you never see half a file.
 | `gallery/` | both as single pictures, listed under the key `gallery` |
 | `poisoned.safetensors`, `clean.safetensors` | the weights of the two models |
 | `repaired/NAME/` | results of `segdoor repair`, see [defenses.md](defenses.md) |
+| `defenses.json`, `defenses/` | results of `segdoor defend`, see [defenders.md](defenders.md) |
 
 `segdoor examine` does not poison or train, so it writes only poisoned tests, tables and pictures,
 and `plan` and `method` are null in its record.
@@ -147,6 +157,14 @@ poisoned test, a scene, a stage, a package or a file's content). An estimate is 
 `value`, the figure, and `low` and `high`, the ends of its 95 % interval from scenes drawn with
 replacement (bootstrap); each may be null. In `repairs`, `poisoned_after`, `clean_before` and
 `clean_after` have the same keys as `poisoned_before`.
+"""
+
+DEFENSES_TEXT = """\
+## Every key of defenses.json
+
+What `segdoor defend` writes beside a run's record ([the bench](defenders.md)). Each entry is a
+method; its `sort` is `filter`, `detector`, `purifier`, `scan` or `repair`, and decides which of the
+last keys it has.
 """
 
 PYTHON_TEXT = '''\
@@ -632,9 +650,10 @@ def named_by(registry: Registry[Plugin]) -> str:
         return f"Choose with `{registry.option}`."
     base, name = registry.base, f"{registry.what.upper()}S"
     return (
-        f"{what_is(base)}\n\nNone is built in yet, and no command uses one. Derive your own from\n"
+        f"{what_is(base)}\n\nNone is built in yet. Derive your own from\n"
         f"`{base.__module__}.{base.__name__}` and load it with\n"
-        f"`{name}.read('package.module:Class')` ([how](defenses.md#methods-of-your-own))."
+        f"`{name}.read('package.module:Class')` ([how](defenses.md#methods-of-your-own)).\n"
+        "`segdoor defend` measures it."
     )
 
 
@@ -688,7 +707,22 @@ def record_page() -> str:
         for key, field in fields_of(ExperimentRecord, "", branches=True)
         if not key.startswith(ALIKE)
     ]
-    return f"{RECORD_TEXT}\n{grid(('key', 'type', 'meaning'), rows)}"
+    told = grid(("key", "type", "meaning"), rows)
+    of_defenses = grid(("key", "type", "meaning"), [*defense_rows()])
+    return f"{RECORD_TEXT}\n{told}\n{DEFENSES_TEXT}\n{of_defenses}"
+
+
+def defense_rows() -> Iterator[tuple[str, str, str]]:
+    """Yield the keys of a record of defenses, those last that one sort of methods has alone."""
+    shared = {*DefenseEntry.model_fields, "sort"}
+    top = {name: field for name, field in DefenseRecord.model_fields.items() if name != "entries"}
+    keys = [*top.items(), *fields_of(DefenseEntry, "entries[].", branches=True)]
+    for sort in (FilterEntry, DetectorEntry, PurifierEntry, ScanEntry, RepairEntry):
+        for key, field in fields_of(sort, "entries[].", branches=True):
+            if key.split(".")[1].partition("[")[0] not in shared:
+                keys.append((key, field))
+    for key, field in dict(keys).items():
+        yield f"`{key}`", kind(field.annotation), meaning(field)
 
 
 def configuration_page() -> str:

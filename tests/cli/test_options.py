@@ -34,8 +34,8 @@ OF_ONE_STEP = {
     "--workers",
 }
 VERBS = [
-    "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "repair", "show",
-    "report", "export", "study list", "study show", "study run", "study status",
+    "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "defend", "repair",
+    "show", "report", "export", "study list", "study show", "study run", "study status",
     "study report", "rescore", "models", "list", "doctor",
 ]  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.cli.screen import progress_bars, remark, tell, tell_json
 from segdoor.errors import ConfigError
 
 _HELP = (
@@ -45,6 +45,9 @@ def repair(
       segdoor repair runs/run --with prune:30 --with finetune:0.1,epochs=5
       segdoor repair runs/run --with prune:30 --model mypackage.nets:build
 
+    `segdoor defend` takes over from this verb: it does the same repairs and any other method of
+    defense, with more controls. This one stays for one version.
+
     Args:
         run: The folder of the run, or its record.json.
         with_: The repairs.
@@ -75,6 +78,7 @@ def repair(
         record = repair_run(
             run, repairs, seed=seed, model=model, places=Places(root, device), observer=bars
         )
+    remark("segdoor defend takes over from segdoor repair, which stays for one version.")
     if json:
         tell_json(record)
         return

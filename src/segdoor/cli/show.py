@@ -31,6 +31,7 @@ def show(
         all_: Print every table and comparison of a study.
         json: Print the record as JSON instead of tables.
     """
+    from segdoor.report.defense_grids import describe_defenses
     from segdoor.report.source import open_source
     from segdoor.report.terminal import describe
     from segdoor.report.terminal_study import describe_study
@@ -41,4 +42,4 @@ def show(
     elif source.study is not None:
         tell(*describe_study(source, everything=all_))
     else:
-        tell(*describe(source.runs[0].record))
+        tell(*describe(source.runs[0].record), *describe_defenses(source))

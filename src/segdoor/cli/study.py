@@ -15,14 +15,14 @@ from segdoor.cli.report import write_page
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.cli.study_part import OUT, Asked, Name, OnResources, Part
 from segdoor.errors import ConfigError, DataError, MachineError, UnfinishedError
-from segdoor.papers.registry import PAPERS
+from segdoor.papers.registry import PAPERS, paper_of
 from segdoor.report.source import study_source
 from segdoor.report.terminal_study import describe_study
 from segdoor.study.checking import check_out, check_scenes
 from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, pace_of
 from segdoor.study.expand import distinct
-from segdoor.study.library import load_preset, load_study, preset_names, study_names
+from segdoor.study.library import load_preset, load_study, own_names, preset_names, study_names
 from segdoor.study.plan import StudyPlan, left_out, part_of
 from segdoor.study.processes import jobs_on
 from segdoor.study.remote import executor_for, fetch_finished
@@ -51,6 +51,7 @@ def list_() -> None:
       segdoor study list
     """
     studies = [(n, load_study(p, n)) for p in PAPERS.values() for n in study_names(p)]
+    studies += [(n, load_study(paper_of(n), n)) for n in own_names()]
     presets = [(n, load_preset(p, n)) for p in PAPERS.values() for n in preset_names(p)]
     for heading, rows in (
         ("study", [(name, study.shows, study.title) for name, study in studies]),

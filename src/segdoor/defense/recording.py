@@ -14,7 +14,6 @@ from segdoor.defense.filters.filter import Filter, Suspicion
 from segdoor.defense.purifiers.purifier import Purifier, View
 from segdoor.defense.scans.scan import Findings, Scan
 from segdoor.record.defense import (
-    CostRecord,
     DetectorEntry,
     EvidenceRecord,
     FilterEntry,
@@ -23,6 +22,7 @@ from segdoor.record.defense import (
     SuspectRecord,
 )
 from segdoor.record.figures import Json
+from segdoor.record.measured import CostRecord
 
 
 def filter_entry(

@@ -51,6 +51,7 @@ class ReopenedRun:
         train: The clean training scenes.
         tests: What its models were examined on.
         models: The networks by name: ``poisoned``, and ``clean`` if there was one.
+        plan: What the attacker did to the training scenes; None if the run trained nothing.
         doubted: Weights of the clean model if nothing in them identifies them as the run's.
     """
 
@@ -60,6 +61,7 @@ class ReopenedRun:
     train: SceneDataset
     tests: ExaminedScenes
     models: Mapping[str, nn.Module]
+    plan: PoisonPlan | None
     doubted: Path | None
 
 
@@ -79,6 +81,7 @@ def reopen(
     _check_scenes("test", test, record.data.test_digest)
     triggers = Triggers.of(config)
     tests = tuple(_test(folder, name, test, config, triggers) for name in record.scores.tests)
+    plan = None
     if record.plan is None:
         models = {"poisoned": _examined(config, record, train)}
     else:
@@ -92,7 +95,7 @@ def reopen(
         models["clean"] = evaluating(load_model(config, given, train.classes))
         doubted = None if _is_trained(given, as_run, train) else given
     scenes = ExaminedScenes(test, tests, triggers, config.attack.labels)
-    return ReopenedRun(folder, record, config, train, scenes, models, doubted)
+    return ReopenedRun(folder, record, config, train, scenes, models, plan, doubted)
 
 
 def check_reopenable(run: Path, record: ExperimentRecord) -> None:
@@ -110,14 +113,19 @@ def check_reopenable(run: Path, record: ExperimentRecord) -> None:
         )
 
 
-def check_named(network: str, model: str | None) -> None:
+def check_named(network: str, model: str | None, *, learns: bool = True) -> None:
     """Refuse to run code that only a record names, and networks that cannot be changed.
+
+    Args:
+        network: The network that the record names.
+        model: The network that the caller names; None for none.
+        learns: Whether its weights are to be changed.
 
     Raises:
         ConfigError: If the network is such.
     """
     known = NETWORKS.known.get(network)
-    if known is not None and not known.learns:
+    if learns and known is not None and not known.learns:
         raise ConfigError(
             "repair",
             "needs a network whose weights can be changed",

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from torch import nn
@@ -88,7 +89,7 @@ def repair_run(
         config = config_from(record.config, source=folder / "record.json", recorded=True)
         seed = record.seed if seed is None else seed
         operations = [
-            _Operation(repair, repair.resolved(config.training), seed)
+            Operation(repair, repair.resolved(config.training), seed)
             for repair in dict.fromkeys(repairs)
         ]
         waiting = [operation for operation in operations if not operation.is_done(folder, record)]
@@ -96,14 +97,15 @@ def repair_run(
             check_named(config.network.name, model)
             log = Logbook(observer or Silent())
             opened = reopen(folder, record, places or Places(), log)
-            record = _Repairer(opened, log).repair(waiting)
+            record = Repairer(opened, log).repair(waiting)
     return record
 
 
-class _Operation:
+class Operation:
     """A repair with a seed, and where its files are."""
 
     def __init__(self, repair: Repair, explicit: Repair, seed: int) -> None:
+        """Name a repair, the same with every setting explicit, and its seed."""
         self.repair, self.explicit, self.seed = repair, explicit, seed
         self.settings: Json = explicit.settings
         words = re.sub(r"[^A-Za-z0-9._]+", "-", str(repair))
@@ -141,21 +143,23 @@ class _Remark(Settings):
     """Images that gradients were asked for."""
 
 
-class _Repairer:
+class Repairer:
     """Repairs the models of one run, and updates its record."""
 
     def __init__(self, opened: ReopenedRun, log: Logbook) -> None:
+        """Begin with the record as it is."""
         self.opened, self.log = opened, log
         self.record = opened.record
         self.scorer = make_scorer(opened.config, opened.tests.benign.classes, ())
 
-    def repair(self, operations: Sequence[_Operation]) -> ExperimentRecord:
-        before = self._before()
+    def repair(self, operations: Sequence[Operation]) -> ExperimentRecord:
+        """Do repairs one after the other, and return the record with all of them."""
+        before = self._effects(self.before)
         for operation in operations:
             self._keep(operation, self._row(operation, before))
         return self.record
 
-    def _row(self, operation: _Operation, before: Mapping[str, ModelEffect]) -> RepairRecord:
+    def _row(self, operation: Operation, before: Mapping[str, ModelEffect]) -> RepairRecord:
         share, seed = operation.explicit.share, operation.seed
         clean = clean_scenes(self.opened.train, share, seed=seed)
         models: dict[str, nn.Module] = {}
@@ -184,7 +188,7 @@ class _Repairer:
             backward=poisoned.backward,
         )
 
-    def _keep(self, operation: _Operation, row: RepairRecord) -> None:
+    def _keep(self, operation: Operation, row: RepairRecord) -> None:
         rows = [row if operation.made(other) else other for other in self.record.repairs]
         after = f"after {row.repair}, seed {row.seed}"
         files = {f"tables {after}": f"{operation.place}/tables.npz"} | {
@@ -200,7 +204,7 @@ class _Repairer:
         save_record(self.record, self.opened.folder / "record.json")
 
     def _repaired(
-        self, name: str, operation: _Operation, clean: Subset
+        self, name: str, operation: Operation, clean: Subset
     ) -> tuple[nn.Module, _Remark]:
         """Repair a model, or load what an earlier call finished."""
         opened, model = self.opened, self.opened.models[name]
@@ -238,7 +242,7 @@ class _Repairer:
         snapshot.unlink(missing_ok=True)
         return repaired.model, remark
 
-    def _fingerprint(self, model: nn.Module, operation: _Operation, clean: Subset) -> str:
+    def _fingerprint(self, model: nn.Module, operation: Operation, clean: Subset) -> str:
         config, repair = self.opened.config, operation.repair
         parts = (
             weights_digest(model),
@@ -249,29 +253,28 @@ class _Repairer:
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def _before(self) -> dict[str, ModelEffect]:
-        """Return the models' figures from the run's tables; without tables, examine again."""
+    @cached_property
+    def before(self) -> dict[str, TableSet]:
+        """The run's tables; if they are missing, the models are examined again."""
         path = self.opened.folder / "tables.npz"
         if path.exists():
             tables = load_tables(path)
-            effects = self._effects(tables)
-            check_agreement(effects, self.record, source=path, margin=_EXACT)
+            check_agreement(self._effects(tables), self.record, source=path, margin=_EXACT)
             self._check_clean(tables)
-            return effects
+            return tables
         with self.log.stage("examining before repairs"):
             tables = self._examine(self.opened.models)
         effects = self._effects(tables)
         check_agreement(effects, self.record, source=path.parent, margin=_BY_ROUNDING)
         save_tables(path, tables)
-        return effects
+        return tables
 
     def _check_clean(self, tables: Mapping[str, TableSet]) -> None:
         """Refuse a clean model that neither weights nor predictions identify as the run's."""
-        opened, name = self.opened, "clean/benign"
+        opened, name, config = self.opened, "clean/benign", self.opened.config
         if opened.doubted is None:
             return
         shown = {name: (opened.models["clean"], opened.tests.benign)}
-        config = opened.config
         with self.log.stage("examining the clean model"):
             again = examine_together(
                 shown,

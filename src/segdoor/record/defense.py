@@ -12,24 +12,10 @@ from segdoor.errors import DataError
 from segdoor.files import write_atomically
 from segdoor.record.figures import Json
 from segdoor.record.file import read_content
+from segdoor.record.measured import ConditionRecord, CostRecord, Measurement
 from segdoor.settings import Settings, validated
 
-DEFENSE_SCHEMA_VERSION = 1
-
-
-class CostRecord(Settings):
-    """The cost of a method, and what a defender must have for it."""
-
-    seconds: float = Field(ge=0)
-    """Wall time."""
-    forward: int = Field(ge=0)
-    """Images on which the given model was run."""
-    backward: int = Field(ge=0)
-    """Images for which gradients of the given model were computed."""
-    clean_scenes: int = Field(ge=0)
-    """Clean scenes that the defender had."""
-    access: tuple[str, ...]
-    """What a defender must have, such as clean scenes, or a model as a black box."""
+DEFENSE_SCHEMA_VERSION = 2
 
 
 class EvidenceRecord(Settings):
@@ -64,6 +50,14 @@ class DefenseEntry(Settings):
     """Its cost; null if it was not done."""
     evidence: tuple[EvidenceRecord, ...] = ()
     """Its findings."""
+    seed: int | None = Field(default=None, ge=0)
+    """Seed of everything random in it; null for the record's seed."""
+    measured: tuple[Measurement, ...] = ()
+    """What the bench measured: the method first, then the controls; empty outside the bench."""
+    useful: Literal["yes", "no", "undecided"] | None = None
+    """Whether the conditions hold; null if nothing was judged."""
+    conditions: tuple[ConditionRecord, ...] = ()
+    """What usefulness follows from."""
 
     @model_validator(mode="after")
     def _done_or_not(self) -> DefenseEntry:
@@ -123,8 +117,16 @@ class ScanEntry(DefenseEntry):
     """The verdict; null if none is possible."""
 
 
+class RepairEntry(DefenseEntry):
+    """What a repair made of a model; its row in the run's record says the same."""
+
+    sort: Literal["repair"] = "repair"
+    """A repair."""
+
+
 Entry = Annotated[
-    FilterEntry | DetectorEntry | PurifierEntry | ScanEntry, Field(discriminator="sort")
+    FilterEntry | DetectorEntry | PurifierEntry | ScanEntry | RepairEntry,
+    Field(discriminator="sort"),
 ]
 """The result of any method."""
 
@@ -134,14 +136,16 @@ class DefenseRecord(Settings):
 
     kind: Literal["defense-record"] = "defense-record"
     """What this file is."""
-    schema_version: Literal[1] = DEFENSE_SCHEMA_VERSION
+    schema_version: Literal[2] = DEFENSE_SCHEMA_VERSION
     """Layout of the file."""
     segdoor: str
     """Version of segdoor."""
     subject: str
-    """Digest of the examined scenes or weights."""
+    """Digest of the examined scenes or weights; for the bench, of the run's settings."""
     seed: int = Field(ge=0)
     """Decides everything random."""
+    limits: dict[str, float] = Field(default_factory=dict)
+    """The limits that usefulness was judged by; empty outside the bench."""
     entries: tuple[Entry, ...]
     """The methods, in the requested order."""
 
@@ -167,4 +171,6 @@ def load_defenses(path: Path) -> DefenseRecord:
             content.get("kind", "no kind"),
             "Name the file that a defender's method left.",
         )
+    # The second version only added what the bench measures.
+    content["schema_version"] = DEFENSE_SCHEMA_VERSION
     return validated(DefenseRecord, content, source=path)

@@ -124,6 +124,40 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class HeatCell:
+    """One place of a heat map.
+
+    Attributes:
+        text: What is written there.
+        value: How much of the colour it has, 0 to 1; None for none.
+        origin: Where it is from.
+    """
+
+    text: str
+    value: float | None
+    origin: Origin | None
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """One row of a heat map, as many cells as there are columns."""
+
+    name: str
+    cells: tuple[HeatCell, ...]
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Figures of two choices, one down and one across, with colours."""
+
+    key: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[HeatRow, ...]
+    note: str
+
+
+@dataclass(frozen=True)
 class Picture:
     """A picture within the page."""
 
@@ -196,6 +230,7 @@ class Section:
         title: Its heading.
         lead: Its message, in a sentence or two.
         charts: Charts.
+        heat: A heat map.
         tables: Tables.
         lineups: Scenes in several ways.
         gallery: Scenes in pictures.
@@ -209,6 +244,7 @@ class Section:
     lead: str = ""
     charts: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
+    heat: HeatMap | None = None
     lineups: tuple[SideBySide, ...] = ()
     gallery: Gallery | None = None
     judgements: tuple[Judgement, ...] = ()

@@ -8,9 +8,11 @@ from segdoor.record import ExperimentRecord, StudyRecord
 from segdoor.report.content import Page, Section
 from segdoor.report.controls import other_trigger_table
 from segdoor.report.curves import axis_charts, class_chart, numeric_axes
+from segdoor.report.defenses import defense_tables, not_run
 from segdoor.report.distance import FEWEST, distance_charts
 from segdoor.report.gallery import Album, gather
 from segdoor.report.glossary import glossary
+from segdoor.report.heat import heat_map
 from segdoor.report.metrics import metric_charts, metric_tables, metrics_of
 from segdoor.report.poison import lineups
 from segdoor.report.repairs import repair_charts, repair_tables, repaired
@@ -57,6 +59,7 @@ def build_page(source: Source) -> Page:
         _distance(source),
         _classes(source),
         _repairs(source),
+        _defenses(source),
         _gallery(source, album),
         _claims(source),
         _provenance(source),
@@ -153,6 +156,18 @@ def _repairs(source: Source) -> Section | None:
         return None
     lead = "A repair works if ASR falls while CBA stays."
     return Section("repairs", "After repairs", lead, repair_charts(source), repair_tables(source))
+
+
+def _defenses(source: Source) -> Section | None:
+    runs = [run for run in source.runs if run.defenses]
+    if not runs:
+        return None
+    lead = "Each method sees what its defender would have, never the attack; controls beside it."
+    # A study has too many runs for all their tables: its map says what they come to.
+    tables = defense_tables(runs[0]) if source.study is None else ()
+    notes = not_run(runs[0]) if source.study is None else ()
+    heat = heat_map(source)
+    return Section("defenses", "Defenses", lead, tables=tables, heat=heat, notes=notes)
 
 
 def _poisoning(source: Source, album: Album) -> Section | None:

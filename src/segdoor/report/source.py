@@ -26,6 +26,7 @@ from segdoor.record import (
     load_study,
     read_content,
 )
+from segdoor.record.defense import DefenseRecord, load_defenses
 from segdoor.report.content import CurvePoint, Origin
 from segdoor.report.words import Naming
 from segdoor.scores.seeds import mean_interval
@@ -67,6 +68,12 @@ class Run:
         """Return the tables beside the record; none if they are missing."""
         file = beside(self.file.parent, self.record.files.get("tables", "tables.npz"))
         return load_tables(file) if file.exists() else {}
+
+    @cached_property
+    def defenses(self) -> DefenseRecord | None:
+        """Return what the bench measured of defenses; None if it was not asked."""
+        file = self.file.parent / "defenses.json"
+        return load_defenses(file) if file.is_file() else None
 
     def place_of(self, field: str) -> str:
         """Return the pointer in the record's file for a JSON pointer of today."""

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from segdoor.record import StudyRecord, Verdict
 from segdoor.report.content import INTERVAL, Table
+from segdoor.report.defense_grids import describe_defenses
 from segdoor.report.source import Source
 from segdoor.report.summary import study_verdict
 from segdoor.report.tables import claim_table, headline_table
@@ -45,6 +46,7 @@ def describe_study(source: Source, *, everything: bool = False) -> list[Renderab
         *(_paper(source, study) if everything else []),
         *_verdicts(verdicts_of(source), study.reading, everything=everything),
         *_failed(source, everything=everything),
+        *describe_defenses(source),
         *lines(study_verdict(source, study)),
         *([] if everything else _further(source)),
     ]

@@ -101,7 +101,7 @@ def recall(poisoned: Suspicions, clean: Suspicions, *, false_alarms: float) -> M
         false_alarms: Largest share of clean cases above the threshold.
     """
     threshold = threshold_at(clean, false_alarms=false_alarms)
-    return _share(int((poisoned > threshold).sum()), len(poisoned))
+    return share(int((poisoned > threshold).sum()), len(poisoned))
 
 
 def threshold_at(clean: Suspicions, *, false_alarms: float) -> float:
@@ -121,11 +121,17 @@ def precision(poisoned: Suspicions, clean: Suspicions) -> Measured:
     room = wanted - sure - int((clean > last).sum())
     tied, tied_clean = int((poisoned == last).sum()), int((clean == last).sum())
     found = (sure * (tied + tied_clean) + room * tied) / (tied + tied_clean)
-    interval = _share(round(found), wanted).interval
+    interval = share(round(found), wanted).interval
     return Measured(found / wanted, interval)
 
 
-def _share(found: int, of: int) -> Measured:
+def share(found: int, of: int) -> Measured:
+    """Return a share with Wilson's interval.
+
+    Args:
+        found: How many.
+        of: Of how many, at least one.
+    """
     # SciPy takes a while to import, and only this needs it.
     from scipy import stats  # noqa: PLC0415
 

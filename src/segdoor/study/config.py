@@ -36,6 +36,19 @@ def _in_writing(spec: str) -> str:
         raise ValueError(f"a repair {why.rule}{found}. {why.remedy}") from None
 
 
+def _method_in_writing(spec: str) -> str:
+    """Return a method of defense, of whatever sort, as it writes itself into records."""
+    # Imported late: methods bring torch.
+    from segdoor.experiment.bench.methods import read_method  # noqa: PLC0415
+
+    try:
+        return str(read_method(spec))
+    except ConfigError as why:
+        found = f" (found: {why.value})" if why.value else ""
+        raise ValueError(f"a method of defense {why.rule}{found}. {why.remedy}") from None
+
+
+WrittenMethod = Annotated[str, AfterValidator(_method_in_writing)]
 WrittenRepair = Annotated[str, AfterValidator(_in_writing)]
 
 

@@ -16,6 +16,7 @@ from segdoor.experiment.resolving import Asked
 from segdoor.files import write_atomically
 from segdoor.progress import Observer, Silent
 from segdoor.study.cores import own_threads
+from segdoor.study.defenses import measure_defenses, missing_defenses
 from segdoor.study.repairs import missing_repairs, repair_models
 
 ERROR_FILE = "error.json"
@@ -37,6 +38,7 @@ class Task:
         asked: Requested settings of the run, or of the run whose recipe the clean model shares.
         needs: Keys of the tasks that must have ended well before.
         repairs: Repairs of the run's models.
+        defenses: Methods of defense to measure on the run, repairs among them.
     """
 
     kind: Literal["clean_model", "run"]
@@ -45,6 +47,7 @@ class Task:
     asked: Asked
     needs: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
+    defenses: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -158,8 +161,17 @@ def _perform(task: Task, observer: Observer) -> None:
     if not (task.folder / "record.json").exists():
         kept = task.out / task.needs[0] / "tables"
         run_experiment(task.asked, out=task.folder, observer=observer, kept=kept)
+    left = missing_defenses(task.folder, task.defenses)
+    if left:
+        measure_defenses(
+            task.folder,
+            task.defenses,
+            model=task.asked.network,
+            root=task.asked.wishes.data.root,
+            observer=observer,
+        )
     waiting = missing_repairs(task.folder, task.repairs)
-    if waiting:
+    if waiting and not task.defenses:
         repair_models(
             task.folder,
             waiting,

@@ -53,12 +53,14 @@ class Place:
         given: Settings of its runs besides the preset's; None if the preset does not support it.
         repairs: Repairs by the paper's name, and as they are done here.
         axes: Settings that override the preset's.
+        defenses: Methods of defense that the bench measures, repairs among them.
     """
 
     point: Point
     given: Tree | None
     repairs: Mapping[str, str] = field(default_factory=dict[str, str])
     axes: Tree = field(default_factory=dict[str, object])
+    defenses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class PlannedRun:
         asked: Its requested settings.
         config: All of its settings.
         repairs: Repairs by the paper's name, and as they are done here.
+        defenses: Methods of defense that the bench measures, repairs among them.
     """
 
     point: Point
@@ -78,6 +81,7 @@ class PlannedRun:
     asked: Asked
     config: ExperimentConfig
     repairs: Mapping[str, str]
+    defenses: tuple[str, ...] = ()
 
     @cached_property
     def key(self) -> str:
@@ -135,12 +139,14 @@ def expand(
 def distinct(runs: Iterable[PlannedRun]) -> tuple[PlannedRun, ...]:
     """Return each run once, in order.
 
-    Points of a grid with the same settings are one run, with the repairs of all.
+    Points of a grid with the same settings are one run, with the repairs and defenses of all.
     """
     found: dict[str, PlannedRun] = {}
     for run in runs:
         first = found.setdefault(run.key, run)
-        found[run.key] = replace(first, repairs={**first.repairs, **run.repairs})
+        defenses = tuple(dict.fromkeys((*first.defenses, *run.defenses)))
+        repairs = {**first.repairs, **run.repairs}
+        found[run.key] = replace(first, repairs=repairs, defenses=defenses)
     return tuple(found.values())
 
 
@@ -207,4 +213,4 @@ def _planned(
             f"{why.remedy} It is so at {place.point.in_words}: change the grid, or leave the point "
             "out by 'without'.",
         ) from None  # fmt: skip
-    return PlannedRun(place.point, seed, asked, facts, place.repairs)
+    return PlannedRun(place.point, seed, asked, facts, place.repairs, place.defenses)

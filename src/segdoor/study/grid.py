@@ -14,7 +14,7 @@ from segdoor.experiment.config import Reading
 from segdoor.experiment.resolving import in_full, merged
 from segdoor.record import AxisValue
 from segdoor.settings import Tree, brief
-from segdoor.study.config import Preset, Study, WrittenRepair
+from segdoor.study.config import Preset, Study, WrittenMethod
 from segdoor.study.expand import Place, Point
 from segdoor.study.paper import AnyPaper, Reported, every_test, nothing_before, nothing_scaled
 
@@ -27,7 +27,7 @@ _ELSEWHERE = {
     "preset": "Use --preset.",
     "title": "It has no effect here.",
     "data.root": "Use --root.",
-    "with": "Write 'with' beside 'grid': repairs are done to every run.",
+    "with": "Write 'with' beside 'grid': these defenses are measured on every run.",
 }
 
 
@@ -36,11 +36,23 @@ class GridStudy(Study):
 
     grid: dict[str, tuple[Any, ...]] = Field(min_length=1)
     """Values by setting, as attack.rate: [0.05, 0.2]; a run for every combination."""
-    with_: tuple[WrittenRepair, ...] = Field(default=(), alias="with")
-    """Repairs of every run, as `segdoor repair --with` takes them."""
+    with_: tuple[WrittenMethod, ...] = Field(default=(), alias="with")
+    """Methods of defense measured on every run, as `segdoor defend --with` takes them; all stands
+    for every method that comes along and needs no setting."""
 
     without: tuple[dict[str, Any], ...] = ()
     """Combinations to leave out, each as values by setting: a point that has them all is no run."""
+
+    @field_validator("with_", mode="before")
+    @classmethod
+    def _all_are_named(cls, given: object) -> object:
+        if not isinstance(given, list | tuple) or "all" not in given:
+            return given
+        # Imported late: methods bring torch.
+        from segdoor.experiment.bench.methods import without_settings  # noqa: PLC0415
+
+        told = cast("Sequence[object]", given)
+        return [name for one in told for name in (without_settings() if one == "all" else (one,))]
 
     @field_validator("grid")
     @classmethod
@@ -99,13 +111,19 @@ def without_paper(paper: AnyPaper) -> AnyPaper:
 def places(study: GridStudy, preset: Preset, reading: Reading) -> Iterator[Place]:
     """Yield every combination of the grid's values, with the settings of its runs."""
     del reading
-    repairs = {spec: spec for spec in study.with_}
+    # Imported late: methods bring torch.
+    from segdoor.experiment.bench.methods import are_repairs  # noqa: PLC0415
+
+    methods = tuple(dict.fromkeys(study.with_))
+    repairs = {spec: spec for spec in methods if are_repairs([spec])}
+    # The bench repairs as well, and compares; repairs alone are done as they always were.
+    defenses = () if are_repairs(methods) else methods
     for values in itertools.product(*study.grid.values()):
         chosen = dict(zip(study.grid, values, strict=True))
         if not study.has(chosen):
             continue
         point = GridPoint(**{axis: in_a_word(value) for axis, value in chosen.items()})
-        yield Place(point, _network_of(preset), repairs, _settings(chosen, preset))
+        yield Place(point, _network_of(preset), repairs, _settings(chosen, preset), defenses)
 
 
 def in_a_word(value: object) -> AxisValue:

@@ -14,6 +14,14 @@ from segdoor.experiment.resolving import in_full, merged
 from segdoor.settings import Tree, brief, validated
 from segdoor.study.paper import AnyPaper, Paper, PresetT, StudyT
 
+STUDIES = Path(__file__).with_name("studies")
+"""Studies that come along and are of no paper."""
+
+
+def own_names() -> list[str]:
+    """Return the names of the studies that come along and are of no paper."""
+    return sorted(path.stem for path in STUDIES.glob("*.yaml"))
+
 
 def study_names(paper: AnyPaper) -> list[str]:
     """Return the names of all studies of a paper, tables first, in the paper's order."""
@@ -26,12 +34,14 @@ def preset_names(paper: AnyPaper) -> list[str]:
 
 
 def of_ones_own(study: str) -> Tree:
-    """Return the content of a user's study file, not yet validated; nothing for other names.
+    """Return the content of a user's own study file, or of a built-in one without a paper.
+
+    It is not yet validated. Nothing for other names.
 
     Raises:
         DataError: If the file is no plain YAML.
     """
-    path = Path(study)
+    path = STUDIES / f"{study}.yaml" if study in own_names() else Path(study)
     return _tree(path) if _is_file(path) else {}
 
 
@@ -42,7 +52,10 @@ def load_study(paper: Paper[StudyT, PresetT], name: str) -> StudyT:
         ConfigError: If there is none of that name, or a value in it breaks a rule.
         DataError: If the file is no plain YAML.
     """
-    path = _find(name, paper.files, "study", study_names(paper))
+    if name in own_names():
+        path = STUDIES / f"{name}.yaml"
+    else:
+        path = _find(name, paper.files, "study", [*study_names(paper), *own_names()])
     return validated(paper.study, _tree(path), source=path)
 
 

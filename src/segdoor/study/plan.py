@@ -17,7 +17,14 @@ from segdoor.study.checking import check_settings
 from segdoor.study.config import Preset, Study
 from segdoor.study.contents import attack_tree, network_tree, without_former_defaults
 from segdoor.study.expand import OF_RUNS, PlannedRun, Point, expand, fingerprint
-from segdoor.study.library import label_of, load_preset, load_study, preset_names, study_names
+from segdoor.study.library import (
+    label_of,
+    load_preset,
+    load_study,
+    own_names,
+    preset_names,
+    study_names,
+)
 from segdoor.study.paper import AnyPaper
 from segdoor.victim.config import NetworkConfig
 
@@ -62,9 +69,8 @@ class StudyPlan:
         parts = [self.name, self.preset_name]
         parts += ["official"] if self.reading == "official" else []
         mark = _mark(self.study, self.preset)
-        known = self.name in study_names(self.paper) and self.preset_name in preset_names(
-            self.paper
-        )
+        names = (*study_names(self.paper), *own_names())
+        known = self.name in names and self.preset_name in preset_names(self.paper)
         if not known or mark != _mark_of(self.paper, self.name, self.preset_name):
             parts.append(mark[:6])
         return self.out / f"{'.'.join(parts)}.study.json"

@@ -38,7 +38,7 @@ def tasks_for(runs: Iterable[PlannedRun], out: Path) -> list[Task]:
             tasks[model] = Task("clean_model", model, out, run.asked)
         repairs = tuple(dict.fromkeys(run.repairs.values()))
         asked = _compared_with(run.asked, out / model / CLEAN_FILE)
-        tasks[key] = Task("run", key, out, asked, (model,), repairs)
+        tasks[key] = Task("run", key, out, asked, (model,), repairs, run.defenses)
     return list(tasks.values())
 
 

@@ -15,6 +15,7 @@ from segdoor.experiment.config import config_from
 from segdoor.record import ExperimentRecord, load_record
 from segdoor.study.config import Preset
 from segdoor.study.contents import digest_of_start
+from segdoor.study.defenses import missing_defenses
 from segdoor.study.execution import read_error
 from segdoor.study.expand import PlannedRun, deciding
 from segdoor.study.plan import StudyPlan
@@ -30,7 +31,7 @@ class RunState:
     """How far a run is.
 
     Attributes:
-        state: Done with all its repairs, failed at the last attempt, or neither.
+        state: Done with all its repairs and defenses, failed at the last attempt, or neither.
         error: Why it failed.
         record: Its record, if there is a valid one; repairs may be missing in it.
     """
@@ -57,7 +58,12 @@ def state_of(plan: StudyPlan, run: PlannedRun, digests: Digests | None = None) -
         check_same(folder, run, record, digests)
     except SegdoorError as why:
         return RunState("failed", str(why))
-    if all(study_row(record, repair) for repair in run.repairs.values()):
+    try:
+        left = missing_defenses(folder, run.defenses)
+    except SegdoorError as why:
+        return RunState("failed", str(why), record)
+    repaired = run.defenses or all(study_row(record, spec) for spec in run.repairs.values())
+    if repaired and not left:
         return RunState("done", None, record)
     return RunState("failed" if error else "waiting", error, record)
 
