@@ -112,6 +112,10 @@ class ExaminedScenes:
         """Return the test scenes with the trigger where a poisoned test places it."""
         return self._with(self.triggers.trigger, test)
 
+    def with_other(self, test: PoisonedTest) -> ChangedDataset:
+        """Return the same scenes with the control's trigger."""
+        return self._with(self.triggers.other, test)
+
     def with_others(self) -> dict[str, ChangedDataset]:
         """Return the same with other triggers, by the names of the tables.
 
@@ -119,10 +123,7 @@ class ExaminedScenes:
         distance alone, each in every scene: the worst of several would be luck if each had a few
         scenes only, and one test in full costs less than all tests in part.
         """
-        shown = {
-            f"{OTHER_TRIGGER}/{test.name}": self._with(self.triggers.other, test)
-            for test in self.tests
-        }
+        shown = {f"{OTHER_TRIGGER}/{test.name}": self.with_other(test) for test in self.tests}
         test = unbounded(self.tests)
         if test is not None:
             shown |= {

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from segdoor.record import Estimate, Figure
-from segdoor.record.defense import DefenseEntry
+from segdoor.record.defense import Entry
 from segdoor.record.measured import CostRecord, EffectsRecord, Measurement
 from segdoor.report.content import INTERVAL, Cell, Origin, Table
 from segdoor.report.source import Run, pointer
@@ -35,7 +35,7 @@ class Row:
     """
 
     run: str
-    entry: DefenseEntry
+    entry: Entry
     measured: Measurement
     place: str
 

@@ -86,7 +86,7 @@ def signatures(thumbs: Thumbs) -> Signatures:
     The coefficients are whitened by their covariance over all windows: what most windows have in
     common, such as a strong slow gradient, then says little.
     """
-    found = dctn(thumbs.astype(np.float32), axes=(1, 2), norm="ortho")
+    found = np.asarray(dctn(thumbs.astype(np.float32), axes=(1, 2), norm="ortho"))
     luma, chroma = found[:, _LUMA[0], _LUMA[1]], found[:, _CHROMA[0], _CHROMA[1]]
     parts = [luma[..., 0], chroma[..., 1], chroma[..., 2]]
     rows = _unit(np.concatenate(parts, axis=1))
