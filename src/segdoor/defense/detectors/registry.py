@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from segdoor.defense.detectors.detector import Detector
+from segdoor.defense.detectors.occlusion import Occlusion
 from segdoor.plugins import Registry
 
-DETECTORS: Registry[Detector] = Registry("detector", Detector, "detector", {})
+DETECTORS: Registry[Detector] = Registry(
+    "detector",
+    Detector,
+    "detector",
+    {
+        "occlusion": Occlusion,
+    },
+)
 """The detectors by name; add one by a file beside this one and a line here."""
