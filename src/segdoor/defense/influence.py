@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from segdoor.defense.asking import Asker
+from segdoor.defense.grids import grid_of
 from segdoor.tensors import AnyImage, AnyLabel, AnyMask, Heat, Image, Suspicions
 
 _HALF_OF_THE_PEAK = 0.5
@@ -91,9 +92,8 @@ class _Change:
 
 def windows_of(height: int, width: int, number: int) -> tuple[Window, ...]:
     """Return about so many windows, one around each cell of a grid of nearly square cells."""
-    rows = min(max(1, round((number * height / width) ** 0.5)), height)
-    columns = min(max(1, round(number / rows)), width)
-    vertical, horizontal = _cells(height, rows), _cells(width, columns)
+    grid = grid_of(height, width, number)
+    vertical, horizontal = _cells(height, grid.rows), _cells(width, grid.columns)
     return tuple(
         Window(top, left, bottom - top, right - left)
         for top, bottom in vertical
