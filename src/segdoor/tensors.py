@@ -41,6 +41,12 @@ Mask: TypeAlias = Bool[np.ndarray, "H W"]
 AnyMask: TypeAlias = Bool[np.ndarray, "_ _"]
 """One yes or no a pixel, among others of other sizes."""
 
+AnyLabel: TypeAlias = UInt8[np.ndarray, "_ _"]
+"""A label map among others of other sizes."""
+
+Heat: TypeAlias = Float64[np.ndarray, "_ _"]
+"""One figure a pixel of an image of any size."""
+
 SquaredDistance: TypeAlias = Int64[np.ndarray, "H W"]
 """Exact squared Euclidean distances in pixels squared."""
 

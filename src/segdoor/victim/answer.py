@@ -42,14 +42,14 @@ class SegmentationOutput:
 
 
 def ask(
-    network: nn.Module, images: Images, *, num_classes: int, size: tuple[int, int]
+    network: nn.Module, images: Images, *, num_classes: int | None, size: tuple[int, int]
 ) -> SegmentationOutput:
     """Return a network's logits, and the auxiliary head's if there are any, at a given size.
 
     Args:
         network: One of ours or any other from images to logits.
         images: Normalised, B x 3 x H x W.
-        num_classes: Number of classes K.
+        num_classes: Number of classes K; None for as many as the network answers with.
         size: Height and width that logits are brought to bilinearly.
 
     Returns:
@@ -73,9 +73,10 @@ def ask(
             " examination.size_multiple 32, examination.input_size eights_plus_one, or data.size.",
         ) from why
     auxiliary = auxiliary_of(output)
-    wanted = images.shape[0], num_classes
+    logits = logits_of(output)
+    wanted = images.shape[0], logits.shape[1] if num_classes is None else num_classes
     return SegmentationOutput(
-        _fitted(logits_of(output), wanted, size),
+        _fitted(logits, wanted, size),
         None if auxiliary is None else _fitted(auxiliary, wanted, size),
     )
 

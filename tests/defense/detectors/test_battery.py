@@ -31,6 +31,8 @@ from segdoor.errors import ConfigError
 
 GIVEN = DefenseContext(clean=CLEAN)
 IMAGES = [SCENES[index].image for index in range(3)]
+REFUSED = {("auxiliary", "small"), ("auxiliary", "tokens"), ("ibd_psc", "tokens")}
+"""Detectors and networks that lack what these need."""
 
 
 @pytest.fixture(params=[*DETECTORS.known, "defense.foreign:Entropy"])
@@ -44,13 +46,19 @@ def scores(method: Detector, network: torch.nn.Module, images: Any = IMAGES) -> 
 
 def test_a_detector_introduces_itself(method: Detector) -> None:
     check_introduction(DETECTORS, method)
-    assert method.access & {"black box", "white box"}
+    asks = method(model(), IMAGES, GIVEN).cost.forward > 0
+    assert bool(method.access & {"black box", "white box"}) is asks
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_image_has_a_score_and_nothing_is_changed(method: Detector, network: str) -> None:
     looked_at = model(network)
     before, images = state(looked_at), [image.copy() for image in IMAGES]
+    if (method.kind, network) in REFUSED:
+        with pytest.raises(ConfigError, match="needs a network with"):
+            scores(method, looked_at)
+        assert state(looked_at) == before
+        return
     found = check_repeats(lambda: scores(method, looked_at, images))
     assert len(found) == len(IMAGES)
     assert np.isfinite(found).all()
@@ -69,6 +77,23 @@ def test_few_clean_scenes_are_enough_or_refused_in_words(method: Detector) -> No
     if "clean scenes" in method.access:
         with pytest.raises(ConfigError, match="needs clean scenes"):
             method(model(), IMAGES)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 30), (65, 33)])
+def test_images_need_not_be_as_large_as_clean_scenes(
+    method: Detector, size: tuple[int, int]
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    (alarm,) = method(model(), [image], GIVEN).found
+    assert np.isfinite(alarm.score)
+    assert alarm.mask is None or alarm.mask.shape == size
+
+
+def test_a_model_in_training_mode_is_asked_as_in_evaluation_mode(method: Detector) -> None:
+    network = model()
+    expected = scores(method, network)
+    if method.kind in DETECTORS.known:
+        assert scores(method, network.train()) == expected
 
 
 def test_what_it_found_comes_back_from_a_record(method: Detector, tmp_path: Path) -> None:

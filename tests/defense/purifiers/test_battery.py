@@ -27,6 +27,7 @@ from segdoor.defense.recording import purifier_entry
 from segdoor.errors import ConfigError
 
 SCENE = SCENES[0]
+WHITE = 127
 
 
 @pytest.fixture(
@@ -53,11 +54,13 @@ def test_the_views_follow_from_image_and_seed_and_nothing_is_changed(method: Pur
 
 
 def test_what_is_predicted_for_the_views_leads_back_to_the_image(method: Purifier) -> None:
-    """Show the label map itself as a picture: what comes back must mostly be the label map."""
-    picture = np.repeat(SCENE.label[..., None], 3, axis=2)
+    """Show one class of the label map as a picture: what comes back must mostly be that class."""
+    # Black and white, since a purifier may change colours a little.
+    there = SCENE.label == np.bincount(SCENE.label.ravel()).argmax()
+    picture = np.repeat(there[..., None] * np.uint8(255), 3, axis=2)
     views = method(picture, given()).found
-    label = voted([view.back(np.ascontiguousarray(view.image[..., 0])) for view in views])
-    assert np.mean(label == SCENE.label) > 0.8
+    label = voted([v.back((v.image[..., 0] > WHITE).astype(np.uint8)) for v in views])
+    assert np.mean(label == there) > 0.8
 
 
 def test_what_it_made_comes_back_from_a_record(method: Purifier, tmp_path: Path) -> None:
