@@ -80,6 +80,15 @@ def test_every_backbone_is_listed() -> None:
     assert files == set(BACKBONES.known)
 
 
+SHARED = {
+    "scans": {
+        "budget", "judging", "kept", "leaking", "masks", "pairs", "pairwise", "patches", "reach",
+        "subject",
+    },
+}  # fmt: skip
+"""What methods of a sort stand on, beside what all sorts have."""
+
+
 @pytest.mark.parametrize(
     ("room", "registry"),
     [
@@ -93,7 +102,7 @@ def test_every_backbone_is_listed() -> None:
 def test_every_file_of_a_defense_is_in_its_registry(room: str, registry: str) -> None:
     home = importlib.import_module(f"segdoor.defense.{room}.registry")
     # What all of them stand on, and what brings them together.
-    shared = {"__init__", "registry", room.removesuffix("s")}
+    shared = {"__init__", "registry", room.removesuffix("s"), *SHARED.get(room, ())}
     files = {path.stem for path in (SOURCE / "defense" / room).glob("*.py")} - shared
     assert files == set(getattr(home, registry).known)
 
