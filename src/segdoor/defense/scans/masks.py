@@ -163,6 +163,7 @@ class MaskSearch:
         slope = slope_at(self.budget.progress, self.rules.leak)
         with Leaking(slope):
             logits = self.subject.logits(stamped(colours(shown), patch, places))
+        self.subject.check_gradients(logits)
         labels = self._labels(shown, patch.side, places)
         norm = patch.alpha.sum()
         pull, turned = self._pull(logits, labels)

@@ -177,7 +177,8 @@ class NeuralCleanse(Scan):
         says = (
             f"Anomaly index {index:.2f}, flagged above {self.threshold:g}: to make {target} of"
             f" other classes took a mask of {one.norm:.1f} pixels, with the goal {goal}; on"
-            f" held-out scenes it turns {one.turned:.1%} of {victim}, the class that moves most.{told}"
+            f" held-out scenes it turns {one.turned:.1%} of {victim}, the class that moves most."
+            f"{told}"
         )
         picture = np.array(one.picture, np.uint8)
         return Evidence(says=says, classes=(one.target,), score=index, picture=picture)

@@ -121,6 +121,7 @@ class PairInversion(PairScan):
         images = stamped(colours(shown), Patch(one.colours), places)
         with Leaking(slope_at(progress, self.leak)):
             logits = search.subject.logits(images)
+        search.subject.check_gradients(logits)
         free = outside(shown[0].size, side, places, search.subject.device)
         loss = self._loss(logits, free, looks, search.pair.target)
         (one.colours.grad,) = torch.autograd.grad(loss, [one.colours])

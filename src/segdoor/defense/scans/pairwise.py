@@ -6,7 +6,7 @@ How a patch is sought is what the methods differ in.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from segdoor.defense.defense import Evidence
 from segdoor.defense.scans.budget import Budget, Deadline
 from segdoor.defense.scans.judging import num_clean_models, rank
 from segdoor.defense.scans.kept import Kept
-from segdoor.defense.scans.pairs import Pair, Split, shortlist, split, stream_of
+from segdoor.defense.scans.pairs import Pair, Rates, Split, shortlist, split, stream_of, usual
 from segdoor.defense.scans.patches import Patch, harmless_stickers
 from segdoor.defense.scans.reach import reach
 from segdoor.defense.scans.scan import Findings, Scan, ScanContext, Suspect
@@ -38,8 +38,6 @@ class PairResult(Settings):
     """Id of the victim class."""
     target: int
     """Id of the target class."""
-    asymmetry: float
-    """Why the pair was looked at."""
     patch: tuple[tuple[tuple[int, int, int], ...], ...]
     """The patch that was found, rows of RGB pixels."""
     reach: float
@@ -112,6 +110,19 @@ class Search:
     observer: Observer
 
 
+@dataclass(frozen=True, eq=False)
+class _Networks:
+    """The network under scan, and the clean ones behind it, each loaded when it is asked for."""
+
+    model: nn.Module
+    clean: Sequence[nn.Module]
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        yield self.model
+        for number in range(len(self.clean)):
+            yield self.clean[number]
+
+
 class PairScan(Scan):
     """A scan that seeks a patch for each of a few pairs of classes."""
 
@@ -144,39 +155,45 @@ class PairScan(Scan):
         assert context.clean is not None
         scenes = drawn_scenes(context.clean, self.scenes, Stream(context.seed).child("scan"))
         classes = context.clean.classes
-        num_clean, whole = len(context.clean_models), Deadline.after(context.seconds)
-        own = self._scanned(model, scenes, classes, context, whole.part(1 + num_clean))
-        null: list[Scanned] = []
-        for number in range(num_clean):
-            share = whole.part(num_clean - number)
-            clean = context.clean_models[number]
-            null.append(self._scanned(clean, scenes, classes, context, share))
-        scores = tuple(one.highest for one in null if one.results)
-        return self._told(own, scores, classes)
+        whole = Deadline.after(context.seconds)
+        networks = _Networks(model, context.clean_models)
+        rates = [self._rates(network, scenes, context) for network in networks]
+        scanned: list[Scanned] = []
+        for number, network in enumerate(networks):
+            others = usual([*rates[:number], *rates[number + 1 :]])
+            share = whole.part(len(rates) - number)
+            scanned.append(self._scanned(network, scenes, others, context, share))
+        scores = tuple(one.highest for one in scanned[1:] if one.results)
+        return self._told(scanned[0], scores, classes)
+
+    def _rates(self, model: nn.Module, scenes: Sequence[Scene], context: ScanContext) -> Rates:
+        assert context.clean is not None
+        with subject(model, scenes, context.clean.classes, context.network) as looked_at:
+            return looked_at.rates
 
     def _scanned(
         self,
         model: nn.Module,
         scenes: Sequence[Scene],
-        classes: ClassSet,
+        others: Rates | None,
         context: ScanContext,
         deadline: Deadline,
     ) -> Scanned:
-        with subject(model, scenes, classes, context.network) as looked_at:
+        assert context.clean is not None
+        with subject(model, scenes, context.clean.classes, context.network) as looked_at:
             kept = Kept(self, looked_at, context)
-            pairs = shortlist(looked_at.rates, looked_at.pixels, self.pairs)
+            pairs = shortlist(looked_at.rates, looked_at.pixels, self.pairs, others)
             divided = [(pair, halves) for pair in pairs if (halves := split(looked_at, pair))]
             found: list[PairResult] = []
             for number, (pair, halves) in enumerate(divided):
-                left = len(divided) - number
-                budget = Budget(self.passes // len(divided), deadline.part(left))
-                if budget.deadline.over:
+                share = deadline.part(len(divided) - number)
+                if share.over:
                     continue
                 search = Search(
-                    looked_at, pair, halves, budget,
+                    looked_at, pair, halves, Budget(self.passes // len(divided), share),
                     stream_of(context.seed, self.kind, pair), context.observer,
                 )  # fmt: skip
-                part = f"{pair.victim}-{pair.target}"
+                part = f"{pair.victim}-{pair.target}-{search.budget.passes}"
                 found.append(
                     kept.result(
                         part, PairResult, lambda s=search: self._result(s), whole="complete"
@@ -201,7 +218,6 @@ class PairScan(Scan):
         return PairResult(
             victim=pair.victim,
             target=pair.target,
-            asymmetry=pair.asymmetry,
             patch=tuple(tuple(tuple(pixel) for pixel in row) for row in picture.tolist()),
             reach=own.share,
             damage=own.damage,

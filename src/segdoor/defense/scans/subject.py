@@ -88,6 +88,18 @@ class Subject:
         size = images.shape[2], images.shape[3]
         return ask(self.model, images, num_classes=len(self.classes), size=size).logits
 
+    def check_gradients(self, logits: Logits) -> None:
+        """Refuse a network through which no gradient flows.
+
+        Raises:
+            ConfigError: If the logits do not depend on the images for torch.
+        """
+        if not logits.requires_grad:
+            raise ConfigError(
+                "model", "must let gradients through to its images", type(self.model).__name__,
+                "Scan it with black_box, which needs answers alone.",
+            )  # fmt: skip
+
     def likely(self, shown: Shown) -> Float[Tensor, "K H W"]:
         """Return the probability of every class on a clean scene."""
         with torch.no_grad():
