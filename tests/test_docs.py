@@ -27,7 +27,7 @@ from segdoor.victim.networks.registry import NETWORKS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), *ROOT.glob("README.md"), *ROOT.glob("CHANGELOG.md")])
+PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("README.md"), *ROOT.glob("CHANGELOG.md")])
 FORBIDDEN = [
     r"(^|[^A-Za-z0-9_.])/(work|farm|home|root|tmp|mnt|data)/",
     r"[A-Z]:\\",
