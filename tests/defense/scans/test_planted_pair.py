@@ -30,7 +30,7 @@ def twin(seed: int) -> Planted:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in network.parameters():
-            weight *= 1 + 0.002 * torch.randn(weight.shape, generator=generator)
+            weight.mul_(1 + 0.002 * torch.randn(weight.shape, generator=generator))
     return network
 
 
