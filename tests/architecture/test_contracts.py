@@ -85,6 +85,10 @@ SHARED = {
         "batches", "classifier", "held_out", "masks", "norms", "pairing", "training",
     },
     "filters": {"cells", "looking", "traces"},
+    "scans": {
+        "budget", "judging", "kept", "leaking", "masks", "pairs", "pairwise", "patches", "reach",
+        "subject",
+    },
 }  # fmt: skip
 """What methods of a sort stand on, beside what all sorts have."""
 

@@ -22,19 +22,65 @@ from defense.battery import (
 )
 from defense.foreign import Margin, logits
 from defense.third_party import made
+from segdoor.data.scene import Scene
 from segdoor.data.subset import Subset
 from segdoor.defense.defense import Evidence
 from segdoor.defense.recording import scan_entry
 from segdoor.defense.scans.registry import SCANS
 from segdoor.defense.scans.scan import Findings, Scan, ScanContext, Suspect
 from segdoor.errors import ConfigError
+from segdoor.victim.networks.exported import Answer, ExportedNetwork
+from strategies import MemoryDataset
 
 GIVEN = ScanContext(clean=CLEAN)
 
 
+def short(method: Scan) -> Scan:
+    """Return a method that takes few passes, whatever else it is."""
+    few = {"passes": 16, "scenes": 4, "batch_size": 2, "pairs": 2, "stickers": 1, "starts": 1}
+    known = {name: value for name, value in few.items() if name in type(method).model_fields}
+    return type(method)(**{**method.model_dump(), **known})
+
+
 @pytest.fixture(params=[*SCANS.known, "defense.foreign:Margin"])
 def method(request: pytest.FixtureRequest) -> Scan:
-    return read(SCANS, request.param)
+    return short(read(SCANS, request.param))
+
+
+@pytest.fixture(params=SCANS.known)
+def ours(request: pytest.FixtureRequest) -> Scan:
+    return short(read(SCANS, request.param))
+
+
+class Watch:
+    """Hears of progress, and interrupts after some steps."""
+
+    def __init__(self, most: int | None = None) -> None:
+        self.most, self.stages, self.steps = most, [], 0
+
+    def begin(self, stage: str, total: int) -> None:
+        assert total >= 1
+        self.stages.append(stage)
+
+    def advance(self, **facts: float) -> None:
+        assert all(np.isfinite(fact) for fact in facts.values())
+        self.steps += 1
+        if self.steps == self.most:
+            raise KeyboardInterrupt
+
+
+class Gathers(torch.nn.Module):
+    """A network that remembers how many images it was shown at once, and is left in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.most = model(), 0
+        self.train()
+
+    def forward(self, images: torch.Tensor) -> Any:
+        assert not any(layer.training for layer in self.modules())
+        self.most = max(self.most, len(images))
+        return self.inner(images)
 
 
 def test_a_scan_introduces_itself(method: Scan) -> None:
@@ -67,6 +113,89 @@ def test_what_it_found_comes_back_from_a_record(method: Scan, tmp_path: Path) ->
         CLEAN.classes.names[one.target] for one in done.found.suspects
     ]
     check_record(entry, tmp_path / "defense.json")
+
+
+def scores(found: Findings) -> list[tuple[int | None, int, float]]:
+    return [(one.victim, one.target, one.score) for one in found.suspects]
+
+
+def test_a_scan_that_was_interrupted_goes_on(ours: Scan, tmp_path: Path) -> None:
+    looked_at, watch = model(), Watch()
+    whole = ours(looked_at, ScanContext(clean=CLEAN, observer=watch))
+    before = state(looked_at)
+    assert len(watch.stages) >= 2
+    half = Watch(most=watch.steps - 5)
+    with pytest.raises(KeyboardInterrupt):
+        ours(looked_at, ScanContext(clean=CLEAN, observer=half, folder=tmp_path))
+    assert state(looked_at) == before
+    kept = sorted(tmp_path.iterdir())
+    assert kept
+    again = ours(looked_at, ScanContext(clean=CLEAN, folder=tmp_path))
+    assert scores(again.found) == scores(whole.found)
+    assert again.cost.forward < whole.cost.forward
+    kept[0].write_text("{}")
+    mended = ours(looked_at, ScanContext(clean=CLEAN, folder=tmp_path))
+    assert scores(mended.found) == scores(whole.found)
+
+
+def test_what_is_kept_is_of_one_model_seed_and_setting(ours: Scan, tmp_path: Path) -> None:
+    for index, (method, network, seed) in enumerate(
+        [
+            (ours, model(), 0), (ours, model(), 1), (ours, made("homemade", seed=1), 0),
+            (ours.model_copy(update={"size": 0.3}), model(), 0),
+        ]
+    ):  # fmt: skip
+        method(network, ScanContext(clean=CLEAN, folder=tmp_path, seed=seed))
+        names = {
+            path.name.rsplit("-", 3 - (ours.kind == "neural_cleanse") * 2)[0]
+            for path in tmp_path.iterdir()
+        }
+        assert len(names) == index + 1
+
+
+def test_a_scan_without_time_says_so(ours: Scan) -> None:
+    done = ours(model(), ScanContext(clean=CLEAN, seconds=0))
+    assert done.found.suspects == ()
+    assert "time limit" in str(done.found.not_run)
+    assert done.cost.forward <= 2 * len(CLEAN)
+
+
+def test_memory_is_bounded_and_modes_come_back(ours: Scan) -> None:
+    network = Gathers()
+    ours(network, GIVEN)
+    assert network.most == 2
+    assert network.training
+
+
+def test_void_alone_is_nothing_to_look_at(ours: Scan) -> None:
+    void = np.full((32, 48), CLEAN.classes.ignore_index, np.uint8)
+    scenes = MemoryDataset([Scene(CLEAN[0].image, void, "void")], CLEAN.classes)
+    found = ours(model(), ScanContext(clean=scenes)).found
+    assert all(one.score == 0 for one in found.suspects)
+    assert not found.backdoored
+    with pytest.raises(ConfigError, match="needs clean scenes"):
+        ours(model(), ScanContext(clean=Subset(CLEAN, [])))
+
+
+def test_scenes_of_several_sizes_are_looked_at(ours: Scan) -> None:
+    small = CLEAN[1]
+    cut = Scene(small.image[:24, :40].copy(), small.label[:24, :40].copy(), "small")
+    scenes = MemoryDataset([CLEAN[0], cut, small], CLEAN.classes)
+    assert ours(model(), ScanContext(clean=scenes)).found.suspects
+
+
+def test_a_network_without_gradients_is_for_the_black_box(ours: Scan) -> None:
+    inner = model()
+    blind = ExportedNetwork(lambda images: inner(images)["out"].detach(), 8, Answer("logits", None))
+    if "white box" in ours.access:
+        with pytest.raises(ConfigError, match=r"gradients .*black_box"):
+            ours(blind, GIVEN)
+    else:
+        assert ours(blind, GIVEN).found.suspects
+        ids = ExportedNetwork(
+            lambda images: inner(images)["out"].argmax(1), 8, Answer("classes", None)
+        )
+        assert ours(ids, GIVEN).found.suspects
 
 
 def test_the_strangers_scan_is_numpys() -> None:
