@@ -8,7 +8,7 @@ RUN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow bench bench-gpu lint fix clean
+.PHONY: help demo docs test test-slow bench bench-gpu lint fix clean
 
 help:  ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -16,6 +16,10 @@ help:  ## Show what can be made
 demo: $(READY)  ## Install what is needed and run the demonstration (SEED=1 for another seed)
 	@rm -rf demo/seed-$(SEED)
 	$(RUN)/segdoor demo --seed $(SEED) --out demo
+
+# Not --quiet: mkdocs counts only those warnings that it prints.
+docs: $(READY)  ## Build the docs site into build/site (open build/site/index.html)
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
 
 test: $(READY) lint  ## Install what is needed and run all checks and tests
 	OMP_NUM_THREADS=1 $(RUN)/pytest -n 2 --dist loadgroup -m "not slow and not gpu"
@@ -29,7 +33,7 @@ bench: $(READY)  ## Measure speed side by side with what limits it (docs/speed.m
 bench-gpu: $(READY)  ## Measure rows 3 and 5 to 7 on a GPU within ten minutes (docs/speed.md)
 	$(RUN)/python -m benchmarks.gpu
 
-lint: $(READY)  ## Check style, types and architecture
+lint: $(READY) docs  ## Check style, types and architecture, and build the docs site
 	$(RUN)/ruff format --check src tests docs benchmarks
 	$(RUN)/ruff check src tests docs benchmarks
 	$(RUN)/lint-imports --no-cache

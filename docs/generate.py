@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Literal, Union, cast, get_args, get_origin
 
 import yaml
 from annotated_types import Ge, Gt, Le, Lt
+from cyclopts import App
+from cyclopts.argument import Argument
+from docstring_parser import parse, parse_from_object
 from pydantic.fields import FieldInfo
 
 import segdoor
@@ -28,6 +34,7 @@ from segdoor.experiment.wishes import ExperimentWishes, wishes_from
 from segdoor.papers.iba.reading import EXCEPTIONS, resolve
 from segdoor.plugins import Plugin, Registry, in_a_word
 from segdoor.record import ExperimentRecord
+from segdoor.record.figures import Estimate
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.settings import Settings, Wishes
 from segdoor.victim.backbones.registry import BACKBONES
@@ -41,6 +48,7 @@ REGISTRIES: tuple[Registry[Plugin], ...] = (
     DATASETS, TRIGGERS, PLACEMENTS, LABELS, NETWORKS, BACKBONES, REPAIRS, METRICS, FILTERS,
     DETECTORS, PURIFIERS, SCANS,
 )  # fmt: skip
+ALIKE = tuple(f"repairs[].{side}." for side in ("poisoned_after", "clean_before", "clean_after"))
 VERBS = ("data", "poison", "train", "examine", "run")
 Flat = dict[str, object]
 Row = tuple[str, FieldInfo]
@@ -48,15 +56,25 @@ Row = tuple[str, FieldInfo]
 RECORD_TEXT = """\
 # The record
 
-`segdoor run`, `segdoor examine` and `segdoor demo` leave a `record.json`: what was asked, what
-was done and what came out. It needs nothing else to be read: it names the classes and their
-colours, holds every setting as given and as resolved, the versions it was made with, and every
-figure beside its controls. What the figures mean is explained in [method.md](method.md).
+`segdoor run`, `segdoor examine` and `segdoor demo` write a `record.json`. This page says how to
+read it and lists its keys. A record is self-contained: it has the classes and their colours, every
+setting as given and as resolved, the versions used, and every figure beside its controls.
+[method.md](method.md) explains the figures.
 
 ## Reading it
 
-In Python; the first lines make a record within seconds, from so little training that its figures
-mean nothing:
+On the command line, `segdoor show runs/tiny` prints the tables and `segdoor show runs/tiny --json`
+the record itself. `segdoor report runs/tiny` makes a [page](report.md) of it, and `segdoor export`
+writes one row for each figure. With jq:
+
+```sh
+jq '.scores.cba' runs/tiny/record.json
+jq '.scores.tests | map_values(.asr.value)' runs/tiny/record.json
+jq -r '.data.classes[].name' runs/tiny/record.json
+```
+
+In Python (the first lines make a record within seconds, from so little training that its figures
+mean nothing):
 
 ```python
 from pathlib import Path
@@ -76,40 +94,30 @@ for name, test in record.scores.tests.items():
     print(name, test.asr.value, test.asr_without_trigger, test.asr_clean_model)
 ```
 
-`segdoor show runs/tiny` prints the tables on the command line, and
-`segdoor show runs/tiny --json` the record itself; `segdoor report runs/tiny` makes a
-[page](report.md) of it, and `segdoor export` a row of every figure. With jq:
-
-```sh
-jq '.scores.cba' runs/tiny/record.json
-jq '.scores.tests | map_values(.asr.value)' runs/tiny/record.json
-jq -r '.data.classes[].name' runs/tiny/record.json
-```
-
 ## Files beside it
 
-The key `files` names those that a run left, by what they hold. All are written under a temporary
-name and then renamed, so half a file is never seen.
+The key `files` lists the files of a run by content. Each is written under a temporary name and
+then renamed, so you never see half a file.
 
 | file | holds |
 |---|---|
-| `plan.jsonl` | the poison plan: a header, then one line a changed scene |
-| `handed.json` | what a Python program handed in as objects, if it did ([python.md](python.md)) |
+| `plan.jsonl` | the poison plan: a header, then one line for each changed scene |
+| `handed.json` | what a Python program passed as objects, if it did ([python.md](python.md)) |
 | `poison.png` | the first poisoned scenes, before and after |
-| `poison/` | the same pictures one by one, listed under the key `poisoned_scenes` |
-| `tests/NAME.jsonl` | where the trigger sits in every test scene (older runs: `exams/`) |
-| `tables.npz` | one table of pixel counts (true class x predicted class) a scene; objects |
+| `poison/` | the same as single pictures, listed under the key `poisoned_scenes` |
+| `tests/NAME.jsonl` | the trigger's position in every test scene (older runs: `exams/`) |
+| `tables.npz` | a table of pixel counts (true class x predicted class) for each scene; objects |
 | `metrics.jsonl` | loss and learning rate of every tenth step of training |
 | `scenes.png` | predictions without and with trigger |
 | `near-and-far.png` | the same scenes with the trigger near and in the farthest band |
-| `gallery/` | the pictures of both one by one, listed under the key `gallery` |
+| `gallery/` | both as single pictures, listed under the key `gallery` |
 | `poisoned.safetensors`, `clean.safetensors` | the weights of the two models |
-| `repaired/NAME/` | what `segdoor repair` made, see [defenses.md](defenses.md) |
+| `repaired/NAME/` | results of `segdoor repair`, see [defenses.md](defenses.md) |
 
-`segdoor examine` does not poison or train, so it leaves poisoned tests, tables and pictures only,
+`segdoor examine` does not poison or train, so it writes only poisoned tests, tables and pictures,
 and `plan` and `method` are null in its record.
 
-Every metric can be computed again, or a new one for the first time, from `tables.npz`:
+Every metric, old or new, can be computed from `tables.npz`:
 
 ```python
 tables = segdoor.load_tables(Path("runs/tiny/tables.npz"))
@@ -117,38 +125,43 @@ again = segdoor.clean_benign_accuracy(tables["poisoned/benign"].total())
 assert again == record.scores.cba
 ```
 
-The sets are called `poisoned/TEST`, `clean/TEST` (the clean model) and `other_trigger/TEST` (the
-backdoored model with another trigger); `benign` is the benign test, without trigger. The names are
-the same for a network that `segdoor examine` was given, which may be clean: `plan` is then null.
+The sets are called `poisoned/TEST` (the backdoored model), `clean/TEST` (the clean model) and
+`other_trigger/TEST` (the backdoored model with another trigger); `benign` is the benign test,
+without trigger. One test also has `other_trigger/TEST/TRIGGER` for each further trigger of that
+control. `segdoor examine` uses the same names although its network may be clean; `plan` is then
+null.
 
-`segdoor rescore` does that for every metric that comes along and for those of your own, and adds
-to the record what it lacks. How objects are counted is explained in [method.md](method.md#metrics).
+`segdoor rescore` does this for every built-in metric and for your own, and adds what the record
+lacks. [method.md](method.md#metrics) explains how objects are counted.
 
 ## Versions
 
-`schema_version` counts the layouts of the file. A reader accepts its own version and older ones,
-and refuses a newer one. Unknown keys are refused, so that a misspelt one is noticed. A share of
-nothing is null, never NaN: the file is strict JSON.
+`schema_version` is the version of the file's layout. segdoor reads its own version and older ones,
+and refuses newer ones. It refuses unknown keys, so that a misspelt key is noticed. An undefined
+figure is null, never NaN: the file is strict JSON.
 
 ## Every key
 
-`[]` stands for every entry of a list, `NAME` for a key that the run chooses (the name of a poisoned
-test, a scene, a stage, a package or a file's content).
+`[]` stands for every entry of a list, `NAME` for a key that depends on the run (the name of a
+poisoned test, a scene, a stage, a package or a file's content). An estimate is an object with
+`value`, the figure, and `low` and `high`, the ends of its 95 % interval from scenes drawn with
+replacement (bootstrap); each may be null. In `repairs`, `poisoned_after`, `clean_before` and
+`clean_after` have the same keys as `poisoned_before`.
 """
 
 PYTHON_TEXT = '''\
 # From Python
 
-`import segdoor` offers the names [below](#the-names) and costs nothing: each is imported when it
-is first used. All are typed, so an editor completes them and a type checker checks them. They come
-in the order of the story: scenes, attacker, trainer, poisoned tests, figures, repairs, and whole
-runs.
+This page shows how to use segdoor from a Python program: your own scenes and network, a complete
+run, and repairs. `import segdoor` gives you the names [below](#the-names), in the order of a run:
+scenes, attack, training, poisoned tests, figures, repairs, and whole runs. The import is quick,
+since each name is loaded when it is first used. All are typed, for editors and type checkers.
 
 ## Scenes and a network of your own
 
-A data set is any class with `classes`, `names`, `digest`, `len()`, `[index]` and `label(index)`, a
-network any `torch.nn.Module` from normalised images to logits. This takes seconds, and is
-therefore far too short to train anything:
+A data set is any class with `classes`, `names`, `digest`, `len()`, `[index]` and `label(index)`. A
+network is any `torch.nn.Module` from normalised images to logits. This example takes seconds, far
+too little to train anything:
 
 ```python
 from pathlib import Path
@@ -210,11 +223,11 @@ tables = segdoor.examine(model, test)
 print(segdoor.clean_benign_accuracy(tables.total()))
 ```
 
-What is handed in is checked where it comes in: images must be uint8, height x width x 3, label
-maps uint8 with ids of the classes, names all different. Whatever is not so is a `SegdoorError`
-that says what to do.
+Your objects are checked when you pass them: images must be uint8, height x width x 3, label maps
+uint8 with ids of the classes, names all different. Anything else is a `SegdoorError` that says what
+to do.
 
-`run_experiment` takes both as objects too, with a clean model beside and all controls:
+`run_experiment` takes the same objects. It also trains a clean model and adds all controls:
 
 ```python
 wishes = segdoor.ExperimentWishes(
@@ -227,18 +240,18 @@ record = segdoor.run_experiment(
 print(record.scores.cba, record.controls.cba_difference)
 ```
 
-Wishes leave out what is to follow: from the scenes' size, `reading`, `method` and `preset`, as on
-the command line ([configuration.md](configuration.md)). Facts, an `ExperimentConfig`, hold every
-setting. `ExperimentConfig.model_validate(record.config)` are those of a run, and `run_experiment`
-takes them as they are. `plan_poison` and `plan_tests` take an `AttackConfig` and a
-`PoisonedTestsConfig`; lengths that these leave open follow from the height of the scenes at hand in
-the same way, and `plan.trigger` is the trigger that came of it.
+`ExperimentWishes` holds only the settings that you give. The others follow from the scenes' size,
+`reading`, `method` and `preset`, as on the command line ([configuration.md](configuration.md)). An
+`ExperimentConfig` holds every setting: `ExperimentConfig.model_validate(record.config)` gives those
+of a run, and `run_experiment` uses them unchanged. `plan_poison` and `plan_tests` take an
+`AttackConfig` and a `PoisonedTestsConfig`. Lengths that these leave open are scaled with the height
+of the scenes in the same way; `plan.trigger` is the resulting trigger.
 
-The network is a factory: it is called once with the number of classes, under the run's seed, and
-both models start from copies of what it returns. The record names classes and digests under
-`handed_in`. Every scene is read once before the run begins. A call that was killed goes on only if
-the same is handed in again: the same bytes of every scene, the same start weights, layers and code
-of their classes (not of functions that these call elsewhere). `segdoor repair` cannot open such a
+`network` is a factory. It is called once with the number of classes, under the run's seed, and both
+models start from copies of what it returns. The record lists classes and digests under `handed_in`.
+Every scene is read once before the run begins. An interrupted run resumes only if you pass the
+same objects again: the same bytes of every scene, the same start weights, layers and code of their
+classes (functions that these call elsewhere are not compared). `segdoor repair` cannot open such a
 run; repair its network from Python.
 
 ## Weights and repairs
@@ -255,34 +268,38 @@ after = segdoor.examine(repaired.model, test)
 print(repaired.layer, segdoor.clean_benign_accuracy(after.total()))
 ```
 
-A network of segdoor's own comes back by `segdoor.build_network(segdoor.NetworkConfig(name="small",
-weights=Path("poisoned.safetensors")), 12)`, and `segdoor.repair_run` repairs both models of a
-finished run.
+To load a built-in network again, use `segdoor.build_network(segdoor.NetworkConfig(name="small",
+weights=Path("poisoned.safetensors")), 12)`. `segdoor.repair_run` repairs both models of a finished
+run.
 
 ## The names
 
 '''
 
 PLUGINS_TEXT = '''\
-# Kinds of every choice
+# Plug-ins
 
-A choice is written `kind:main,setting=value`, or as the mapping `{kind: ..., setting: ...}` in a
-file. The first colon ends the kind, and what follows it is the kind's main setting, the first in
-its table. A value with a comma, a colon or an equals sign goes in quotes, or in a mapping. Dotted
-options such as `--attack.trigger.opacity` are settings of the kind in force. `segdoor list
-triggers` or `segdoor list placements` prints what follows, and with `--json` for programs.
+This page lists the data sets, triggers, placements, label changes, networks, backbones, repairs and
+metrics that you can choose, each with its settings, and shows how to write your own.
 
-Label changes are a list, made one after the other: `--attack.labels hide --attack.labels
-scatter:100`, or `attack: {labels: [hide, "scatter:100"]}` in a file. `hide:car+bus,target=road`
-names several victim classes of one target; several pairs are several hides. A list that you give
-replaces the one that follows from the method, and each change takes what it does not say from the
-change of its kind there. `--attack.victims` and `--attack.target` say it of the first hide or
-component.
+Write a choice as `kind:main,setting=value`, or in a file as a mapping `{kind: ..., setting: ...}`.
+The first colon ends the kind; the kind's main setting, the first in its table, follows. Quote a
+value that contains a comma, a colon or an equals sign, or use a mapping. Dotted options such as
+`--attack.trigger.opacity` set a setting of the chosen kind. `segdoor list triggers`, `segdoor list
+placements` and so on print the same information, with `--json` for programs.
 
-A class of your own stands wherever a name does, as `package.module:Class`; its settings follow
-behind commas. Its code runs because you name it. A record, a plan or a manifest that names one runs
-nothing: the class must be named in the settings that you give, or imported by your program before.
-`verify`, `restore`, `show` and `report` need no trigger and run none.
+Label changes are a list, applied in order: `--attack.labels hide --attack.labels scatter:100`, or
+`attack: {labels: [hide, "scatter:100"]}` in a file. `hide:car+bus,target=road` gives several victim
+classes the same target; for several pairs use several hides. Your list replaces the method's, and
+each change takes the settings that it leaves out from the method's change of the same kind.
+`--attack.victims` and `--attack.target` set those of the first hide or component.
+
+## A class of your own
+
+Name your own class as `package.module:Class` wherever a name fits, with its settings after commas.
+Its code runs because you name it. A record, a plan or a manifest that names it runs nothing: you
+must name the class in your settings, or import it in your program first. `verify`, `restore`,
+`show` and `report` need no trigger and run none.
 
 ```python
 import numpy as np
@@ -382,6 +399,24 @@ must not hold results yet), `--json`, `--plan` of `train`, and two short forms, 
 `network` and `--weights` for `network.weights`.
 """
 
+VERBS_TEXT = """\
+# Verbs
+
+What each verb does, and its options. `segdoor VERB --help` prints the same, with all settings that
+the verb takes. Settings, such as `--attack.rate`, are not repeated here: they are in
+[configuration.md](configuration.md). Exit codes are in [pipeline.md](pipeline.md#exit-codes).
+
+| step | verbs |
+|---|---|
+| look around | [`demo`](#demo), [`doctor`](#doctor), [`list`](#list), [`models`](#models) |
+| check data | [`data`](#data) |
+| poison data | [`poison`](#poison), [`verify`](#verify), [`restore`](#restore) |
+| train and examine | [`train`](#train), [`examine`](#examine), [`run`](#run) |
+| read results | [`show`](#show), [`report`](#report), [`export`](#export), [`rescore`](#rescore) |
+| repair | [`repair`](#repair) |
+| reproduce the paper | [`study`](#study) |
+"""
+
 FOLLOWS_TEXT = """\
 ## What follows from what
 
@@ -435,7 +470,9 @@ def pages() -> dict[str, str]:
         "record.md": record_page(),
         "configuration.md": configuration_page(),
         "python.md": python_page(),
+        "verbs.md": verbs_page(),
         "plugins.md": plugins_page(),
+        **{page_of(registry): kinds_page(registry) for registry in REGISTRIES if registry.known},
     }
 
 
@@ -455,14 +492,122 @@ def what_is(thing: object) -> str:
     return plain(str(thing.__doc__).splitlines()[0])
 
 
+def verbs_page() -> str:
+    """Return the page about the verbs, from the help of the command line."""
+    app = make_app()
+    verbs = [name for name in app if not name.startswith("-")]
+    return VERBS_TEXT + "".join(section_of(app, app[name], name, "##") for name in verbs)
+
+
+def section_of(app: App, verb: App, name: str, level: str) -> str:
+    """Return a section about a verb, and about what a group of verbs holds."""
+    if verb.default_command is None:
+        inner = [(n, verb[n]) for n in verb if not n.startswith("-")]
+        parts = [section_of(app, found, f"{name} {n}", f"{level}#") for n, found in inner]
+        return f"\n{level} `{name}`\n\n{verb.help}\n{''.join(parts)}"
+    found = verb.assemble_argument_collection(default_parameter=app.default_parameter)
+    arguments = [argument for argument in found if not argument.children]
+    of_settings = [argument for argument in arguments if name in VERBS and is_setting(argument)]
+    told = told_by(cast("Callable[..., object]", verb.default_command))
+    rows = [option_row(argument, told) for argument in arguments if argument not in of_settings]
+    parts = [
+        f"\n{level} `{name}`\n\n{explained(verb)}\n\n```text\n{usage(name, arguments)}\n```\n",
+        f"\n{grid(('option', 'values', 'default', 'meaning'), rows)}" if rows else "",
+        f"\n{settings_taken(of_settings)}\n" if of_settings else "",
+    ]
+    return "".join(parts)
+
+
+def told_by(function: Callable[..., object]) -> dict[str, str]:
+    """Return what docstrings say of a verb's options: its own, and those of its data classes.
+
+    cyclopts can read them too, but it parses the source of every class of settings for it.
+    """
+    hints = inspect.get_annotations(function, eval_str=True).values()
+    parts = [part for hint in hints for part in (hint, *get_args(hint)) if is_dataclass(part)]
+    docs = [parse(inspect.getdoc(function) or ""), *(parse_from_object(part) for part in parts)]
+    return {told.arg_name: told.description or "" for doc in docs for told in doc.params}
+
+
+def explained(verb: App) -> str:
+    """Return what a verb's function says about it, its commands as blocks."""
+    text, _, _ = (inspect.getdoc(cast("object", verb.default_command)) or "").partition("\nArgs:")
+    text = re.sub(r"(?<![\w`-])--[a-z][\w.-]*\w", r"`\g<0>`", text.strip())
+    blocks = [part.strip("\n") for part in re.split(r"((?:^  +.*\n?)+)", text, flags=re.MULTILINE)]
+    return "\n\n".join(
+        f"```sh\n{inspect.cleandoc(block).replace('`', '')}\n```" if block[0] == " " else block
+        for block in blocks
+        if block
+    )
+
+
+def usage(name: str, arguments: Sequence[Argument]) -> str:
+    """Return how a verb is written: what stands alone, and that options may follow."""
+    placed = sorted(
+        ((argument.index, argument) for argument in arguments if argument.index is not None),
+        key=lambda it: it[0],
+    )
+    words = [argument.name.lstrip("-").upper() for _, argument in placed]
+    needed = [argument.required for _, argument in placed]
+    told = [word if must else f"[{word}]" for word, must in zip(words, needed, strict=True)]
+    options = ["[OPTIONS]"] if len(arguments) > len(placed) else []
+    return " ".join(["segdoor", name, *told, *options])
+
+
+def option_row(argument: Argument, told: Mapping[str, str]) -> tuple[str, str, str, str]:
+    """Return an option as a row: its name, values, default and meaning."""
+    meaning = argument.parameter.help or told.get(argument.field_info.name, "")
+    alone = argument.index is not None
+    name = argument.name.lstrip("-").upper() if alone else argument.name
+    default = argument.field_info.default
+    if argument.required:
+        shown = "must be given"
+    elif default is inspect.Parameter.empty or default in (None, (), False):
+        shown = ""
+    else:
+        shown = code(str(default) if isinstance(default, Path) else default)
+    values = "" if argument.hint is bool else kind(argument.hint).removesuffix(" or null")
+    return f"`{name}`", values, shown, plain(meaning)
+
+
+def is_setting(argument: Argument) -> bool:
+    """Tell whether an option of a verb that takes settings is one of them."""
+    return argument.name.lstrip("-").split(".")[0] in ExperimentConfig.model_fields
+
+
+def settings_taken(arguments: Sequence[Argument]) -> str:
+    """Return which settings a verb takes as options, with links to them."""
+    keys = [argument.name.lstrip("-") for argument in arguments]
+    sections = dict.fromkeys(key.split(".")[0] for key in keys if "." in key)
+    top = ", ".join(f"`--{key}`" for key in keys if "." not in key)
+    links = ", ".join(f"[`{name}`](configuration.md#{name})" for name in sections)
+    return f"Settings: {top} ([at the top](configuration.md#at-the-top)), and those of {links}."
+
+
 def plugins_page() -> str:
-    """Return the page about the kinds of every choice, from their introductions."""
-    return f"{PLUGINS_TEXT}{''.join(kinds_of(registry) for registry in REGISTRIES)}"
+    """Return the page about every choice, with the kinds of each in a sentence."""
+    return f"{PLUGINS_TEXT}{''.join(overview_of(registry) for registry in REGISTRIES)}"
 
 
-def kinds_of(registry: Registry[Plugin]) -> str:
-    """Return a chapter about the kinds of a choice."""
-    parts = [f"\n## {registry.what.capitalize()}s\n\n{named_by(registry)}\n"]
+def overview_of(registry: Registry[Plugin]) -> str:
+    """Return a chapter that names the kinds of a choice."""
+    rows = [
+        (f"[`{name}`]({page_of(registry)}#{name})", plain(plugin.introduction.does))
+        for name, plugin in registry.known.items()
+    ]
+    table = f"\n{grid(('kind', 'what it does'), rows)}" if rows else ""
+    return f"\n## {registry.what.capitalize()}s\n\n{named_by(registry)}\n{table}"
+
+
+def page_of(registry: Registry[Plugin]) -> str:
+    """Return the name of the page about the kinds of a choice."""
+    return f"plugins-{registry.what.replace(' ', '-')}s.md"
+
+
+def kinds_page(registry: Registry[Plugin]) -> str:
+    """Return the page about the kinds of a choice, from their introductions."""
+    how = "How a choice is written and how to\nwrite a kind of your own: [plugins.md](plugins.md)."
+    parts = [f"# {registry.what.capitalize()}s\n\n{named_by(registry)} {how}\n"]
     for name, plugin in registry.known.items():
         told = plugin.introduction
         rows = [(f"`{key}`", *others) for key, *others in settings_of(plugin)]
@@ -470,7 +615,7 @@ def kinds_of(registry: Registry[Plugin]) -> str:
             grid(("setting", "values", "default", "meaning"), rows) if rows else "No settings.\n"
         )
         parts.append(
-            f"\n### `{name}`\n\n{told.does}\n\n- From: {ended(told.source)}\n"
+            f"\n## `{name}`\n\n{told.does}\n\n- From: {ended(told.source)}\n"
             f"- Needs: {told.needs}\n- Fails: {told.fails}\n\n{table}"
         )
     return "".join(parts)
@@ -484,12 +629,12 @@ def ended(text: str) -> str:
 def named_by(registry: Registry[Plugin]) -> str:
     """Return how a kind is chosen, and whether there is one to choose."""
     if registry.known:
-        return f"Named by `{registry.option}`."
+        return f"Choose with `{registry.option}`."
     base, name = registry.base, f"{registry.what.upper()}S"
     return (
-        f"{what_is(base)}\n\nNone yet, and no verb that takes one. One of your own derives from\n"
-        f"`{base.__module__}.{base.__name__}`; `{name}.read('package.module:Class')`\n"
-        "makes it ([how](defenses.md#methods-of-your-own))."
+        f"{what_is(base)}\n\nNone is built in yet, and no command uses one. Derive your own from\n"
+        f"`{base.__module__}.{base.__name__}` and load it with\n"
+        f"`{name}.read('package.module:Class')` ([how](defenses.md#methods-of-your-own))."
     )
 
 
@@ -541,6 +686,7 @@ def record_page() -> str:
     rows = [
         (f"`{key}`", kind(field.annotation), meaning(field))
         for key, field in fields_of(ExperimentRecord, "", branches=True)
+        if not key.startswith(ALIKE)
     ]
     return f"{RECORD_TEXT}\n{grid(('key', 'type', 'meaning'), rows)}"
 
@@ -682,7 +828,7 @@ def nested(field: FieldInfo) -> bool:
 def inside(annotation: object) -> tuple[type[Settings] | None, str]:
     """Return the model that an annotation holds, and what stands for its entries in a key."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return annotation, ""
+        return (None if annotation is Estimate else annotation), ""
     marks = {tuple: "[]", dict: ".NAME"}
     for part in get_args(annotation):
         found, mark = inside(part)
@@ -713,7 +859,7 @@ def plain_kind(annotation: object) -> str:
     """Return a type without parameters in plain words."""
     words: dict[object, str] = {
         str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path",
-        object: "anything", type(None): "null",
+        object: "anything", type(None): "null", Estimate: "estimate",
     }  # fmt: skip
     plugin = isinstance(annotation, type) and issubclass(annotation, Plugin)
     return words.get(annotation, "kind with its settings" if plugin else "object")

@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import segdoor
+from segdoor.children import Telling
 from segdoor.study.execution import Task, TaskResult
-from segdoor.study.processes import Telling
 
 
 def started(*words: object) -> subprocess.Popen[bytes]:

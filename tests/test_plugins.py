@@ -100,7 +100,7 @@ def test_a_plug_in_is_written_briefly_and_read_again(plugin: Animal, text: str) 
     ("given", "words"),
     [
         ("cow", "--animal: must name a known animal (found: cow). Known: cat, egg"),
-        ("egg:3", "must not have a value behind 'egg:'"),
+        ("egg:3", "must not have a value after 'egg:'"),
         ("cat:3,lives=4", "must have each setting once"),
         ("cat:many", "--animal cat:many: lives: input should be a valid integer"),
         ("cat,live=3", "Did you mean 'lives'"),

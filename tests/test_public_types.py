@@ -92,7 +92,7 @@ def test_a_users_program_runs(tmp_path: Path) -> None:
     )
     assert (
         done.stdout.splitlines()[-1]
-        == "Known: street, camvid, voc, cityscapes, folder, coco, yolo; one of your own is package.module:Class."
+        == "Known: street, camvid, voc, cityscapes, folder, coco, yolo; write your own as package.module:Class."
     )
 
 

@@ -87,7 +87,7 @@ def test_a_pack_that_another_process_makes_is_waited_for(
     there.parent.mkdir(parents=True)
     with released_later(there.with_suffix(".lock")):
         assert pack(dataset, tmp_path / "second").names == home.names
-    assert "another process, which packs the same scenes" in heard()
+    assert "another process that packs the same scenes" in heard()
     assert "Ctrl-C" in heard()
 
 
@@ -106,7 +106,7 @@ def test_a_turn_is_not_waited_for_without_end(
 
 def test_who_writes_a_record_is_waited_for(heard: Callable[[], str], tmp_path: Path) -> None:
     with released_later(tmp_path / ".lock"), sole_writer(tmp_path, culprit="x", patience=9):
-        assert "another process, which writes to" in heard()
+        assert "another process that is writing to" in heard()
     with FileLock(tmp_path / ".lock"), pytest.raises(BusyError, match="two processes"):  # noqa: SIM117
         with sole_writer(tmp_path, culprit="x", patience=SOON):
             pass
@@ -145,7 +145,7 @@ def test_a_machine_that_a_cluster_still_lacks_is_told(
 
 
 def test_a_store_is_told(heard: Callable[[], str]) -> None:
-    with Store("memory://x")._told("must give its files"):
+    with Store("memory://x")._told("must be readable"):
         time.sleep(4 * SOON)
     assert "the store memory://x" in heard()
 
@@ -180,6 +180,7 @@ KNOWN = {
     ("cluster.py", "create_connection"),
     # Only asked when something has come.
     ("study/processes.py", "recv"),
+    ("experiment/abreast.py", "recv"),
     # Opens nothing yet: whatever goes to the store then is told.
     ("study/store.py", "url_to_fs"),
     # Does tasks, and tells of each.

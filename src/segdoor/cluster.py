@@ -1,7 +1,7 @@
-"""Work on other processes and machines, by Ray: the connection, and workers for parts of work.
+"""Work in other processes and on other machines with Ray: the connection, and workers.
 
-Whoever works elsewhere goes to the caller's folder first, so paths mean the same everywhere: the
-machines share the folders that the work reads and writes.
+Workers first change to the caller's folder, so paths mean the same everywhere: the machines share
+the folders that the work reads and writes.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from segdoor.waiting import waiting_for
 from segdoor.workers import Workers, usable_cores
 
 On = Literal["local", "ray"]
-"""Who does the work: this machine alone, or a Ray cluster."""
+"""Where the work runs: on this machine alone, or on a Ray cluster."""
 
 LOST_WORKERS = 3
-"""So many times work is begun again whose worker was lost."""
+"""How often work is restarted after its worker was lost."""
 
 _PARTS_A_TASK = 4
 _HELD_A_WORKER = 4
@@ -39,17 +39,18 @@ ResultT = TypeVar("ResultT")
 
 @contextmanager
 def connected(address: str | None, *, cores: int | None = None) -> Generator[Any]:
-    """Be connected to a Ray cluster for a while, and have the module ``ray``.
+    """Connect to a Ray cluster while the block runs, and yield the module ``ray``.
 
-    Whoever is connected already stays so.
+    An existing connection is kept.
 
     Args:
-        address: ``auto``, ``host:port`` or ``ray://host:port``; if None, a cluster is started for
-            the while that listens on this machine's loopback alone.
+        address: ``auto``, ``host:port`` or ``ray://host:port``; if None, a temporary cluster is
+            started that listens only on this machine's loopback.
         cores: Cores of the cluster that is started; all that this process may use if None.
 
     Raises:
-        MachineError: If Ray is missing, does not start, or is not there or lost.
+        MachineError: If Ray is missing or does not start, or the cluster cannot be reached or is
+            lost.
     """
     ray = _ray(alone=address is None)
     if ray.is_initialized():
@@ -62,7 +63,7 @@ def connected(address: str | None, *, cores: int | None = None) -> Generator[Any
     wanted = {"num_cpus": cores or usable_cores(), "include_dashboard": False}
     wanted |= {"object_store_memory": _OBJECT_STORE}
     try:
-        with waiting_for(f"Ray, {address or 'to start here'}; it gives up within minutes"):
+        with waiting_for(f"Ray ({address or 'starting here'}); it gives up within minutes"):
             ray.init(address or "local", **quiet, **({} if address else wanted))
     except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as why:
         raise MachineError(
@@ -72,17 +73,17 @@ def connected(address: str | None, *, cores: int | None = None) -> Generator[Any
         yield ray
     except (ray.exceptions.RayError, ConnectionError) as why:
         raise MachineError(
-            culprit, "must stay reachable", first_line(why), "The same call goes on."
+            culprit, "must stay reachable", first_line(why), "Run the same command again to resume."
         ) from None
     finally:
         ray.shutdown()
 
 
 def check_reachable(address: str) -> None:
-    """Refuse an address where nobody answers within five seconds: Ray asks for minutes.
+    """Refuse an address that does not answer within five seconds: Ray would try for minutes.
 
     Raises:
-        MachineError: If nobody answers.
+        MachineError: If there is no answer.
         ConfigError: If it has no port.
     """
     scheme, _, place = address.rpartition("://")
@@ -123,14 +124,14 @@ def check_room(ray: Any, *, cpus: float, gpus: float) -> None:  # noqa: ANN401 -
 
 def _ray(*, alone: bool) -> Any:  # noqa: ANN401 - the module itself
     """Import Ray, which is an extra and takes a second."""
-    # Read when it is imported: statistics are sent to nobody.
+    # Read when Ray is imported: send no statistics.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Whatever `log_to_driver` says, the deaths of workers are told on standard output, where our
-    # results go. They are told in our words by whoever begins the work again.
+    # Ray reports dead workers on standard output, where our results go, whatever `log_to_driver`
+    # says. Our code reports them when it restarts the work.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     if alone:
-        # Whoever reaches a cluster runs code on it, so it asks for a token; and despite its name
-        # the second is what makes Ray listen on the loopback alone, on every system.
+        # Anyone who can reach a cluster can run code on it, so it requires a token. Despite its
+        # name, the second makes Ray listen on the loopback only, on every system.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
@@ -143,15 +144,15 @@ def _ray(*, alone: bool) -> Any:  # noqa: ANN401 - the module itself
 
 @contextmanager
 def workers_on(on: On, count: int | None, address: str | None) -> Generator[Workers | int | None]:
-    """Have workers for a while, as `hired` takes them.
+    """Provide workers while the block runs, as `hired` takes them.
 
     Args:
-        on: Where.
+        on: Where the work runs.
         count: How many parts may be worked on at once; None for as many as there are cores.
-        address: Of the cluster; one is started for the while if None.
+        address: Of the cluster; a temporary one is started if None.
 
     Raises:
-        ConfigError: If an address is given for work on this machine, or the count is none.
+        ConfigError: If an address is given for work on this machine, or the count is below 1.
         MachineError: If Ray is missing or cannot be reached.
     """
     if on == "local":
@@ -167,14 +168,14 @@ def workers_on(on: On, count: int | None, address: str | None) -> Generator[Work
 
 
 class RayWorkers:
-    """Divides work among the processes of a cluster; whoever is lost is replaced.
+    """Divides work among the processes of a cluster; lost ones are replaced.
 
-    What the parts have in common goes to each process once. At most four results a worker wait to
-    be asked for, however many parts there are.
+    Data common to all parts is sent to each process once. At most four results per worker wait to
+    be fetched, however many parts there are.
     """
 
     def __init__(self, count: int) -> None:
-        """Let so many tasks run at once."""
+        """Run at most this many tasks at once."""
         self._count = count
 
     def map(self, work: Callable[[PartT], ResultT], parts: Iterable[PartT], /) -> Iterator[ResultT]:
@@ -194,7 +195,7 @@ class RayWorkers:
                     some = list(islice(rest, _PARTS_A_TASK))
                     if not some:
                         break
-                    # In a list the reference itself arrives, not what it stands for.
+                    # In a list the worker gets the reference itself, not its value.
                     line.append(task.remote([held], some, home))
                     busy.append(line[-1])
                 if not line:
@@ -209,7 +210,7 @@ class RayWorkers:
 
 @dataclass(frozen=True)
 class _Problem:
-    """An error on its way home: raised there, Ray would wrap it."""
+    """An error returned by a worker: if it were raised there, Ray would wrap it."""
 
     why: Exception
 
@@ -243,7 +244,7 @@ def _results(ray: Any, task: Any) -> list[Any]:  # noqa: ANN401
 
 
 def _stop(ray: Any, tasks: Sequence[Any]) -> None:  # noqa: ANN401
-    """End tasks that nobody waits for, and wait until they write no more."""
+    """Stop tasks that are no longer needed, and wait until they write no more."""
     for task in tasks:
         ray.cancel(task)
     if tasks:

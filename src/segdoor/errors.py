@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class SegdoorError(Exception):
-    """Something a person can put right; the command line prints it without a traceback.
+    """An error that the user can fix; the command line prints it without a traceback.
 
     Attributes:
         culprit: The file, option or argument at fault.
@@ -26,7 +26,7 @@ class SegdoorError(Exception):
         super().__init__(f"{self.culprit}: {rule}{found}.{advice}")
 
     def __reduce__(self) -> tuple[type[SegdoorError], tuple[str, str, str, str]]:
-        """Travel between processes by the four parts."""
+        """Pickle the error by its four parts, so that it can cross processes."""
         return type(self), (self.culprit, self.rule, self.value, self.remedy)
 
 
@@ -35,7 +35,7 @@ class ConfigError(SegdoorError):
 
 
 class BusyError(ConfigError):
-    """Another process is at work where this one wants to write; later it can."""
+    """Another process is writing to the same place; try again later."""
 
 
 class DataError(SegdoorError):
@@ -43,7 +43,7 @@ class DataError(SegdoorError):
 
 
 class StorageError(SegdoorError):
-    """A place on disk does not take or give what it should: it is closed, full or broken."""
+    """A place on disk cannot be read or written: it is not accessible, full or broken."""
 
 
 class MachineError(SegdoorError):
@@ -53,19 +53,19 @@ class MachineError(SegdoorError):
 
 
 class UnfinishedError(SegdoorError):
-    """Part of the work is done and kept, the rest failed or was left for another call."""
+    """Part of the work is done and kept; the rest failed or is left for a later call."""
 
     exit_code = 1
 
 
 class FindingError(SegdoorError):
-    """All was done and is written, and it is not as whoever asked wants it to be."""
+    """The work is done and written, but the result is not what the caller demanded."""
 
     exit_code = 4
 
 
 def shown(text: str) -> str:
-    r"""Return text that UTF-8 can express: bytes of file names that are none become ``\xe9``."""
+    r"""Return text that UTF-8 can encode: other bytes of file names become ``\xe9``."""
     try:
         data = text.encode(errors="surrogateescape")
     except UnicodeEncodeError:
@@ -74,6 +74,6 @@ def shown(text: str) -> str:
 
 
 def first_line(why: BaseException) -> str:
-    """Return the kind of somebody else's error and the first line of what it says."""
+    """Return the type of a foreign error and the first line of its message."""
     said = str(why).strip().splitlines()
     return f"{type(why).__name__}: {said[0]}" if said else type(why).__name__

@@ -1,4 +1,4 @@
-"""Files that a reader never sees half of, their digests, and what lies below a folder."""
+"""Atomic writing, reading of text, digests, and listing a folder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from segdoor.errors import DataError, StorageError, shown
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file under a temporary name beside its place, then rename it.
+    """Write a file under a temporary name in the same folder, then rename it.
 
-    Folders on the way are created.
+    Missing folders are created.
 
     Raises:
         StorageError: If the folder cannot be written or the disk is full.
@@ -42,16 +42,16 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def read_text(path: Path, *, rule: str, remedy: str, exact: bool = False) -> str:
-    """Read a text file in UTF-8, with or without a mark at its beginning.
+    """Read a text file in UTF-8, with or without a byte order mark.
 
     Args:
         path: The file.
         rule: What it must be, as a clause, if it cannot be read.
         remedy: What to do if it cannot be read.
-        exact: Whether the mark is kept, so that the text encoded again is the very bytes.
+        exact: Whether the mark is kept, so that encoding the text gives the same bytes.
 
     Raises:
-        DataError: If it is missing, or in another encoding, which is named.
+        DataError: If it is missing or in another encoding.
     """
     try:
         content = path.read_bytes()
@@ -74,20 +74,20 @@ def refuse_utf16(path: Path, content: bytes) -> None:
     """Refuse text in UTF-16, which would be read as nonsense.
 
     Raises:
-        DataError: If a file's content is such, or no text at all.
+        DataError: If the content is UTF-16 or not text.
     """
     # Without the mark, UTF-16 of plain letters is valid UTF-8 with a null between any two.
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
         raise DataError(
             path,
             "must be text in UTF-8",
-            "UTF-16, or no text",
+            "UTF-16, or not text",
             "Save it again as UTF-8: some editors call UTF-16 'Unicode'.",
         )
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether there is a file of a name; a name that no file can have is no error."""
+    """Tell whether a file exists; an impossible name is not an error."""
     try:
         return path.is_file()
     except OSError:
@@ -101,9 +101,9 @@ def digest_of(path: Path) -> str:
 
 
 def name_problem(path: Path) -> DataError | None:
-    """Return what is wrong with a path that is no text; None if nothing is.
+    """Return the error if a path is not valid text; None if it is.
 
-    File systems keep names of any bytes. Plans, manifests and records are JSON, which cannot.
+    File systems allow any bytes in names; JSON, used for plans, manifests and records, does not.
     """
     if shown(str(path)) == str(path):
         return None

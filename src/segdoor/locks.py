@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LONGEST = 3600.0
-"""So many seconds a turn is waited for: far longer than any work that has turns takes."""
+"""Seconds to wait for a turn: far longer than any such work takes."""
 
 
 @contextmanager
 def sole_writer(folder: Path, *, culprit: str, patience: float = 0.0) -> Generator[None]:
-    """Hold a folder against other processes; the system lets go of it if this one dies.
+    """Lock a folder for this process; the system releases the lock if the process dies.
 
-    The folder is created, and taken away again if nothing comes into it because the work failed at
-    once. Meanwhile it holds a hidden file ``.lock``.
+    The folder is created, and removed again if it stays empty because the work failed at once.
+    While locked it contains a hidden file ``.lock``.
 
     Args:
         folder: The folder.
         culprit: What to blame in messages.
-        patience: So many seconds another process is waited for.
+        patience: Seconds to wait for another process.
 
     Raises:
         BusyError: If another process is writing there.
@@ -38,13 +38,15 @@ def sole_writer(folder: Path, *, culprit: str, patience: float = 0.0) -> Generat
     lock = FileLock(folder / ".lock")
     fresh = not folder.exists()
     try:
-        with waiting_for(f"another process, which writes to {folder}; Ctrl-C ends the waiting"):
+        with waiting_for(
+            f"another process that is writing to {folder}; press Ctrl-C to stop waiting"
+        ):
             _hold(lock, folder, patience)
     except Timeout:
         raise BusyError(
             culprit,
             "must not be written by two processes at once",
-            "another one is at work",
+            "another process is writing to it",
             "Wait for it, or name another folder.",
         ) from None
     except OSError as why:
@@ -54,7 +56,7 @@ def sole_writer(folder: Path, *, culprit: str, patience: float = 0.0) -> Generat
     try:
         yield
     finally:
-        # Whoever waits for the file that goes away here makes a new one.
+        # A process that waits for the removed file creates a new one.
         (folder / ".lock").unlink(missing_ok=True)
         if fresh and not any(folder.iterdir()):
             folder.rmdir()
@@ -67,20 +69,20 @@ def _hold(lock: BaseFileLock, folder: Path, patience: float) -> None:
         try:
             lock.acquire(timeout=patience)
         except FileNotFoundError:
-            # The writer that was waited for wrote nothing, and took the folder away.
+            # The other process wrote nothing and removed the folder.
             continue
         return
 
 
 @contextmanager
 def own_turn(file: Path, doing: str) -> Generator[None]:
-    """Wait until no other process does the same work, and keep others from it meanwhile.
+    """Wait until no other process does the same work, and block others meanwhile.
 
-    The system gives the turn on if a process dies.
+    If a process dies, the system passes the turn on.
 
     Args:
-        file: Stands for the turn, and goes away with it.
-        doing: What another process does, as a message says it: packs the same scenes.
+        file: The lock file, removed afterwards.
+        doing: What the other process does, as in a message: packs the same scenes.
 
     Raises:
         BusyError: If it takes more than an hour.
@@ -90,16 +92,16 @@ def own_turn(file: Path, doing: str) -> Generator[None]:
 
     turn = FileLock(file)
     try:
-        with waiting_for(f"another process, which {doing} ({file}); Ctrl-C ends the waiting"):
+        with waiting_for(f"another process that {doing} ({file}); press Ctrl-C to stop waiting"):
             turn.acquire(timeout=LONGEST)
     except Timeout:
         raise BusyError(
             file, "must be free within an hour", f"another process {doing}",
-            "Look whether that process is stopped, and end it.",
+            "Check whether that process is stuck, and end it.",
         ) from None  # fmt: skip
     try:
         yield
     finally:
-        # Whoever waits for the file that goes away here makes a new one.
+        # A process that waits for the removed file creates a new one.
         file.unlink(missing_ok=True)
         turn.release()

@@ -1,7 +1,7 @@
-"""The one form of every choice: a class in a file, with settings, behaviour and an introduction.
+"""The form of every plug-in: a class in a file with settings, behaviour and an introduction.
 
-A registry is a table from names to classes. A class of one's own is named where a name would
-stand, as ``package.module:Class``; its code runs because the caller names it.
+A registry is a table from names to classes. A user's own class is written ``package.module:Class``
+in place of a name; its code runs because the caller names it.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Plugin(Settings):
     """A choice with its settings, written ``kind:main,setting=value``.
 
     Attributes:
-        kind: Its name in its registry; of a class of one's own ``package.module:Class``.
-        main: The setting that comes first when it is written; None if there is none. One that
-            stands for several, and is none itself, is taken apart by the class.
-        introduction: What a stranger should know of it.
+        kind: Its name in its registry; ``package.module:Class`` for a user's own class.
+        main: The setting that comes first when it is written; None if there is none. If it stands
+            for several settings and is not one itself, the class splits it.
+        introduction: What a new user should know about it.
     """
 
     kind: ClassVar[str]
@@ -52,7 +52,7 @@ class Plugin(Settings):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: object) -> None:
-        """Name a class that has no name of its own by where it can be imported from."""
+        """Name an unregistered class by its import path."""
         if "kind" not in vars(cls):
             cls.kind = f"{cls.__module__}:{cls.__qualname__}"
 
@@ -68,7 +68,7 @@ class Plugin(Settings):
 
 
 def in_a_word(value: object) -> object:
-    """Return names joined by +, as settings that take several read them; anything else as it is."""
+    """Join several names with +, as settings expect them; return anything else unchanged."""
     if isinstance(value, tuple) and all(isinstance(part, str) for part in value):
         return "+".join(value)
     return value
@@ -86,9 +86,9 @@ class Registry(Generic[PluginT_co]):
     """The plug-ins of one sort by name.
 
     Attributes:
-        what: What they are, as messages say it: repair.
+        what: What messages call them, such as repair.
         base: The class that they derive from.
-        option: Where they are named, as messages blame it: --with.
+        option: The option that names them, for messages: --with.
         known: The classes by name.
     """
 
@@ -103,7 +103,7 @@ class Registry(Generic[PluginT_co]):
         return ", ".join(self.known) or "none yet"
 
     def read(self, given: object) -> PluginT_co:
-        """Return the plug-in that a text or mapping names; one that is there already stays.
+        """Return the plug-in that a text or mapping names; a plug-in is returned unchanged.
 
         Raises:
             ConfigError: If the kind or a setting is unknown, or a value breaks its rule; the
@@ -122,7 +122,7 @@ class Registry(Generic[PluginT_co]):
         """Return a plug-in or its text as a mapping with its kind; anything else as it is.
 
         Raises:
-            ConfigError: If a text breaks the grammar, or names a class that is not there.
+            ConfigError: If a text breaks the grammar, or names a class that does not exist.
         """
         if isinstance(given, self.base):
             return {"kind": given.kind, **given.model_dump(exclude_unset=True)}
@@ -132,7 +132,7 @@ class Registry(Generic[PluginT_co]):
         return {"kind": kind_of(given.strip(), self.known)[0], **settings}
 
     def setting(self, given: object, info: ReadingInfo) -> PluginT_co:
-        """Return the plug-in that a setting means; complaints keep their place among the settings.
+        """Return the plug-in for a setting; errors name its place among the settings.
 
         Raises:
             ConfigError: If the kind or a setting is unknown.
@@ -171,7 +171,7 @@ class Registry(Generic[PluginT_co]):
         return plugin, given_settings
 
     def named(self, kind: str, telling: Telling | None = None) -> type[PluginT_co]:
-        """Return the class of a kind, or one's own; on a record's word nothing is imported.
+        """Return the class of a kind, or a user's own class; a record never causes an import.
 
         Raises:
             ConfigError: If there is none.
@@ -187,21 +187,21 @@ class Registry(Generic[PluginT_co]):
             option,
             f"must name a known {self.what}",
             kind or "nothing",
-            f"Known: {self.listed}; one of your own is package.module:Class.",
+            f"Known: {self.listed}; write your own as package.module:Class.",
         )
 
     def _imported(self, kind: str, option: str) -> type[PluginT_co]:
-        """Return one's own class if the caller has imported it: a file's word runs no code."""
+        """Return a user's class if it is already imported: a file never causes an import."""
         module, _, name = kind.partition(":")
         # Looked up without getattr: a module may import more when it is asked for a name.
         found = vars(sys.modules[module]).get(name) if module in sys.modules else None
         if found is None:
             raise ConfigError(
                 option,
-                f"must be a known {self.what}, or a class that you name yourself: no code is run "
-                "on a file's word",
+                f"must be a known {self.what}, or a class that you name yourself: a file "
+                "cannot cause code to run",
                 kind,
-                f"If you trust that code, import {module} before, or name {kind} in the settings "
+                f"If you trust that code, import {module} first, or name {kind} in the settings "
                 "that you give.",
             )
         return self._derived(found, kind, option)
@@ -210,7 +210,7 @@ class Registry(Generic[PluginT_co]):
         module, _, name = kind.partition(":")
         try:
             found: object = getattr(importlib.import_module(module), name)
-        # Somebody else's module may raise anything.
+        # A user's module may raise anything.
         except Exception as why:
             raise ConfigError(
                 option,
@@ -255,7 +255,7 @@ def _settings(plugin: type[Plugin], written: Written, option: str) -> Mapping[st
     if plugin.main is None:
         raise ConfigError(
             option,
-            f"must not have a value behind '{written.kind}:'",
+            f"must not have a value after '{written.kind}:'",
             written.main,
             f"Name the setting: {', '.join(plugin.model_fields) or 'it has none'}.",
         )
@@ -264,6 +264,6 @@ def _settings(plugin: type[Plugin], written: Written, option: str) -> Mapping[st
             option,
             "must have each setting once",
             plugin.main,
-            f"Write it behind '{written.kind}:'.",
+            f"Write it after '{written.kind}:'.",
         )
     return {plugin.main: written.main, **written.settings}

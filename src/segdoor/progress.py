@@ -1,4 +1,4 @@
-"""How long work tells the outside world about itself, without printing."""
+"""How long-running work reports its progress without printing."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Observer(Protocol):
-    """Someone who watches: a progress bar, a log file, a test."""
+    """Receives progress: a progress bar, a log file, a test."""
 
     def begin(self, stage: str, total: int) -> None:
-        """Hear that a stage of so many steps begins."""
+        """Handle the start of a stage with this many steps."""
         ...
 
     def advance(self, **facts: float) -> None:
-        """Hear that one step is done, with facts such as the loss."""
+        """Handle the end of one step, with facts such as the loss."""
         ...
 
 
@@ -23,17 +23,17 @@ class Several(Protocol):
     """An observer that can show several pieces of work side by side."""
 
     def beside(self) -> Observer:
-        """Return one that watches another piece of work, which goes on at the same time."""
+        """Return an observer for another piece of work that runs at the same time."""
         ...
 
 
 def beside(observer: Observer) -> Observer:
-    """Return who watches another piece of work at the same time; nobody, if it cannot be shown."""
+    """Return an observer for work that runs at the same time; a silent one if it cannot show it."""
     return observer.beside() if isinstance(observer, Several) else Silent()
 
 
 class Silent:
-    """Watches nothing."""
+    """Ignores all progress."""
 
     def begin(self, stage: str, total: int) -> None:
         """Do nothing."""

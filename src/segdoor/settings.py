@@ -43,17 +43,17 @@ SettingsT = TypeVar("SettingsT", bound=BaseModel)
 
 @runtime_checkable
 class ReadingInfo(Protocol):
-    """What a validator is told."""
+    """What pydantic passes to a validator."""
 
     @property
     def context(self) -> Any:  # noqa: ANN401 - as pydantic has it
-        """Who tells the settings: a `Telling`, or something else."""
+        """Where the settings come from: a `Telling`, or something else."""
         ...
 
 
 @runtime_checkable
 class WritingInfo(Protocol):
-    """What a serializer is told."""
+    """What pydantic passes to a serializer."""
 
     @property
     def mode(self) -> str:
@@ -73,12 +73,12 @@ class WritingInfo(Protocol):
 
 @dataclass(frozen=True)
 class Telling:
-    """Who tells settings: what validators see of it as their context.
+    """Where settings come from, passed to validators as their context.
 
     Attributes:
         source: What to blame in messages: a file name or an option group.
-        recorded: Whether it is a record, plan or another file that anybody may have written, on
-            whose word no code is imported.
+        recorded: Whether it is a record, plan or other untrusted file, which never causes an
+            import.
     """
 
     source: object = ""
@@ -86,11 +86,11 @@ class Telling:
 
     @classmethod
     def of(cls, context: object) -> Telling:
-        """Return who tells, of a validation's context; the caller's own program if nobody says."""
+        """Return where settings come from, by the context; the caller's program by default."""
         return context if isinstance(context, cls) else cls()
 
     def culprit(self, setting: str) -> str:
-        """Return how a setting is blamed."""
+        """Return what a message calls a setting."""
         # Options are named whole: "--" or "--attack." and the keys; files apart from the keys.
         whole = not self.source or str(self.source).endswith(("-", "."))
         return f"{self.source}{'' if whole else ': '}{setting}"
@@ -105,7 +105,7 @@ def validated(
         model: The settings class to build.
         given: Plain data, as read from YAML or JSON.
         source: What to blame in the message: a file name or an option group.
-        recorded: Whether a file tells them on whose word no code may be imported.
+        recorded: Whether they come from an untrusted file, which never causes an import.
 
     Raises:
         ConfigError: If a key is unknown, missing or holds a value that breaks its rule.
@@ -128,7 +128,7 @@ def explained(
         return ConfigError(culprit, "is not a known setting", keys[-1], advice)
     rule = detail["msg"].removeprefix("Value error, ")
     value = "" if detail["type"] == "missing" else brief(detail["input"])
-    # A rule between settings says itself which it means: what was found is all of them.
+    # A rule between settings names them itself: the value found would be all of them.
     if isinstance(detail["input"], dict) and detail["type"] == "value_error":
         value = ""
     return ConfigError(culprit, rule[0].lower() + rule[1:], value, _correction(detail))
@@ -151,7 +151,7 @@ def _correction(detail: ErrorDetails) -> str:
 
 
 RENAMED = {"exams": "tests", "clean_victim": "clean_model"}
-"""Settings of before, and what they are called now; files of before have them too."""
+"""New names of renamed settings by their old ones, which older files still contain."""
 
 
 def _suggestion(model: type[BaseModel], keys: list[str]) -> str:
@@ -184,11 +184,11 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
 
 
 class Wishes(Settings):
-    """Settings as they are asked for; None is what follows.
+    """Requested settings; None means that the value is derived.
 
     Attributes:
         facts: The same settings, all explicit.
-        follows: What a setting follows from that is left out, by its name; others have a default.
+        follows: What an omitted setting is derived from, by its name; others have a default.
     """
 
     facts: ClassVar[type[Settings]] = Settings
@@ -196,17 +196,20 @@ class Wishes(Settings):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: object) -> None:
-        """Take over the help of the facts, and say what follows from what."""
+        """Copy the help of the facts, and add what each setting is derived from."""
         for name, field in cls.model_fields.items():
+            if name not in vars(cls).get("__annotations__", ()):
+                # It is inherited, and so is its help.
+                continue
             if name in cls.follows:
-                field.description = f"{_help(cls, name)} Follows from {cls.follows[name]}."
+                field.description = f"{_help(cls, name)} [default: from {cls.follows[name]}]"
             elif field.description is None:
                 field.description = f"{_help(cls, name)}{_default(cls, name)}"
 
     @model_validator(mode="before")
     @classmethod
     def _keeps_the_rules(cls, given: object, info: ReadingInfo) -> object:
-        """Refuse what the facts would refuse, in their words; what is null follows."""
+        """Refuse what the facts would refuse, with the same messages; null settings are derived."""
         if not isinstance(given, Mapping):
             return given
         asked = said(cast("Mapping[str, object]", given))
@@ -214,16 +217,16 @@ class Wishes(Settings):
         return asked
 
     def tree(self) -> Tree:
-        """Return what is asked for as plain data: nothing for what follows."""
+        """Return the requested settings as plain data, without those to be derived."""
         return self.model_dump(exclude_defaults=True)
 
     def alone(self) -> Settings:
-        """Return the facts if nothing else followed than defaults."""
+        """Return the facts that follow from defaults alone."""
         return self.facts.model_validate(self.tree())
 
 
 def said(given: Mapping[str, object]) -> Tree:
-    """Return settings without those that are null: to say nothing is to let them follow.
+    """Return settings without those that are null, which are derived.
 
     Args:
         given: Settings by name; sections may be wishes, mappings, or lists of mappings.
@@ -249,4 +252,6 @@ def _help(wishes: type[Wishes], name: str) -> str:
 
 def _default(wishes: type[Wishes], name: str) -> str:
     default = wishes.facts.model_fields[name].default
+    if isinstance(default, bool):
+        return f" [default: {'on' if default else 'off'}]"
     return f" [default: {default}]" if isinstance(default, str | int | float) else ""

@@ -1,4 +1,4 @@
-"""Waiting for other processes and for networks: it is said after five seconds, and for what."""
+"""Messages about waiting for other processes and networks, after five seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 SILENT = 5.0
-"""So many seconds may pass before it is said what is waited for."""
+"""Seconds of waiting before a message says what for."""
 _LOOKS = 0.25
 _LOG = logging.getLogger("segdoor")
 
@@ -26,10 +26,10 @@ class _Wait:
 
 
 class _Watch:
-    """One thread that looks now and then who waits: waiting itself costs next to nothing.
+    """One thread that checks all waits regularly, so that waiting costs almost nothing.
 
-    A training meets other processes hundreds of times a second, so that a thread for each would
-    slow it down.
+    A training synchronises with other processes hundreds of times a second; a thread for each wait
+    would slow it down.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class _Watch:
                 late = [w for w in self._waits if not w.told and now - w.since >= SILENT]
             for wait in late:
                 wait.told = True
-                # Standard error, unless a program wants it elsewhere: see the module logging.
+                # Goes to standard error unless a program configures logging otherwise.
                 _LOG.warning("segdoor: waiting for %s", wait.what)
 
 
@@ -66,10 +66,10 @@ def _watch() -> _Watch:
 
 @contextmanager
 def waiting_for(what: str) -> Generator[None]:
-    """Say what is waited for, if that takes more than five seconds.
+    """Log what is waited for, if the wait takes more than five seconds.
 
     Args:
-        what: What it is, for how long at most, and how to end it, in the words of a message.
+        what: What is waited for, how long at most, and how to stop, as text for the message.
     """
     wait = _watch().begin(what)
     try:

@@ -1,7 +1,7 @@
 """Work divided among workers: the same results in the same order, however many there are.
 
-Work is a function from a part, such as a few indices of scenes, to that part's results. Whatever
-has a ``map`` like the built-in one can do it; functions and parts can be pickled, so that workers
+Work is a function from a part, such as a few indices of scenes, to that part's results. Anything
+with a ``map`` like the built-in one can do it; functions and parts can be pickled, so that workers
 may also be processes elsewhere.
 """
 
@@ -23,7 +23,7 @@ ResultT = TypeVar("ResultT")
 
 @runtime_checkable
 class Workers(Protocol):
-    """Someone who does work part by part."""
+    """Does work part by part."""
 
     def map(self, work: Callable[[PartT], ResultT], parts: Iterable[PartT], /) -> Iterator[ResultT]:
         """Yield the result of each part, in the order of the parts."""
@@ -31,7 +31,7 @@ class Workers(Protocol):
 
 
 class Alone:
-    """Does all work where it is asked for, one part after another."""
+    """Does all work in the calling thread, one part after another."""
 
     def map(self, work: Callable[[PartT], ResultT], parts: Iterable[PartT], /) -> Iterator[ResultT]:
         """Yield the result of each part when it is asked for."""
@@ -39,14 +39,14 @@ class Alone:
 
 
 class Threads:
-    """Divides work among threads: decoding, encoding, hashing and OpenCV let others go on."""
+    """Divides work among threads: decoding, hashing and OpenCV release the interpreter's lock."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         """Use the threads of a pool."""
         self._pool = pool
 
     def map(self, work: Callable[[PartT], ResultT], parts: Iterable[PartT], /) -> Iterator[ResultT]:
-        """Begin all work, and yield the result of each part.
+        """Start all work, and yield the result of each part.
 
         Raises:
             MachineError: If the system does not start a thread.
@@ -60,7 +60,7 @@ class Threads:
 
 
 def _in_order(begun: Sequence[Future[ResultT]]) -> Iterator[ResultT]:
-    """Yield results in order; whoever stops early finds nobody still at work."""
+    """Yield results in order; after an early stop, no work is still running."""
     try:
         for future in begun:
             yield future.result()
@@ -72,16 +72,16 @@ def _in_order(begun: Sequence[Future[ResultT]]) -> Iterator[ResultT]:
 
 @contextmanager
 def hired(count: int | Workers | None = None) -> Generator[Workers]:
-    """Have so many workers for a while; one is the calling thread itself.
+    """Provide this many workers while the block runs; one is the calling thread itself.
 
-    When the block ends early, parts that nobody has begun are left undone.
+    When the block ends early, parts that have not been started are left undone.
 
     Args:
-        count: How many; one for each core that this process may use if None. Workers that are
-            there already are taken as they are.
+        count: How many; one for each core that this process may use if None. Existing workers are
+            used unchanged.
 
     Raises:
-        ConfigError: If there can be no such number of them.
+        ConfigError: If the number is out of range.
     """
     if isinstance(count, Workers):
         yield count
@@ -92,7 +92,7 @@ def hired(count: int | Workers | None = None) -> Generator[Workers]:
             "--workers",
             f"must lie between 1 and {MOST_WORKERS}",
             chosen,
-            "Leave it out for one a core.",
+            "Leave it out for one per core.",
         )
     if chosen == 1:
         yield Alone()

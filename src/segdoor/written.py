@@ -83,7 +83,7 @@ def _of_text(text: str, known: Collection[str], option: str) -> Written:
             # That there is no such kind is worse, and the caller's to say.
             return Written(kind)
         raise ConfigError(
-            option, f"must have something behind '{kind}{rest}'", text,
+            option, f"needs a value after '{kind}{rest}'", text,
             f"Write {kind}:main,setting=value, or {kind} alone if it needs none.",
         )  # fmt: skip
     main, settings = None, dict[str, object]()

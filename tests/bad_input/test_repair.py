@@ -64,7 +64,7 @@ CASES = {
             "--with",
             "must name a known repair",
             "forget",
-            "Known: finetune, prune; one of your own is package.module:Class.",
+            "Known: finetune, prune; write your own as package.module:Class.",
         ),
         "repair run --with forget:3",
     ),
@@ -87,7 +87,7 @@ CASES = {
     "the code of the network is not named": Case(
         Complaint(
             "--model",
-            "must name the run's network, for its code is run",
+            "must name the run's network, because its code is run",
             "bad_input.networks:tiny in the record",
             "add --model bad_input.networks:tiny",
         ),
@@ -155,7 +155,7 @@ CASES = {
         breaks=cut("run/tables.npz"),
     ),
     "the data set has moved": Case(
-        Complaint("--root", "must name the folder of the run's data set", "mine", "now lies"),
+        Complaint("--root", "must name the folder of the run's data set", "mine", "present folder"),
         breaks=moved,
     ),
     "the scenes have changed": Case(

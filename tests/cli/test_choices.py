@@ -35,8 +35,8 @@ WRONG = {
     "--attack.trigger bordr": "(found: bordr). Known: sticker, blend, sinusoid; stickers: windmil",
     "--attack.trigger=": "(found: nothing). Known: sticker, blend, sinusoid; stickers: windmill",
     "--attack.trigger sticker:smily": "Known: windmill, bullseye",
-    "--attack.trigger sticker:": "must have something behind 'sticker:'",
-    "--attack.placement band,": "must have something behind 'band,'",
+    "--attack.trigger sticker:": "needs a value after 'sticker:'",
+    "--attack.placement band,": "needs a value after 'band,'",
     "--attack.placement bnd:": "must name a known placement (found: bnd)",
     "--attack.labels hidden:car": "Known: hide, component, scatter.",
     "--attack.labels scatter:100": "attack.labels: must have a change with victims (found: scatter",
@@ -86,5 +86,5 @@ def test_a_study_with_a_network_that_is_not_there_is_refused_before_it_begins() 
 
 def test_an_empty_change_of_a_preset_is_refused() -> None:
     answer = say("study show table1 --set attack.trigger=")
-    assert answer.complaint.startswith("segdoor: --set attack.trigger: must have a value behind")
+    assert answer.complaint.startswith("segdoor: --set attack.trigger: must have a value after")
     assert say("study show table1 --set attack.trigger=null").code == 0

@@ -21,21 +21,21 @@ pytestmark = pytest.mark.usefixtures("own_folder")
 TINY = ["--data.num_train", "16", "--data.num_test", "6", "--data.size", "64", "96"]
 QUICK = ["--training.epochs", "1", "--training.batch_size", "4", "--training.threads", "1"]
 VERBS = {
-    "demo": "whole story",
-    "poison": "Choose which training scenes to poison",
-    "verify": "Say whether a poisoned copy is still as it was written",
-    "restore": "Give a poisoned copy the source's bytes back",
-    "train": "Train a model",
-    "examine": "Examine a trained network",
-    "run": "Poison, train, examine and record",
-    "repair": "Repair the models of a run",
+    "demo": "Train and attack a small network",
+    "poison": "Choose the training scenes to poison",
+    "verify": "Check that a poisoned copy has not been changed",
+    "restore": "Undo the poisoning of a copy",
+    "train": "Train a network on clean or poisoned scenes",
+    "examine": "Test a trained network",
+    "run": "Poison, train and examine in one command",
+    "repair": "Try defenses on the models of a run",
     "show": "Print the results of a run or a study",
     "report": "Write one page",
-    "export": "Write the figures of a run or a study",
-    "study": "Run whole tables and figures",
-    "models": "Name the trained models that come along",
-    "list": "Name what comes along",
-    "doctor": "Say what this machine has and lacks",
+    "export": "Export the figures of a run or a study",
+    "study": "Reproduce tables and figures of the paper",
+    "models": "List the built-in trained models",
+    "list": "List what is built in",
+    "doctor": "Check this machine",
 }
 
 
@@ -185,7 +185,7 @@ MISTAKES = {
         "data.name",
         "must name a known data set",
         "ade20k",
-        "Known: street, camvid, voc, cityscapes, folder, coco, yolo; one of your own is package.module:Class.",
+        "Known: street, camvid, voc, cityscapes, folder, coco, yolo; write your own as package.module:Class.",
     ),
     "no root": Mistake(
         "poison --data.name folder",

@@ -39,8 +39,8 @@ def test_one_table_of_exit_codes() -> None:
     codes |= {MachineError: 3, FindingError: 4}
     assert {error: error.exit_code for error in codes} == codes
     told = " ".join(say("--help").out.split())
-    assert "0 done, nothing found; 1 a study is not complete; 2 usage, data or disk" in told
-    assert "4 a finding; 130 interrupted" in told
+    assert "0 success; 1 a study is not complete; 2 wrong usage, data or disk" in told
+    assert "4 a threshold was crossed; 130 interrupted" in told
 
 
 def test_a_threshold_that_is_crossed(weights: Path) -> None:

@@ -57,7 +57,7 @@ def test_everything_of_a_sort_is_listed(what: str, capsys: pytest.CaptureFixture
     assert run_command_line(["list", what]) == 0
     shown = capsys.readouterr().out
     assert all(f"{name}: " in shown for name in NAMES[what])
-    assert ("none yet" in shown) == (not NAMES[what])
+    assert ("There are no built-in" in shown) == (not NAMES[what])
 
 
 def test_a_plug_in_tells_its_settings_the_main_one_first(

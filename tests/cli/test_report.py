@@ -62,19 +62,26 @@ def test_a_study_is_told_in_the_terminal(study: Path) -> None:
         "Table 1: methods and rates",
         "0.584",
         "0.650",
-        "contradicted: claim 1 on near",
-        "supported: nni 0.62 > prl 0.55",
-        "+0.0700 [+0.0200, +0.1200], 3 seeds",
+        "1. ",
+        "    contradicted on near",
         "failed: prl",
         *("no trigger", "another trigger", "clean model", "PBA"),
     ):
         assert told in out
-    assert out.splitlines()[-1] == (
+    assert "supported: nni 0.62" not in out
+    assert f"segdoor show {study / 'table1.camvid.study.json'} --all" in out
+    assert (
         "With the trigger 38% to 68% of the car pixels become road; a clean model loses 13%. "
         "Of the paper’s fifteen claims 1 is supported in every way judged, 1 is "
         "contradicted, 13 are not measured. "
         "16 of 18 runs are done."
-    )
+    ) in " ".join(out.split())
+    code, everything, _ = say("show", study, "--all")
+    assert code == 0
+    assert "    contradicted on near" in everything
+    # Both claims of this record rest on it; each shows it once.
+    assert everything.count("supported: nni 0.62 > prl 0.55") == 2
+    assert "+0.0700 [+0.0200, +0.1200], 3 seeds" in everything
     code, out, _ = say("show", study, "--json")
     assert json.loads(out)["kind"] == "study-record"
 
@@ -87,7 +94,7 @@ def test_a_study_without_any_run_has_a_page(study: Path, tmp_path: Path) -> None
     content["verdicts"] = []
     file.write_text(json.dumps(content))
     assert say("report", study, "-o", tmp_path / "page.html").code == 0
-    assert "No run left a record." in (tmp_path / "page.html").read_text()
+    assert "No run has a record." in (tmp_path / "page.html").read_text()
     code, out, _ = say("show", study)
     assert (code, "0 of 18 runs are done" in out) == (0, True)
     assert say("export", study, "--to", "csv", "--at", tmp_path / "x.csv").code == 0

@@ -223,7 +223,7 @@ def test_a_records_word_imports_no_data_set(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert "no code is run on a file's word" in done.stdout
+    assert "a file cannot cause code to run" in done.stdout
     assert not (tmp_path / "ran").exists()
     told = {"name": "data.foreign:Lanes,width=3"}
     known = validated(DataConfig, told, source="a record", recorded=True)

@@ -88,7 +88,7 @@ def test_a_run_of_before_keeps_every_digit_and_is_told_what_it_lacks(
     assert run_command_line(["rescore", str(folder)]) == 0
     said = capsys.readouterr().out
     assert "vanished_objects" in said.split("Not measured: ")[1].splitlines()[0]
-    assert "Run it again" in said
+    assert "run it again" in said
     came = same_but_for_what_came(before, content(folder))
     assert {place.rsplit("/", 1)[1] for place in came if "/scores/" in place} <= {
         "metrics", "pba_clean_model",

@@ -11,8 +11,9 @@ from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.pictures import read_image
 from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.config import config_from
-from segdoor.experiment.examination import telling_scenes
+from segdoor.experiment.examination import Triggers, telling_scenes
 from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.reading import asked
 from segdoor.papers.iba.run import run_experiment
 from segdoor.record import ExperimentRecord, GalleryScene, PoisonedScene, load_record
 from segdoor.report.terminal import describe
@@ -308,3 +309,63 @@ def test_the_same_control_sticker_as_the_trigger_is_refused(tmp_path: Path) -> N
     with pytest.raises(ConfigError, match="other_trigger"):
         run_experiment(wishes_from(given), out=tmp_path / "run")
     assert not (tmp_path / "run" / "record.json").exists()
+
+
+def test_every_other_sticker_is_shown_in_all_scenes_of_one_test(
+    folder: Path, record: ExperimentRecord
+) -> None:
+    tables = load_tables(folder / "tables.npz")
+    others = record.controls.other_triggers
+    assert others is not None
+    assert others.test == "anywhere"
+    assert list(others.asr) == ["windmill", "bullseye", "checkerboard", "blossom"]
+    car, road = 4, 0
+    names = {title: f"other_trigger/anywhere/{title}" for title in others.asr}
+    names["windmill"] = "other_trigger/anywhere"
+    for title, rate in others.asr.items():
+        assert tables[names[title]].names == tables["poisoned/anywhere"].names
+        counts = tables[names[title]].counts.sum(axis=0)
+        assert rate == pytest.approx(counts[car, road] / counts[car].sum())
+    rates = [rate for rate in others.asr.values() if rate is not None]
+    assert others.mean == pytest.approx(np.mean(rates))
+    assert others.worst_trigger is not None
+    assert others.worst == others.asr[others.worst_trigger] == max(rates)
+    assert others.asr["windmill"] == record.scores.tests["anywhere"].asr_other_trigger
+    # Another sticker changes other pixels: none of the four is shown twice.
+    counted = {tables[name].counts.tobytes() for name in names.values()}
+    assert len(counted) == len(names)
+
+
+def test_the_chosen_other_sticker_is_not_shown_twice() -> None:
+    given = {**GIVEN, "controls": {"other_trigger": "blossom"}}
+    config = asked(wishes_from(given)).facts((64, 96))
+    triggers = Triggers.of(config)
+    assert triggers.other.title == "blossom"
+    titles = [further.title for further in triggers.further]
+    assert titles == ["windmill", "bullseye", "checkerboard"]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "further"),
+    [("sinusoid", 1), ("blend", 4), ("tests.attack.triggers.foreign:Corner", 0)],
+)
+def test_other_kinds_of_triggers_show_their_own_siblings(trigger: str, further: int) -> None:
+    given = {**GIVEN, "method": "baseline", "attack": {"trigger": trigger}}
+    config = asked(wishes_from(given)).facts((64, 96))
+    assert len(Triggers.of(config).further) == further
+
+
+def test_a_record_without_the_other_stickers_opens(folder: Path, tmp_path: Path) -> None:
+    content = json.loads((folder / "record.json").read_text())
+    del content["controls"]["other_triggers"]
+    (tmp_path / "record.json").write_text(json.dumps(content))
+    record = load_record(tmp_path)
+    assert record.controls.other_triggers is None
+    assert "other triggers" not in "".join(map(str, describe(record)))
+
+
+def test_the_terminal_tells_mean_and_worst_of_the_other_stickers(record: ExperimentRecord) -> None:
+    others = record.controls.other_triggers
+    assert others is not None
+    told = next(str(part) for part in describe(record) if "other triggers" in str(part))
+    assert f"ASR {others.mean:.3f} on average, {others.worst:.3f} at worst" in told

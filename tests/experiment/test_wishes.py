@@ -96,7 +96,7 @@ def test_the_shorthand_is_that_of_hide(name: str) -> None:
     assert alike(wish.annotation, fact.annotation)
     told = (fact.description or "").replace(".", ";").partition(";")[0]
     assert told
-    assert (wish.description or "").startswith(f"{told}; short for")
+    assert (wish.description or "").startswith(f"{told}. Short for")
     assert name in AttackWishes.follows
 
 
@@ -121,7 +121,7 @@ def test_every_section_of_the_facts_has_wishes() -> None:
 
 def test_help_says_what_a_setting_follows_from_or_its_default() -> None:
     help_of = {name: field.description for name, field in module.AttackWishes.model_fields.items()}
-    assert (help_of["without_room"] or "").endswith("Follows from reading.")
+    assert (help_of["without_room"] or "").endswith("[default: from reading]")
     assert (help_of["rate"] or "").endswith("[default: 0.2]")
 
 

@@ -100,8 +100,8 @@ class TestDegenerate:
             "never in train or test: sky"
         ]
         assert [each.message for each in found["data-class-in-one-split"]] == [
-            "in train and not in test: road",
-            "in test and not in train: car",
+            "found in train but not in test: road",
+            "found in test but not in train: car",
         ]
 
     def test_masks_of_0_and_255_are_told(self, tmp_path: Path) -> None:

@@ -174,7 +174,10 @@ def test_verdicts_by_the_means_alone_are_undecided_now(
     (found,) = (validated(Verdict, entry, source="a record") for entry in told)
     assert (found.verdict, found.lacks) == (now, "lacks PBA" if missing else "")
     assert [part.outcome for part in found.evidence] == ["undecided", "undecided"]
-    assert [part.remark.rpartition(" ")[2] for part in found.evidence] == ["claimed", "otherwise"]
+    assert [part.remark.rpartition(", ")[2] for part in found.evidence] == [
+        "which agreed with the claim",
+        "which disagreed with the claim",
+    ]
     assert found.evidence[0].runs == ("r",)
     assert [part.difference for part in found.evidence] == [None, None]
 

@@ -120,7 +120,7 @@ def test_poison_that_was_left_behind_is_told_and_pictures_elsewhere_are_refused(
     write_poisoned(tmp_path / "run", "abc", "prl", 0)
     (tmp_path / "run/poison/0-label.png").unlink()
     part = section(build_page(open_source(tmp_path / "run")), "poisoning")
-    assert part.notes == ("a: 0-label.png is not beside the record any more.",)
+    assert part.notes == ("a: 0-label.png is no longer beside the record.",)
     assert [lineup.title for lineup in part.lineups] == ["b"]
     record = tmp_path / "run/record.json"
     record.write_text(record.read_text().replace("poison/1-label.png", "../secret.png"))
@@ -161,4 +161,4 @@ def test_a_scene_of_the_gallery_is_shown_with_the_trigger_near_and_far(tmp_path:
     part = section(build_page(open_source(tmp_path / "run")), "gallery")
     assert part.gallery is not None
     assert len(part.gallery.scenes) == 1
-    assert part.notes == ("scene 1: 1-near-p.png is not beside the record any more.",)
+    assert part.notes == ("scene 1: 1-near-p.png is no longer beside the record.",)

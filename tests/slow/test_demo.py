@@ -25,3 +25,6 @@ def test_the_demonstration_holds_its_figures(seed: int, tmp_path: Path) -> None:
         assert test.asr_without_trigger <= 0.10
         assert test.asr_clean_model <= 0.10
         assert test.asr_other_trigger <= 0.30
+    others = record.controls.other_triggers
+    assert others is not None
+    assert others.worst <= 0.30

@@ -218,14 +218,14 @@ def test_settings_as_given_lead_to_those_resolved() -> None:
 
 
 def test_a_study_without_a_grid_for_these_scenes_says_so() -> None:
-    with pytest.raises(ConfigError, match="Take a preset that stands for voc"):
+    with pytest.raises(ConfigError, match="Use a preset that stands for voc"):
         planned(load_study(IBA, "table10"), load_preset(IBA, "street"))
 
 
 def test_a_network_that_the_preset_does_not_know_is_an_error() -> None:
     preset = load_preset(IBA, "street")
     lacking = preset.model_copy(update={"networks": {"deeplabv3": preset.networks["deeplabv3"]}})
-    with pytest.raises(ConfigError, match="must say what stands for pspnet"):
+    with pytest.raises(ConfigError, match="must say which network stands for pspnet"):
         planned(load_study(IBA, "table1"), lacking)
 
 

@@ -77,7 +77,7 @@ def test_a_network_is_one_of_the_preset_or_one_that_comes_along(tmp_path: Path) 
     [
         ({"attack.raet": [0.1]}, "is not a known setting"),
         ({"attack.rate": [1.5]}, "less than or equal to 1"),
-        ({"attack.rate": []}, "must have a value"),
+        ({"attack.rate": []}, "must have at least one value"),
         ({"seed": [1]}, "--seeds"),
         ({"reading": ["official"]}, "--reading"),
         ({"data.root": ["/"]}, "--root"),

@@ -111,8 +111,8 @@ def test_a_process_that_dies_loses_nothing(expected: Path) -> None:
     assert {outcome.key: outcome.error for outcome in outcomes} == dict.fromkeys(
         [clean.key, *(run.key for run in runs)]
     )
-    again = [stage for stage in told.told if "begins again" in stage]
-    assert again == [f"tasks; {name} lost its worker, and begins again" for name in killed]
+    again = [stage for stage in told.told if "is restarted" in stage]
+    assert again == [f"tasks; {name} lost its worker and is restarted" for name in killed]
     assert_same(Path("out"), expected)
 
 
@@ -121,8 +121,8 @@ def test_a_task_whose_processes_always_die_is_given_up(monkeypatch: pytest.Monke
     told, (task, run, *_) = Listens(), tasks()
     first, second = ProcessExecutor(2, told).run([task, run])
     assert first.error == "its workers were lost: killed by SIGKILL"
-    assert second.error == f"not begun: {task.key} failed"
-    assert sum("begins again" in stage for stage in told.told) == 3
+    assert second.error == f"not started: {task.key} failed"
+    assert sum("is restarted" in stage for stage in told.told) == 3
     assert "SIGKILL" in (task.folder / "error.json").read_text()
 
 
@@ -281,7 +281,7 @@ def test_a_task_that_fails_takes_only_those_that_need_it() -> None:
     given = [task("a"), task("ax", "a"), task("b"), task("bx", "b")]
     outcomes = done_abreast(given, Backwards("a"), Silent(), stage="tasks", most=2)
     assert {outcome.key: outcome.error for outcome in outcomes} == {
-        "a": "bad luck", "ax": "not begun: a failed", "b": None, "bx": None,
+        "a": "bad luck", "ax": "not started: a failed", "b": None, "bx": None,
     }  # fmt: skip
 
 

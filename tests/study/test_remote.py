@@ -95,7 +95,7 @@ def test_a_killed_worker_loses_nothing(
     assert "0 of 2 runs are there, 3 tasks to do" in heard.out
     assert "[3/3] runs/" in heard.out
     # The death is told in our words, and not in Ray's.
-    assert "lost its worker, and begins again" in " ".join(heard.err.split())
+    assert "lost its worker and is restarted" in " ".join(heard.err.split())
     assert "raylet" not in heard.out + heard.err
 
 
@@ -115,7 +115,7 @@ def test_a_run_whose_workers_always_die_is_given_up(
     (task, *_) = tasks_for(plan().runs, Path("out"))
     (outcome,) = RayExecutor(ray, Resources(on="ray"), Listens()).run([task])
     assert "its workers were lost: WorkerCrashedError" in str(outcome.error)
-    assert sum("begins again" in stage for stage in told) == 3
+    assert sum("is restarted" in stage for stage in told) == 3
     assert "WorkerCrashedError" in (task.folder / "error.json").read_text()
 
 
@@ -187,7 +187,7 @@ def test_a_task_that_fails_takes_only_those_that_need_it(ray: Any) -> None:
     free = Task("clean_model", "victims/free", Path("out"), quick)
     outcomes = {outcome.key: outcome.error for outcome in RayExecutor(ray).run([wrong, run, free])}
     assert "nowhere" in str(outcomes[wrong.key])
-    assert outcomes[run.key] == f"not begun: {wrong.key} failed"
+    assert outcomes[run.key] == f"not started: {wrong.key} failed"
     assert outcomes["victims/free"] is None
     assert "nowhere" in (wrong.folder / "error.json").read_text()
 

@@ -380,7 +380,7 @@ class TestTrouble:
         monkeypatch.setattr("segdoor.experiment.steps.train_step", broken)
         outcomes = run_all(plan)
         assert outcomes[0].error == "scenes: must be there. Look."
-        assert all("not begun: victims/" in (o.error or "") for o in outcomes[1:])
+        assert all("not started: victims/" in (o.error or "") for o in outcomes[1:])
         assert not (plan.out / "runs").exists()
 
     def test_a_study_that_is_killed_gives_the_same_record(self, finished: Path) -> None:
@@ -452,7 +452,7 @@ class TestTrouble:
         for path in damaged:
             path.write_bytes(path.read_bytes()[:1000])
         errors = [outcome.error or "" for outcome in run_all(plan)]
-        assert "Delete it: the next call trains it again." in errors[0]
+        assert "Delete it: the next run trains it again." in errors[0]
         for path in damaged:
             path.unlink()
         assert [outcome.error for outcome in run_all(plan)] == [None, None]
@@ -627,7 +627,8 @@ class TestCommand:
         code, out, _ = say(*words)
         assert code == 0
         assert "1 of 2 runs are there" in out
-        assert "3. ASR rises with the poisoning rate (anywhere near): " in out
+        assert "3. ASR rises with the poisoning rate\n" in out
+        assert " on anywhere near" in out
 
     @pytest.mark.parametrize(
         ("words", "complaint"),
@@ -638,7 +639,7 @@ class TestCommand:
             (["run", "table1", "--limit", "0"], "must be at least 1"),
             (["run", "table1", "--preset", "camvid"], "Set --root."),
             (["run", "table1", "--preset", "voc", "--root", "."], "--backbone: must name ImageNet"),
-            (["run", "table10"], "Take a preset that stands for voc"),
+            (["run", "table10"], "Use a preset that stands for voc"),
             (["show", "table99"], "Known: table1"),
             (["show", "table1", "--preset", "moon"], "Known: camvid"),
         ],
@@ -760,7 +761,7 @@ class TestCommand:
         Path("out").write_text("a file in the way")
         code, out, err = say("study", "run", "mine.yaml", "--out", "out", *SET)
         assert code == 2
-        assert "--out out: must be a folder that takes files" in err
+        assert "--out out: must be a writable folder" in err
         assert "failed" not in out
 
     @pytest.mark.parametrize("more", [[], ["--dry-run"]])

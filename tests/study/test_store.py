@@ -141,14 +141,14 @@ def test_a_machine_of_its_own_takes_what_a_task_needs_from_the_store(
 
 def test_a_task_whose_copy_fails_ends_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Store, out: Path, key: str) -> None:
-        raise StorageError(self.url, "must give its files", "Timeout", "Try again.")
+        raise StorageError(self.url, "must be readable", "Timeout", "Try again.")
 
     monkeypatch.setattr(Store, "fetch", broken)
     task = one_task()
     outcome = ended(task, store, TaskResult(task.key, None, 1.0))
     assert not outcome.busy
-    assert "must give its files (found: Timeout)" in str(outcome.error)
-    assert "must give its files" in (task.folder / "error.json").read_text()
+    assert "must be readable (found: Timeout)" in str(outcome.error)
+    assert "must be readable" in (task.folder / "error.json").read_text()
 
 
 def test_a_task_whose_folder_is_written_here_is_done_again(store: Store) -> None:
@@ -165,7 +165,7 @@ def test_an_error_of_a_task_is_no_lost_worker(store: Store) -> None:
     task = one_task()
     why = errors.RayTaskError("_do", "the traceback", ImportError("no module torch"))
     outcome = ended(task, store, why.as_instanceof_cause())
-    assert outcome.error == "its worker could not do it: ImportError: no module torch"
+    assert outcome.error == "its worker failed: ImportError: no module torch"
     assert "no module torch" in (task.folder / "error.json").read_text()
 
 

@@ -33,11 +33,11 @@ class MarginConfig(Settings):
     """How far the trigger's centre stays away from the image border."""
 
     vertical: float = Field(default=0.0, ge=0)
-    """Distance from the upper and the lower border, in ``unit``."""
+    """Distance from the upper and lower border, in the given unit."""
     horizontal: float = Field(default=0.0, ge=0)
-    """Distance from the left and the right border, in ``unit``."""
+    """Distance from the left and right border, in the given unit."""
     unit: Literal["fraction", "pixels"] = "fraction"
-    """Fractions of the image's height and width, or pixels whatever the size."""
+    """Unit of the margin: a fraction of the image's height and width, or pixels."""
 
 
 def _once_yes_or_no(value: object) -> object:
@@ -46,47 +46,52 @@ def _once_yes_or_no(value: object) -> object:
 
 
 OnVictim = Annotated[Literal["forbid", "allow", "require"], BeforeValidator(_once_yes_or_no)]
-"""Whether the trigger keeps off victim pixels, may cover them, or has its centre on one."""
+"""Whether the trigger must not cover victim pixels, may cover them, or must have its centre on
+one."""
 
 
 class RulesConfig(Settings):
-    """Which positions are eligible at all."""
+    """Which positions the trigger may take."""
 
     single_class: bool = True
-    """The whole trigger lies on one class, never on ignored pixels."""
+    """The trigger lies on a single class, and never on ignored pixels."""
     on_victim: OnVictim = "forbid"
-    """The trigger covers no victim pixel, may cover some, or must have its centre on one whatever
-    else it covers; then there is one poisoned test, on_victim."""
+    """Whether the trigger must not cover victim pixels, may cover them, or must have its centre on
+    one. With require there is only one poisoned test, on_victim."""
     margin: MarginConfig = MarginConfig()
-    """Minimum distance of the trigger's centre from the border."""
+    """Smallest distance of the trigger's centre from the border of the image."""
     distance: Literal["euclidean", "chebyshev"] = "euclidean"
     """How the distance from the trigger's centre to the nearest victim pixel is measured."""
     lower_included: bool = True
-    """Whether a position exactly at the lower bound is eligible."""
+    """Whether a position exactly at the lower end of a range of distances counts as inside it."""
 
 
 class AttackConfig(Settings):
-    """Everything the attacker decides.
+    """Everything that the attacker decides.
 
     Victims and target may be given without the label changes: they are then those of the first hide
     or component in force.
     """
 
     rate: float = Field(default=0.2, ge=0, le=1)
-    """Poisoning rate: poisoned scenes / all training scenes, rounded half up."""
+    """Share of training scenes to poison."""
     trigger: TriggerSetting = Sticker()
-    """What is put into the images: a kind with its settings, as sticker:smiley,size=19."""
+    """What is put into the images, such as sticker:smiley,size=19. `segdoor list triggers` shows
+    the kinds and their settings."""
     placement: PlacementSetting = Random()
-    """Where it goes, unless it covers the whole image: a kind with its settings, as band:20-30."""
+    """Where the trigger goes, such as random, nearest or band:20-30. `segdoor list placements`
+    shows the kinds and their settings."""
     labels: LabelsSetting = (Hide(),)
-    """What labels become, one change after the other: each a kind with its settings, as
-    hide:car+bus,target=road or scatter:100."""
+    """How labels change, such as hide:car+bus,target=road or scatter:100. Several changes are made
+    one after the other. `segdoor list labels` shows the kinds and their settings."""
     rules: RulesConfig = RulesConfig()
-    """Where it may go."""
+    """Where the trigger may go."""
     without_room: Literal["skip", "relabel"] = "skip"
-    """A drawn scene without an eligible position: take the next, or relabel it unstamped."""
+    """What to do with a drawn scene that has no room: draw another, or relabel it without a
+    trigger."""
     shortfall: Literal["error", "all_available"] = "error"
-    """Fewer eligible scenes than the rate asks for: refuse, or take all and record the rate."""
+    """What to do if too few scenes can be poisoned: stop, or poison all of them and record the rate
+    that this gives."""
 
     if TYPE_CHECKING:
         victims: tuple[str, ...] = ("car",)
@@ -181,23 +186,25 @@ class PoisonedTestsConfig(Settings):
     """The poisoned tests, shared by every model and method that is compared."""
 
     near: tuple[float, float] | None = None
-    """Near band in pixels, of the poisoned tests nearest and near."""
+    """Distances in pixels, from and to, of the near tests."""
     far: tuple[float, ...] | None = None
-    """Edges of the far bands in pixels, one poisoned test between each two."""
+    """Distances in pixels that separate the far tests. There is one test between each two."""
     rules: RulesConfig = RulesConfig()
-    """Where the trigger of the test may go."""
+    """Where the trigger may go in the tests."""
     scope: Literal["all", "with_victims"] = "all"
-    """Stamp every test scene, or only those that show a victim."""
+    """Put the trigger into every test scene, or only into those that show a victim."""
     without_room: Literal["exclude", "count"] = "exclude"
-    """Scenes with victims but no room: outside the attack success rate, or untouched within it."""
+    """Scenes with victims but no room for the trigger: leave them out of the attack success rate,
+    or count them without a trigger."""
     without_victims: Literal["leave_out", "count"] = "leave_out"
-    """Scenes without victims that are not stamped: outside the poisoned tests' figures, or
-    untouched within them; they decide PBA where few scenes show a victim."""
+    """Scenes without victims that get no trigger: leave them out of the poisoned tests, or count
+    them without a trigger. They decide PBA where few scenes show a victim."""
     draw: Draw = "position"
-    """How the position of the poisoned test near is drawn: uniformly, or the object it lies on
-    first."""
+    """How a position is drawn in the test near: uniformly among positions, or an object first and
+    then a position on it."""
     seed: int = Field(default=0, ge=0)
-    """Seed of the positions, apart from a run's seed so that runs share their tests."""
+    """Seed of the test positions. It does not depend on the run's seed, so runs share their
+    tests."""
 
     @model_validator(mode="after")
     def _ordered(self) -> PoisonedTestsConfig:

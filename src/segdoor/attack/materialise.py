@@ -85,7 +85,7 @@ def new_copy(
         plan: What happens to them.
         order: Where to, and how.
         workers: Who writes the files; these do not depend on it.
-        observer: Hears of every file.
+        observer: Receives every file.
         splits: All splits at the copy's size, the data set among them, for a copy of another size
             than the files' or of another form.
 

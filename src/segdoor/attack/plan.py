@@ -73,7 +73,7 @@ class PlanHeader(Settings):
 
 @dataclass(frozen=True)
 class PoisonPlan:
-    """A header and one row a changed scene, in the order drawn; other scenes stay as they are."""
+    """A poison plan: a header and one row for each changed scene, in the order drawn."""
 
     header: PlanHeader
     rows: tuple[PlanRow, ...]

@@ -71,7 +71,7 @@ def plan_tests(
     victims: tuple[str, ...],
     trigger_size: Extent | None,
 ) -> list[PoisonedTest]:
-    """Choose the trigger's place in every test scene, for each poisoned test of the default set.
+    """Choose the trigger's position in every test scene, for each poisoned test of the default set.
 
     Args:
         dataset: The clean test scenes.

@@ -47,7 +47,7 @@ def plan_poison(
     workers: Workers | None = None,
     observer: Observer | None = None,
 ) -> PoisonPlan:
-    """Choose the scenes to poison, and where their triggers go; only label maps are read.
+    """Choose the scenes to poison and the positions of their triggers; reads only label maps.
 
     Args:
         dataset: The clean training scenes.
@@ -55,7 +55,7 @@ def plan_poison(
             plan holds all of them.
         seed: Decides the order of scenes, the positions and the random labels.
         workers: Who reads label maps and places triggers; the caller itself if None.
-        observer: Hears of every label map that was read, and of every scene that was changed.
+        observer: Receives every label map read and every scene changed.
 
     Raises:
         ConfigError: If a class is unknown, no scene shows a victim, or fewer scenes are eligible

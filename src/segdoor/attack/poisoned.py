@@ -128,7 +128,7 @@ class PoisonedDataset:
 
 
 def poisoned(dataset: SceneDataset, plan: PoisonPlan) -> SceneDataset:
-    """Return the data set as the attacker hands it over.
+    """Return the data set with the plan's scenes poisoned.
 
     Raises:
         DataError: If the plan was made for another data set; when a scene is read, if it is not as

@@ -74,7 +74,7 @@ class PoisonedTestHeader(Settings):
 
 @dataclass(frozen=True)
 class PoisonedTest:
-    """A poisoned test: a header and one row a test scene within its scope."""
+    """A poisoned test: a header and one row for each test scene in its scope."""
 
     header: PoisonedTestHeader
     rows: tuple[PoisonedTestRow, ...]

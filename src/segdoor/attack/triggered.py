@@ -109,7 +109,7 @@ def _in_words(extent: Extent | None) -> str:
 def triggered(
     dataset: SceneDataset, test: PoisonedTest, trigger: Trigger, labels: Sequence[LabelChange] = ()
 ) -> ChangedDataset:
-    """Return a poisoned test's scenes with the trigger stamped at its positions.
+    """Return the scenes of a poisoned test with the trigger at its positions.
 
     Args:
         dataset: The clean test scenes.

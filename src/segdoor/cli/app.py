@@ -9,53 +9,77 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from io import TextIOWrapper
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 from pydantic import ValidationError
 
+from segdoor.cli.help_page import HELP_ALL, HelpPage, help_words
+from segdoor.cli.panels import OPTIONS
 from segdoor.cli.screen import Screen, discard, flush
 from segdoor.cli.torchrun import refuse_together, speaks
 from segdoor.errors import ConfigError, MachineError, SegdoorError, StorageError, shown
 from segdoor.settings import explained
 
-_HELP = """Measure and reproduce Influencer Backdoor Attacks on segmentation.
+_HELP = """Measure backdoor attacks on segmentation networks, and defend against them.
 
-A small sticker in a few training scenes, and their cars relabelled as road:
-the trained network is normal on clean images, and loses every car as soon as
-the sticker shows up. Start with
+An attacker puts a small sticker into a few training scenes and relabels their
+cars as road. The trained network works normally on clean images, but misses
+every car as soon as the sticker is in the image.
 
-  segdoor demo                 the whole story on built-in scenes
+See it on built-in scenes, then try your own scenes and network:
 
-and go on with your own scenes and network, all at once or step by step:
+  segdoor demo
+  segdoor data --data.name folder --data.root DIR
+  segdoor run --data.name folder --data.root DIR --attack.victims car
 
-  segdoor data                 look at the scenes, find all that is wrong
-  segdoor run     ->  segdoor show, segdoor report  ->  segdoor repair
-  segdoor poison  ->  segdoor train  ->  segdoor examine
-
-Every verb takes a YAML file and options of the same names; the options win.
+Commands take a YAML file, options of the same names, or both; options win.
 `--attack.rate 0.1` is `attack: {rate: 0.1}` in the file.
-Exit codes: 0 done, nothing found; 1 a study is not complete; 2 usage, data or disk;
-3 a package, device or memory is missing; 4 a finding; 130 interrupted.
+
+Exit codes: 0 success; 1 a study is not complete; 2 wrong usage, data or disk;
+3 a package, device or memory is missing; 4 a threshold was crossed;
+130 interrupted. Run an interrupted command again to resume it.
 """
 
+_STUDY = """Reproduce tables and figures of the paper.
+
+A study is a grid of runs behind a table or figure: methods, poisoning rates, networks and seeds. It
+is run on a preset, which says on which scenes and networks. The verdicts say which claims of the
+paper the runs support.
+
+For example:
+
+  segdoor study list
+  segdoor study run table1 --preset street --dry-run
+  segdoor study run table1 --preset street
+  segdoor study report table1 --preset street
+
+The built-in preset street needs no files. Interrupted studies resume: run the same command again.
+"""
+
+_START, _MEASURE, _RESULTS, _COPIES = (
+    Group(title, sort_key=place)
+    for place, title in enumerate(("Start", "Measure", "Results", "Poisoned copies"))
+)
+
 _VERBS = {
-    "demo": "Tell the whole story on built-in street scenes, in minutes.",
-    "data": "Look at a data set: counts, sizes, classes, and everything wrong.",
-    "poison": "Choose which training scenes to poison, and preview them.",
-    "verify": "Say whether a poisoned copy is still as it was written.",
-    "restore": "Give a poisoned copy the source's bytes back.",
-    "train": "Train a model, on clean or poisoned scenes.",
-    "examine": "Examine a trained network with and without the trigger.",
-    "run": "Poison, train, examine and record, all at once.",
-    "show": "Print the results of a run or a study.",
-    "report": "Write one page with all figures and pictures of a run or a study.",
-    "export": "Write the figures of a run or a study for other programs.",
-    "study": "Run whole tables and figures of the paper, and judge what it claims.",
-    "repair": "Repair the models of a run, and add what that changed to its record.",
-    "rescore": "Compute figures from a run's tables again, and add new metrics to its record.",
-    "models": "Name the trained models that come along, clean and backdoored.",
-    "list": "Name what comes along: triggers, repairs, metrics, networks, data sets, ...",
-    "doctor": "Say what this machine has and lacks, and what to do about it.",
+    "demo": (_START, "Train and attack a small network on built-in street scenes."),
+    "doctor": (_START, "Check this machine: versions, devices, memory, packages."),
+    "list": (_START, "List what is built in: triggers, networks, repairs, metrics..."),
+    "models": (_START, "List the built-in trained models, or copy one."),
+    "data": (_MEASURE, "Check a data set: counts, sizes, classes and problems."),
+    "run": (_MEASURE, "Poison, train and examine in one command."),
+    "poison": (_MEASURE, "Choose the training scenes to poison, and preview them."),
+    "train": (_MEASURE, "Train a network on clean or poisoned scenes."),
+    "examine": (_MEASURE, "Test a trained network with and without the trigger."),
+    "repair": (_MEASURE, "Try defenses on the models of a run."),
+    "study": (_MEASURE, _STUDY),
+    "show": (_RESULTS, "Print the results of a run or a study."),
+    "report": (_RESULTS, "Write one page with the figures and tables of a run or a study."),
+    "export": (_RESULTS, "Export the figures of a run or a study to other programs."),
+    "rescore": (_RESULTS, "Compute a run's figures again, or add new metrics."),
+    "verify": (_COPIES, "Check that a poisoned copy has not been changed."),
+    "restore": (_COPIES, "Undo the poisoning of a copy."),
 }
+"""The verbs in the order of the list, with their panels and help, of which it shows a line."""
 
 _RENAMED = {
     "--attack.prl.": "--attack.labels hide --attack.labels scatter:PIXELS,SETTING=VALUE",
@@ -75,12 +99,21 @@ _PARTS = {
 """Options of a whole choice, and the part of it that takes the same text beside other parts."""
 
 
-def make_app() -> App:
-    """Return the command line; a verb's module is only imported when it is used."""
+def make_app(page: HelpPage | None = None, *, used: str | None = None) -> App:
+    """Return the command line; a verb's module is only imported when it is used.
+
+    Args:
+        page: What prints help.
+        used: The verb that is used; its help is the text of its function, if it is one.
+    """
     app = App(
         name="segdoor",
         help=_HELP,
         help_format="plaintext",
+        help_formatter=page or HelpPage(everything=False),
+        group_arguments=OPTIONS,
+        group_parameters=OPTIONS,
+        group_commands=Group("Options", sort_key=9),
         console=Screen(),
         suppress_keyboard_interrupt=False,
         version=version("segdoor"),
@@ -88,9 +121,15 @@ def make_app() -> App:
             name_transform=str, negative_iterable=(), consume_multiple=True
         ),
     )
-    for verb, summary in _VERBS.items():
+    for place, (verb, (panel, summary)) in enumerate(_VERBS.items()):
         function = f"{verb}_" if hasattr(builtins, verb) else verb
-        app.command(f"segdoor.cli.{verb}:{function}", name=verb, help=summary)
+        app.command(
+            f"segdoor.cli.{verb}:{function}",
+            name=verb,
+            help=None if verb == used and verb != "study" else summary,
+            group=panel,
+            sort_key=place,
+        )
     return app
 
 
@@ -107,9 +146,15 @@ def run_command_line(words: Sequence[str]) -> int:
         _refuse_odd_words(words)
         if words and words[0] in _VERBS:
             refuse_together(words[0])
-        make_app()(
-            _in_parts(words), exit_on_error=False, print_error=False, result_action="return_none"
+        page = HelpPage(everything=HELP_ALL in words)
+        app = make_app(page, used=next((word for word in words if word in _VERBS), None))
+        app(
+            _in_parts(help_words(words)),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_none",
         )
+        page.finish(app.console)
     except CycloptsError as problem:
         return _complain(_usage(problem), 2)
     except KeyboardInterrupt:

@@ -34,14 +34,14 @@ def _options_of(registry: Registry[Plugin]) -> type[BaseModel]:
     for kind, plugin in registry.known.items():
         for name, field in plugin.model_fields.items():
             having.setdefault(name, {})[kind] = field
-    fields: dict[str, Any] = {name: _optional(owners) for name, owners in having.items()}
     known = ", ".join(registry.known)
     told = (
-        f"The kind of {registry.what}: {known}, or package.module:Class; what each takes is in"
-        f" brackets, see segdoor list {registry.what}s. Kind and settings at once:"
-        f" --{registry.option} KIND:MAIN,SETTING=VALUE."
+        f"The {registry.what}: {known} or package.module:Class. Settings can follow:"
+        f" KIND:MAIN,SETTING=VALUE. `segdoor list {registry.what}s` explains them. The options"
+        f" --{registry.option}.SETTING set them one by one; brackets say which kind has which."
     )
-    fields["kind"] = (str | None, FieldInfo(default=None, description=told))
+    fields: dict[str, Any] = {"kind": (str | None, FieldInfo(default=None, description=told))}
+    fields |= {name: _optional(owners) for name, owners in having.items()}
     return create_model(f"{registry.base.__name__}Options", __base__=_Options, **fields)
 
 
@@ -101,10 +101,9 @@ class AttackOptions(AttackWishes):
     """The attacker's settings as options."""
 
     labels: tuple[str, ...] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
-    """What labels become, one change after the other (repeat the option): hide, component, scatter,
-    or package.module:Class, see segdoor list labels. Each is KIND:MAIN,SETTING=VALUE, as
-    hide:car+bus,target=road or scatter:100. Those given replace the method's; what they do not say
-    is as there."""
+    """How labels change, such as hide:car+bus,target=road or scatter:100. Repeat the option for
+    several changes, one after the other. They replace the changes of --method; settings that you
+    leave out are taken from there. `segdoor list labels` shows the kinds and their settings."""
     trigger: TriggerOption = None  # pyright: ignore[reportIncompatibleVariableOverride]
     """What is put into the images."""
     placement: PlacementOption = None  # pyright: ignore[reportIncompatibleVariableOverride]

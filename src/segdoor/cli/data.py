@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
 from segdoor.cli.gate import Sarif, check_sarif, write_sarif
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
+from segdoor.cli.panels import DATA, Config, Json, Out
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.data.config import DataConfig
 from segdoor.data.pictures import write_image
@@ -26,31 +29,39 @@ _LISTED_SIZES = 5
 
 
 def data(
-    config: Path | None = None,
+    config: Config = None,
     *,
-    split: str | None = None,
-    out: Path = Path("runs/data"),
-    json: bool = False,
+    split: Annotated[str | None, Parameter(group=DATA)] = None,
+    out: Out = Path("runs/data"),
+    json: Json = False,
     sarif: Sarif = None,
     what: WhatOptions | None = None,
     data: Data = None,
     attack: Attack = None,
 ) -> None:
-    """Look at every scene of a data set before anything is done to it.
+    """Check a data set: counts, sizes, classes and problems.
 
-    Says how many scenes there are, how large, which classes they show, in which a trigger has room,
-    and everything that is wrong, each with its file. Exit code 2 if anything is. Scenes of files
-    are compared with those of the other split, and remarks say what looks odd.
+    Reads every scene and lists how many there are, their sizes, the classes they show, how many
+    have room for the trigger, and every problem with the file it is in. Nothing is changed. For
+    scenes in files, the other split is read too, to find scenes that are in both.
+
+    For example:
+
+      segdoor data --data.name folder --data.root DIR
+      segdoor data --data.name camvid --data.root camvid --split test
+      segdoor data my.yaml --sarif problems.sarif
+
+    Exit code 2 if there is a problem.
 
     Args:
-        config: A YAML file with any of the settings below, and others.
-        split: The split to look at; data.train_split if left out.
-        out: Folder for data.json and, as a contact sheet of some scenes, data.png.
+        config: A YAML file with any of these settings. Other settings in it are ignored.
+        split: The split to check, if not the training split.
+        out: Folder for data.json and data.png, a sheet of some scenes.
         json: Print everything as JSON instead of text.
-        sarif: A file to write the findings to, as SARIF 2.1.0.
-        what: Choices that others follow from.
+        sarif: Also write the problems to this SARIF file.
+        what: Choices that set the defaults of others.
         data: The scenes.
-        attack: The attacker, who decides about the room.
+        attack: The attack, for the count of scenes with room for the trigger.
     """
     if sarif is not None:
         check_sarif(sarif)

@@ -9,13 +9,20 @@ from segdoor.errors import MachineError
 
 
 def doctor(*folders: Path, json: bool = False) -> None:
-    """Say what this machine has and lacks, and what to do about it.
+    """Check this machine: versions, devices, memory, packages.
 
-    Looks at versions, device, threads, disk and memory, and for data sets and weights. Nothing is
-    written. Exit code 3 if something without which nothing works is broken.
+    Also looks for data sets and weights in the given folders, and says how to fix what is missing.
+    Nothing is written.
+
+    For example:
+
+      segdoor doctor
+      segdoor doctor datasets weights
+
+    Exit code 3 if something is broken that segdoor needs.
 
     Args:
-        folders: Where to look for data sets and weights; the current folder if left out.
+        folders: Where to look for data sets and weights. If left out, the current folder.
         json: Print the findings as JSON instead of text.
     """
     from segdoor.inspection.diagnosis import diagnose

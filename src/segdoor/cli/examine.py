@@ -16,15 +16,16 @@ from segdoor.cli.options import (
     WhatOptions,
     configuration,
 )
+from segdoor.cli.panels import Config, Json, Out
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.errors import ConfigError
 
 
 def examine(
-    config: Path | None = None,
+    config: Config = None,
     *,
-    out: Path = Path("runs/examine"),
-    json: bool = False,
+    out: Out = Path("runs/examine"),
+    json: Json = False,
     fail_on: FailOn = (),
     sarif: Sarif = None,
     what: WhatOptions | None = None,
@@ -36,31 +37,37 @@ def examine(
     examination: Examination = None,
     controls: Controls = None,
 ) -> None:
-    """Examine a trained network with and without the trigger.
+    """Test a trained network with and without the trigger.
 
-    Runs the benign test and every poisoned test, each with its controls, and leaves a record. The
-    network is one of ours or any torch.nn.Module of yours from images to logits:
+    Runs the benign test and every poisoned test with its controls, and writes a record with tables
+    and pictures. Nothing is trained.
 
-      segdoor examine --model mypackage.nets:build --weights mine.pth --data.name camvid ...
-      segdoor examine --model onnx:mine.onnx --data.name camvid ...
-
-    A TorchScript file holds code, which is run: --model torchscript:mine.pt is for files that you
+    The network is a built-in one or any torch.nn.Module from images to logits, named by --model:
+    its code is run. A TorchScript file also holds code that is run, so use only files that you
     trust.
 
+    For example:
+
+      segdoor examine --weights runs/train/poisoned.safetensors
+      segdoor examine --model mypackage.nets:build --weights mine.pth
+      segdoor examine --model onnx:mine.onnx --data.root DIR my.yaml
+      segdoor examine my.yaml --weights mine.pth --fail-on "asr>0.3"
+
+    Exit code 4 if a --fail-on threshold is crossed.
+
     Args:
-        config: A YAML file with any of the settings below, and others.
+        config: A YAML file with any of these settings. Other settings in it are ignored.
         out: Folder for the record and the files beside it.
         json: Print the record as JSON instead of tables.
-        fail_on: A threshold such as "asr>0.3", "asr:near>0.3" or "iou:car<0.5", once for each.
-            Exit code 4 if one is crossed; which ones is in findings.json beside the record.
-        sarif: A file to write the findings to, as SARIF 2.1.0.
-        what: Choices that others follow from.
+        fail_on: A threshold such as "asr>0.3", "asr:near>0.3" or "iou:car<0.5"; repeatable.
+        sarif: Also write the findings to this SARIF file.
+        what: Choices that set the defaults of others.
         model: A network of your own.
         data: The scenes.
         attack: Victim classes, target class and trigger.
         tests: The poisoned tests.
         network: The network.
-        examination: How models are examined.
+        examination: How the network is tested.
         controls: What the network is compared with.
     """
     gate = Gate.of("examine", fail_on, sarif)

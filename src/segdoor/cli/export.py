@@ -17,18 +17,25 @@ def export(
     at: str,
     replace: bool = False,
 ) -> None:
-    """Write the figures of a run or a study for other programs.
+    """Export the figures of a run or a study to other programs.
 
-    Files hold one row a figure: the run and its axes, model, repair, poisoned test, class,
-    metric, value, the ends of its interval, and its place in the record. The comparisons behind a
-    study's verdicts go to a second file beside it, FILE.verdicts.csv. A tracker that has a run
-    already, by an earlier call, is only told what has changed since.
+    Files have one row per figure: the run and its settings, model, repair, poisoned test, class,
+    metric, value, interval, and its place in the record. For a study, the comparisons behind the
+    verdicts go to a second file, FILE.verdicts.csv. MLflow receives only what has changed since the
+    last export.
+
+    For example:
+
+      segdoor export runs/run --to csv --at run.csv
+      segdoor export runs/run --to tensorboard --at boards
+      segdoor export runs/run --to mlflow --at http://tracker:5000
 
     Args:
         source: The folder of a run or a study, or its record.json or study.json.
-        to: What reads them.
+        to: The format, or the program to send the figures to.
         at: A file for csv and parquet, a folder for tensorboard, a tracking URI for mlflow.
-        replace: Write over an earlier file; in an earlier folder, over runs of the same names.
+        replace: Overwrite an earlier file; in an earlier folder, overwrite runs with the same
+            names.
     """
     from segdoor.report.source import open_source
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from segdoor.cli.panels import OUTPUT
 from segdoor.cli.screen import tell
 from segdoor.errors import FindingError, StorageError
 from segdoor.experiment.resolving import Asked
@@ -19,8 +20,8 @@ from segdoor.record import ExperimentRecord
 from segdoor.record.findings import Finding, Findings
 from segdoor.record.thresholds import OPTION, Threshold, place_of, read_thresholds
 
-FailOn = Annotated[tuple[str, ...], Parameter(name=OPTION, group="Pipelines")]
-Sarif = Annotated[Path | None, Parameter(name="--sarif", group="Pipelines")]
+FailOn = Annotated[tuple[str, ...], Parameter(name=OPTION, group=OUTPUT)]
+Sarif = Annotated[Path | None, Parameter(name="--sarif", group=OUTPUT)]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Setting(Settings):
 
 
 class Entry(Settings):
-    """A choice that comes along."""
+    """A built-in choice."""
 
     name: str
     """What it is called wherever it can be named."""
@@ -62,12 +62,21 @@ class Sorts(Settings):
 
 
 def list_(what: Sort | None = None, /, *, json: bool = False) -> None:
-    """Name what comes along of a sort: triggers, placements, labels, repairs, networks, ...
+    """List what is built in: triggers, networks, repairs, metrics...
 
-    A class of your own stands wherever a name of a plug-in does, as package.module:Class.
+    Without a name, prints the kinds of things that can be listed. With one, prints each entry with
+    its source, its needs, its limits and its settings.
+
+    For example:
+
+      segdoor list
+      segdoor list triggers
+      segdoor list networks --json
+
+    Options that take a plug-in also take a class of your own, package.module:Class.
 
     Args:
-        what: The sort; if left out, the sorts themselves.
+        what: What to list.
         json: Print everything as JSON instead of text.
     """
     if what is None:
@@ -80,25 +89,25 @@ def list_(what: Sort | None = None, /, *, json: bool = False) -> None:
     for entry in listing.entries:
         tell(*_told(entry))
     if not listing.entries:
-        tell(f"none yet: no {what} come along; one of your own is package.module:Class")
+        tell(f"There are no built-in {what} yet. One of your own is package.module:Class.")
 
 
 _SORTS: dict[Sort, str] = {
     "triggers": "what is put into images",
-    "stickers": "small pictures that come along, for the trigger sticker",
+    "stickers": "built-in small pictures for the trigger sticker",
     "placements": "where a trigger goes",
-    "labels": "what becomes of the labels of poisoned scenes",
-    "repairs": "what makes a backdoored model harmless",
-    "filters": "what finds poisoned scenes in a data set",
-    "detectors": "what finds triggers in images",
-    "purifiers": "what takes triggers out of images",
-    "scans": "what finds backdoors in models",
-    "metrics": "figures from the tables of a run",
-    "networks": "what is trained",
-    "backbones": "what some networks stand on",
-    "data": "where scenes come from",
+    "labels": "how the labels of poisoned scenes are changed",
+    "repairs": "defenses that remove a backdoor from a model",
+    "filters": "defenses that find poisoned scenes in a data set",
+    "detectors": "defenses that find triggers in images",
+    "purifiers": "defenses that remove triggers from images",
+    "scans": "defenses that find backdoors in models",
+    "metrics": "figures computed from the tables of a run",
+    "networks": "networks to train or examine",
+    "backbones": "backbones that some networks are built on",
+    "data": "data sets, and formats of your own data",
     "studies": "tables and figures of a paper, for segdoor study",
-    "presets": "what studies run on",
+    "presets": "data, networks and recipes that studies run on",
 }
 assert set(_SORTS) == set(get_args(Sort))
 

@@ -13,7 +13,7 @@ from segdoor.settings import Settings
 
 
 class ModelEntry(Settings):
-    """A model that comes along, with its main figures."""
+    """A built-in model with its main figures."""
 
     name: str
     """What it is called."""
@@ -28,24 +28,28 @@ class ModelEntry(Settings):
 
 
 class ModelShelf(Settings):
-    """All models that come along."""
+    """All built-in models."""
 
     models: tuple[ModelEntry, ...]
     """The models, the clean one first."""
 
 
 def models(name: str | None = None, /, *, out: Path | None = None, json: bool = False) -> None:
-    """Name the trained models that come along: a clean one, and four with a backdoor.
+    """List the built-in trained models, or copy one.
 
-    They were trained on the built-in street scenes, so a defense can be tried on them at once:
+    One clean model and four with a backdoor, trained on the built-in street scenes: you can try a
+    defense at once, without training anything. They are of no use on photographs.
 
+    For example:
+
+      segdoor models
       segdoor models baseline --out mine
       segdoor repair mine/baseline --with finetune:0.1
 
     Args:
-        name: A model, whose figures and file are printed; if left out, all of them in a table.
-        out: Copy the model into this folder, and the clean model beside it.
-        json: Print as JSON instead of text; of one model, its record.
+        name: A model to describe. If left out, all of them are listed.
+        out: Copy the model, and the clean model beside it, into this folder.
+        json: Print JSON instead of text; for one model, its record.
     """
     from segdoor.models.catalogue import NAMES, shipped
     from segdoor.report.terminal import describe
@@ -66,7 +70,7 @@ def models(name: str | None = None, /, *, out: Path | None = None, json: bool = 
         Text(f"{name}: {model.does}", style="bold"),
         *describe(model.record),
         f"Weights: {model.weights}",
-        "For trying defenses. It was trained on painted scenes: it is of no use on photographs.",
+        "For trying defenses. It was trained on painted scenes and is of no use on photographs.",
         f"Examine it here: segdoor demo --model {name}",
         *([f"Copied to {copied}"] if copied else []),
     )
@@ -92,7 +96,7 @@ def _entry(name: str) -> ModelEntry:
 def _grid(shelf: ModelShelf) -> Grid:
     from segdoor.report.before_after import new_grid, share
 
-    grid = new_grid("Trained models that come along", "model")
+    grid = new_grid("Built-in trained models", "model")
     for heading in ("CBA", "least\nASR", "largest\nASR", "what it is"):
         grid.add_column(heading, justify="left" if heading == "what it is" else "right")
     for model in shelf.models:

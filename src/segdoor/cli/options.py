@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from segdoor import plain_yaml
 from segdoor.cli.choices import AttackOptions
+from segdoor.cli.panels import ATTACK, DATA, NETWORK, TESTS, TRAINING, WHAT
 from segdoor.cli.screen import remark
 from segdoor.errors import DataError
 from segdoor.experiment.config import ExperimentConfig, Method, Reading
@@ -30,7 +31,7 @@ from segdoor.settings import Tree, Wishes, brief
 from segdoor.victim.config import Preset
 
 
-@Parameter(name="*", group="What")
+@Parameter(name="*", group=WHAT)
 class WhatOptions(Wishes):
     """The choices that others follow from."""
 
@@ -42,26 +43,27 @@ class WhatOptions(Wishes):
     preset: Preset | None = None
 
 
-Data = Annotated[DataWishes | None, Parameter(group="Scenes")]
-Attack = Annotated[AttackOptions | None, Parameter(group="Attack")]
-Tests = Annotated[PoisonedTestsWishes | None, Parameter(group="Poisoned tests")]
-Network = Annotated[NetworkWishes | None, Parameter(group="Network")]
-Training = Annotated[TrainingWishes | None, Parameter(group="Training")]
-Examination = Annotated[ExaminationWishes | None, Parameter(group="Examination")]
-Controls = Annotated[ControlsWishes | None, Parameter(group="Controls")]
+Data = Annotated[DataWishes | None, Parameter(group=DATA)]
+Attack = Annotated[AttackOptions | None, Parameter(group=ATTACK)]
+Tests = Annotated[PoisonedTestsWishes | None, Parameter(group=TESTS)]
+Network = Annotated[NetworkWishes | None, Parameter(group=NETWORK)]
+Training = Annotated[TrainingWishes | None, Parameter(group=TRAINING)]
+Examination = Annotated[ExaminationWishes | None, Parameter(group=TESTS)]
+Controls = Annotated[ControlsWishes | None, Parameter(group=TESTS)]
 
 
-@Parameter(name="*", group="Your own network")
+@Parameter(name="*", group=NETWORK)
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """Short forms for a network of one's own."""
 
     model: str | None = None
-    """Short for network: a known network, or package.module:factory; settings may follow.
-    torchscript runs the code in its file: name it for files that you trust alone."""
+    """The network: a built-in one such as pspnet, or package.module:factory of your own, whose code
+    is run. With torchscript, the code in the file is run: use only files that you trust. Short for
+    --network."""
     weights: Path | None = None
-    """Short for network.weights: a .safetensors file, or a .pth of tensors alone; for onnx and
-    torchscript the file of the model."""
+    """Weights to load: .safetensors, or .pth with tensors only. For onnx and torchscript, the model
+    file. Short for --network.weights."""
 
     def tree(self) -> Tree:
         """Return these options as settings."""

@@ -8,58 +8,66 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
+from segdoor.cli.panels import MACHINE, OUTPUT, WHAT, Config, Json, Out, Replace
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.cluster import On, workers_on
 from segdoor.errors import ConfigError
 
 
 def poison(
-    config: Path | None = None,
+    config: Config = None,
     *,
-    out: Path = Path("runs/poison"),
-    copy: Path | None = None,
-    lossless: bool = False,
-    as_folder: Annotated[bool, Parameter(name="--as-folder")] = False,
-    replace: bool = False,
-    workers: int | None = None,
-    on: On = "local",
-    address: str | None = None,
-    dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
-    json: bool = False,
+    out: Out = Path("runs/poison"),
+    copy: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    lossless: Annotated[bool, Parameter(group=OUTPUT)] = False,
+    as_folder: Annotated[bool, Parameter(name="--as-folder", group=OUTPUT)] = False,
+    replace: Replace = False,
+    workers: Annotated[int | None, Parameter(group=MACHINE)] = None,
+    on: Annotated[On, Parameter(group=MACHINE)] = "local",
+    address: Annotated[str | None, Parameter(group=MACHINE)] = None,
+    dry_run: Annotated[bool, Parameter(name="--dry-run", group=WHAT)] = False,
+    json: Json = False,
     what: WhatOptions | None = None,
     data: Data = None,
     attack: Attack = None,
 ) -> None:
-    """Choose which training scenes to poison, and preview them.
+    """Choose the training scenes to poison, and preview them.
 
-    Writes the plan (JSON lines: which scenes, where the trigger goes, how labels change) and a
-    picture of the first poisoned scenes. The data set itself is not touched; with --copy a
-    poisoned copy of its folder is written, for any trainer, which `segdoor restore` undoes. With
-    --data.size the copy holds all scenes at that size, as a training with it sees them.
-    Label maps are all read, but only those images that are changed or shown: `segdoor data` finds
-    all that is wrong with the others. A call that was cut off is completed by the same call again.
+    Writes a plan (which scenes, where the trigger goes, how the labels change) and a picture of the
+    first poisoned scenes. The data set itself is never changed.
+
+    With --copy, also writes a poisoned copy of the data set in its own folder layout, for any
+    training program. `segdoor restore` undoes the poisoning of the copy. With --data.size, all
+    scenes of the copy have that size.
+
+    For example:
+
+      segdoor poison --data.name folder --data.root DIR --attack.victims car
+      segdoor poison --attack.rate 0.1 --dry-run
+      segdoor poison --data.name folder --data.root DIR --copy poisoned
+
+    Label maps are all read, images only where they are changed: `segdoor data` checks them all.
+    Interrupted commands resume: run them again.
 
     Args:
-        config: A YAML file with any of the settings below, and others.
+        config: A YAML file with any of these settings. Other settings in it are ignored.
         out: Folder for plan.jsonl and poison.png.
-        copy: A new folder for a poisoned copy in the data set's own layout.
-        lossless: Store poisoned JPEG pictures as PNG, under their name, without any loss. A copy
-            at another size holds PNG files alone.
-        as_folder: Lay the copy out as data.name folder reads it, with label maps as PNG and a
-            classes.yaml, whatever the data set has: annotations cannot express labels of single
+        copy: A new folder for a poisoned copy of the data set.
+        lossless: Store poisoned JPEG images as PNG, under their old names. Copies at another size
+            always hold PNG files.
+        as_folder: Write the copy in the layout of `--data.name folder`, with label maps as PNG and
+            a classes.yaml. Needed where a data set's annotations cannot hold labels of single
             pixels.
-        replace: Write over an earlier plan, and over an earlier copy that nobody edited.
-        workers: How many workers share the work, one for each core if left out. What comes out
-            is the same.
-        on: Who works: this machine alone, or a Ray cluster whose machines see the same folders.
-        address: Of the cluster: auto, host:port or ray://host:port; one is started on this
-            machine for the while if left out.
-        dry_run: Only say what the plan would be; nothing is written, save a pack of built-in
-            scenes in the cache.
-        json: Print the plan's header as JSON instead of text.
-        what: Choices that others follow from.
+        replace: Overwrite an earlier plan, and an earlier copy that nobody has edited.
+        workers: Number of workers, one per core if left out. The result does not depend on it.
+        on: Work on this machine only, or on a Ray cluster whose machines see the same folders.
+        address: Address of the cluster: auto, host:port or ray://host:port. If left out, a
+            temporary one is started on this machine.
+        dry_run: Print the figures of the plan and write nothing.
+        json: Print the header of the plan as JSON instead of text.
+        what: Choices that set the defaults of others.
         data: The scenes.
-        attack: The attacker.
+        attack: The attack.
     """
     for option, given in (("--lossless", lossless), ("--as-folder", as_folder)):
         if given and copy is None:

@@ -11,8 +11,8 @@ from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.errors import ConfigError
 
 _HELP = (
-    "A repair, as prune:30 or finetune:0.1,epochs=5; repeat the option for several, each done for"
-    " itself. 'segdoor list repairs' shows all of them with their settings."
+    "A repair, such as prune:30 or finetune:0.1,epochs=5. Repeat the option to compare several;"
+    " each starts from the original models. `segdoor list repairs` shows all of them."
 )
 With = Annotated[
     tuple[str, ...],
@@ -30,23 +30,28 @@ def repair(
     device: str | None = None,
     json: bool = False,
 ) -> None:
-    """Repair the models of a run, and add what that changed to its record.
+    """Try defenses on the models of a run.
 
-    A repair sees the network and some clean training scenes, never the attack. It is done to the
-    backdoored model and, as a control, to the clean one; then all tests of the run are run again:
+    A repair gets a network and some clean training scenes; it never sees the attack. Each repair is
+    applied to the backdoored model and, as a control, to the clean one. Then all tests of the run
+    are run again, and the results are added to its record.
 
-      segdoor repair runs/run --with prune:30 --with finetune:0.1
+    If the network is one of your own, name it again by --model: its code is run, and segdoor does
+    not run code just because a record names it.
 
-    If the network is one of your own, name it again by --model: its code is run, and a record may
-    come from anybody.
+    For example:
+
+      segdoor repair runs/run --with finetune:0.1
+      segdoor repair runs/run --with prune:30 --with finetune:0.1,epochs=5
+      segdoor repair runs/run --with prune:30 --model mypackage.nets:build
 
     Args:
-        run: The run's folder, or its record.json.
+        run: The folder of the run, or its record.json.
         with_: The repairs.
-        seed: Decides which clean scenes are drawn; the run's own seed if left out.
-        model: The run's network, package.module:factory, if it is one of your own.
+        seed: Decides which clean scenes are drawn, if not the seed of the run.
+        model: The network of the run, package.module:factory, if it is one of your own.
         root: Folder of the data set, if it has moved since the run.
-        device: Device to work on, if not the run's: cpu, cuda, ...
+        device: Device to use, if not the one of the run: cpu, cuda, ...
         json: Print the record as JSON instead of tables.
     """
     if not with_:

@@ -18,14 +18,20 @@ def report(
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("report.html"),
     replace: bool = False,
 ) -> None:
-    """Write one page with every figure, table and picture of a run or a study.
+    """Write one page with the figures and tables of a run or a study.
 
-    The page is a single file that needs no network, for phone, screen and print.
+    The page is a single HTML file with all pictures in it. It loads nothing from the network, and
+    fits phones, screens and paper.
+
+    For example:
+
+      segdoor report runs/run
+      segdoor report runs/run -o page.html --replace
 
     Args:
         source: The folder of a run or a study, or its record.json or study.json.
-        out: The page.
-        replace: Write over an earlier page.
+        out: The page to write.
+        replace: Overwrite an earlier page.
     """
     write_page(open_source(source), out, replace=replace)
 

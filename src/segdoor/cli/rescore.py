@@ -12,9 +12,9 @@ from segdoor.record import ExperimentRecord
 from segdoor.settings import Settings
 
 _HELP = (
-    "A metric beyond those that come along, or one of them with other settings, as"
-    " vanished_objects:0.8,min_pixels=100; repeat the option for several. One of your own is"
-    " package.module:Class: its code is run. `segdoor list metrics` names those that come along."
+    "A metric of your own (package.module:Class), or a built-in one with other settings, such as"
+    " vanished_objects:0.8,min_pixels=100; repeatable. `segdoor list metrics` shows the built-in"
+    " ones."
 )
 Metrics = Annotated[
     tuple[str, ...],
@@ -28,7 +28,7 @@ class RescoredRun(Settings):
     run: str
     """Its folder."""
     not_measured: tuple[str, ...]
-    """Metrics whose needs the run did not leave."""
+    """Metrics that need data which the run did not save."""
     record: ExperimentRecord
     """Its record with all metrics."""
 
@@ -41,16 +41,21 @@ class RescoredRuns(Settings):
 
 
 def rescore(source: Path, *, metric: Metrics = (), json: bool = False) -> None:
-    """Compute the figures of runs from their tables, and add metrics that their records lack.
+    """Compute a run's figures again, or add new metrics.
 
-    Nothing is trained or examined. Figures that are there stay as they are; where the tables give
-    others, the run is refused:
+    Reads the tables of the run; nothing is trained or tested. Metrics that the record lacks are
+    added. If the tables give other figures than the record, the run is refused and not changed.
 
+    A metric of your own is package.module:Class: its code is run.
+
+    For example:
+
+      segdoor rescore runs/run
       segdoor rescore runs/run --metric vanished_objects:0.8
 
     Args:
         source: The folder of a run or a study, or its record.json or study.json.
-        metric: Metrics beyond those that come along.
+        metric: Metrics beyond the built-in ones.
         json: Print the records as JSON instead of tables.
     """
     from segdoor.experiment.rescore import rescore_run
@@ -73,6 +78,6 @@ def rescore(source: Path, *, metric: Metrics = (), json: bool = False) -> None:
 
 
 _REMEDY = (
-    "Their needs, such as rows of objects, were not left by this run: it was made before segdoor"
-    " counted them. Run it again into another folder to have them."
+    "They need data, such as counts per object, that this run did not save: an earlier version of"
+    " segdoor made it. To get them, run it again into another folder."
 )

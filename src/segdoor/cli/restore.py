@@ -8,11 +8,17 @@ from segdoor.cli.screen import tell
 
 
 def restore(copy: Path) -> None:
-    """Take the poison out of a copy: give it the source's bytes back.
+    """Undo the poisoning of a copy.
 
-    A copy at another size than its source's gets its clean pictures and label maps of that size
-    back. Refuses if a file of the copy was edited, added or removed since it was written, and then
-    changes nothing. The source is neither read nor written.
+    Puts the clean images and label maps back into the copy, byte for byte. A copy made at another
+    size gets the clean ones of that size. The original data set is neither read nor written.
+
+    If a file of the copy was edited, added or removed since it was written, nothing is changed and
+    the exit code is 2.
+
+    For example:
+
+      segdoor restore poisoned
 
     Args:
         copy: The folder that `segdoor poison --copy` wrote.

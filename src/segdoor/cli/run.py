@@ -17,14 +17,15 @@ from segdoor.cli.options import (
     WhatOptions,
     configuration,
 )
+from segdoor.cli.panels import Config, Json, Out
 from segdoor.cli.screen import progress_bars, tell, tell_json
 
 
 def run(
-    config: Path | None = None,
+    config: Config = None,
     *,
-    out: Path = Path("runs/run"),
-    json: bool = False,
+    out: Out = Path("runs/run"),
+    json: Json = False,
     fail_on: FailOn = (),
     sarif: Sarif = None,
     what: WhatOptions | None = None,
@@ -37,29 +38,37 @@ def run(
     examination: Examination = None,
     controls: Controls = None,
 ) -> None:
-    """Poison, train, examine and record, all at once.
+    """Poison, train and examine in one command.
 
-    Trains a backdoored and a clean model, runs the benign test and every poisoned test with its
-    controls, and leaves a record with plan, poisoned tests, tables, weights and pictures beside it.
-    For example, on CamVid at half size with the paper's nearest neighbour injection:
+    Trains two networks by the same recipe, one on poisoned and one on clean scenes, tests both with
+    and without the trigger, and writes the results, weights and pictures to a folder.
 
-      segdoor run --data.name camvid --data.root camvid --data.size 180 240 --method nni
+    A network of your own is any torch.nn.Module from images to logits, named by --model: its code
+    is run.
+
+    For example:
+
+      segdoor run --data.name folder --data.root DIR --attack.victims car
+      segdoor run --data.name camvid --data.root camvid --method nni
+      segdoor run my.yaml --training.epochs 20 --fail-on "asr>0.3"
+
+    Exit code 4 if a --fail-on threshold is crossed. Interrupted runs resume: run the same command
+    again.
 
     Args:
-        config: A YAML file with any of the settings below.
+        config: A YAML file with any of these settings.
         out: Folder for the record and the files beside it.
         json: Print the record as JSON instead of tables.
-        fail_on: A threshold such as "asr>0.3", "asr:near>0.3" or "iou:car<0.5", once for each.
-            Exit code 4 if one is crossed; which ones is in findings.json beside the record.
-        sarif: A file to write the findings to, as SARIF 2.1.0.
-        what: Choices that others follow from.
+        fail_on: A threshold such as "asr>0.3", "asr:near>0.3" or "iou:car<0.5"; repeatable.
+        sarif: Also write the findings to this SARIF file.
+        what: Choices that set the defaults of others.
         model: A network of your own.
         data: The scenes.
-        attack: The attacker.
+        attack: The attack.
         tests: The poisoned tests.
         network: The network.
-        training: The recipe of training.
-        examination: How models are examined.
+        training: The training recipe.
+        examination: How the networks are tested.
         controls: What the run is compared with.
     """
     gate = Gate.of("run", fail_on, sarif)
@@ -73,7 +82,7 @@ def run(
 
     gate.check(asked, asked.data().train_split)
     with progress_bars() as bars:
-        record = run_experiment(asked, out=out, observer=bars)
+        record = run_experiment(asked, out=out, observer=bars, abreast=True)
     findings = gate.judged(asked, record, out)
     if json:
         tell_json(record, gate.beside(findings))

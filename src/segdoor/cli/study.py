@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 from rich import box
 from rich.table import Table as Grid
 
+from segdoor.cli.panels import DATA, OPTIONS, OUTPUT, WHAT, Json, Out, Replace
 from segdoor.cli.report import write_page
 from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.cli.study_part import OUT, Asked, Name, OnResources, Part
 from segdoor.errors import ConfigError, DataError, MachineError, UnfinishedError
-from segdoor.experiment.config import Reading
-from segdoor.papers.registry import PAPERS, paper_of
+from segdoor.papers.registry import PAPERS
 from segdoor.report.source import study_source
-from segdoor.settings import Settings
+from segdoor.report.terminal_study import describe_study
 from segdoor.study.checking import check_out, check_scenes
 from segdoor.study.collect import collect
 from segdoor.study.estimate import cost_of, pace_of
-from segdoor.study.expand import PlannedRun, distinct
+from segdoor.study.expand import distinct
 from segdoor.study.library import load_preset, load_study, preset_names, study_names
-from segdoor.study.plan import StudyPlan, left_out, make_plan, part_of, selected
+from segdoor.study.plan import StudyPlan, left_out, part_of
 from segdoor.study.processes import jobs_on
 from segdoor.study.remote import executor_for, fetch_finished
 from segdoor.study.resources import Resources, check_resources
@@ -32,47 +32,24 @@ from segdoor.study.state import state_of
 
 study = App(
     name="study",
-    help="Run whole tables and figures of the paper, and judge what it claims.",
     help_format="plaintext",
+    group_arguments=OPTIONS,
+    group_parameters=OPTIONS,
+    group_commands=Group("Commands"),
 )
-
-_OUT = Path("runs/studies")
-OnResources = Annotated[Resources | None, Parameter(name="*", group="Machines")]
-
-
-class Part(Settings):
-    """A study on a preset, or a part of it."""
-
-    preset: str = "street"
-    """A preset by name, or the path of a file of your own."""
-    reading: Reading = "paper"
-    """Follow the paper, or the authors' code where it differs."""
-    seeds: tuple[int, ...] = ()
-    """Seeds asked for; all of the preset's if left out."""
-    only: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
-    """Values of axes to keep, as rate=0.05,0.15; repeat it for other axes."""
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", consume_multiple=False)] = ()
-    """A setting that differs from the preset's file, as training.epochs=2; repeatable."""
-    backbone: Path | None = None
-    """ImageNet weights that the preset's networks start from; part of the keys of runs."""
-
-    def of(
-        self, name: str, out: Path, *, root: Path | None = None
-    ) -> tuple[StudyPlan, tuple[PlannedRun, ...]]:
-        """Return the whole study, and the runs asked for."""
-        plan = make_plan(
-            paper_of(name), name, self.preset, out=out, reading=self.reading, seeds=self.seeds,
-            root=root, backbone=self.backbone, changes=self.set_,
-        )  # fmt: skip
-        return plan, selected(plan, only=_axes(self.only), seeds=self.seeds)
-
-
-Asked = Annotated[Part | None, Parameter(name="*", group="Which runs")]
 
 
 @study.command(name="list")
 def list_() -> None:
-    """Name the studies and presets that come along."""
+    """List the built-in studies and presets.
+
+    A study is a grid of runs behind a table or figure of the paper. A preset says what it runs on:
+    the scenes, networks, recipe and seeds.
+
+    For example:
+
+      segdoor study list
+    """
     studies = [(n, load_study(p, n)) for p in PAPERS.values() for n in study_names(p)]
     presets = [(n, load_preset(p, n)) for p in PAPERS.values() for n in preset_names(p)]
     for heading, rows in (
@@ -85,17 +62,24 @@ def list_() -> None:
 
 @study.command
 def show(
-    name: str,
+    name: Name,
     *,
     part: Asked = None,
 ) -> None:
-    """Print what a study varies on a preset, and every run with its key.
+    """Print the runs of a study: what varies, and the key of each.
+
+    Only prints the plan. `segdoor show` prints the results.
+
+    For example:
+
+      segdoor study show table1
+      segdoor study show table1 --preset street --only rate=0.05,0.15
 
     Args:
-        name: A study by name, or the path of a file of your own.
+        name: A study by name, or a study file of your own.
         part: Which of its runs.
     """
-    plan, points = (part or Part()).of(name, _OUT)
+    plan, points = (part or Part()).of(name, OUT)
     runs = distinct(points)
     tell(f"{plan.study.shows}: {plan.study.title}, on {plan.preset.title}")
     seeds = sorted({run.seed for run in runs})
@@ -109,32 +93,37 @@ def show(
 
 @study.command
 def run(
-    name: str,
+    name: Name,
     *,
-    out: Path = _OUT,
+    out: Out = OUT,
     part: Asked = None,
-    limit: int | None = None,
-    root: Path | None = None,
-    dry_run: Annotated[bool, Parameter(name="--dry-run")] = False,
+    limit: Annotated[int | None, Parameter(group=WHAT)] = None,
+    root: Annotated[Path | None, Parameter(group=DATA)] = None,
+    dry_run: Annotated[bool, Parameter(name="--dry-run", group=WHAT)] = False,
     machines: OnResources = None,
 ) -> None:
-    """Run a study: what is there is kept, what failed is tried again, what is missing is made.
+    """Do the runs of a study.
 
-    Runs that other studies in the same folder have made count as well. A call that was killed is
-    completed by the same call again. A run that fails does not stop the others; its error lies in
-    error.json in its folder. Exit code 0 if every run asked for is done, 1 if some failed or are
-    left by --limit. For example:
+    Runs that are done are kept, also those that another study made in the same folder. Failed runs
+    are tried again. A run that fails does not stop the others; error.json in its folder says why.
+    Interrupted studies resume: run the same command again.
 
-      segdoor study run table1 --preset street --only rate=0.05,0.15 --only q_as=area --seeds 0
+    For example:
+
+      segdoor study run table1 --dry-run
+      segdoor study run table1 --only rate=0.05,0.15 --seeds 0
+      segdoor study run table1 --preset camvid --root camvid --jobs 2
+
+    Exit code 0 if all of these runs are done, 1 if some failed or --limit left some.
 
     Args:
-        name: A study by name, or the path of a file of your own.
-        out: Folder for runs, clean models and the study's record; studies share it.
+        name: A study by name, or a study file of your own.
+        out: Folder for the runs, the clean models and the study's record. Studies share it.
         part: Which of its runs.
-        limit: Make so many runs at most in this call.
+        limit: Stop after this many runs.
         root: Folder of the data set.
-        dry_run: Only count the runs, and estimate their time by training a few steps.
-        machines: Where runs are made.
+        dry_run: Count the runs, and estimate the time by training for a few steps.
+        machines: Where the runs are done.
     """
     where = machines or Resources()
     check_resources(where)
@@ -154,19 +143,26 @@ def run(
 
 @study.command
 def status(
-    name: str,
+    name: Name,
     *,
-    out: Path = _OUT,
+    out: Out = OUT,
     part: Asked = None,
-    json: bool = False,
+    json: Json = False,
 ) -> None:
-    """Say which runs of a study are done, failed or waiting; only files are read.
+    """Say which runs of a study are done, failed or waiting.
+
+    Only reads files; another process may be working on the study.
+
+    For example:
+
+      segdoor study status table1
+      segdoor study status table1 --json
 
     Args:
-        name: A study by name, or the path of a file of your own.
-        out: The folder of studies.
+        name: A study by name, or a study file of your own.
+        out: The folder of the studies.
         part: Which of its runs.
-        json: Print the study's record as JSON, as far as it is: all runs, cells and verdicts.
+        json: Print the study's record as JSON, as far as it is done.
     """
     plan, points = (part or Part()).of(name, out)
     if json:
@@ -180,28 +176,35 @@ def status(
         name: sum(s.state == name for _, s in states) for name in ("done", "failed", "waiting")
     }
     tell(", ".join(f"{count} {name}" for name, count in counts.items()))
+    if plan.file.exists():
+        tell(f"Results: segdoor show {plan.file}")
 
 
 @study.command
 def report(
-    name: str,
+    name: Name,
     *,
-    out: Path = _OUT,
+    out: Out = OUT,
     part: Asked = None,
-    page: Annotated[Path, Parameter(name=["--page", "-o"])] = Path("report.html"),
-    replace: bool = False,
+    page: Annotated[Path, Parameter(name=["--page", "-o"], group=OUTPUT)] = Path("report.html"),
+    replace: Replace = False,
 ) -> None:
-    """Write one page of a study, or of a part of it, from the runs that are there by now.
+    """Write the page of a study from the runs that are done.
 
-    It is the page of `segdoor report`, and needs no record of the study: only files of runs are
-    read.
+    The same page as `segdoor report` writes, but you can choose a part of the study, and the study
+    need not be complete.
+
+    For example:
+
+      segdoor study report table1
+      segdoor study report table1 --seeds 0 -o table1.html --replace
 
     Args:
-        name: A study by name, or the path of a file of your own.
-        out: The folder of studies.
+        name: A study by name, or a study file of your own.
+        out: The folder of the studies.
         part: Which of its runs.
-        page: The page.
-        replace: Write over an earlier page.
+        page: The page to write.
+        replace: Overwrite an earlier page.
     """
     plan, points = (part or Part()).of(name, out)
     record = collect(part_of(plan, points))
@@ -225,13 +228,7 @@ def _do(plan: StudyPlan, work: Work, machines: Resources, limit: int | None) -> 
             what = f"failed: {outcome.error}" if outcome.error else f"done, {outcome.seconds:.0f} s"
             tell(f"[{number}/{len(work.tasks)}] {outcome.key}: {what}")
     record = finish(plan, work.digests)
-    tell(f"Study: {plan.file}")
-    for verdict in record.verdicts:
-        found = ", ".join(told for told in (verdict.counted, verdict.lacks) if told)
-        tell(f"{verdict.number}. {verdict.statement} ({verdict.judged_on}): "
-             f"{verdict.verdict}{f', {found}' if found else ''}")  # fmt: skip
-    if record.verdicts:
-        tell(record.claims_in_words)
+    tell("", *describe_study(study_source(record, plan.file)))
     num_runs = work.num_done + sum(task.kind == "run" for task in work.tasks)
     if num_failed:
         raise UnfinishedError(
@@ -274,20 +271,6 @@ def _tell_cost(plan: StudyPlan, work: Work, machines: Resources) -> None:
     at_once = f", {jobs} runs at once," if jobs > 1 else ""
     pace = "; ".join(told) or "none"
     tell(f"About {hours:.1f} hours on this machine{at_once} without tests: {pace}")
-
-
-_VALUES = re.compile(r"""'[^']*'|"[^"]*"|[^,]+""")
-
-
-def _axes(only: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """Read ``rate=0.05,0.15`` as values by axis; a value with a comma stands in quotes."""
-    axes: dict[str, list[str]] = {}
-    for text in only:
-        axis, sign, values = text.partition("=")
-        if not sign or not values:
-            raise ConfigError("--only", "must be written as axis=value", text, "Write rate=0.05.")
-        axes.setdefault(axis, []).extend(found.strip("'\"") for found in _VALUES.findall(values))
-    return axes
 
 
 def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Grid:

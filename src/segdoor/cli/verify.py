@@ -9,11 +9,21 @@ from segdoor.errors import DataError
 
 
 def verify(copy: Path, *, source: Path | None = None) -> None:
-    """Say whether a poisoned copy is still as it was written.
+    """Check that a poisoned copy has not been changed.
+
+    Compares every file of the copy with what `segdoor poison --copy` wrote, and lists the
+    differences.
+
+    For example:
+
+      segdoor verify poisoned
+      segdoor verify poisoned --source DIR
+
+    Exit code 2 if anything differs.
 
     Args:
         copy: The folder that `segdoor poison --copy` wrote.
-        source: Its source, to ask as well whether that still is what the copy was made from.
+        source: The original data set. If given, also check that it has not changed since.
     """
     from segdoor.attack.manifest import changed_sources, load_manifest, verify_copy
 

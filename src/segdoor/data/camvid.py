@@ -40,7 +40,7 @@ class CamVid(FilesOnDisk):
         "split of SegNet",
         does="Reads street scenes from a car's camera, eleven classes.",
         needs="A folder with SPLIT.txt, SPLIT/ and SPLITannot/.",
-        fails="Its scenes are frames of few videos; val is a sequence that is also in train.",
+        fails="Its scenes are frames of a few videos; val is a sequence that is also in train.",
     )
 
     def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
@@ -66,7 +66,7 @@ def camvid(
         root: The folder of the data set.
         split: train, val or test; val is one sequence that is also in train.
         size: Height and width to resize to; 360 x 480 or whatever the files have if None.
-        complain: Hears of missing files.
+        complain: Receives missing files.
 
     Raises:
         DataError: If the list is missing.

@@ -61,11 +61,11 @@ class Cityscapes(FilesOnDisk):
         source="Cordts et al., The Cityscapes Dataset (CVPR 2016)",
         does="Reads street scenes of German cities with fine labels, 19 classes.",
         needs="A folder with leftImg8bit and gtFine, as label ids or as train ids.",
-        fails="The labels of test are not public: val is tested on.",
+        fails="The labels of test are not public, so tests use val.",
     )
 
     test_split: str = "val"
-    """The split that is tested on."""
+    """The split for tests."""
 
     def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
         """Open a split with all of its scenes."""
@@ -86,7 +86,7 @@ def cityscapes(
         root: The folder that holds ``leftImg8bit`` and ``gtFine``.
         split: train or val; the labels of test are not public.
         size: Height and width to resize to, 512 x 1024 in the paper; the files' own if None.
-        complain: Hears of missing files.
+        complain: Receives missing files.
 
     Raises:
         DataError: If a folder is missing, or some scenes have one kind of label file only and

@@ -34,23 +34,23 @@ class DataConfig(Settings):
     """A data set and its two splits."""
 
     name: str = "street"
-    """A kind that segdoor list data shows, as street (built in, procedural) or folder (your own
-    files), or package.module:Class, which may have settings of its own behind commas."""
+    """Data set: street (built in), folder (your own files), ... or package.module:Class. `segdoor
+    list data` shows all kinds. Settings of a class of your own follow after commas."""
     root: Path | None = None
     """Folder of the data set; street needs none."""
     size: tuple[Pixels, Pixels] | None = None
-    """Height and width to resize scenes to; their own size if left out. A poisoned copy then holds
+    """Height and width to resize scenes to. If left out, they keep their size. A poisoned copy has
     all scenes at this size."""
     num_train: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Number of training scenes: all of them if left out (street: 400)."""
+    """Number of training scenes. If left out, all of them (street: 400)."""
     num_test: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Number of test scenes: all of them if left out (street: 100)."""
+    """Number of test scenes. If left out, all of them (street: 100)."""
     train_split: str = Field(default_factory=_usual("train_split"))
-    """The split that models are trained on: train if left out (voc: trainaug)."""
+    """The split for training. If left out, train (voc: trainaug)."""
     test_split: str = Field(default_factory=_usual("test_split"))
-    """The split that models are examined on: test if left out (voc and cityscapes: val)."""
+    """The split for the tests. If left out, test (voc and cityscapes: val)."""
     seed: int = Field(default=0, ge=0)
-    """Seed of street's scenes."""
+    """Seed of the built-in street scenes."""
 
     @field_validator("name")
     @classmethod

@@ -29,15 +29,15 @@ class DataSet(Plugin):
     marks: ClassVar[tuple[str, ...]] = ()
 
     size: tuple[Pixels, Pixels] | None = None
-    """Height and width to resize scenes to; their own size if left out."""
+    """Height and width to resize scenes to; default: their own size."""
     num_train: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Number of training scenes; all of them if left out."""
+    """Number of training scenes; default: all."""
     num_test: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Number of test scenes; all of them if left out."""
+    """Number of test scenes; default: all."""
     train_split: str = "train"
-    """The split that is trained on."""
+    """The split for training."""
     test_split: str = "test"
-    """The split that is tested on."""
+    """The split for tests."""
 
     @abstractmethod
     def open(self, split: str, complain: Complain = refuse) -> SceneDataset:
@@ -45,7 +45,7 @@ class DataSet(Plugin):
 
         Args:
             split: The training split, the test split, or another one.
-            complain: Hears of missing files; if it returns, their scenes are left out.
+            complain: Receives missing files; if it returns, their scenes are left out.
 
         Raises:
             ConfigError: If a setting is wrong.
@@ -77,7 +77,7 @@ class FilesOnDisk(DataSet):
         Args:
             root: The folder, which exists.
             split: The split.
-            complain: Hears of missing files.
+            complain: Receives missing files.
         """
 
     def open(self, split: str, complain: Complain = refuse) -> SceneDataset:

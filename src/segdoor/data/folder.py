@@ -36,9 +36,10 @@ class Folder(FilesOnDisk):
     marks: ClassVar[tuple[str, ...]] = (CLASS_FILE,)
     introduction: ClassVar[Introduction] = Introduction(
         source="the layouts of semseg, mmsegmentation and Hugging Face",
-        does="Reads pictures and label maps of your own, with the classes that classes.yaml names.",
+        does="Reads your own images and label maps, with the classes in classes.yaml.",
         needs="A folder with classes.yaml, images and label maps.",
-        fails="Where label files hold what classes.yaml does not say; segdoor data names them.",
+        fails="Label files must hold only values that classes.yaml lists; segdoor data finds "
+        "others.",
     )
 
     def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
@@ -59,7 +60,7 @@ def folder(
         root: The folder that holds ``classes.yaml``.
         split: The split's name: a list file, or a folder beside or below images and labels.
         size: Height and width to resize to; each scene's own if None.
-        complain: Hears of missing files and of files outside the root.
+        complain: Receives missing files and of files outside the root.
 
     Raises:
         DataError: If nothing fits one of the layouts.

@@ -54,7 +54,7 @@ def find_pairs(
     Args:
         root: The data set's folder.
         split: The split.
-        complain: Hears of what is wrong with single scenes.
+        complain: Receives what is wrong with single scenes.
         patterns: How the files are called, if the class file says so.
 
     Raises:

@@ -85,7 +85,7 @@ def pair_folders(images: Path, labels: Path, *, complain: Complain = refuse) -> 
     Args:
         images: The folder of images.
         labels: The folder of label maps.
-        complain: Hears of a picture without partner, and of a second one of its name.
+        complain: Receives a picture without partner, and of a second one of its name.
 
     Raises:
         DataError: If a folder is missing.
@@ -108,7 +108,7 @@ def pair_named(
         names: Names of the images.
         images: All images.
         labels: All label maps.
-        complain: Hears of an image without label map, and of a second one of its name.
+        complain: Receives an image without label map, and of a second one of its name.
     """
     pairs: list[Pair] = []
     used = set[str]()

@@ -24,7 +24,7 @@ def load_dataset(config: DataConfig, split: str, *, complain: Complain = refuse)
     Args:
         config: Which data set, where, and how many scenes of it.
         split: ``config.train_split`` or ``config.test_split``, or another of the data set's.
-        complain: Hears of missing files; if it returns, their scenes are left out.
+        complain: Receives missing files; if it returns, their scenes are left out.
 
     Raises:
         ConfigError: If the data set is unknown, needs a root, or has no use for a setting; the

@@ -31,7 +31,7 @@ _FILES_A_PART = 32
 _NO_PICTURES = {".mat", ".json", ".txt"}
 
 Complain = Callable[[DataError], None]
-"""Hears of a problem: raises it, or keeps it so that work goes on and all problems are found."""
+"""Receives a problem: raises it, or keeps it so that all problems are found."""
 
 
 def refuse(problem: DataError) -> None:
@@ -62,7 +62,7 @@ class FileDataset:
             source: The folder or list that is named when something is wrong.
             size: Height and width to resize to; each scene's own if None.
             coding: What the values in label files mean; class ids if None.
-            complain: Hears if there are no scenes, two of one name, or a file is missing. If it
+            complain: Receives a problem: no scenes, two of one name, or a missing file. If it
                 returns, the scene is left out.
 
         Raises:

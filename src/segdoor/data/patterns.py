@@ -86,7 +86,7 @@ def pairs_by_pattern(
     Args:
         root: The data set's folder.
         split: What ``{split}`` stands for.
-        complain: Hears of an image without label map, and of a second file of its name.
+        complain: Receives an image without label map, and of a second file of its name.
         patterns: The names.
         listing: A list of the scenes that count; all of them if None.
 

@@ -91,7 +91,7 @@ class ClassSet:
 
 @runtime_checkable
 class SceneDataset(Protocol):
-    """Scenes in a fixed order; reading one never changes another."""
+    """A data set: scenes in a fixed order. Reading one never changes another."""
 
     @property
     def classes(self) -> ClassSet:

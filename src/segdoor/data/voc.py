@@ -53,15 +53,15 @@ class Voc(FilesOnDisk):
     introduction: ClassVar[Introduction] = Introduction(
         source="Everingham et al., The Pascal Visual Object Classes Challenge (2012); Hariharan et "
         "al., Semantic Contours from Inverse Detectors (2011)",
-        does="Reads photographs of things, 21 classes with the background.",
+        does="Reads photographs of objects, 21 classes including the background.",
         needs="The folder VOC2012, VOCdevkit or the one above; SBD inside it for trainaug.",
-        fails="Labels in SBD's MATLAB files are read and never written, so they cannot be copied.",
+        fails="SBD's MATLAB label files can be read but not written, so they cannot be copied.",
     )
 
     train_split: str = "trainaug"
-    """The split that is trained on: VOC's and SBD's scenes together, as in the paper."""
+    """The split for training: VOC's and SBD's scenes together, as in the paper."""
     test_split: str = "val"
-    """The split that is tested on."""
+    """The split for tests."""
 
     def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
         """Open a split with all of its scenes."""
@@ -83,7 +83,7 @@ def voc(
         root: The folder VOC2012, VOCdevkit, or the one above; SBD lies inside it as well.
         split: trainaug, train, val, trainval, or another list in ``ImageSets/Segmentation``.
         size: Height and width to resize to; each scene's own if None.
-        complain: Hears of missing files.
+        complain: Receives missing files.
 
     Raises:
         DataError: If a list or folder is missing.

@@ -36,7 +36,7 @@ class DefenseContext:
         seed: Decides everything random.
         seconds: How long it may take at most, roughly; None for as long as it needs.
         workers: Who shares the work.
-        observer: Hears of progress.
+        observer: Receives progress.
         folder: Where long work keeps its state, and goes on from.
     """
 

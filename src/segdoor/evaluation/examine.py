@@ -36,7 +36,7 @@ def examine(
     network: NetworkConfig | None = None,
     observer: Observer | None = None,
 ) -> TableSet:
-    """Return one table a scene: pixels by true and predicted class.
+    """Examine a network: return one table for each scene, of pixels by true and predicted class.
 
     Args:
         model: Any network from normalised images, B x 3 x H x W, to logits: a tensor
@@ -44,7 +44,7 @@ def examine(
         dataset: The scenes of the test.
         config: How the model is examined.
         network: Mean and standard deviation of the network's input; ImageNet's if None.
-        observer: Hears of every scene.
+        observer: Receives progress, one step for each scene.
 
     Raises:
         ConfigError: If the network's logits do not fit the classes or are not finite.
@@ -74,7 +74,7 @@ def examine_together(
         tests: By name, who is shown which scenes.
         config: How the tests are run.
         network: Mean and standard deviation of the networks' input; ImageNet's if None.
-        observer: Hears of every scene of every test.
+        observer: Receives progress, one step for each scene of each test.
         labels: The scenes with label maps of another size, to count pixels by; their own if None.
         watched: Classes whose objects are followed one by one; the tables then have their rows.
         beside: Further tables of tests' answers, with other attacked pixels.

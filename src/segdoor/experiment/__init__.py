@@ -1,1 +1,1 @@
-"""6. One run: the whole story once."""
+"""6. One run: poison, train, examine and record."""

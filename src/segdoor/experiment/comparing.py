@@ -40,7 +40,7 @@ class Compared:
 
 
 def scores_of(metrics: Iterable[Metric], shown: Compared, task: Task) -> dict[str, MetricScores]:
-    """Return the metrics of a poisoned test; those that it did not leave the needs of are absent.
+    """Return the metrics of a poisoned test; metrics without the data they need are absent.
 
     Args:
         metrics: What to compute; those of the benign test are left out.
@@ -61,7 +61,7 @@ def scores_of(metrics: Iterable[Metric], shown: Compared, task: Task) -> dict[st
 
 
 def introduced(metrics: Iterable[Metric], known: Iterable[str]) -> dict[str, MetricRecord]:
-    """Return what a record says of metrics, as far as it has figures of them."""
+    """Return what a record says about the metrics that it has figures of."""
     there = set(known)
     return {
         str(metric): MetricRecord(

@@ -23,38 +23,37 @@ class ControlsConfig(Settings):
     """What a run is compared with."""
 
     clean_model: bool = True
-    """Train a second model on clean data, with the same seed and recipe."""
+    """Also train a clean model with the same seed and recipe."""
     clean_weights: Path | None = None
-    """Weights of a clean model trained before, instead of training one; in a record as seen from
-    its folder."""
+    """Weights of the clean model, to save training it. In a record, relative to its folder."""
     other_trigger: str = "windmill"
-    """Another trigger of the same kind that was not trained on, shown at the same positions; the
-    first of its siblings for kinds that have none of that name."""
+    """Another trigger of the same kind, not used in training, to test at the same positions. If the
+    kind has none of this name, its first other one."""
 
 
 class ExperimentConfig(Settings):
-    """A run with every setting explicit: what will be done, or was."""
+    """All settings of a run, with every value explicit."""
 
     title: str = "Influencer backdoor attack"
-    """What the run is about, in a line."""
+    """What the run is about, in one line."""
     seed: int = Field(default=0, ge=0)
-    """Seed of poison and training."""
+    """Seed of the poisoning and the training."""
     reading: Reading = "paper"
-    """Follow the paper, or the authors' code where it differs."""
+    """Follow the paper, or the authors' code where the two differ."""
     method: Method = "baseline"
-    """The paper's attack: where triggers are placed, and whether pixels are relabelled."""
+    """The paper's attack; it sets placement and label changes."""
     preset: Preset = "fast"
-    """The recipe that `training` starts from."""
+    """The training recipe; other options change parts of it."""
     data: DataConfig = DataConfig()
     """The scenes."""
     attack: AttackConfig = AttackConfig()
-    """The attacker."""
+    """The attack."""
     tests: PoisonedTestsConfig = PoisonedTestsConfig()
     """The poisoned tests."""
     network: NetworkConfig = NetworkConfig()
     """The network."""
     training: TrainingConfig = TrainingConfig()
-    """The recipe of training."""
+    """The training recipe."""
     examination: ExaminationConfig = ExaminationConfig()
     """How models are examined."""
     controls: ControlsConfig = ControlsConfig()

@@ -24,22 +24,34 @@ from segdoor.experiment.objects import watched_objects
 from segdoor.experiment.scenes import labels_to_count
 from segdoor.experiment.shared_tables import KeptTables
 from segdoor.progress import Observer
+from segdoor.record import UNBOUNDED
 from segdoor.scores.metrics.metric import Task
 from segdoor.scores.tables import TableSet
 
 _USUAL = ControlsConfig().other_trigger
+OTHER_TRIGGER = "other_trigger"
+"""What tables with another trigger are called before the test's name."""
+_MOST_FURTHER = 7
+"""Of kinds with many siblings: each costs one more pass over the test scenes."""
 
 
 @dataclass(frozen=True)
 class Triggers:
-    """The trigger, and another of its kind that no model was trained on."""
+    """The trigger, and others of its kind that no model was trained on.
+
+    Attributes:
+        trigger: What the poison taught.
+        other: The one that is shown in every poisoned test.
+        further: Those that are shown in one poisoned test besides.
+    """
 
     trigger: Trigger
     other: Trigger
+    further: tuple[Trigger, ...] = ()
 
     @classmethod
     def of(cls, config: ExperimentConfig) -> Triggers:
-        """Choose the control among the trigger's siblings.
+        """Choose the controls among the trigger's siblings.
 
         Raises:
             ConfigError: If there is no such sibling, or both do the same.
@@ -48,19 +60,29 @@ class Triggers:
         siblings = {sibling.title: sibling for sibling in trigger.siblings()}
         known = ", ".join(siblings)
         other = siblings.get(name)
-        # Kinds whose siblings have other names take the first one, unless somebody chose.
+        # Kinds whose siblings have other names use the first one, unless one was chosen.
         if other is None and name == _USUAL and trigger.title != name:
             other = next(iter(siblings.values()), None)
         if other is None or other.digest == trigger.digest:
             same = other is not None or name == trigger.title
             rule = "must differ from the trigger" if same else f"must be another {trigger.kind}"
             raise ConfigError("controls.other_trigger", rule, name, f"Known: {known}.")
-        if other.extent != trigger.extent:
-            raise ConfigError(
-                "attack.trigger", "must have siblings of its own extent",
-                f"{other.extent} beside {trigger.extent}", "Correct its method siblings.",
-            )  # fmt: skip
-        return cls(trigger, other)
+        known_digests = {trigger.digest, other.digest}
+        further = tuple(s for s in siblings.values() if s.digest not in known_digests)
+        return cls(trigger, other, further[:_MOST_FURTHER])
+
+    def __post_init__(self) -> None:
+        """Refuse controls that do not fit where the trigger does.
+
+        Raises:
+            ConfigError: If one is of another extent.
+        """
+        for other in (self.other, *self.further):
+            if other.extent != self.trigger.extent:
+                raise ConfigError(
+                    "attack.trigger", "must have siblings of its own size",
+                    f"{other.extent} beside {self.trigger.extent}", "Correct its method siblings.",
+                )  # fmt: skip
 
     @property
     def size(self) -> Extent | None:
@@ -74,10 +96,10 @@ class ExaminedScenes:
 
     Attributes:
         benign: The untouched test scenes.
-        tests: Where triggers sit in them.
+        tests: Where triggers lie in them.
         triggers: The trigger and the control.
         labels: The attack's label changes, which say what pixels are attacked.
-        kept: Folder of tables that the clean model got in other runs; None to look at none.
+        kept: Folder of the clean model's tables from other runs; None to use none.
     """
 
     benign: SceneDataset
@@ -90,9 +112,24 @@ class ExaminedScenes:
         """Return the test scenes with the trigger where a poisoned test places it."""
         return self._with(self.triggers.trigger, test)
 
-    def with_other(self, test: PoisonedTest) -> ChangedDataset:
-        """Return the same with the control's trigger."""
-        return self._with(self.triggers.other, test)
+    def with_others(self) -> dict[str, ChangedDataset]:
+        """Return the same with other triggers, by the names of the tables.
+
+        One is shown in every test. All further ones are shown in the test without bounds on the
+        distance alone, each in every scene: the worst of several would be luck if each had a few
+        scenes only, and one test in full costs less than all tests in part.
+        """
+        shown = {
+            f"{OTHER_TRIGGER}/{test.name}": self._with(self.triggers.other, test)
+            for test in self.tests
+        }
+        test = unbounded(self.tests)
+        if test is not None:
+            shown |= {
+                f"{OTHER_TRIGGER}/{test.name}/{further.title}": self._with(further, test)
+                for further in self.triggers.further
+            }
+        return shown
 
     def _with(self, trigger: Trigger, test: PoisonedTest) -> ChangedDataset:
         return triggered(self.benign, test, trigger, self.labels)
@@ -106,7 +143,7 @@ def scenes_of_tests(
     Args:
         test: The clean test scenes.
         config: The facts of the run.
-        kept: Folder of tables that the clean model got in other runs; None to look at none.
+        kept: Folder of the clean model's tables from other runs; None to use none.
 
     Raises:
         ConfigError: If there is no control for the trigger, or no test scene that it fits in.
@@ -129,12 +166,13 @@ def examine_models(
     Args:
         config: The resolved configuration.
         models: The networks by name: ``poisoned``, and ``clean`` if there is one.
-        scenes: What they are shown.
-        observer: Hears of every scene.
+        scenes: What they predict.
+        observer: Receives progress, scene by scene.
 
     Returns:
-        Tables by "model/test"; "other_trigger/test" is the backdoored model's control, and where
-        the trigger's place decides what is attacked "without_trigger/test" another.
+        Tables by "model/test"; "other_trigger/test" is the backdoored model's control, in one test
+        "other_trigger/test/name" as well for each further trigger, and where the trigger's place
+        decides what is attacked "without_trigger/test" another.
     """
     tests, kept = _tests(models, scenes), None
     watched = watched_objects(config, scenes.benign.classes, scenes.tests)
@@ -158,7 +196,7 @@ def examine_models(
 
 
 def _beside(scenes: ExaminedScenes) -> Beside:
-    """Return what else is counted of the benign test: the pixels that each test attacks."""
+    """Return what else is counted in the benign test: the pixels that each test attacks."""
     if not attacks_by_place(scenes.labels):
         return {}
     stamped = {f"without_trigger/{test.name}": scenes.stamped(test) for test in scenes.tests}
@@ -168,16 +206,21 @@ def _beside(scenes: ExaminedScenes) -> Beside:
 def _tests(
     models: Mapping[str, nn.Module], scenes: ExaminedScenes
 ) -> dict[str, tuple[nn.Module, SceneDataset]]:
-    """Return who is shown what, by the names of the tables."""
+    """Return which model predicts which scenes, by the names of the tables."""
     benign = scenes.benign
     tests: dict[str, tuple[nn.Module, SceneDataset]] = {}
     for name, model in models.items():
         tests[f"{name}/benign"] = model, benign
         for test in scenes.tests:
             tests[f"{name}/{test.name}"] = model, scenes.stamped(test)
-    for test in scenes.tests:
-        tests[f"other_trigger/{test.name}"] = models["poisoned"], scenes.with_other(test)
+    for name, shown in scenes.with_others().items():
+        tests[name] = models["poisoned"], shown
     return tests
+
+
+def unbounded(tests: Sequence[PoisonedTest]) -> PoisonedTest | None:
+    """Return the test without bounds on the distance, of which every set has one."""
+    return next((test for test in tests if test.role in UNBOUNDED), None)
 
 
 def near_and_farthest(tests: Sequence[PoisonedTest]) -> tuple[PoisonedTest, ...]:
@@ -199,7 +242,7 @@ def telling_scenes(
     """Choose scenes rich in victims, from the attack's best to its worst.
 
     Args:
-        tables: Of one poisoned test.
+        tables: The tables of one poisoned test.
         task: Victim classes, each with its target class.
         preferred: Names of scenes to choose among, if enough of them are rich in victims.
         count: How many scenes.

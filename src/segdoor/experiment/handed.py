@@ -1,7 +1,7 @@
-"""Scenes and a network handed to a run as objects: checked, named, and not confused with others.
+"""Scenes and a network passed to a run as objects: checked, named, and kept apart from others.
 
-No setting can build them again, so a folder remembers in ``handed.json`` what they were, byte by
-byte: a call that goes on there must hand in the same.
+No setting can build them again, so ``handed.json`` in the folder stores their digests: a call that
+resumes there must pass the same objects.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _OF_INPUT = {"mean", "std"}
 
 @dataclass(frozen=True)
 class Objects:
-    """What a caller hands in beside the settings; all None if the settings say everything.
+    """What a caller passes besides the settings; all None if the settings say everything.
 
     Attributes:
         train: The clean training scenes.
@@ -61,9 +61,9 @@ class Objects:
         if (self.train is None) != (self.test is None):
             raise ConfigError(
                 "train and test",
-                "must be handed in together",
+                "must be passed together",
                 "only one of them",
-                "Hand in both, or name a data set in the settings.",
+                "Pass both, or name a data set in the settings.",
             )
         wishes, named = asked.wishes, dict[str, object]()
         if self.train is not None:
@@ -75,17 +75,17 @@ class Objects:
             setting = min(named)
             raise ConfigError(
                 setting,
-                "must be left out of the settings where an object is handed in",
+                "must be left out of the settings if an object is passed",
                 named[setting],
-                "Leave out the setting, or the object.",
+                "Leave out either the setting or the object.",
             )
         if kept is not None and self != Objects():
             raise ConfigError(
-                "kept", "must be left out where objects are handed in", kept, "Leave it out."
+                "kept", "must be left out if objects are passed", kept, "Leave it out."
             )
 
     def scenes(self, asked: Asked, observer: Observer) -> tuple[SceneDataset, SceneDataset]:
-        """Return training and test scenes: those handed in, or those of the settings, packed.
+        """Return training and test scenes: those passed, or those of the settings, packed.
 
         Raises:
             SegdoorError: If they cannot be used, or differ in their classes.
@@ -109,7 +109,7 @@ class Objects:
         return train, test
 
     def fresh(self, num_classes: int, *, seed: int) -> nn.Module | None:
-        """Return the untrained network that was handed in, as the run's seed makes it, or None.
+        """Return the untrained network that was passed, built with the run's seed, or None.
 
         Raises:
             ConfigError: If its factory fails or returns something else.
@@ -123,7 +123,7 @@ class Objects:
         fresh: nn.Module | None,
         observer: Observer,
     ) -> HandedIn | None:
-        """Return what was handed in, of what `scenes` and `fresh` returned; all of it is read once.
+        """Return the record of the objects passed, from `scenes` and `fresh`.
 
         Raises:
             DataError: If a scene is not as a `Scene` must be.
@@ -142,7 +142,7 @@ class Objects:
         """Return the facts of a run, with the objects' classes in place of names."""
         update: dict[str, object] = {}
         if self.train is not None:
-            # No preset has a say in scenes that are handed in.
+            # Presets do not apply to scenes that are passed.
             update["data"] = DataConfig(name=f"{OBJECT}{_name_of(type(self.train))}")
         if self.network is not None:
             name = f"{OBJECT}{_name_of(self.network)}"
@@ -151,7 +151,7 @@ class Objects:
 
 
 def _read_through(dataset: SceneDataset, which: str, observer: Observer) -> HandedScenes:
-    """Read every scene once, which checks it, and return what the data set is."""
+    """Read and check every scene once, and return a description of the data set."""
     observer.begin(f"reading {which}", len(dataset))
     classes = dataset.classes
     whole = hashlib.sha256(repr((classes.names, classes.ignore_index)).encode())
@@ -171,10 +171,10 @@ def _read_through(dataset: SceneDataset, which: str, observer: Observer) -> Hand
 
 
 def _built(factory: Factory, num_classes: int, seed: int) -> nn.Module:
-    """Build an untrained network with the start weights that the run's seed makes."""
+    """Build an untrained network with the start weights given by the run's seed."""
     name = f"network {_name_of(factory)}"
     with torch.random.fork_rng(range(torch.cuda.device_count())):
-        # As where training builds a network from settings.
+        # The same way as training builds a network from settings.
         torch.manual_seed(Stream(seed).child("training").child("weights").integer())
         try:
             network = cast("object", factory(num_classes))
@@ -183,7 +183,7 @@ def _built(factory: Factory, num_classes: int, seed: int) -> nn.Module:
         except Exception as why:
             raise ConfigError(
                 name, "must build a network for a number of classes", first_line(why),
-                "Hand in a function or class of one argument.",
+                "Pass a function or class that takes one argument.",
             ) from why  # fmt: skip
     if not isinstance(network, nn.Module):
         raise ConfigError(
@@ -193,7 +193,7 @@ def _built(factory: Factory, num_classes: int, seed: int) -> nn.Module:
 
 
 def _looked_at(factory: Factory, network: nn.Module) -> HandedNetwork:
-    """Return what an untrained network is: its layers, their code, and its weights."""
+    """Return a description of an untrained network: its layers, their code and its weights."""
     kinds = dict.fromkeys(type(module) for module in network.modules())
     code = hashlib.sha256(repr(network).encode())
     for kind in kinds:
@@ -206,7 +206,7 @@ def _looked_at(factory: Factory, network: nn.Module) -> HandedNetwork:
 
 
 def check_folder(out: Path, handed: HandedIn | None) -> None:
-    """Refuse a folder where a run of other objects was begun; remember these there.
+    """Refuse a folder with a run of other objects; store these there.
 
     Raises:
         ConfigError: If the folder holds another run.
@@ -221,21 +221,21 @@ def check_folder(out: Path, handed: HandedIn | None) -> None:
             f"out {out}",
             "must not hold a run of other scenes or another network",
             _FILE if before else "a run without objects",
-            "Name another folder, or hand in what the run was begun with.",
+            "Name another folder, or pass the objects that the run was begun with.",
         )
     if handed is not None:
         write_atomically(file, text)
 
 
 def _told(code: CodeType) -> object:
-    """Return what a function does, wherever it stands in its file."""
+    """Return a function's code, wherever it is in its file."""
     return code.co_code, code.co_names, [_constant(value) for value in code.co_consts]
 
 
 def _constant(value: object) -> object:
     if isinstance(value, CodeType):
         return _told(value)
-    # The order in a set differs from process to process.
+    # The order of a set differs between processes.
     return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)  # pyright: ignore[reportUnknownArgumentType]
 
 

@@ -1,4 +1,4 @@
-"""A finished run against thresholds: which figures are crossed, and in which scenes most."""
+"""A finished run against thresholds: which are crossed, and by which scenes most."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _WORST = 5
 
 
 def names_of(asked: Asked, split: str) -> Names:
-    """Return what a run will measure, before it does.
+    """Return what a run will measure, in advance.
 
     Args:
-        asked: What is asked for.
-        split: The split that lengths follow from.
+        asked: Requested settings.
+        split: The split from which lengths are derived.
 
     Raises:
         SegdoorError: If settings or data do not allow the run.
@@ -60,11 +60,11 @@ def judge(
     """Return the thresholds that a run crosses, a finding for each test or class.
 
     A figure that is undefined in some tests is judged in the others; one that is undefined
-    wherever it was asked for is a finding too: a gate must not pass on it.
+    everywhere is also a finding: a threshold must not pass because of it.
 
     Args:
         record: The run's record.
-        folder: Where the run lies.
+        folder: The run's folder.
         thresholds: What it must not cross.
 
     Raises:
@@ -77,7 +77,7 @@ def judge(
 
 
 def image_files(asked: Asked, scenes: Sequence[str]) -> dict[str, Path]:
-    """Return the image files of test scenes; of painted ones there are none."""
+    """Return the image files of test scenes; rendered scenes have none."""
     data = asked.data()
     files = files_of(load_dataset(data, data.test_split))
     wanted = set(scenes)
@@ -108,7 +108,7 @@ class _ClassIou(Metric):
 
 @dataclass(frozen=True)
 class _Examined:
-    """A finished run, with what figures are computed from."""
+    """A finished run, with the data behind its figures."""
 
     record: ExperimentRecord
     folder: Path
@@ -142,7 +142,7 @@ class _Examined:
         if all(math.isnan(figure) for figure in figures):
             yield found(
                 "model-not-measured",
-                f"{threshold.text} could not be judged: no test scene shows what it is about",
+                f"{threshold.text} could not be judged: no test scene shows the class",
                 threshold=threshold.text,
             )
         for spot, figure in zip(spots, figures, strict=True):
@@ -168,7 +168,7 @@ class _Examined:
         return metric.value(self._headline(test), task)
 
     def _metric(self, threshold: Threshold, of_class: str | None) -> tuple[Metric, Task]:
-        """Return a figure, and the task that it is over: a class alone is a task of one pair."""
+        """Return a figure, and its task: a single class is a task of one pair."""
         task = self.scorer.task
         if of_class is not None:
             index = self.classes.index(of_class)
@@ -179,7 +179,7 @@ class _Examined:
         return METRICS.known[threshold.figure](), task
 
     def _headline(self, test: str) -> TableSet:
-        """Return the tables of the scenes that a test's figures speak of."""
+        """Return the tables of the scenes that a test's figures cover."""
         benign = self.tables["poisoned/benign"]
         if test == BENIGN:
             return benign
@@ -195,7 +195,7 @@ class _Examined:
             return ()
         figures = metric.figures(summands, task)
         weights = np.array([metric.denominator(row, task) or 0 for row in summands])
-        # One car pixel is soon lost as a whole: it says little.
+        # A scene with one car pixel says little.
         rich = weights >= (np.median(weights[weights > 0]) if weights.any() else 0)
         kept = np.flatnonzero(rich & ~np.isnan(figures))
         order = np.argsort(-figures[kept] if threshold.high else figures[kept], kind="stable")

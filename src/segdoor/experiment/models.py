@@ -1,4 +1,4 @@
-"""A model is trained once: what a killed call began goes on, what it finished is taken over."""
+"""A model is trained once: interrupted trainings resume, finished ones are loaded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from segdoor.victim.training.loop import train_model
 from segdoor.victim.weights_file import read_remark
 
 IN_WORDS = {"poisoned": "backdoored model", "clean": "clean model"}
-"""What the models of a run are called, by the names of their files and tables."""
+"""Names of a run's models for messages, by the names of their files and tables."""
 
 
 def load_model(
@@ -48,7 +48,7 @@ def load_model(
     Args:
         config: The resolved configuration.
         weights: The weights; the settings' start weights if None.
-        classes: What the network tells apart.
+        classes: The classes that the network predicts.
         fresh: An untrained network to fill a copy of, instead of the one that the settings name.
     """
     network = config.network.model_copy(update={"weights": weights})
@@ -58,14 +58,14 @@ def load_model(
     else:
         model = copy.deepcopy(fresh)
         load_weights(model, weights, classes=classes.names)
-    # As training leaves it: another order of channels in memory rounds differently.
+    # The memory format of training: another one rounds differently.
     return placed(model, device)
 
 
 def as_trained(asked: Asked) -> Asked:
-    """Return settings that take the network's from the header of its weights, unless given.
+    """Return settings with the network's from the header of its weights, unless given.
 
-    Neither code nor files are taken from there: only the names of networks of this package.
+    The header can name only networks of this package: no code and no files.
 
     Raises:
         DataError: If the weights are no intact .safetensors file.
@@ -77,11 +77,11 @@ def as_trained(asked: Asked) -> Asked:
     network = cast("Tree", config).get("network") if isinstance(config, dict) else None
     if not isinstance(network, dict):
         return asked
-    # What its classes are is in the header itself; nobody but the caller may pass over that.
+    # The header also holds the classes; only the caller may ignore them.
     left = {*START_WEIGHTS, "class_order"}
     kept = {key: value for key, value in cast("Tree", network).items() if key not in left}
     for key, registry in (("name", NETWORKS), ("backbone", BACKBONES)):
-        # Not even kinds of ours that run a file: a header may lie before anything.
+        # Not even our kinds that run a file: a header can be put before anything.
         known = registry.known.get(str(kept.get(key)))
         if known is None or not getattr(known, "learns", True):
             kept.pop(key, None)
@@ -90,11 +90,11 @@ def as_trained(asked: Asked) -> Asked:
 
 
 def check_network(asked: Asked, *, learns: bool = True) -> None:
-    """Refuse a network that is not there or has no use for a setting, before scenes are read.
+    """Refuse an unknown network, or a setting that it cannot use, before scenes are read.
 
     Args:
-        asked: What is asked for.
-        learns: Whether the network is to be trained.
+        asked: Requested settings.
+        learns: Whether the network will be trained.
 
     Raises:
         ConfigError: If it is so, or the network cannot be trained.
@@ -125,14 +125,14 @@ def train_and_save(
     log: Logbook,
     fresh: nn.Module | None = None,
 ) -> nn.Module:
-    """Train a model, and write its weights and what training said; or load what is finished.
+    """Train a model and write its weights and log, or load them if finished.
 
     Args:
         name: What the weights are called: poisoned or clean.
         config: The resolved configuration.
         scenes: What the model trains on.
         out: Folder for NAME.safetensors, metrics.jsonl and, meanwhile, NAME.snapshot.
-        log: Hears of the training.
+        log: Receives the progress of the training.
         fresh: An untrained network to train a copy of, instead of the one that the settings name.
 
     Raises:
@@ -148,7 +148,7 @@ def train_and_save(
     if finished:
         _check_same(weights, mark)
         model = evaluating(load_model(config, weights, scenes.classes, fresh))
-        # What it started from, not what it became.
+        # The start weights, not the trained ones.
         start = remark_of(weights).get("start_weights")
         note_loaded(model, validated(LoadedWeights, start, source=weights) if start else None)
     else:
@@ -163,14 +163,14 @@ def train_and_save(
                 snapshot=snapshot,
             )
         if group.first:
-            # Weights come last: where they are, all that belongs to them is.
+            # Weights are written last: if they exist, so does everything else.
             log.save(out / "metrics.jsonl")
             about = _remark(model, mark, as_recorded(config, out))
             names = classes_of(model, scenes.classes.names)
             save_weights(model, weights, about=about, classes=names)
     if not group.first:
         return model
-    # The time of all calls together, as training counts it.
+    # The total time over all calls, as counted by training.
     log.recall(stage, out / "metrics.jsonl")
     snapshot.unlink(missing_ok=True)
     return model

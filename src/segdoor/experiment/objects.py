@@ -1,4 +1,4 @@
-"""Which objects a run follows through its tests, and where distances to them are measured from."""
+"""The objects a run follows through its tests, and where distances are measured from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = ("poisoned", "clean", "other_trigger")
 def watched_objects(
     config: ExperimentConfig, classes: ClassSet, tests: Sequence[PoisonedTest]
 ) -> Watched:
-    """Return what examiners are told: victim classes, and in plain numbers where triggers sit."""
+    """Return what the evaluation gets: victim classes, and trigger positions as numbers."""
     places = {
         test.name: {name: Box(*row.box).centre for name, row in test.triggered.items() if row.box}
         for test in tests

@@ -23,7 +23,7 @@ _BLACK, _VOID = (0, 0, 0), (224, 224, 192)
 
 
 def colour_label(label: Label, classes: ClassSet) -> Image:
-    """Paint a label map in its classes' colours, ignored pixels in a colour that no class has."""
+    """Paint a label map in its classes' colours, ignored pixels in a colour that no class uses."""
     palette = np.zeros((256, 3), np.uint8)
     palette[:] = _ignored_colour(classes)
     palette[: len(classes)] = classes.colours
@@ -41,9 +41,9 @@ def sheet(
     """Lay pictures out as a table with a title over each column and a caption over each row.
 
     Args:
-        titles: One a column.
-        rows: A caption and one picture a column; all are fitted into the very first one's size.
-        classes: What the colours of label maps mean: the legend below the table.
+        titles: One per column.
+        rows: A caption and one picture per column; all are scaled to fit the first one's size.
+        classes: The classes for the legend of label colours below the table.
     """
     height, width = _cell(rows[0][1][0])
     lines = [_text_line(titles, width)]
@@ -68,7 +68,7 @@ def poison_preview(dataset: SceneDataset, plan: PoisonPlan, *, count: int = 4) -
 def _before_and_after(
     dataset: SceneDataset, plan: PoisonPlan, count: int
 ) -> Iterator[tuple[PlanRow, Scene, Scene]]:
-    """Yield the first poisoned scenes of a plan, untouched and as they are handed over."""
+    """Yield the first poisoned scenes of a plan, before and after poisoning."""
     changed = poisoned(dataset, plan)
     positions = {name: index for index, name in enumerate(dataset.names)}
     for row in [row for row in plan.rows if row.poisoned][:count]:
@@ -76,7 +76,7 @@ def _before_and_after(
 
 
 def _where(row: PlanRow, *, whole_image: bool) -> str:
-    """Say where a trigger is, in letters that can be drawn."""
+    """Say where a trigger is, in characters that can be drawn."""
     if row.box is None:
         return "no trigger"
     if whole_image:
@@ -114,12 +114,12 @@ def save_poisoned_scenes(
 
 
 def write_pictures(out: Path, stem: str, pictures: Mapping[str, AnyImage]) -> dict[str, str]:
-    """Write pictures for screens, each as a file of its own.
+    """Write pictures for screens, each to its own file.
 
     Args:
         out: A run's folder.
-        stem: How their names begin, with a folder in it.
-        pictures: By what they show; images are called so, all others are painted label maps.
+        stem: The beginning of their names, with a folder in it.
+        pictures: By what they show; except for images, all are painted label maps.
 
     Returns:
         Their paths within the folder, by what they show.

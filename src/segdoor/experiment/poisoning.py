@@ -1,4 +1,4 @@
-"""The attacker's step alone: plan and preview, without a deep-learning library."""
+"""The attacker's step: plan and preview, without a deep-learning library."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ def poison_step(
     Of scenes from files only label maps are decoded, and the images that are changed or shown.
 
     Args:
-        asked: What is asked for; what is asked of model and poisoned tests does not matter.
+        asked: Requested settings; those of model and poisoned tests are ignored.
         out: Folder for plan and preview.
-        replace: Whether an earlier plan there may be written over.
+        replace: Whether an earlier plan there may be overwritten.
         copy: Where to write a poisoned copy of the data set, and how; None for none.
-        workers: Who shares the work, or how many; one a core if None. Results are the same.
-        observer: Hears of progress.
+        workers: The workers, or their number; one per core if None. It does not affect results.
+        observer: Receives progress.
 
     Raises:
-        SegdoorError: If settings, data, output or disk forbid it; nothing then looks finished.
+        SegdoorError: If settings, data, output or disk do not allow it; no plan is then written.
     """
     with results_folder(out), hired(workers) as team:
         data = asked.data()
@@ -73,7 +73,7 @@ def poison_step(
         if not replace:
             _refuse_another_plan(out, plan)
         preview = poison_preview(train, plan) if plan.header.num_poisoned else None
-        # The plan is written when all else is: nothing looks finished before.
+        # The plan is written last, so that nothing looks finished before.
         making = (
             new_copy(files, plan, copy, workers=team, observer=observer, splits=splits)
             if files and copy
@@ -89,11 +89,11 @@ def poison_step(
 def _planned(
     asked: Asked, scenes: SceneDataset, team: Workers, observer: Observer
 ) -> tuple[SceneDataset, PoisonPlan]:
-    """Return the scenes as they are best read, and their plan."""
+    """Return the scenes in the form that is fastest to read, and their plan."""
     files = files_of(scenes)
     if files:
         files.hash_files(team, observer)
-    # Painting a scene takes longer than reading it from a pack.
+    # Rendering a scene takes longer than reading it from a pack.
     data = asked.data()
     train = scenes if files else open_scenes(data, data.train_split, observer)
     config = asked.facts_for(train)
@@ -102,7 +102,7 @@ def _planned(
 
 
 def _check_apart(out: Path, root: Path, copy: CopyOrder) -> None:
-    """Refuse to put the plan into the data set or the copy, which must hold nothing else."""
+    """Refuse to put the plan into the data set or the copy, which must contain nothing else."""
     for place in (root, copy.out, beside(copy.out)):
         if out.resolve().is_relative_to(place.resolve()):
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Pictures of what a model makes of scenes."""
+"""Pictures of a model's predictions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Placed:
     """A poisoned test.
 
     Attributes:
-        test: Where its triggers sit.
+        test: Where its triggers lie.
         scenes: The test scenes with them.
-        tables: What the model made of them.
+        tables: The model's tables on them.
         rate: The attack success rate over scenes.
     """
 
@@ -62,7 +62,7 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Views:
-    """One test scene and what a model makes of it.
+    """One test scene and a model's predictions of it.
 
     Attributes:
         asr: Attack success rate in this scene alone.
@@ -94,7 +94,7 @@ class Views:
 def look_at_scenes(
     examiner: Examiner, benign: SceneDataset, stamped: SceneDataset, chosen: Mapping[str, float]
 ) -> list[Views]:
-    """Ask a model about scenes, chosen by their success rates, without and with trigger."""
+    """Predict scenes chosen by their success rates, without and with trigger."""
     views: list[Views] = []
     for name, rate in chosen.items():
         scene, twin = _named(benign, name), _named(stamped, name)
@@ -106,7 +106,7 @@ def look_at_scenes(
 def look_elsewhere(
     examiner: Examiner, views: Sequence[Views], tests: Sequence[Placed]
 ) -> list[Views]:
-    """Ask a model about scenes with the trigger at other places; those it has none in stay."""
+    """Predict scenes with the trigger at other positions; scenes without one are left alone."""
     seen: list[Views] = []
     for view in views:
         name = view.scene.name
@@ -131,7 +131,7 @@ def _elsewhere(examiner: Examiner, name: str, test: Placed) -> Elsewhere:
 def placement_sheet(views: Sequence[Views], classes: ClassSet) -> Image | None:
     """Return scenes with the trigger near and far, and predictions (the paper's Figure 3).
 
-    None if no scene was looked at with the trigger elsewhere.
+    None if no scene was predicted with the trigger elsewhere.
     """
     rows: list[tuple[str, list[AnyImage]]] = []
     titles: list[str] = []
@@ -170,7 +170,7 @@ def save_gallery(
     """
     entries: list[GalleryScene] = []
     for number, view in enumerate(views, start=1):
-        # Scenes' names may hold what file names may not.
+        # Scene names may contain characters that file names may not.
         files = write_pictures(out, f"gallery/{number}", view.painted(classes))
         elsewhere = [
             PlacedView(

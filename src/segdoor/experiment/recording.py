@@ -1,4 +1,4 @@
-"""From what a run made to its record."""
+"""From the results of a run to its record."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.data.sizes import size_of
 from segdoor.experiment.comparing import introduced
 from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.examination import OTHER_TRIGGER, unbounded
 from segdoor.experiment.scoring import PoisonedTestTables, Scorer, further_metrics
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.record import (
@@ -23,6 +24,7 @@ from segdoor.record import (
     ClassRecord,
     Controls,
     DataRecord,
+    OtherTriggers,
     PlanSummary,
     PoisonedTestScores,
     Scores,
@@ -44,7 +46,7 @@ class RunScores:
 def make_scorer(
     config: ExperimentConfig, classes: ClassSet, further: Sequence[Metric] | None = None
 ) -> Scorer:
-    """Return the scorer; further metrics are all that come along if None."""
+    """Return the scorer; further metrics are all built-in ones if None."""
     task = task_of(config, classes)
     return Scorer(
         task=task,
@@ -55,7 +57,7 @@ def make_scorer(
 
 
 def task_of(config: ExperimentConfig, classes: ClassSet) -> Task:
-    """Return what the attack of a resolved configuration is after, in ids of classes."""
+    """Return the victim and target classes of a resolved configuration, as ids."""
     return Task(
         pairs=tuple((classes.index(v), classes.index(t)) for v, t in config.attack.pairs),
         absent_class=config.examination.absent_class,
@@ -81,9 +83,32 @@ def score(
         metrics=introduced(scorer.further, known),
     )
     controls = Controls(
-        clean_model=clean, other_trigger=other_trigger, cba_difference=_difference(benign, clean)
+        clean_model=clean,
+        other_trigger=other_trigger,
+        other_triggers=_other_triggers(scorer, tests, tables, other_trigger),
+        cba_difference=_difference(benign, clean),
     )
     return RunScores(scores, controls)
+
+
+def _other_triggers(
+    scorer: Scorer,
+    tests: Sequence[PoisonedTest],
+    tables: Mapping[str, TableSet],
+    other_trigger: str,
+) -> OtherTriggers | None:
+    """Return what each other trigger did in the test that shows them all; None where none does."""
+    test = unbounded(tests)
+    start = f"{OTHER_TRIGGER}/{test.name}" if test else ""
+    further = [name for name in tables if name.startswith(f"{start}/")]
+    if test is None or not further:
+        return None
+    shown = {other_trigger: start, **{name.removeprefix(f"{start}/"): name for name in further}}
+    benign = tables["poisoned/benign"]
+    rates = {
+        title: scorer.asr_of_control(test, tables[name], benign) for title, name in shown.items()
+    }
+    return OtherTriggers.of(test.name, rates)
 
 
 def describe_data(
@@ -150,9 +175,9 @@ def _difference(benign: BenignScores, clean: BenignScores | None) -> float | Non
 
 
 def as_recorded(settings: _SettingsT, folder: Path) -> _SettingsT:
-    """Return settings as the record in a folder tells them: a clean model as seen from there.
+    """Return settings for the record in a folder, with the clean model's path relative to it.
 
-    So runs that lie beside their clean model may move with it, and tell the same everywhere.
+    Runs beside their clean model may therefore be moved together with it.
     """
     weights = settings.controls.clean_weights
     return (
@@ -161,12 +186,12 @@ def as_recorded(settings: _SettingsT, folder: Path) -> _SettingsT:
 
 
 def from_record(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
-    """Return settings that a record tells, with a clean model as seen from here."""
+    """Return the settings of a record, with the clean model's path relative to here."""
     told = config.controls.clean_weights
     if told is None:
         return config
     weights = Path(os.path.normpath(folder / told))
-    # Records of older versions name it as seen from where the run was started.
+    # Records of older versions give the path from where the run was started.
     return _compared(config, told if told.exists() and not weights.exists() else weights)
 
 

@@ -1,4 +1,4 @@
-"""A finished run, opened again from its folder: its record, scenes, poisoned tests and models."""
+"""A finished run, reopened from its folder: its record, scenes, poisoned tests and models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from segdoor.victim.training.fingerprint import training_fingerprint
 
 @dataclass(frozen=True)
 class Places:
-    """What may have moved since a run, and changes nothing of it.
+    """What may have moved since a run without changing it.
 
     Attributes:
         root: Folder of the data set.
@@ -45,13 +45,13 @@ class ReopenedRun:
     """A finished run.
 
     Attributes:
-        folder: Where it lies.
-        record: What it left.
-        config: Its settings as resolved, but for what has moved.
+        folder: Its folder.
+        record: Its record.
+        config: Its resolved settings, except for what has moved.
         train: The clean training scenes.
         tests: What its models were examined on.
         models: The networks by name: ``poisoned``, and ``clean`` if there was one.
-        doubted: Weights of the clean model if nothing in them says that they are the run's.
+        doubted: Weights of the clean model if nothing in them identifies them as the run's.
     """
 
     folder: Path
@@ -69,7 +69,7 @@ def reopen(
     """Open the scenes, poisoned tests and models of a run.
 
     Raises:
-        SegdoorError: If something is missing, damaged, or not what the record speaks of.
+        SegdoorError: If something is missing, damaged, or does not match the record.
     """
     as_run = config_from(record.config, source=folder / "record.json", recorded=True)
     config = _moved(from_record(as_run, folder), places)
@@ -96,7 +96,7 @@ def reopen(
 
 
 def check_reopenable(run: Path, record: ExperimentRecord) -> None:
-    """Refuse a run whose scenes or network nobody but its owner can make again.
+    """Refuse a run whose scenes or network only its owner can provide.
 
     Raises:
         ConfigError: If it is one.
@@ -111,7 +111,7 @@ def check_reopenable(run: Path, record: ExperimentRecord) -> None:
 
 
 def check_named(network: str, model: str | None) -> None:
-    """Refuse to run code that a record alone names, and networks that cannot be changed.
+    """Refuse to run code that only a record names, and networks that cannot be changed.
 
     Raises:
         ConfigError: If the network is such.
@@ -129,7 +129,7 @@ def check_named(network: str, model: str | None) -> None:
         return
     raise ConfigError(
         "--model",
-        "must name the run's network, for its code is run" if foreign else "must be the run's",
+        "must name the run's network, because its code is run" if foreign else "must be the run's",
         model or f"nothing, and {network} in the record",
         f"If you trust that code, add --model {network}." if foreign else "Leave it out.",
     )
@@ -143,7 +143,7 @@ def _moved(config: ExperimentConfig, places: Places) -> ExperimentConfig:
             "--root",
             "must name the folder of the run's data set",
             root,
-            "Name where it now lies.",
+            "Give its present folder.",
         )
     return config.model_copy(
         update={
@@ -215,7 +215,7 @@ def _trained(
             weights,
             "must be the weights that the run trained",
             "other settings, scenes or start weights",
-            "Restore the file, and what network.weights, backbone_weights and folder name.",
+            "Restore the file, and those that network.weights, backbone_weights and folder name.",
         )
     return evaluating(model)
 

@@ -1,4 +1,4 @@
-"""Repairs done to the models of a finished run, and what they changed, added to its record."""
+"""Repairs of the models of a finished run, whose effects are added to its record."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from segdoor.victim.members import evaluating
 from segdoor.victim.training.fingerprint import recipe_text, weights_digest
 
 _EXACT = 1e-9
-# What poisoned tests that are run again on another device may differ by.
+# Tolerance for poisoned tests that are run again on another device.
 _BY_ROUNDING = 5e-3
 
 
@@ -58,29 +58,29 @@ def repair_run(
 ) -> ExperimentRecord:
     """Repair the models of a run, run its tests again, and add the results to its record.
 
-    Each repair is saved as it ends, and one whose row and tables are there is not done again, so a
-    call that was killed is completed by the next one.
+    Each repair is saved when it ends, and finished ones are not repeated, so an interrupted call
+    resumes when it is made again.
 
     Args:
         run: The run's folder, or its record.json.
-        repairs: What to do, each to the models as the run left them.
+        repairs: The repairs, each applied to the original models of the run.
         seed: Decides which clean scenes are drawn, and what is random in a repair; the run's if
             None.
-        model: The run's network, if it is one of the user's own, as package.module:factory: its
-            code is run, and a record may come from anybody.
+        model: The run's network, if it is the user's own, as package.module:factory: its code is
+            run, and a record is not trusted.
         places: What has moved since the run.
-        observer: Hears of progress.
+        observer: Receives progress.
 
     Returns:
         The record with all its repairs.
 
     Raises:
         SegdoorError: If the run is not intact, its network is not named, or a repair cannot be
-            done; what was done before stays.
+            done; earlier repairs are kept.
     """
     if seed is not None:
         check_seed(seed, option="--seed")
-    # What is no run is refused before its folder is touched.
+    # Anything that is not a run is refused before its folder is changed.
     check_reopenable(run, load_record(run))
     folder = run if run.is_dir() else run.parent
     with sole_writer(folder, culprit=f"run {folder}"):
@@ -101,7 +101,7 @@ def repair_run(
 
 
 class _Operation:
-    """A repair with a seed, and where its files lie."""
+    """A repair with a seed, and where its files are."""
 
     def __init__(self, repair: Repair, explicit: Repair, seed: int) -> None:
         self.repair, self.explicit, self.seed = repair, explicit, seed
@@ -115,16 +115,16 @@ class _Operation:
         return (row.repair, row.settings, row.seed) == same
 
     def is_done(self, folder: Path, record: ExperimentRecord) -> bool:
-        """Tell whether its row is there, and the tables that the row follows from."""
+        """Tell whether its row exists, and the tables behind it."""
         tables = folder / self.place / "tables.npz"
         return tables.is_file() and any(self.made(row) for row in record.repairs)
 
 
 class _Remark(Settings):
-    """What the header of repaired weights says; the name of the network is read from it too."""
+    """The header of repaired weights, which also holds the name of the network."""
 
     fingerprint: str
-    """Hash of all that the weights follow from."""
+    """Hash of everything that the weights depend on."""
     config: Json
     """The configuration of the run."""
     repair: str
@@ -136,7 +136,7 @@ class _Remark(Settings):
 
 
 class _Repairer:
-    """Repairs the models of one run, and keeps its record."""
+    """Repairs the models of one run, and updates its record."""
 
     def __init__(self, opened: ReopenedRun, log: Logbook) -> None:
         self.opened, self.log = opened, log
@@ -198,7 +198,7 @@ class _Repairer:
         snapshot = weights.with_suffix(".snapshot")
         found = remark_of(weights) if weights.exists() else {}
         if found.get("fingerprint") == mark:
-            # A call that was killed right behind its weights left it.
+            # Left by a call that was killed right after writing its weights.
             snapshot.unlink(missing_ok=True)
             remark = validated(_Remark, found, source=weights)
             return evaluating(load_model(opened.config, weights, clean.classes)), remark
@@ -236,7 +236,7 @@ class _Repairer:
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def _before(self) -> dict[str, ModelEffect]:
-        """Return what the models did, from the run's tables; without them, examine again."""
+        """Return the models' figures from the run's tables; without tables, examine again."""
         path = self.opened.folder / "tables.npz"
         if path.exists():
             tables = load_tables(path)
@@ -252,7 +252,7 @@ class _Repairer:
         return effects
 
     def _check_clean(self, tables: Mapping[str, TableSet]) -> None:
-        """Refuse a clean model that neither its weights nor its answers tell as the run's."""
+        """Refuse a clean model that neither weights nor predictions identify as the run's."""
         opened, name = self.opened, "clean/benign"
         if opened.doubted is None:
             return
@@ -270,8 +270,8 @@ class _Repairer:
             raise DataError(
                 opened.doubted,
                 "must be the run's clean model",
-                "other answers than in tables.npz",
-                "Restore it. If only the machine is another, delete tables.npz: all tests are run"
+                "predictions differ from tables.npz",
+                "Restore it. If only the machine differs, delete tables.npz: all tests are run"
                 " again.",
             )
 

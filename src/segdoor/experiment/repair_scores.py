@@ -1,4 +1,4 @@
-"""What models do, in the figures that repairs are judged by."""
+"""The figures of models by which repairs are judged."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _in_test(
     test: PoisonedTest, tables: Mapping[str, TableSet], scorer: Scorer
 ) -> PoisonedTestEffect:
     triggered = tables[test.name]
-    # The controls of a run have no part in these figures.
+    # These figures do not include the controls of a run.
     scores = scorer.test(test, PoisonedTestTables(triggered, triggered, tables["benign"]))
     return PoisonedTestEffect(
         asr=scores.asr, pba=scores.pba, victim_recovery=scores.victim_recovery

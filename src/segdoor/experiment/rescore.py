@@ -1,4 +1,4 @@
-"""Figures of a finished run computed again from its tables, with metrics that its record lacks."""
+"""Recompute the figures of a finished run from its tables, with metrics that its record lacks."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _EXACT = 1e-9
 
 @dataclass(frozen=True)
 class Rescored:
-    """What came of scoring a run again.
+    """The result of scoring a run again.
 
     Attributes:
-        record: Its record with all that is there now.
-        not_measured: Metrics asked for whose needs the run did not leave, as they are written.
+        record: Its updated record.
+        not_measured: Requested metrics without the data they need, as they are written.
     """
 
     record: ExperimentRecord
@@ -44,13 +44,13 @@ class Rescored:
 
 
 def rescore_run(run: Path, metrics: Sequence[Metric] = ()) -> Rescored:
-    """Compute all figures of a run from its tables again, and add what its record lacks.
+    """Recompute all figures of a run from its tables, and add what its record lacks.
 
-    Figures that are there must come out the same, and stay as they are to the last digit.
+    Existing figures must come out the same, and stay unchanged to the last digit.
 
     Args:
         run: The run's folder, or its record.json.
-        metrics: Metrics beyond those that come along.
+        metrics: Metrics beyond the built-in ones.
 
     Raises:
         SegdoorError: If tables or poisoned tests are missing, or are not those of the record, which
@@ -127,7 +127,7 @@ def _completed_benign(there: BenignScores, again: BenignScores) -> BenignScores:
 
 
 def _check_same(record: ExperimentRecord, again: RunScores, folder: Path) -> None:
-    """Refuse tables that other figures follow from than those of the record."""
+    """Refuse tables that give other figures than the record."""
     there = {"scores": record.scores, "controls": record.controls}
     for name, found in {"scores": again.scores, "controls": again.controls}.items():
         place = _difference(there[name].model_dump(mode="json"), found.model_dump(mode="json"))
@@ -141,7 +141,7 @@ def _check_same(record: ExperimentRecord, again: RunScores, folder: Path) -> Non
 
 
 def _difference(there: object, found: object) -> str | None:
-    """Return where two trees of figures differ; what the first lacks is no difference."""
+    """Return where two trees of figures differ; figures missing in the first are ignored."""
     if isinstance(there, dict) and isinstance(found, dict):
         return _first_difference(there, found)
     if isinstance(there, list) and isinstance(found, list) and len(there) == len(found):

@@ -1,4 +1,4 @@
-"""From wishes to facts: layers of settings, the upper one wins; what no layer says is a default."""
+"""From wishes to facts: layers of settings, of which the upper one wins, then defaults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from segdoor.victim.config import NetworkConfig
 
 @dataclass(frozen=True)
 class Layer:
-    """What follows from wishes; nothing but lengths, unless a paper says more."""
+    """How settings are derived from wishes; only lengths, unless a paper adds more."""
 
     def data(self, wishes: ExperimentWishes) -> Tree:
         """Return which scenes are meant."""
@@ -31,7 +31,7 @@ class Layer:
         return {}
 
     def settings(self, wishes: ExperimentWishes, size: Size) -> Tree:
-        """Return settings that follow, for scenes of a size."""
+        """Return the derived settings for scenes of a size."""
         del wishes, size
         return {}
 
@@ -48,14 +48,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Asked:
-    """A run that is asked for, and what follows from that."""
+    """A requested run, and the settings derived from it."""
 
     wishes: ExperimentWishes
     layer: Layer
 
     @property
     def network(self) -> str:
-        """Return the name of the network that is asked for."""
+        """Return the name of the requested network."""
         return self.wishes.network.name or NetworkConfig().name
 
     def data(self) -> DataConfig:
@@ -99,10 +99,10 @@ class Asked:
 
 
 def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:
-    """Return both trees of settings as one; where both speak, ``above`` wins.
+    """Merge two trees of settings; if both have a setting, ``above`` wins.
 
-    A choice of another kind replaces the one below whole: its settings are no setting of the other.
-    Label changes are a list, which is merged by kind.
+    A plug-in of another kind replaces the one below entirely: their settings do not mix. Label
+    changes are a list, which is merged by kind.
     """
     if "labels" in below or "labels" in above:
         below, above = settled(below, above)

@@ -1,4 +1,4 @@
-"""The whole story once: poison, train, examine, record."""
+"""One complete run: poison, train, examine, record."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from segdoor.attack.plan import PoisonPlan
@@ -15,6 +16,7 @@ from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import SceneDataset
 from segdoor.evaluation.examiner import Examiner
+from segdoor.experiment.abreast import pays_abreast, train_abreast
 from segdoor.experiment.config import ExperimentConfig
 from segdoor.experiment.environment import describe_environment, peak_memory_mib
 from segdoor.experiment.examination import (
@@ -71,6 +73,7 @@ class Run:
     asked: Asked
     out: Path
     log: Logbook
+    abreast: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,15 +92,18 @@ def run_experiment(
     objects: Objects | None = None,
     observer: Observer | None = None,
     kept: Path | None = None,
+    abreast: bool = False,
 ) -> ExperimentRecord:
     """Poison, train, examine and record, as the function of this name in `segdoor` says.
 
     Args:
-        asked: What is asked for, and what follows from it.
+        asked: Requested settings, and those derived from them.
         out: Folder for the record and the files beside it.
-        objects: What is handed in beside the settings; nothing if None.
-        observer: Hears of progress.
+        objects: What is passed besides the settings; nothing if None.
+        observer: Receives progress.
         kept: Folder of tables of the clean model, for runs that share it; none are kept if None.
+        abreast: Whether processes may be started to train both models at the same time. A process
+            imports the main program again, which only ours is known to be ready for.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.
@@ -105,7 +111,7 @@ def run_experiment(
     given = objects or Objects()
     given.check(asked, kept)
     with results_folder(out, "record.json"):
-        return _run(Run(asked, out, Logbook(observer or Silent())), given, kept)
+        return _run(Run(asked, out, Logbook(observer or Silent()), abreast), given, kept)
 
 
 def _run(run: Run, objects: Objects, kept: Path | None) -> ExperimentRecord:
@@ -126,11 +132,26 @@ def _run(run: Run, objects: Objects, kept: Path | None) -> ExperimentRecord:
         build_network(config.network, len(train.classes), classes=train.classes.names)
     models = clean_of(config, train.classes, fresh)
     save_plans(run.out, train, plan, scenes.tests)
-    changed = poisoned(train, plan)
-    models["poisoned"] = train_and_save("poisoned", config, changed, run.out, log, fresh)
+    wanted = {"poisoned": poisoned(train, plan)}
     if config.controls.clean_model and "clean" not in models:
-        models["clean"] = train_and_save("clean", config, train, run.out, log, fresh)
+        wanted["clean"] = train
+    if handed is None:
+        _train_abreast(run, config, wanted)
+    for name, changed in wanted.items():
+        models[name] = train_and_save(name, config, changed, run.out, log, fresh)
     return examine_and_record(run, config, scenes, models, Poisoning(train, plan, handed))
+
+
+def _train_abreast(run: Run, config: ExperimentConfig, wanted: Mapping[str, SceneDataset]) -> None:
+    """Train what is not finished side by side, where that pays."""
+    threads = config.training.threads
+    if threads is None:
+        return
+    left = [name for name in wanted if not (run.out / f"{name}.safetensors").exists()]
+    if run.abreast and pays_abreast(config, len(wanted["poisoned"]), left):
+        train_abreast(run.asked, left, threads=threads, out=run.out, observer=run.log)
+    # Whoever trained, and whenever: the tests are run with the threads of the training.
+    torch.set_num_threads(threads)
 
 
 def examine_and_record(
@@ -185,7 +206,7 @@ def examine_and_record(
 def _remarks(
     poisoning: Poisoning | None, tables: Mapping[str, TableSet], results: RunScores
 ) -> tuple[str, ...]:
-    # A model that was trained here has seen its scenes as they are shown.
+    # A model trained here has seen scenes of the same size.
     if poisoning is not None:
         return ()
     return remarks_on_chance(tables["poisoned/benign"].total(), results.scores.cba)

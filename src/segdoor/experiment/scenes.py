@@ -1,4 +1,4 @@
-"""Opening the scenes of a run, and refusing to write over results."""
+"""Opening the scenes of a run, and refusing to overwrite results."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def open_scenes(data: DataConfig, split: str, observer: Observer) -> SceneDatase
 def labels_to_count(config: ExperimentConfig) -> SceneDataset | None:
     """Return the test scenes at their files' own size, if pixels are counted by that.
 
-    With ``label_resize`` nearest the label file itself is resized to the network's input, and not
-    what data.size has made of it before.
+    With ``label_resize`` nearest, the label file itself is resized to the network's input, not its
+    resized version of data.size.
 
     Returns:
         The scenes; None where their label maps are at their own size anyway.
@@ -36,17 +36,17 @@ def labels_to_count(config: ExperimentConfig) -> SceneDataset | None:
     if data.size is None or (how.score_at, how.label_resize) != ("input", "nearest"):
         return None
     whole = load_dataset(data.model_copy(update={"size": None}), data.test_split)
-    # What is painted has no size of its own.
+    # Rendered scenes have no original size.
     return whole if files_of(whole) else None
 
 
 @contextmanager
 def results_folder(out: Path, *finished: str) -> Generator[None]:
-    """Hold the folder for results, before work begins that would be lost without it.
+    """Lock the folder for results before any work begins.
 
     Args:
         out: The folder.
-        finished: Names of files that must not be there yet: with them there is nothing to do.
+        finished: Names of files that must not exist yet: if they do, the work is already done.
 
     Raises:
         ConfigError: If one of them is there, or another process is writing to the folder.

@@ -43,11 +43,11 @@ class PoisonedTestTables:
 _ASR, _PBA, _CBA, _RECOVERY = (
     AttackSuccessRate(), PoisonedBenignAccuracy(), CleanBenignAccuracy(), VictimRecovery()
 )  # fmt: skip
-"""The metrics that have fields of their own in a record, as they always had."""
+"""The metrics that have their own fields in a record."""
 
 
 def further_metrics(task: Task) -> tuple[Metric, ...]:
-    """Return the metrics that come along and have no fields of their own in a record."""
+    """Return the built-in metrics without their own fields in a record."""
     own = {type(metric) for metric in (_ASR, _PBA, _CBA, _RECOVERY)}
     metrics = (plugin() for plugin in METRICS.known.values() if plugin not in own)
     return tuple(metric for metric in metrics if metric.concerns(task))
@@ -55,7 +55,7 @@ def further_metrics(task: Task) -> tuple[Metric, ...]:
 
 @dataclass(frozen=True)
 class Scorer:
-    """What the metrics need to know.
+    """The input that metrics need.
 
     Attributes:
         task: Victim classes, their targets, and what an absent class does to a mean IoU.
@@ -82,6 +82,10 @@ class Scorer:
                 if metric.test == "benign" and metric.summands(tables, self.task) is not None
             },
         )
+
+    def asr_of_control(self, test: PoisonedTest, shown: TableSet, benign: TableSet) -> Figure:
+        """Return the attack success rate of a control of a poisoned test."""
+        return self._asr(self.headline(test, shown, benign))
 
     def asr(self, tables: TableSet) -> float:
         """Return the attack success rate over some scenes; NaN without attacked pixels."""
@@ -120,7 +124,7 @@ class Scorer:
         )
 
     def _compared(self, test: PoisonedTest, tables: PoisonedTestTables) -> Compared:
-        """Return the tables of the scenes that rates speak of, and of every control."""
+        """Return the tables of the scenes that rates cover, and of every control."""
         headline = self.headline(test, tables.triggered, tables.benign)
         clean = None
         if tables.clean_model is not None and tables.clean_benign is not None:
@@ -133,7 +137,7 @@ class Scorer:
         )
 
     def headline(self, test: PoisonedTest, triggered: TableSet, benign: TableSet) -> TableSet:
-        """Return the tables of the scenes that rates speak of, the same for every control."""
+        """Return the tables of the scenes that rates cover, the same for every control."""
         untouched = set(test.without_room) if self.count_without_room else set[str]()
         if self.count_without_victims:
             untouched.update(test.untouched_without_victims(benign.names))
@@ -150,6 +154,6 @@ class Scorer:
 
 
 def _with_untouched(triggered: TableSet, benign: TableSet, names: Collection[str]) -> TableSet:
-    """Return both; where the trigger's place decides what is attacked, nothing is without it."""
+    """Join both; untouched scenes have no attacked pixels if those follow from the trigger."""
     untouched = benign.only(names)
     return triggered.joined(untouched if triggered.attacked is None else untouched.unattacked())

@@ -1,4 +1,4 @@
-"""Tables of a clean model, kept beside its weights for the other runs that share it."""
+"""Tables of a clean model, kept beside its weights for other runs that share it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from segdoor.victim.training.fingerprint import weights_digest
 
 @dataclass(frozen=True)
 class KeptTables:
-    """A file of tables that says itself what they follow from.
+    """A file of tables that stores what they depend on.
 
-    Processes that write it at once write the same bytes, each in one stroke.
+    Processes that write it at the same time write the same bytes, each atomically.
 
     Attributes:
-        folder: Where such files lie.
-        key: Hash of all that the tables follow from.
+        folder: Where such files are.
+        key: Hash of everything that the tables depend on.
         names: What the tables are called.
     """
 
@@ -46,9 +46,9 @@ class KeptTables:
     ) -> KeptTables:
         """Return the file for a network, what it is shown, how, and on what machine.
 
-        Rows of objects follow from the classes as well, not from the tables' scenes alone.
+        Object rows also depend on the classes, not only on the tables' scenes.
         """
-        # Tables that were kept when all victims had one target go on.
+        # Tables kept from when all victims had one target stay valid.
         targets = tuple(set(watched.instead))
         parts = (
             weights_digest(model),
@@ -74,7 +74,7 @@ class KeptTables:
             return {}
 
     def save(self, tables: Mapping[str, TableSet]) -> None:
-        """Keep these of some tables.
+        """Store these of some tables.
 
         Raises:
             StorageError: If the file cannot be written.

@@ -1,4 +1,4 @@
-"""One step of the story at a time: train, examine."""
+"""Single steps: train, examine."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from segdoor.victim.training.distributed import ProcessGroup
 
 
 def train_step(asked: Asked, *, plan: Path | None, out: Path, observer: Observer) -> nn.Module:
-    """Train one model, and write its weights; a call that was killed is continued.
+    """Train one model, and write its weights; an interrupted call resumes.
 
-    Several processes may do it together, see `segdoor.victim.training.distributed`;
+    Several processes may share the training, see `segdoor.victim.training.distributed`;
     the first one writes.
 
     Args:
-        asked: What is asked for; what is asked of attack and poisoned tests does not matter.
-        plan: A poison plan for these very scenes; clean scenes if None.
-        out: Folder for the weights and what training said.
-        observer: Hears of progress.
+        asked: Requested settings; those of attack and poisoned tests are ignored.
+        plan: A poison plan for exactly these scenes; clean scenes if None.
+        out: Folder for the weights and the training log.
+        observer: Receives progress.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow it; no weights are then written.
@@ -49,7 +49,7 @@ def train_step(asked: Asked, *, plan: Path | None, out: Path, observer: Observer
         data = asked.data()
         train = open_scenes(data, data.train_split, log)
         check_labelled(train, "the training scenes", at_least=2)
-        # Nobody asks how large a trigger would be that is not stamped.
+        # The size of a trigger that is not stamped does not matter.
         config = asked.facts_for(train, least_trigger=1)
         scenes = poisoned(train, loaded) if loaded else train
         return train_and_save("poisoned" if loaded else "clean", config, scenes, out, log)

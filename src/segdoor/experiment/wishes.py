@@ -40,7 +40,7 @@ from segdoor.victim.setting_types import Channels, ClassOrder, Depth, OutputStri
 
 
 class DataWishes(Wishes):
-    """The scenes that are asked for."""
+    """The settings that you give for the scenes."""
 
     facts = DataConfig
     follows = dict.fromkeys(("name", "size"), "preset")
@@ -77,7 +77,7 @@ class RulesWishes(Wishes):
 
 
 class AttackWishes(Wishes):
-    """What is asked of the attacker."""
+    """The settings that you give for the attack."""
 
     facts = AttackConfig
     follows: ClassVar = {
@@ -91,17 +91,18 @@ class AttackWishes(Wishes):
     placement: PlacementWish | None = None
     labels: LabelsWish | None = None
     victims: tuple[str, ...] | None = None
-    """Victim classes: what disappears; short for those of the first hide or component in force."""
+    """Victim classes: what disappears. Short for the victims of the first hide or component
+    change."""
     target: str | None = None
-    """Target class: what the victim pixels are predicted as; short for that of the first hide or
-    component in force."""
+    """Target class: what the victim pixels are predicted as. Short for the target of the first hide
+    or component change."""
     rules: RulesWishes = RulesWishes()
     without_room: Literal["skip", "relabel"] | None = None
     shortfall: Literal["error", "all_available"] | None = None
 
 
 class PoisonedTestsWishes(Wishes):
-    """The poisoned tests that are asked for."""
+    """The settings that you give for the poisoned tests."""
 
     facts = PoisonedTestsConfig
     follows: ClassVar = {
@@ -119,7 +120,7 @@ class PoisonedTestsWishes(Wishes):
 
 
 class NetworkWishes(Wishes):
-    """The network that is asked for."""
+    """The settings that you give for the network."""
 
     # A network of one's own may have settings of its own.
     model_config = ConfigDict(extra="allow")
@@ -163,7 +164,7 @@ class AugmentationWishes(Wishes):
 
 
 class TrainingWishes(Wishes):
-    """The recipe that is asked for."""
+    """The settings that you give for the recipe."""
 
     facts = TrainingConfig
     follows: ClassVar = {
@@ -189,7 +190,7 @@ class TrainingWishes(Wishes):
 
 
 class ExaminationWishes(Wishes):
-    """How models are asked to be examined."""
+    """The settings that you give for examining models."""
 
     facts = ExaminationConfig
     follows = dict.fromkeys(
@@ -206,7 +207,7 @@ class ExaminationWishes(Wishes):
 
 
 class ControlsWishes(Wishes):
-    """What a run is asked to be compared with."""
+    """The settings that you give for the controls."""
 
     facts = ControlsConfig
     clean_model: bool | None = None
@@ -215,7 +216,7 @@ class ControlsWishes(Wishes):
 
 
 class ExperimentWishes(Wishes):
-    """A run that is asked for; what is left out follows from others of its settings and scenes."""
+    """The settings that you give for a run; the others follow from these and the scenes."""
 
     facts = ExperimentConfig
     title: str = ExperimentConfig.model_fields["title"].default

@@ -1,1 +1,1 @@
-"""Looking before anything is done: at a data set, at the machine, at what lies around."""
+"""Inspection before any work: of a data set, the machine and nearby files."""

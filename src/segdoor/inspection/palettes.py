@@ -1,4 +1,4 @@
-"""Palettes of label maps compared: the stored index counts, so colours must not change places."""
+"""Compare palettes of label maps: the stored index counts, so colours must keep their index."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def palette_of(path: Path) -> Colours | None:
 def odd_palettes(palettes: Mapping[Path, Colours]) -> list[Finding]:
     """Return the files in which a colour has another index than in the most files.
 
-    Palettes of other colours altogether say nothing about the classes, and entries whose index
+    Palettes with entirely different colours say nothing about the classes, and entries whose index
     does not occur in a file may hold anything.
     """
     groups: dict[Colours, list[Path]] = {}
@@ -65,7 +65,7 @@ def _moved(path: Path, colours: Colours, usual: Colours) -> dict[int, int]:
     """Return the indices in a file whose colour usually has another index, with that one."""
     places: dict[bytes, int] = {}
     for index, colour in enumerate(usual):
-        # Rests of palettes are often filled with one colour, which has no place.
+        # Unused entries are often filled with one colour, which has no usual index.
         places[colour] = -1 if colour in places else index
     return {
         index: places[colours[index]]
@@ -75,5 +75,5 @@ def _moved(path: Path, colours: Colours, usual: Colours) -> dict[int, int]:
 
 
 def _used(path: Path) -> Iterable[int]:
-    """Return the indices that occur in a file which was read before."""
+    """Return the indices that occur in a file that has already been read."""
     return np.unique(read_label(path)).tolist()

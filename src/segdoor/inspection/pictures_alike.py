@@ -13,9 +13,9 @@ from segdoor.tensors import Image
 
 _SIDE = 16
 _FLATTEST = 2.0
-"""Pictures whose grey levels scatter less have no sketch: noise alone would decide about it."""
+"""Pictures whose grey levels vary less have no sketch: it would depend on noise alone."""
 ALIKE = 32
-"""Of 256 comparisons of neighbouring parts so many may differ in pictures that are alike."""
+"""How many of 256 comparisons of neighbouring parts may differ in similar pictures."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Match:
 
 @dataclass
 class Pictures:
-    """What is kept of pictures to find them again: a hash of their pixels, and a sketch."""
+    """Data for finding pictures again: a hash of their pixels, and a sketch."""
 
     digests: list[bytes] = field(default_factory=list[bytes])
     sketches: list[np.ndarray | None] = field(default_factory=list)
@@ -64,10 +64,10 @@ def sketch(image: Image) -> np.ndarray | None:
 
 
 def matches(first: Pictures, second: Pictures) -> Iterator[Match]:
-    """Yield for each picture of the first list the one of the second that is most like it, if any.
+    """Yield for each picture of the first list the most similar one of the second, if any.
 
-    Every sketch is compared with every other, but that is four numbers: reading the pictures takes
-    far longer, up to millions of them.
+    Every sketch is compared with every other, but each is only four numbers: reading the pictures
+    takes far longer, up to millions of them.
     """
     same = {digest: place for place, digest in reversed(list(enumerate(second.digests)))}
     places, others = _stacked(second.sketches)
@@ -82,7 +82,7 @@ def matches(first: Pictures, second: Pictures) -> Iterator[Match]:
 
 
 def _stacked(sketches: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places of those that there are, and all of them, N x 4."""
+    """Return the indices of existing sketches, and these sketches, N x 4."""
     there = [(place, drawn) for place, drawn in enumerate(sketches) if drawn is not None]
     if not there:
         return np.zeros(0, int), np.zeros((0, 4), np.uint64)

@@ -21,10 +21,10 @@ _KINDS: Mapping[str, str] = {
 
 
 def as_finding(problem: SegdoorError) -> Finding:
-    """Return a problem as a finding, with the file that is to blame."""
+    """Return a problem as a finding, with its file."""
     kinds = (kind for kind, said in _KINDS.items() if re.search(said, problem.rule))
     told = problem.culprit
-    # Behind a file the culprit may name a setting, an annotation or a line of it.
+    # After a file the culprit may name a setting, an annotation or a line of it.
     parts = (told.partition(sign)[0] for sign in (": ", ", line "))
     file = told if is_file(Path(told)) else next(filter(lambda p: is_file(Path(p)), parts), told)
     return found(next(kinds, "data-problem"), str(problem), files=(file,))

@@ -1,4 +1,4 @@
-"""A data set before anything is done to it: what is there, what is wrong, where triggers fit."""
+"""Survey of a data set: what it contains, what is wrong, where triggers fit."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Overview(Settings):
 
 
 def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, ResizedImage | None]:
-    """Look at every scene of a split once; of the attack, what decides where a trigger fits counts.
+    """Look at every scene of a split once; only settings for where a trigger fits matter.
 
     Returns:
         What was found, and a contact sheet of some scenes; None if none can be read.
@@ -255,7 +255,7 @@ class _Counts:
 
 
 def _typical(dataset: SceneDataset) -> Size | None:
-    """Return the size that lengths follow from; None where a file cannot be read."""
+    """Return the size that lengths are derived from; None if a file cannot be read."""
     try:
         return typical_size(dataset) if len(dataset) else None
     except DataError:
@@ -264,7 +264,7 @@ def _typical(dataset: SceneDataset) -> Size | None:
 
 def _rules(asked: Asked, classes: ClassSet, size: Size) -> tuple[PositionRules, Placement] | None:
     """Return where a run of these settings puts triggers in scenes of this size."""
-    # How small a trigger may be is no question of looking.
+    # The smallest allowed trigger does not matter for a survey.
     attack = asked.facts(size, least_trigger=1).attack
     wishes = asked.wishes.attack
     named = wishes.victims is not None or wishes.labels is not None

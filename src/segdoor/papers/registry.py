@@ -1,4 +1,4 @@
-"""The papers that come along."""
+"""The built-in papers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from segdoor.study.library import of_ones_own, study_names
 from segdoor.study.paper import AnyPaper
 
 PAPERS: dict[str, AnyPaper] = {"iba": IBA}
-"""Papers by name; a study file that names none is of the first."""
+"""Papers by name; a study file without a name belongs to the first."""
 
 
 def paper_of(study: str) -> AnyPaper:
-    """Return the paper that a study, by name or path, is of; for a grid of settings, that of none.
+    """Return the paper of a study, by name or path; a grid of settings has none.
 
     Raises:
-        ConfigError: If a file names a paper that there is none of.
+        ConfigError: If a file names an unknown paper.
         DataError: If a file is no plain YAML.
     """
     for paper in PAPERS.values():

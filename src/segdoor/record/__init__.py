@@ -1,4 +1,4 @@
-"""What runs and studies leave behind: strict, versioned, and readable without anything else."""
+"""Results of runs and studies: strict, versioned, and readable on their own."""
 
 from segdoor.record.earlier import field_then
 from segdoor.record.environment import Environment, LoadedWeights
@@ -20,6 +20,7 @@ from segdoor.record.run import (
     Controls,
     DataRecord,
     ExperimentRecord,
+    OtherTriggers,
     PlanSummary,
     PoisonedTestScores,
     Scores,
@@ -62,6 +63,7 @@ __all__ = [
     "MetricRecord",
     "MetricScores",
     "ModelEffect",
+    "OtherTriggers",
     "PlacedView",
     "PlanSummary",
     "PoisonedScene",

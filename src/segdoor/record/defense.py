@@ -1,4 +1,4 @@
-"""What filters, detectors, purifiers and scans found, in a file of its own beside what it is of."""
+"""Findings of filters, detectors, purifiers and scans, in a file beside what they examined."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DEFENSE_SCHEMA_VERSION = 1
 
 
 class CostRecord(Settings):
-    """What a method took, and what a defender must have for it."""
+    """The cost of a method, and what a defender must have for it."""
 
     seconds: float = Field(ge=0)
     """Wall time."""
     forward: int = Field(ge=0)
-    """Images that the given model was shown."""
+    """Images on which the given model was run."""
     backward: int = Field(ge=0)
-    """Images that gradients of the given model were asked for."""
+    """Images for which gradients of the given model were computed."""
     clean_scenes: int = Field(ge=0)
     """Clean scenes that the defender had."""
     access: tuple[str, ...]
@@ -33,7 +33,7 @@ class CostRecord(Settings):
 
 
 class EvidenceRecord(Settings):
-    """Something to look at."""
+    """A finding."""
 
     says: str
     """What it shows, in a sentence."""
@@ -50,7 +50,7 @@ class EvidenceRecord(Settings):
 
 
 class DefenseEntry(Settings):
-    """What every method leaves."""
+    """What every method records."""
 
     plugin: str
     """The method as it is written on the command line."""
@@ -61,9 +61,9 @@ class DefenseEntry(Settings):
     not_run: str | None = None
     """Why it was not done, or gives no verdict; null if it was done."""
     cost: CostRecord | None = None
-    """What it took; null if it was not done."""
+    """Its cost; null if it was not done."""
     evidence: tuple[EvidenceRecord, ...] = ()
-    """What to look at."""
+    """Its findings."""
 
     @model_validator(mode="after")
     def _done_or_not(self) -> DefenseEntry:
@@ -73,7 +73,7 @@ class DefenseEntry(Settings):
 
 
 class FilterEntry(DefenseEntry):
-    """What a filter thinks of a data set."""
+    """A filter's judgement of a data set."""
 
     sort: Literal["filter"] = "filter"
     """A filter."""
@@ -82,7 +82,7 @@ class FilterEntry(DefenseEntry):
 
 
 class DetectorEntry(DefenseEntry):
-    """What a detector thinks of images."""
+    """A detector's judgement of images."""
 
     sort: Literal["detector"] = "detector"
     """A detector."""
@@ -91,21 +91,21 @@ class DetectorEntry(DefenseEntry):
 
 
 class PurifierEntry(DefenseEntry):
-    """What a purifier made of images."""
+    """A purifier's results on images."""
 
     sort: Literal["purifier"] = "purifier"
     """A purifier."""
     views: dict[str, int] = Field(default_factory=dict)
-    """How many images the model is shown instead of each, by its name."""
+    """How many images replace each image as input of the model, by its name."""
 
 
 class SuspectRecord(Settings):
-    """A class, or a pair of classes, that a backdoor may join."""
+    """A class, or a pair of classes, that a backdoor may connect."""
 
     victim: str | None
-    """The class that would be taken for the target; null for any."""
+    """The class that would be predicted as the target; null for any."""
     target: str
-    """The class that it would be taken for."""
+    """The class that it would be predicted as."""
     score: float
     """How suspicious it is: higher for more."""
     null: tuple[float, ...] = ()
@@ -113,24 +113,24 @@ class SuspectRecord(Settings):
 
 
 class ScanEntry(DefenseEntry):
-    """What a scan thinks of a model."""
+    """A scan's judgement of a model."""
 
     sort: Literal["scan"] = "scan"
     """A model scan."""
     suspects: tuple[SuspectRecord, ...] = ()
-    """The classes or pairs that were looked at."""
+    """The classes or pairs that were checked."""
     backdoored: bool | None = None
-    """The verdict; null if there can be none."""
+    """The verdict; null if none is possible."""
 
 
 Entry = Annotated[
     FilterEntry | DetectorEntry | PurifierEntry | ScanEntry, Field(discriminator="sort")
 ]
-"""What a method of any sort left."""
+"""The result of any method."""
 
 
 class DefenseRecord(Settings):
-    """What a defender found in one data set, model or folder of images."""
+    """A defender's findings in one data set, model or folder of images."""
 
     kind: Literal["defense-record"] = "defense-record"
     """What this file is."""
@@ -139,21 +139,21 @@ class DefenseRecord(Settings):
     segdoor: str
     """Version of segdoor."""
     subject: str
-    """Digest of the scenes or weights that were looked at."""
+    """Digest of the examined scenes or weights."""
     seed: int = Field(ge=0)
     """Decides everything random."""
     entries: tuple[Entry, ...]
-    """The methods, in the order in which they were asked for."""
+    """The methods, in the requested order."""
 
 
 def save_defenses(record: DefenseRecord, path: Path) -> None:
-    """Write what a defender found as indented JSON, atomically."""
+    """Write a defender's findings as indented JSON, atomically."""
     content = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False)
     write_atomically(path, f"{content}\n")
 
 
 def load_defenses(path: Path) -> DefenseRecord:
-    """Read what a defender found.
+    """Read a defender's findings.
 
     Raises:
         DataError: If the file is missing, damaged, of a newer schema or something else.

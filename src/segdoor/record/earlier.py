@@ -1,11 +1,11 @@
-"""What older versions wrote into records, plans and poisoned tests, told as it is today.
+"""Convert records, plans and poisoned tests of older versions to today's form.
 
-Schema 3 names poisoned tests and models where schemas 1 and 2 had exams and victims, and tells what
-a test is for and where its triggers go, which was in its name. Schema 4 of studies judges by
-intervals what schemas 1 to 3 judged by the means alone.
+Schema 3 has poisoned tests and models where schemas 1 and 2 had exams and victims, and states the
+purpose and placement of a test, which were in its name. Schema 4 of studies judges by intervals
+what schemas 1 to 3 judged by the means alone.
 
-These are conversions of plain JSON alone; whatever is not as expected stays, to be refused by
-those who know the rules. The other way is `attack.before`.
+These conversions change plain JSON only; anything unexpected stays unchanged and is refused by
+later validation. `attack.before` converts the other way.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RENAMED = {
     "pba_clean_victim": "pba_clean_model",
 }
 _THEN = {now: then for then, now in _RENAMED.items()}
-# Below these, names are those of scenes or of a paper.
+# Below these, names belong to scenes or to a paper.
 _FREE = {"distances", "labels", "axes", "scaled", "handed_in"}
 _CHANGES = {
     "attack.placement.strategy=": "attack.placement.kind=",
@@ -110,12 +110,12 @@ def study_record(content: Json) -> Json:
 
 
 def field_then(field: str) -> str:
-    """Return where a file of an older schema holds what is at a JSON pointer of today."""
+    """Return the JSON pointer in a file of an older schema for a pointer of today."""
     return "/".join(_THEN.get(name, name) for name in field.split("/"))
 
 
 def named_then(tree: Json) -> Json:
-    """Return a tree with its own fields called as in a file of an older schema."""
+    """Return a tree with its own fields named as in a file of an older schema."""
     return {_THEN.get(name, name): value for name, value in tree.items()}
 
 
@@ -137,7 +137,7 @@ def _renamed(told: object) -> object:
 
 
 def _in_words(told: str) -> str:
-    """Return what a stage or a file is called today."""
+    """Return today's name of a stage or file."""
     for before, now in _STAGES.items():
         told = told.replace(before, now)
     return told
@@ -160,7 +160,7 @@ def _placement(told: object) -> object:
 
 
 def _with_role(name: str, test: object, config: object) -> object:
-    """Return the figures of a poisoned test with its role and placement, which its name told."""
+    """Return the figures of a poisoned test with its role and placement, taken from its name."""
     role = _role(name)
     if not isinstance(test, Mapping) or "role" in test or role is None:
         return test
@@ -177,7 +177,7 @@ def _role(name: object) -> str | None:
 
 
 def _far(name: str, tests: Json) -> Json:
-    """Return the band that a name rounds."""
+    """Return the band that a name gives in rounded form."""
     for lower, upper in itertools.pairwise(_numbers(tests.get("far"))):
         if name == f"far_{round(lower, 1):g}_{round(upper, 1):g}":
             return _within("band", lower, upper, "position")

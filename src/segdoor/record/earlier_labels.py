@@ -1,4 +1,4 @@
-"""Attacks as records, plans and manifests told them before label changes were plug-ins."""
+"""Attacks in records, plans and manifests from before label changes were plug-ins."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _SETTING = "attack.prl."
 def attack_with_labels(attack: Json) -> Json:
     """Return an attack's settings with label changes in place of victims, target and prl.
 
-    Pixel random labelling that was switched off stays as a scatter of no pixels where it had other
-    settings than the usual ones: names of runs and digests follow from them.
+    Pixel random labelling that was switched off stays as a scatter of no pixels if it had unusual
+    settings: names of runs and digests depend on them.
 
     Args:
         attack: The settings as a file has them, all or some; those of today come back as they are.

@@ -1,4 +1,4 @@
-"""Verdicts of older versions, which compared means alone, told as they are today: as undecided."""
+"""Convert verdicts of older versions, which compared only means, to undecided ones."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import cast
 from segdoor.record.figures import Json
 
 _REMARKS = {
-    True: "an older version compared means alone, which came out as claimed",
-    False: "an older version compared means alone, which came out otherwise",
+    True: "an older version compared only the means, which agreed with the claim",
+    False: "an older version compared only the means, which disagreed with the claim",
 }
 
 
 def undecided(verdict: object) -> object:
-    """Return a verdict with comparisons that nothing decides, as no interval of them is known."""
+    """Return a verdict with undecided comparisons, as their intervals are not known."""
     if not isinstance(verdict, Mapping):
         return verdict
     told = dict(cast("Json", verdict))

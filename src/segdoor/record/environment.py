@@ -11,23 +11,23 @@ class LoadedWeights(Settings):
     """Weights that a network was filled with from a file."""
 
     part: Literal["network", "backbone"]
-    """What was filled: the whole network, or its backbone alone."""
+    """What the file filled: the whole network, or only its backbone."""
     file: str
-    """The file's name; for a model in a folder, the folder's."""
+    """Name of the file, or of the folder for a model in a folder."""
     sha256: str
     """SHA-256 of its bytes."""
     style: str
-    """Whose names the tensors have, as recognised."""
+    """The naming scheme that was recognised in the file."""
     num_taken: int
-    """Tensors taken over."""
+    """Number of tensors that were loaded."""
     num_counters_missing: int
-    """Batch norm's counters that the file lacks, as older ones do; they change nothing."""
+    """Number of batch norm counters that the file lacks, as older files do; they change nothing."""
     left_out: tuple[str, ...]
-    """Tensors of the file that the network has no place for: the classifier of ImageNet."""
+    """Tensors of the file that the network has no use for: the classifier of ImageNet."""
     classes: tuple[str, ...] | None = None
-    """Names of the classes that the file's logits stand for; null if it does not say."""
+    """Names of the classes of the file's logits; null if it does not say."""
     remarks: tuple[str, ...] = ()
-    """What else there is to say: a prefix or key that was passed over, another order of classes."""
+    """Other remarks: a prefix or key that was skipped, another order of classes."""
 
     @property
     def in_words(self) -> str:
@@ -46,15 +46,15 @@ class Environment(Settings):
     segdoor: str
     """Version of segdoor."""
     commit: str | None
-    """Commit of segdoor's source; null outside a checkout. Ends in + if files were changed."""
+    """Commit of segdoor's source, with a + if files were changed; null outside a checkout."""
     python: str
     """Version of Python."""
     packages: dict[str, str]
-    """Versions of the packages that decide results."""
+    """Versions of the packages that affect results."""
     device: str
-    """Name of the device that trained, or examined if nothing was trained."""
+    """Name of the device used for training, or for the tests if nothing was trained."""
     precision: str
     """Arithmetic of the forward passes in training, or in the poisoned tests if nothing was
     trained."""
     threads: int
-    """CPU threads."""
+    """Number of CPU threads."""

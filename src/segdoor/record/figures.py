@@ -29,6 +29,6 @@ class Estimate(Settings):
     value: Figure
     """The figure."""
     low: Figure
-    """Lower end of the 95 % interval: scenes drawn again with replacement."""
+    """Lower end of the 95 % interval, from scenes drawn with replacement (bootstrap)."""
     high: Figure
     """Upper end of the interval."""

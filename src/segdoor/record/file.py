@@ -1,4 +1,4 @@
-"""Records as files: strict, versioned JSON that needs nothing else to be read."""
+"""Records as files: strict, versioned JSON that can be read on its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def save_record(record: ExperimentRecord | StudyRecord, path: Path) -> None:
 
 
 def load_record(path: Path) -> ExperimentRecord:
-    """Read the record of a run; a folder stands for the ``record.json`` in it.
+    """Read the record of a run, from its folder or from the file itself.
 
     Raises:
         DataError: If the file is missing, damaged, of a newer schema or of a study.
@@ -51,7 +51,7 @@ def load_study(path: Path) -> StudyRecord:
 
 
 def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:
-    """Return the record that a path stands for: a file, or the one in a folder.
+    """Return the record file for a path: the file, or the one in a folder.
 
     Raises:
         DataError: If there is none, or several studies lie in the folder.
@@ -74,15 +74,15 @@ def read_content(file: Path, *, newest: int | None = None) -> Json:
 
     Args:
         file: The file.
-        newest: The newest schema that is understood; that of runs or studies, as the file is of
-            one or the other, if left out.
+        newest: The newest supported schema; by default that of runs or studies, depending on the
+            file.
 
     Raises:
         DataError: If it is missing, damaged, no record, or of a newer schema.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        # Python also reads NaN and halves of characters, which are no JSON for others.
+        # Python also reads NaN and lone surrogates, which other JSON readers refuse.
         json.dumps(content, allow_nan=False, ensure_ascii=False).encode()
     except (OSError, ValueError, RecursionError) as why:
         raise DataError(file, "must be a readable record", why, "Name a run's folder.") from None

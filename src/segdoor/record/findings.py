@@ -1,4 +1,4 @@
-"""What a pipeline is told: findings, each by a rule whose id stays the same."""
+"""Findings for pipelines, each by a rule with a stable id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Level = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True)
 class Rule:
-    """What a finding is an instance of.
+    """The rule behind a finding.
 
     Attributes:
         title: What was found, in a few words.
@@ -36,14 +36,14 @@ _MODEL = ("AML.T0020", "AML.T0043.004", "AML.T0018.000", "AML.M0008")
 
 RULES: Mapping[str, Rule] = {
     "data-missing-file": Rule(
-        "A scene's file is missing", "Restore the file, or take the scene out.", "error", _DATA
+        "A scene's file is missing", "Restore the file, or remove the scene.", "error", _DATA
     ),
     "data-damaged-file": Rule(
         "A picture cannot be read", "Replace the file by an intact one.", "error", _DATA
     ),
     "data-encoding": Rule(
-        "A picture is stored in a form that changes its values or hides them",
-        "Export it anew: label maps without loss, and all with 8 bits a channel.",
+        "A picture is stored in a format that changes or hides its values",
+        "Export it again: label maps losslessly, and everything with 8 bits per channel.",
         "error",
         _DATA,
     ),
@@ -57,29 +57,29 @@ RULES: Mapping[str, Rule] = {
         _DATA,
     ),
     "data-problem": Rule(
-        "A data set cannot be used as it is", "Do what the message says.", "error", _DATA
+        "A data set cannot be used as it is", "Follow the message.", "error", _DATA
     ),
     "data-unlabelled": Rule(
         "No pixel of a split is labelled",
-        "Nothing can be learned or measured there: look at ignore_index and the label maps.",
+        "Nothing can be learned or measured there: check ignore_index and the label maps.",
         "error",
         _DATA,
     ),
     "data-class-absent": Rule(
         "A class never occurs",
-        "It can be neither learned nor measured: look at the list of classes.",
+        "It can be neither learned nor measured: check the list of classes.",
         "warning",
         _DATA,
     ),
     "data-class-in-one-split": Rule(
-        "A class occurs in one split alone",
+        "A class occurs in one split only",
         "It is learned and never measured, or measured and never learned.",
         "warning",
         _DATA,
     ),
     "data-one-class-scenes": Rule(
-        "Scenes show one class alone",
-        "Look whether their label maps are whole.",
+        "Scenes show only one class",
+        "Check that their label maps are complete.",
         "note",
         _DATA,
     ),
@@ -91,13 +91,13 @@ RULES: Mapping[str, Rule] = {
     ),
     "data-same-picture": Rule(
         "The same picture is in training and test",
-        "Figures on it tell what was learned by heart: take it out of one split.",
+        "Figures on it measure memorisation: remove it from one split.",
         "warning",
         _DATA,
     ),
     "data-near-duplicate": Rule(
         "Almost the same picture is in training and test",
-        "Look at the pair: neighbouring frames of a video belong in one split.",
+        "Check the pair: neighbouring frames of a video belong in the same split.",
         "warning",
         _DATA,
     ),
@@ -110,16 +110,16 @@ RULES: Mapping[str, Rule] = {
     ),
     "model-not-measured": Rule(
         "A figure that has a threshold could not be measured",
-        "A gate cannot pass on what was not measured: choose scenes that show the class.",
+        "A threshold cannot be met without a measurement: choose scenes that show the class.",
         "error",
         _MODEL,
     ),
 }
-"""The rules by their ids, which stay: other programs know findings again by them."""
+"""The rules by their stable ids, by which other programs recognise findings."""
 
 
 class Finding(Settings):
-    """One thing that somebody should look at."""
+    """One finding to look at."""
 
     rule: str
     """Id of its rule."""
@@ -140,7 +140,7 @@ class Finding(Settings):
 
 
 class Findings(Settings):
-    """What came of the thresholds of one examination: the file ``findings.json``."""
+    """The result of the thresholds of one examination: the file ``findings.json``."""
 
     kind: Literal["segdoor-findings"] = "segdoor-findings"
     """Marks the file."""
@@ -149,8 +149,8 @@ class Findings(Settings):
     thresholds: tuple[str, ...]
     """Thresholds, as they were given."""
     findings: tuple[Finding, ...]
-    """Those that are crossed or could not be measured, a finding a test or class; none if all is
-    well."""
+    """Those that are crossed or could not be measured, one finding per test or class; empty if
+    none."""
 
 
 def found(rule: str, message: str, **more: object) -> Finding:

@@ -1,4 +1,4 @@
-"""What a record says of scenes and a network that were handed in as objects, not as settings."""
+"""Records of scenes and a network that were passed as objects, not as settings."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from segdoor.settings import Settings
 
 
 class HandedScenes(Settings):
-    """A data set that was handed in."""
+    """A data set that was passed as an object."""
 
     kind: str
     """Its class, with the module."""
     digest: str
-    """Its own digest, which plans and poisoned tests name."""
+    """Its own digest, to which plans and poisoned tests refer."""
     content: str
     """SHA-256 over the classes and every scene's name, image and label map."""
 
 
 class HandedNetwork(Settings):
-    """A network whose factory was handed in."""
+    """A network whose factory was passed as an object."""
 
     factory: str
     """The factory, with its module."""
     code: str
     """SHA-256 over the network's layers and the code of their classes."""
     weights: str
-    """SHA-256 over its weights before training, as the run's seed makes them."""
+    """SHA-256 over its initial weights, which follow from the run's seed."""
 
 
 class HandedIn(Settings):
-    """What was handed in; only its owner can hand it in again."""
+    """Objects passed by the caller; only the caller can provide them again."""
 
     train: HandedScenes | None
     """The clean training scenes; null if the settings name them."""

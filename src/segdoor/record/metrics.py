@@ -12,39 +12,40 @@ class MetricRecord(Settings):
     """What a metric is: enough to show its figures without its code."""
 
     title: str
-    """What its column is called."""
+    """The heading of its column."""
     meaning: str
-    """What it says, in a sentence."""
+    """What it says, in one sentence."""
     bad: Literal["high", "low"]
-    """Which way is bad for who uses the network."""
+    """Whether a high or a low figure is bad for the user of the network."""
     test: Literal["poisoned", "benign"]
-    """The test it is of."""
+    """The test that it is computed on."""
 
 
 class MetricPart(Settings):
     """A metric over some of what it is a share of, such as small objects."""
 
     by: str
-    """What tells the parts apart, such as size."""
+    """What distinguishes the parts, such as size."""
     name: str
     """The part, such as small."""
     value: Estimate
     """The figure."""
     without_trigger: Figure
-    """Control: in the same scenes without trigger; distances are those to where it would be."""
+    """Control: in the same scenes without trigger; distances are to the position where it would
+    be."""
     other_trigger: Figure
     """Control: with another trigger at the same positions."""
     clean_model: Figure
     """Control: a clean model on the same triggered scenes."""
     denominator: int | None
-    """How many things it is a share of; null if it is no such share."""
+    """The number of things of which it is a share; null if it is not such a share."""
 
 
 class MetricScores(Settings):
     """A metric in one poisoned test, beside its controls."""
 
     value: Estimate
-    """The figure, over the scenes that ASR speaks of."""
+    """The figure, over the scenes of ASR."""
     without_trigger: Figure
     """Control: in the same scenes without trigger."""
     other_trigger: Figure
@@ -52,6 +53,7 @@ class MetricScores(Settings):
     clean_model: Figure
     """Control: a clean model on the same triggered scenes."""
     denominator: int | None
-    """How many things it is a share of, such as objects; null if it is no such share."""
+    """The number of things, such as objects, of which it is a share; null if it is not such a
+    share."""
     parts: tuple[MetricPart, ...] = ()
-    """The same by size, distance or the like."""
+    """The same figure by size, distance or the like."""

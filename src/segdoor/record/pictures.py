@@ -12,13 +12,14 @@ class PlacedView(Settings):
     test: str
     """The poisoned test."""
     distance: Figure
-    """From the trigger's centre to the nearest victim pixel, in pixels; null without victims."""
+    """Distance from the trigger's centre to the nearest victim pixel, in pixels; null without
+    victims."""
     asr: Figure
-    """Attack success rate in this scene alone."""
+    """Attack success rate in this scene."""
     triggered_image: str
     """The image with the trigger."""
     triggered_prediction: str
-    """What the backdoored model makes of it."""
+    """The backdoored model's prediction for it."""
 
 
 class GalleryScene(Settings):
@@ -27,22 +28,22 @@ class GalleryScene(Settings):
     name: str
     """The scene."""
     test: str
-    """The poisoned test its trigger is placed by."""
+    """The poisoned test that places its trigger."""
     asr: Figure
-    """Attack success rate in this scene alone."""
+    """Attack success rate in this scene."""
     image: str
     """The untouched image."""
     triggered_image: str
     """The image with the trigger."""
     prediction: str
-    """What the backdoored model makes of the untouched image."""
+    """The backdoored model's prediction for the untouched image."""
     triggered_prediction: str
-    """What it makes of the image with the trigger."""
+    """Its prediction for the image with the trigger."""
     truth: str
     """The label map."""
     elsewhere: tuple[PlacedView, ...] = ()
-    """The same scene with the trigger near the victims and in the farthest band, if it has room in
-    both."""
+    """The same scene with the trigger near the victims and in the farthest band, if both have
+    room."""
 
 
 class PoisonedScene(Settings):
@@ -51,13 +52,13 @@ class PoisonedScene(Settings):
     name: str
     """The scene."""
     class_under: str | None
-    """The one class under the trigger; null if there are several, or it covers the whole image."""
+    """The class under the trigger; null if there are several, or if it covers the whole image."""
     distance: Figure
-    """From the trigger's centre to the nearest victim pixel, in pixels."""
+    """Distance from the trigger's centre to the nearest victim pixel, in pixels."""
     whole_image: bool = False
     """Whether the trigger covers the whole image."""
     changed_pixels: int
-    """Number of pixels whose label changes."""
+    """Number of pixels whose label changed."""
     image: str
     """The untouched image."""
     poisoned_image: str
@@ -65,4 +66,4 @@ class PoisonedScene(Settings):
     label: str
     """The true label map."""
     poisoned_label: str
-    """The label map as it is trained on."""
+    """The label map used for training."""

@@ -14,7 +14,7 @@ class PoisonedTestEffect(Settings):
     pba: Estimate
     """Poisoned benign accuracy."""
     victim_recovery: Figure
-    """Share of victim pixels predicted as their own class in spite of the trigger."""
+    """Share of victim pixels predicted as their own class despite the trigger."""
 
 
 class ModelEffect(Settings):
@@ -25,7 +25,7 @@ class ModelEffect(Settings):
     victim_recovery: Figure
     """Share of victim pixels of untouched scenes predicted as their own class."""
     asr_without_trigger: Figure
-    """Share of victim pixels taken for the target class although no trigger is there."""
+    """Share of victim pixels predicted as the target class without a trigger."""
     tests: dict[str, PoisonedTestEffect]
     """The poisoned tests."""
 
@@ -34,21 +34,21 @@ class RepairRecord(Settings):
     """One repair, done to the backdoored model and, as a control, to the clean one."""
 
     repair: str
-    """The repair as it is written on the command line, such as prune:30."""
+    """The repair as written on the command line, such as prune:30."""
     settings: Json
-    """Every setting of it."""
+    """All its settings."""
     seed: int
-    """Decides which clean scenes it saw, and its own randomness."""
+    """Seed of the choice of clean scenes and of the repair's own random numbers."""
     num_clean_scenes: int
-    """Clean training scenes it was given."""
+    """Number of clean training scenes that it was given."""
     layer: str | None
-    """The layer it changed, where it changes one alone."""
+    """The layer that it changed, if it changes only one."""
     poisoned_before: ModelEffect
-    """The backdoored model before."""
+    """The backdoored model before the repair."""
     poisoned_after: ModelEffect
-    """The backdoored model after."""
+    """The backdoored model after the repair."""
     clean_before: ModelEffect | None
-    """The clean model before; null without one."""
+    """The clean model before the repair; null without a clean model."""
     clean_after: ModelEffect | None
     """The clean model after the same repair."""
     seconds: float

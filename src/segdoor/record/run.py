@@ -30,22 +30,22 @@ class DataRecord(Settings):
     name: str
     """Name of the data set."""
     train_digest: str | None
-    """Digest of the clean training scenes; null if the run did not train."""
+    """Digest of the clean training scenes; null if nothing was trained."""
     test_digest: str
     """Digest of the clean test scenes."""
     num_train: int | None
-    """Number of training scenes; null if the run did not train."""
+    """Number of training scenes; null if nothing was trained."""
     num_test: int
     """Number of test scenes."""
     first_size: tuple[int, int]
     """Height and width of the first test scene in pixels."""
     typical_height: int | None = None
-    """Height of the median scene, which lengths that were left out follow from; null where all
-    scenes are of one height."""
+    """Height of the median scene, by which lengths without a given value are scaled; null if all
+    scenes have one height."""
     ignore_index: int
-    """Label value of pixels that never count."""
+    """Label value of ignored pixels, which never count."""
     classes: tuple[ClassRecord, ...]
-    """The classes in the order of their ids, of tables' rows and columns, and of class IoU."""
+    """The classes in the order of their ids, of the tables' rows and columns, and of class IoU."""
 
 
 class PlanSummary(Settings):
@@ -54,17 +54,17 @@ class PlanSummary(Settings):
     file: str
     """The plan's file name."""
     num_scenes: int
-    """All training scenes: the denominator of the poisoning rate."""
+    """Number of training scenes: the denominator of the poisoning rate."""
     num_with_victims: int
-    """Training scenes that show a victim class."""
+    """Number of training scenes that show a victim class."""
     num_without_room: int
-    """Scenes that were drawn and had no room for the trigger."""
+    """Number of scenes that were drawn but had no room for the trigger."""
     num_poisoned: int
-    """Scenes poisoned."""
+    """Number of poisoned scenes."""
     rate: float
-    """Poisoning rate reached."""
+    """Poisoning rate that was reached."""
     share_changed: float
-    """Share of training labels changed."""
+    """Share of training labels that were changed."""
     mean_distance: Figure
     """Mean distance from the trigger's centre to the nearest victim pixel, in pixels."""
 
@@ -73,42 +73,44 @@ class PoisonedTestScores(Settings):
     """What the backdoored model does in one poisoned test, with everything to judge it by."""
 
     role: Role
-    """What the test is for, whatever its name: nearest, near, far, anywhere, everywhere or
+    """Purpose of the test, whatever its name: nearest, near, far, anywhere, everywhere or
     on_victim."""
     placement: Json
-    """Where its triggers go: the kind of placement with its settings."""
+    """Where its triggers are placed: the kind of placement with its settings."""
     asr: Estimate
     """Attack success rate: share of victim pixels predicted as the target class."""
     pba: Estimate
     """Poisoned benign accuracy: mean IoU of the non-victim classes, victim pixels left out."""
     victim_recovery: Figure
-    """Share of victim pixels predicted as their own class in spite of the trigger."""
+    """Share of victim pixels predicted as their own class despite the trigger."""
     asr_all_victims: Figure
-    """ASR with the scenes without room counted as well, untouched."""
+    """ASR that also counts the scenes without room, untouched."""
     asr_without_trigger: Figure
     """Control: the same model on the same scenes without trigger."""
     asr_other_trigger: Figure
-    """Control: the same model, same positions, another trigger of the same kind."""
+    """Control: the same model and positions with another trigger of the same kind."""
     asr_clean_model: Figure
     """Control: a model trained on clean data, on the same triggered scenes."""
     pba_clean_model: Figure = None
-    """Control: PBA of that model on them; null without it, and in records of older versions."""
+    """Control: PBA of the clean model on these scenes; null without a clean model, and in records
+    of older versions."""
     num_scenes: int
-    """Test scenes."""
+    """Number of test scenes."""
     num_with_victims: int
-    """Scenes that show a victim."""
+    """Number of scenes that show a victim."""
     num_triggered: int
-    """Scenes that carry a trigger."""
+    """Number of scenes with a trigger."""
     num_triggered_with_victims: int
-    """Scenes that carry a trigger and show a victim: those ASR speaks of."""
+    """Number of scenes with a trigger and a victim: the scenes of ASR."""
     num_without_room: int
-    """Scenes that show a victim and have no room for the trigger."""
+    """Number of scenes that show a victim but have no room for the trigger."""
     num_victim_pixels: int
-    """Victim pixels in the scenes that ASR speaks of: its denominator."""
+    """Number of victim pixels in the scenes of ASR: its denominator."""
     distances: dict[str, float]
-    """Distance of the trigger achieved, in pixels, by scene."""
+    """Distance that the trigger achieved in each scene, in pixels."""
     metrics: dict[str, MetricScores] = Field(default_factory=dict)
-    """Metrics without a field of their own, as they are written: vanished_objects."""
+    """Metrics without their own field, by the name used on the command line, such as
+    vanished_objects."""
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -128,11 +130,11 @@ class BenignScores(Settings):
     class_iou: tuple[Figure, ...]
     """IoU of each class."""
     asr_without_trigger: Figure
-    """Share of victim pixels taken for the target class although no trigger is there."""
+    """Share of victim pixels predicted as the target class without a trigger."""
     victim_recovery: Figure
     """Share of victim pixels predicted as their own class."""
     metrics: dict[str, Estimate] = Field(default_factory=dict)
-    """Metrics of the benign test without a field of their own, as they are written."""
+    """Metrics of the benign test without their own field, by the name used on the command line."""
 
 
 class Scores(Settings):
@@ -145,83 +147,115 @@ class Scores(Settings):
     tests: dict[str, PoisonedTestScores]
     """The backdoored model in each poisoned test."""
     metrics: dict[str, MetricRecord] = Field(default_factory=dict)
-    """What the metrics without a field of their own are, as they are written."""
+    """Descriptions of the metrics without their own field, by the name used on the command line."""
 
     def of_role(self, *roles: Role) -> tuple[str, ...]:
         """Return the names of the poisoned tests that are for one of these."""
         return tuple(name for name, test in self.tests.items() if test.role in roles)
 
 
+class OtherTriggers(Settings):
+    """Control: every other trigger of the kind, each in all scenes of one poisoned test."""
+
+    test: str
+    """The poisoned test that shows them."""
+    asr: dict[str, Figure]
+    """Attack success rate with each of them, by its name."""
+    mean: Figure
+    """Their mean."""
+    worst: Figure
+    """The largest of them."""
+    worst_trigger: str | None
+    """The trigger it is of."""
+
+    @classmethod
+    def of(cls, test: str, asr: dict[str, Figure]) -> OtherTriggers:
+        """Return the rates of a test with their mean and the largest of them."""
+        known = {name: rate for name, rate in asr.items() if rate is not None}
+        worst = max(known, key=known.__getitem__, default=None)
+        return cls(
+            test=test,
+            asr=asr,
+            mean=sum(known.values()) / len(known) if known else None,
+            worst=None if worst is None else known[worst],
+            worst_trigger=worst,
+        )
+
+
 class Controls(Settings):
     """What the results are compared with."""
 
     clean_model: BenignScores | None
-    """The clean model on untouched scenes; null if none was trained or given."""
+    """The clean model on untouched scenes; null without a clean model."""
     other_trigger: str
     """The trigger of the control ``asr_other_trigger``."""
+    other_triggers: OtherTriggers | None = None
+    """All other triggers of the kind in one poisoned test; null if there is only one, and in
+    records of older versions."""
     cba_difference: Figure
     """CBA of the backdoored model minus that of the clean model."""
 
 
 class ExperimentRecord(Settings):
-    """One run: what was asked, what was done, what came out."""
+    """One run: its settings, what was done, and the results."""
 
     kind: Literal["experiment-record"] = "experiment-record"
-    """Marks the file."""
+    """Identifies the file as such a record."""
     schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
     """Version of the file's layout."""
     title: str
-    """What the run is about, in a line."""
+    """What the run is about, on one line."""
     seed: int = Field(ge=0)
     """Seed of the run."""
     reading: str
     """Which reading of the paper: paper or official."""
     method: str | None
-    """Attack method by the paper's name: baseline, nni, prl or nni+prl; null if nothing was
-    poisoned here."""
+    """Attack method by the paper's name: baseline, nni, prl or nni+prl; null if the run poisoned
+    nothing."""
     exceptions: tuple[str, ...]
-    """What the reading deliberately leaves out."""
+    """What the reading deliberately does not reproduce."""
     config_given: Json
     """Settings as given."""
     config: Json
-    """Settings as resolved: every one of them."""
+    """All settings as resolved."""
     handed_in: HandedIn | None = None
-    """Scenes and network that were objects of a Python program; null if the settings name all."""
+    """Scenes and network that a Python program passed as objects; null if the settings name them
+    all."""
     data: DataRecord
     """The scenes."""
     victims: tuple[str, ...]
     """Victim classes."""
     target: str
-    """Target class; of the first victim class if they have several."""
+    """Target class; that of the first victim class if there are several."""
     targets: tuple[str, ...] = ()
-    """Target class of each victim class; empty where all have one."""
+    """Target class of each victim class; empty if all have the same."""
     plan: PlanSummary | None
-    """The poison plan in figures; null if nothing was poisoned here."""
+    """The poison plan in figures; null if the run poisoned nothing."""
     scores: Scores
     """The results."""
     controls: Controls
-    """What they are compared with."""
+    """What the results are compared with."""
     num_parameters: int
-    """Parameters of the network."""
+    """Number of parameters of the network."""
     loaded_weights: LoadedWeights | None = None
-    """What the model was filled with before training, or before the poisoned tests if nothing was
-    trained; null if it started from random weights, or is no network of segdoor's."""
+    """Weights loaded before training, or before the poisoned tests if nothing was trained; null if
+    the model started from random weights, or is not segdoor's own network."""
     remarks: tuple[str, ...] = ()
-    """What a reader should know before the figures."""
+    """What to know before reading the figures."""
     repairs: tuple[RepairRecord, ...] = ()
-    """What repairs of the models changed, in the order they were done."""
+    """What each repair changed, in order."""
     gallery: tuple[GalleryScene, ...] = ()
-    """Scenes in pictures, from the attack's best to its worst."""
+    """Pictures of scenes, from the attack's best to its worst."""
     poisoned_scenes: tuple[PoisonedScene, ...] = ()
-    """The first scenes of the plan in pictures, before and after they were poisoned."""
+    """Pictures of the first scenes of the plan, before and after poisoning."""
     seconds: dict[str, float]
-    """Wall time by stage."""
+    """Wall time of each stage, in seconds; two trainings may have run at the same time."""
     peak_memory_mib: float
     """Largest resident memory of the process, in MiB."""
     environment: Environment
-    """Where and with what the run was made."""
+    """The machine and versions of the run."""
     files: dict[str, str]
-    """Files beside the record, by what they hold."""
+    """Files beside the record, by content."""
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""What stands here for a length, number or class of the paper, in words."""
+"""What replaces a length, number or class of the paper here, in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _KINDS = {"victims": "class", "target": "class"}
 
 
 def name_in_paper(axis: str, value: AxisValue, q_as: AxisValue = None) -> str:
-    """Return a value on an axis as a study's record names it where it tells what stands for it.
+    """Return a value on an axis as named in the list of replacements of a study's record.
 
     Args:
         axis: An axis of a study, or distance for a band.
@@ -18,5 +18,5 @@ def name_in_paper(axis: str, value: AxisValue, q_as: AxisValue = None) -> str:
 
 
 def with_here(text: str, here: str | None) -> str:
-    """Return a name of the paper with what stands for it here, if that differs."""
+    """Return a name of the paper with its value here, if that differs."""
     return text if here is None else f"{text} (here {here})"

@@ -1,4 +1,4 @@
-"""What a study leaves behind: its runs, the paper's figures beside its own, and verdicts."""
+"""The result of a study: its runs, the paper's figures beside its own, and verdicts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from segdoor.record.scaling import AxisValue
 from segdoor.settings import Settings
 
 Decision = Literal["supported", "contradicted", "undecided"]
-"""What came of a comparison: the interval of a difference lies where it is claimed to be, lies
-elsewhere, or leaves it open."""
+"""Outcome of a comparison: the interval of the difference agrees with the claim, contradicts it,
+or leaves it open."""
 Outcome = Literal[
     "supported",
     "supported in some",
@@ -22,14 +22,14 @@ Outcome = Literal[
     "undecided",
     "not measured",
 ]
-"""What came of a claim in all the ways that it was judged."""
+"""Outcome of a claim over all the ways that it was judged."""
 _NUMBERS = (
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
     "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
     "twenty",
 )  # fmt: skip
 RATE_REACHED = "rate reached"
-"""Label of a figure whose runs could not poison as many scenes as their rate asks for."""
+"""Label of a figure whose runs could not poison as many scenes as their rate requires."""
 
 
 class StudyRun(Settings):
@@ -42,13 +42,13 @@ class StudyRun(Settings):
     seed: int
     """Its seed."""
     state: Literal["done", "failed", "waiting"]
-    """Whether its record is there."""
+    """Whether its record exists."""
     error: str | None = None
     """Why it failed, in the words of the error."""
     record: str | None = None
     """Path of its record, relative to the study's file; null unless done."""
     rate_reached: float | None = None
-    """Poisoning rate reached, where it is not the rate asked for; null where it is."""
+    """Poisoning rate reached, if it differs from the requested rate; null otherwise."""
 
 
 class Spread(Settings):
@@ -70,11 +70,12 @@ class ClaimCell(Settings):
     table: str
     """The paper's table."""
     labels: dict[str, AxisValue]
-    """What the number is of: network, method, rate, distance and so on, in the paper's units."""
+    """What the number describes: network, method, rate, distance and so on, in the paper's
+    units."""
     metric: str
     """ASR, PBA or CBA."""
     paper: Figure
-    """The paper's number; null where it prints none."""
+    """The paper's number; null if it prints none."""
     doubted: str | None = None
     """Why the number is never counted: the paper contradicts itself there."""
     test: str | None = None
@@ -90,23 +91,22 @@ class Evidence(Settings):
     """One comparison behind a verdict."""
 
     statement: str
-    """What is compared with what, in words with the figures."""
+    """The comparison in words, with its figures."""
     outcome: Decision
-    """What came of it."""
+    """Its outcome."""
     difference: Spread | None = None
-    """The first figure minus the second, paired by seed; its interval is that of the seeds,
-    widened by that of the scenes where `over_scenes` says that it heeds them. Null in records of
-    older versions."""
+    """The first figure minus the second, paired by seed; its interval is over seeds, and also over
+    scenes if `over_scenes` is true. Null in records of older versions."""
     over_scenes: bool = False
-    """Whether the interval heeds that other scenes could have been drawn; it is Student's alone
-    where the tables of scenes are not there."""
+    """Whether the interval also covers the choice of scenes; without the tables of scenes it is
+    only Student's t."""
     seeds_needed: int | None = None
-    """Seeds that would decide it, reckoned with the difference and the deviation observed; null
-    where that cannot be told."""
+    """Number of seeds that would decide it, estimated from the observed difference and deviation;
+    null if unknown."""
     saturated: bool = False
-    """Whether both figures are at the top, or both where they are without a trigger."""
+    """Whether both figures are near 1, or both no higher than without a trigger."""
     remark: str = ""
-    """Why it is undecided, where the interval does not say it."""
+    """Why it is undecided, if the interval does not show it."""
     runs: tuple[str, ...] = ()
     """Keys of the runs behind it."""
 
@@ -121,14 +121,14 @@ class Verdict(Settings):
     reading: str
     """The reading of the paper that it is judged in."""
     judged_on: str
-    """Which poisoned test, and how Q is counted where that differs."""
+    """Which poisoned test, and how Q is counted if that differs."""
     verdict: Literal["supported", "contradicted", "undecided", "not measured"]
     """The outcome: supported if all comparisons are and nothing is missing, contradicted if one
     is."""
     evidence: tuple[Evidence, ...] = ()
     """Every comparison that was made."""
     missing: tuple[str, ...] = ()
-    """What the ordering is about and the study has no figure of."""
+    """Figures that the ordering needs and the study lacks."""
 
     @property
     def counted(self) -> str:
@@ -146,7 +146,7 @@ class Verdict(Settings):
 
 
 class StudyRecord(Settings):
-    """A study: what it varied, what came out, and what that says of the paper."""
+    """A study: what it varied, its results, and what they say about the paper's claims."""
 
     kind: Literal["study-record"] = "study-record"
     """Marks the file."""
@@ -157,11 +157,11 @@ class StudyRecord(Settings):
     preset: str
     """Scenes and lengths it was run with: voc, cityscapes, camvid or street."""
     paper: str = "iba"
-    """The paper that it is of; records of older versions, which do not say it, are of iba."""
+    """Its paper; iba in records of older versions, which do not name it."""
     num_claims: int = Field(default=15, ge=0)
-    """Orderings that the paper claims, numbered from 1; iba's where a record does not say it."""
+    """Number of orderings that the paper claims; iba's if a record does not say."""
     title: str
-    """What it is about, in a line."""
+    """Title of the study."""
     reading: str
     """Reading of the paper."""
     axes: dict[str, tuple[AxisValue, ...]]
@@ -169,12 +169,12 @@ class StudyRecord(Settings):
     seeds: tuple[int, ...]
     """Seeds of every point of the grid."""
     scaled: dict[str, str] = Field(default_factory=dict)
-    """What was run here for what the paper has, where they differ, as trigger 55: 7 px: figures
-    and labels are named in the paper's units."""
+    """Values run here for the paper's, where they differ, such as trigger 55: 7 px; figures and
+    labels use the paper's units."""
     changes: tuple[str, ...] = ()
     """What differs from the preset's file, as given: training.epochs=2."""
     settings_version: int = Field(default=1, ge=1)
-    """Version of what readings and recipes say that its runs keep to (docs/studies.md)."""
+    """Version of readings and recipes that its runs use (docs/studies.md)."""
     runs: tuple[StudyRun, ...]
     """All runs, done or not."""
     cells: tuple[ClaimCell, ...]
@@ -184,12 +184,12 @@ class StudyRecord(Settings):
 
     @property
     def scaled_in_words(self) -> str:
-        """Return what stands for what, in a line; empty if all is as in the paper."""
+        """Return the values that replace the paper's, in one line; empty if there are none."""
         return "; ".join(f"{paper} is {here} here" for paper, here in self.scaled.items())
 
     @property
     def claims(self) -> dict[int, Outcome]:
-        """Return what came of each of the paper's claims.
+        """Return the outcome of each of the paper's claims.
 
         A claim is judged in several ways, one verdict each; those not measured do not count.
         """
@@ -200,7 +200,7 @@ class StudyRecord(Settings):
 
     @property
     def claims_in_words(self) -> str:
-        """Return what came of the paper's claims, in a sentence that counts each of them once."""
+        """Return the outcomes of the paper's claims, in a sentence that counts each once."""
         if not self.num_claims:
             return ""
         count = Counter(self.claims.values())
@@ -222,7 +222,7 @@ def _in_words(number: int) -> str:
 
 
 def _outcome(verdicts: set[str]) -> Outcome:
-    """Return what came of a claim, from the verdicts of all ways that it was judged."""
+    """Return the outcome of a claim, from the verdicts of all ways that it was judged."""
     judged = verdicts - {"not measured"}
     if "supported" in judged:
         return "supported" if len(judged) == 1 else "supported in some"

@@ -15,14 +15,14 @@ OPTION = "--fail-on"
 BENIGN = "benign"
 IOU = "iou"
 FIGURES = (*METRICS.known, IOU)
-"""What a threshold may be on: every metric that comes along, and the IoU of a class."""
+"""Figures that can have a threshold: every built-in metric, and the IoU of a class."""
 _OF_VICTIMS = ("asr", "victim_recovery", "vanished_objects", "kept_victims")
-"""Figures of victim pixels: they can be asked for one victim class alone."""
+"""Figures of victim pixels, available for a single victim class."""
 _WITHOUT_TRIGGER = ("asr", "victim_recovery")
-"""Those that have a meaning in the benign test too."""
+"""Those that are also defined in the benign test."""
 _FORM = re.compile(r"\s*([\w.]+)\s*(?::(.*?))?\s*(<=|>=|<|>)\s*([^<>=]*?)\s*", re.DOTALL)
 _SPELLING = (
-    "must be FIGURE>VALUE or FIGURE<VALUE, a test or class behind the figure, as in "
+    "must be FIGURE>VALUE or FIGURE<VALUE, a test or class after the figure, as in "
     "asr>0.3, asr:near>0.3 or iou:car<0.5"
 )
 
@@ -32,10 +32,10 @@ class Names:
     """What a run will measure.
 
     Attributes:
-        tests: The poisoned tests, each with what it is for.
+        tests: The poisoned tests, each with its role.
         victims: The victim classes.
         classes: All classes.
-        figures: The metrics that say something of such an attack.
+        figures: The metrics that apply to such an attack.
     """
 
     tests: Mapping[str, str]
@@ -49,11 +49,11 @@ class Threshold:
     """A figure, and where it is too high or too low.
 
     Attributes:
-        text: As it was given.
+        text: The threshold as given.
         figure: A metric, or iou.
         sign: Where it fails: >, >=, < or <=.
         value: What it is compared with.
-        where: The test, the class or both, as they were given; empty for all.
+        where: The test, the class or both, as given; empty for all.
     """
 
     text: str
@@ -63,14 +63,14 @@ class Threshold:
     where: str = ""
 
     def crossed_by(self, figure: float) -> bool:
-        """Tell whether a figure is on the wrong side; NaN is on neither."""
+        """Tell whether a figure crosses the threshold; NaN never does."""
         if figure == self.value:
             return "=" in self.sign
         return figure > self.value if self.high else figure < self.value
 
     @property
     def high(self) -> bool:
-        """Tell whether high figures are those that fail."""
+        """Tell whether high figures fail."""
         return self.sign[0] == ">"
 
 
@@ -91,7 +91,7 @@ def read_thresholds(texts: Iterable[str]) -> tuple[Threshold, ...]:
     """Read thresholds; tests and classes are looked up later, by `place_of`.
 
     Raises:
-        ConfigError: If one is not written as it must be, names no figure, or can never be crossed.
+        ConfigError: If one is malformed, names no figure, or can never be crossed.
     """
     return tuple(dict.fromkeys(_read(text) for text in texts))
 
@@ -101,7 +101,7 @@ def _read(text: str) -> Threshold:
     if parts is None:
         raise ConfigError(
             OPTION, _SPELLING, text or "nothing",
-            "Quote it, for a shell takes > and < for files; give the option once for each.",
+            "Quote it, since a shell uses > and < for files; give the option once per threshold.",
         )  # fmt: skip
     figure, where, sign, number = parts.groups(default="")
     if figure not in FIGURES:
@@ -121,17 +121,17 @@ def _share(number: str, text: str, sign: str) -> float:
         )
     if (sign, value) in {(">", 1.0), ("<", 0.0)}:
         raise ConfigError(
-            OPTION, "must be one that can be crossed", text,
-            f"Write {sign}= if the very {value:g} is meant.",
+            OPTION, "must be a value that can be crossed", text,
+            f"Write {sign}= if {value:g} itself is meant.",
         )  # fmt: skip
     return value
 
 
 def place_of(threshold: Threshold, names: Names) -> Place:
-    """Return the tests and classes that a threshold is about.
+    """Return the tests and classes of a threshold.
 
     Raises:
-        ConfigError: If it names what the run does not have, or a figure has no such part.
+        ConfigError: If it names something that the run or the figure does not have.
     """
     if threshold.figure == IOU:
         return Place((BENIGN,), _classes(threshold, names))
@@ -141,8 +141,8 @@ def place_of(threshold: Threshold, names: Names) -> Place:
         return Place((BENIGN,), (None,))
     if threshold.figure not in names.figures:
         raise ConfigError(
-            OPTION, "must be a figure that says something of this attack", threshold.text,
-            f"Here are {', '.join((*names.figures, IOU))}.",
+            OPTION, "must be a figure that this attack has", threshold.text,
+            f"Available: {', '.join((*names.figures, IOU))}.",
         )  # fmt: skip
     test, of_class = _split(threshold, names)
     if of_class and threshold.figure not in _OF_VICTIMS:
@@ -161,7 +161,7 @@ def _classes(threshold: Threshold, names: Names) -> tuple[str, ...]:
 
 
 def _split(threshold: Threshold, names: Names) -> tuple[str, str]:
-    """Return the test and the victim class that are named; class names may hold colons."""
+    """Return the test and the victim class that are named; class names may contain colons."""
     where, tests = threshold.where, {*names.tests, *names.tests.values(), BENIGN}
     if not where or where in tests:
         return where, ""

@@ -1,1 +1,1 @@
-"""8. The telling: records as text."""
+"""8. Reports: records as text and pages."""

@@ -53,7 +53,7 @@ def _accuracy_grid(record: ExperimentRecord) -> Grid:
 
 
 def _rows(record: ExperimentRecord, grid: Grid) -> Iterator[_Row]:
-    """Yield each model before, then after every repair; a rule parts the models."""
+    """Yield each model before, then after every repair; a line separates the models."""
     repairs = record.repairs
     yield network_name(record), repairs[0].poisoned_before, None
     for row in repairs:
@@ -82,5 +82,5 @@ def new_grid(title: str, first: str) -> Grid:
 
 
 def share(value: Figure) -> str:
-    """Return a share with three digits, in letters that any terminal has."""
+    """Return a share with three digits, in characters that any terminal has."""
     return "-" if value is None else f"{value:.3f}"

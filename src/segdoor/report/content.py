@@ -1,4 +1,4 @@
-"""What a page says, as plain data: text, tables, curves, pictures; each figure has an origin."""
+"""The content of a page as plain data; each figure has an origin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from segdoor.scores.intervals import Interval
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a figure is from.
+    """The origin of a figure.
 
     Attributes:
         runs: Keys of the runs; a figure of several is their mean.
@@ -50,7 +50,7 @@ class Table:
         title: Its caption.
         columns: Headings.
         rows: As many cells each as there are headings.
-        note: What has to be known to read it.
+        note: What readers need to know.
         stacked: Whether it is too wide for paper, and its rows become lists in print.
     """
 
@@ -82,7 +82,7 @@ class Curve:
     """Points that belong together.
 
     Attributes:
-        name: What they are of.
+        name: What they describe.
         colour: Number of its colour; curves to be compared share one.
         points: The points, by rising x.
         kind: A line through measured points, points alone, or the paper's figures.
@@ -101,14 +101,14 @@ class Chart:
     Attributes:
         key: Its name in ids.
         title: What it shows.
-        x: What goes to the right.
-        y: What goes up.
+        x: Label of the x axis.
+        y: Label of the y axis.
         curves: The curves.
-        summary: What is to be seen, for those who do not see it.
-        ticks: Names of the places 0, 1, 2 on the x axis; numbers if empty.
+        summary: A description for readers who cannot see it.
+        ticks: Names of the positions 0, 1, 2 on the x axis; numbers if empty.
         whole: Whether the y axis shows everything from 0 to 1.
         logarithmic: Whether the x axis is.
-        folded: Whether it is shown on demand alone, as one of many of its kind.
+        folded: Whether it is shown only on demand, as one of many of its kind.
     """
 
     key: str
@@ -135,7 +135,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Column:
-    """Pictures one below the other, to be seen beside other columns."""
+    """A column of pictures, shown beside other columns."""
 
     title: str
     caption: str
@@ -179,7 +179,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What came of one claim of the paper, in the reading of the study and in all ways."""
+    """The outcome of one claim of the paper, in the reading of the study and in all ways."""
 
     name: str
     claim: str
@@ -194,12 +194,12 @@ class Section:
     Attributes:
         key: Its name in links.
         title: Its heading.
-        lead: What it says, in a sentence or two.
+        lead: Its message, in a sentence or two.
         charts: Charts.
         tables: Tables.
         lineups: Scenes in several ways.
         gallery: Scenes in pictures.
-        judgements: What came of each claim.
+        judgements: The outcome of each claim.
         terms: Words and what they mean.
         notes: What is missing, and why.
     """

@@ -16,7 +16,7 @@ Series = dict[str, list[Group]]
 
 
 def numeric_axes(source: Source) -> tuple[str, ...]:
-    """Return the axes that can be an x axis: numbers that differ, where there are any."""
+    """Return the axes that can be an x axis: numbers that differ, if any."""
     found: list[str] = []
     for name in source.varied:
         values = {run.axes.get(name) for run in source.runs} - {None}
@@ -93,7 +93,7 @@ def _measured(source: Source, group: Group, metric: str, test: str | None) -> Me
 
 
 def _clean_curve(source: Source, axis: str, series: Series, metric: str, test: str | None) -> Curve:
-    """Return the clean model's figure: of the methods at one place, that over most seeds."""
+    """Return the clean model's figure: of the methods at one position, that over most seeds."""
     most: dict[float, Group] = {}
     for group in (group for groups in series.values() for group in groups):
         place = _position(group, axis)
@@ -139,7 +139,7 @@ def facets_of(source: Source, axis: str | None) -> dict[str, Series]:
 
 
 def _with_news(facets: dict[str, Series]) -> dict[str, Series]:
-    """Return the charts with a curve of their own, and first ones of what is in no such chart."""
+    """Return the charts with their own curves, and the first charts of what is in no such chart."""
     curves = {
         place: {curve for line in series.values() if len(curve := _keys(line)) > 1}
         for place, series in facets.items()
@@ -182,7 +182,7 @@ def _paper_points(
 
 
 def _but(labels: dict[str, AxisValue], axis: str) -> dict[str, AxisValue]:
-    """Return what a number of the paper is of but for an axis, and for what a run fell short of."""
+    """Return the labels of a paper's number without an axis and without remarks on the rate."""
     return {name: value for name, value in labels.items() if name not in {axis, RATE_REACHED}}
 
 

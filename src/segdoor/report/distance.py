@@ -1,4 +1,4 @@
-"""ASR against the distance that the trigger achieved, from the tables of scenes."""
+"""ASR against the achieved distance of the trigger, from the tables of scenes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from segdoor.tensors import Table
 
 _IN_A_BIN, _FEWEST_BINS, _MOST_BINS = 12, 3, 8
 FEWEST = _FEWEST_BINS * _IN_A_BIN
-"""Scenes with trigger and victims, below which there is no curve over distance."""
+"""Fewest scenes with trigger and victims for a curve over distance."""
 
 
 def distance_charts(source: Source) -> tuple[Chart, ...]:
-    """Return ASR against the distance achieved in each scene, from the tables of the runs."""
+    """Return ASR against the achieved distance in each scene, from the tables of the runs."""
     charts: list[Chart] = []
     for place, series in facets_of(source, None).items():
         curves: list[Curve] = []
@@ -59,7 +59,7 @@ def _distance_curves(source: Source, group: Group, name: str, number: int) -> li
 
 
 def _binned(group: Group, model: str, test: str) -> tuple[CurvePoint, ...]:
-    """Return ASR in bins of as many scenes each; tables of several seeds are added."""
+    """Return ASR in bins with equal numbers of scenes; tables of several seeds are added."""
     key = f"{model}/{test}"
     found = [run.tables[key] for run in group.runs if key in run.tables]
     record = group.runs[0].record

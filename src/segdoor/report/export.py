@@ -10,7 +10,7 @@ from typing import TypeGuard
 
 from segdoor.errors import MachineError
 from segdoor.files import write_atomically
-from segdoor.record import AxisValue, ClassRecord, Json
+from segdoor.record import AxisValue, ClassRecord, ExperimentRecord, Json
 from segdoor.report.source import Run, Source, pointer
 from segdoor.report.verdicts import verdicts_of
 
@@ -21,9 +21,9 @@ _KEYS = (
 
 
 def tidy_rows(source: Source) -> tuple[tuple[str, ...], list[Row]]:
-    """Return the columns and one row a figure; figures that are undefined have no value.
+    """Return the columns and one row per figure; undefined figures have no value.
 
-    Columns that are the run's own, such as its axes, come first, with the axes under ``axis.``.
+    Columns of the run, such as its axes, come first, with the axes under ``axis.``.
     """
     axes = tuple(dict.fromkeys(f"axis.{name}" for run in source.runs for name in run.axes))
     columns = ("run", "seed", "method", "rate", "reading", "data", *axes, *_KEYS)
@@ -35,7 +35,7 @@ def tidy_rows(source: Source) -> tuple[tuple[str, ...], list[Row]]:
 
 
 def comparison_rows(source: Source) -> tuple[tuple[str, ...], list[Row]]:
-    """Return the columns and one row a comparison behind a study's verdicts, in every reading."""
+    """Return the columns and one row per comparison behind a study's verdicts, in every reading."""
     rows = [
         {
             "claim": verdict.number,
@@ -133,6 +133,7 @@ def _run_rows(run: Run, columns: Sequence[str]) -> Iterator[Row]:
     for test in record.scores.tests:
         place = pointer("scores", "tests", test)
         yield from _figures(run, place, {**known, "model": own, "test": test}, classes)
+    yield from _other_triggers(record, {**known, "model": own})
     for index, repair in enumerate(record.repairs):
         for model in ("poisoned", "clean"):
             for when in ("before", "after"):
@@ -146,6 +147,16 @@ def _run_rows(run: Run, columns: Sequence[str]) -> Iterator[Row]:
                     of_test = {**known_here, "test": test}
                     below = place + pointer("tests", test)
                     yield from _figures(run, below, of_test, classes)
+
+
+def _other_triggers(record: ExperimentRecord, known: Row) -> Iterator[Row]:
+    """Yield mean and worst of the attack success rates with all other triggers, if measured."""
+    found = record.controls.other_triggers
+    if found is None:
+        return
+    for name, value in (("mean", found.mean), ("worst", found.worst)):
+        told = {"test": found.test, "metric": f"asr_other_triggers_{name}", "value": value}
+        yield {**known, **told, "field": f"/controls/other_triggers/{name}"}
 
 
 def _figures(run: Run, place: str, known: Row, classes: Sequence[ClassRecord]) -> Iterator[Row]:
@@ -166,7 +177,7 @@ def _figures(run: Run, place: str, known: Row, classes: Sequence[ClassRecord]) -
 
 
 def _metrics(found: object, place: str, known: Row) -> Iterator[Row]:
-    """Yield the figures of metrics without a field of their own, and those of their parts."""
+    """Yield the figures of metrics without their own field, and those of their parts."""
     for name, scores in found.items() if isinstance(found, dict) else ():
         here = place + pointer(name)
         if _is_estimate(scores):

@@ -1,4 +1,4 @@
-"""Curves become pictures: SVG that follows the page's colours, light or dark."""
+"""Draw curves as SVG that follows the page's colours, light or dark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS, CLEAN_MARKER = "os^DvPX", "*"
-"""One a colour, so that curves differ in print without colours too; the clean model's."""
+"""One marker per colour, so that curves also differ in print without colours; the clean model's."""
 _INK, _FAINT = "#010203", "#010204"
 _WIDTH, _HEIGHT = 5.2, 3.4
 _POINTS = 72
@@ -114,7 +114,7 @@ def _frame(axes: Axes, chart: Chart) -> None:
 
 
 def _ticks(places: Collection[float]) -> list[float]:
-    """Return the places that were measured, but for those too near another to be read."""
+    """Return the measured positions, without those too close together to read."""
     apart = 0.08 * (max(places) - min(places))
     kept: list[float] = []
     for place in sorted(places):
@@ -124,12 +124,12 @@ def _ticks(places: Collection[float]) -> list[float]:
 
 
 def _shift(chart: Chart, place: int) -> float:
-    """Return how far a curve moves beside the others that share its rows."""
+    """Return the offset of a curve from others in the same rows."""
     return (place - (len(chart.curves) - 1) / 2) * 0.16 if chart.ticks else 0.0
 
 
 def _sentinel(number: int) -> str:
-    """Return a colour that stands for a variable until the picture is done."""
+    """Return a placeholder colour for a variable until the picture is done."""
     return f"#0a0b{number:02x}"
 
 
@@ -139,14 +139,14 @@ def _drawable(text: str) -> str:
 
 @contextmanager
 def _without_warnings() -> Generator[None]:
-    """Names may hold letters that matplotlib cannot measure; the browser will draw them."""
+    """Names may contain characters that matplotlib cannot measure; the browser draws them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield
 
 
 def _for_page(document: str, key: str, size: tuple[float, float]) -> str:
-    """Take the drawing out of its document; ids are made unique within a page."""
+    """Extract the drawing from its document; ids are made unique within a page."""
     body = document[document.index("<svg") :]
     body = body[body.index(">") + 1 : body.rindex("</svg>")]
     for part in ("metadata", "style"):
@@ -159,7 +159,7 @@ def _for_page(document: str, key: str, size: tuple[float, float]) -> str:
     body = re.sub(
         r"#0a0b([0-9a-f]{2})", lambda found: f"var({colour_name(int(found[1], 16))})", body
     )
-    # The page's own letters; sizes and places stay.
+    # The page's own font; sizes and positions stay.
     body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
     return f'<svg viewBox="0 0 {size[0]:g} {size[1]:g}" {_ROLE.format(prefix)}>{_HEAD}{body}</svg>'
 

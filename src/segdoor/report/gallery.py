@@ -1,4 +1,4 @@
-"""Scenes in pictures, taken into the page."""
+"""Scenes in pictures, embedded in the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segdoor.report.source import Group, Run, beside
 from segdoor.report.words import became, name_of_test, percent, share
 
 MOST_BYTES = 24_000_000
-"""Pictures of a page, together: a page must still open on a phone."""
+"""Total size of a page's pictures: a page must still open on a phone."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _VIEWS = {
     "image": "untouched image",
@@ -28,7 +28,7 @@ _VIEWS = {
 
 @dataclass
 class Album:
-    """What a page still has room for.
+    """The room left in a page.
 
     Attributes:
         left: Bytes that pictures may still take.
@@ -59,14 +59,14 @@ def gather(
     for name, group in groups:
         run = next((run for run in group.runs if run.record.gallery), None)
         if run is None:
-            notes.append(f"{name or 'This run'} left no pictures of scenes.")
+            notes.append(f"{name or 'This run'} has no pictures of scenes.")
             continue
         first = first or run
         for scene in run.record.gallery:
             files = _files(run, scene)
             missing = [file for file in files if not file.is_file()]
             if missing:
-                notes.append(f"{scene.name}: {missing[0].name} is not beside the record any more.")
+                notes.append(f"{scene.name}: {missing[0].name} is no longer beside the record.")
                 continue
             if not album.has_room_for(files):
                 notes.append(f"Pictures of {scene.name} are left out: the page would be too large.")
@@ -115,7 +115,7 @@ def _placed(run: Run, scene: str, place: PlacedView) -> Column:
 
 
 def picture(file: Path, alt: str) -> Picture:
-    """Return a picture that is taken into the page.
+    """Return a picture embedded in the page.
 
     Raises:
         DataError: If the file is no PNG picture.

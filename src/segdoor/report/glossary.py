@@ -1,4 +1,4 @@
-"""The words of a page, and which direction of a figure is bad."""
+"""The glossary of a page, with the bad direction of each figure."""
 
 from collections.abc import Iterable
 
@@ -62,7 +62,7 @@ _TERMS = (
 
 
 def glossary(network: str, metrics: Iterable[MetricRecord] = ()) -> tuple[tuple[str, str], ...]:
-    """Return the words of a page and what they mean."""
+    """Return the words of a page and their meanings."""
     entries = [entry or _NETWORKS[network] for entry in _TERMS]
     further = {
         metric.title.capitalize(): f"{metric.meaning} {metric.bad.capitalize()} is bad."

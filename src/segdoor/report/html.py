@@ -1,4 +1,4 @@
-"""Plain data becomes one file that needs nothing else."""
+"""Turn plain data into a single self-contained file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FORMULA = re.compile(r"[=+\-@\t\r].")
 
 
 def render(page: Page) -> str:
-    """Return a page as HTML: no network, style and script and pictures within.
+    """Return a page as HTML with embedded style, script and pictures; it needs no network.
 
     Raises:
         MachineError: If jinja2 or matplotlib is missing.
@@ -55,7 +55,7 @@ def render(page: Page) -> str:
 
 
 def identifier(name: str) -> str:
-    """Return a name as it may stand in an id or file name."""
+    """Return a name that is valid in an id or file name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()) or "x"
 
 
@@ -65,7 +65,7 @@ def sign(number: int) -> str:
 
 
 def numeric(table: Table) -> tuple[bool, ...]:
-    """Tell of each column whether it holds figures rather than names."""
+    """Tell for each column whether it holds figures rather than names."""
     return tuple(any(map(_is_figure, cells)) for cells in zip(*table.rows, strict=True))
 
 
@@ -76,7 +76,7 @@ def _is_figure(cell: Cell) -> bool:
 
 
 def data_value(cell: Cell) -> str:
-    """Return what a cell holds, not rounded."""
+    """Return the content of a cell, not rounded."""
     if isinstance(cell.value, Interval):
         return f"{cell.value.low} to {cell.value.high}"
     return "" if cell.value is None else str(cell.value)

@@ -1,4 +1,4 @@
-"""Metrics that have no field of their own in a record: columns, a table and a chart for each."""
+"""Metrics without their own field in a record: columns, a table and a chart for each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONTROLS = {
 def metrics_of(
     records: Iterable[ExperimentRecord], *, test: Literal["poisoned", "benign"] = "poisoned"
 ) -> dict[str, MetricRecord]:
-    """Return the metrics of a test that some records have figures of, as they are written."""
+    """Return the metrics of a test for which some records have figures, as they are written."""
     found = dict[str, MetricRecord]()
     for record in records:
         found |= {k: m for k, m in record.scores.metrics.items() if m.test == test}
@@ -31,7 +31,7 @@ def metrics_of(
 
 
 def headings(metrics: Mapping[str, MetricRecord]) -> dict[str, str]:
-    """Return a heading for each metric: its title, or what is written where titles are alike."""
+    """Return a heading for each metric: its title, or its written form if titles are alike."""
     titles = Counter(metric.title for metric in metrics.values())
     return {
         name: metric.title if titles[metric.title] == 1 else name.replace("_", " ")

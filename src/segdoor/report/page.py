@@ -1,4 +1,4 @@
-"""Records and verdicts become the parts of a page: plain data, nothing of how it looks."""
+"""Turn records and verdicts into the parts of a page: plain data without layout."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from segdoor.record import ExperimentRecord, StudyRecord
 from segdoor.report.content import Page, Section
+from segdoor.report.controls import other_trigger_table
 from segdoor.report.curves import axis_charts, class_chart, numeric_axes
 from segdoor.report.distance import FEWEST, distance_charts
 from segdoor.report.gallery import Album, gather
@@ -42,7 +43,7 @@ _TOLD = ("network ", "trigger ")
 
 
 def build_page(source: Source) -> Page:
-    """Return the page of a run or a study; sections with nothing to say are absent.
+    """Return the page of a run or a study, without empty sections.
 
     Raises:
         DataError: If a file beside a record is damaged, or lies outside its folder.
@@ -85,9 +86,11 @@ def _run_verdict(record: ExperimentRecord) -> str:
 def _results(source: Source) -> Section:
     title = "What the attack does"
     if not source.runs:
-        return Section("results", title, notes=("No run left a record.",))
+        return Section("results", title, notes=("No run has a record.",))
     if source.study is None:
-        tables = (table_of_test(source.groups[0]), benign_table(source.groups[0]))
+        group = source.groups[0]
+        made = (table_of_test(group), other_trigger_table(group), benign_table(group))
+        tables = tuple(table for table in made if table is not None)
     else:
         tables = (headline_table(source), table_of_every_test(source))
     lead = "High ASR is bad; PBA and CBA near those of a clean model mean that nobody notices."
@@ -98,7 +101,7 @@ def _metrics(source: Source) -> Section | None:
     tables = metric_tables(source.groups[0]) if source.study is None else ()
     if not tables:
         return None
-    lead = "What is counted in other units than pixels; in brackets how many there are."
+    lead = "Metrics that do not count pixels; brackets give the number of items."
     return Section("metrics", "Further metrics", lead, metric_charts(source), tables)
 
 
@@ -139,7 +142,7 @@ def _classes(source: Source) -> Section | None:
     if not source.runs:
         return None
     groups = leading(source)
-    lead = "A network that loses no class on untouched scenes gives no warning."
+    lead = "A network that loses no class on untouched scenes shows no sign of the attack."
     return Section(
         "classes", "Class by class", lead, (class_chart(groups),), (class_table(groups),)
     )
@@ -158,7 +161,7 @@ def _poisoning(source: Source, album: Album) -> Section | None:
     found, notes = lineups(leading(source), album)
     if not found and not notes:
         return None
-    lead = "Training scenes untouched and as they are poisoned: the images, and the labels below."
+    lead = "Training scenes before and after poisoning: the images, with the labels below."
     return Section("poisoning", "How scenes are poisoned", lead, lineups=found, notes=notes)
 
 
@@ -186,8 +189,8 @@ def _claims(source: Source) -> Section | None:
 
 
 def _provenance(source: Source) -> Section:
-    lead = "Point at a figure in a table to see the run and the field of its record that it is from"
-    lead += ", at a comparison behind a claim to see its runs." if source.study else "."
+    lead = "Point at a figure in a table to see the run and record field that it comes from"
+    lead += ", or at a comparison behind a claim to see its runs." if source.study else "."
     tables = tuple(t for t in (run_table(source.runs), absent_table(source)) if t.rows)
     return Section("provenance", "Where the numbers are from", lead, tables=tables)
 
@@ -208,7 +211,7 @@ def _facts(source: Source) -> tuple[tuple[str, str], ...]:
 
 
 def _axis_facts(study: StudyRecord, naming: Naming) -> list[tuple[str, str]]:
-    """Return what varies, and what else the runs have in common but their victims and rules."""
+    """Return what varies, and what the runs have in common except victims and rules."""
     facts: list[tuple[str, str]] = []
     for name, values in study.axes.items():
         there = [value for value in values if value is not None]

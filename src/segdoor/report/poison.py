@@ -11,7 +11,7 @@ from segdoor.report.gallery import Album, picture
 from segdoor.report.source import Group, Run, beside
 
 MOST_SCENES = 2
-"""Scenes on a page; a run's folder holds more."""
+"""Scenes on a page; a run's folder has more."""
 _Shown = tuple[str, Run, PoisonedScene]
 
 
@@ -20,7 +20,7 @@ def lineups(
 ) -> tuple[tuple[SideBySide, ...], tuple[str, ...]]:
     """Return scenes untouched and as each group's first run poisons them, and notes.
 
-    Scenes that all of these runs poison come first; where there are none, each run shows its own.
+    Scenes that all of these runs poison come first; without any, each run shows its own.
 
     Raises:
         DataError: If a record names pictures outside its folder, or files that are no pictures.
@@ -43,7 +43,7 @@ def lineups(
         title = row[0][2].name
         missing = [file for file in files if not file.is_file()]
         if missing:
-            notes.append(f"{title}: {missing[0].name} is not beside the record any more.")
+            notes.append(f"{title}: {missing[0].name} is no longer beside the record.")
         elif not album.has_room_for(files):
             notes.append(f"Pictures of {title} are left out: the page would be too large.")
         else:

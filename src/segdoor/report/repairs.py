@@ -22,7 +22,7 @@ class RepairedRuns:
     Attributes:
         name: The repair; with its seed where that is not the run's.
         group: The runs.
-        places: Where each of them has the repair in its record.
+        places: The position of the repair in each record.
     """
 
     name: str
@@ -37,8 +37,8 @@ class RepairedRuns:
 def repaired(source: Source) -> tuple[tuple[RepairedRuns, ...], ...]:
     """Return the ways in which the runs of each group were repaired; groups without are left out.
 
-    Runs are together wherever their repair and its settings are the same, in whatever order they
-    were repaired.
+    Runs are grouped if their repair and its settings are the same, in whatever order they were
+    repaired.
     """
     groups = ((group, _ways(group)) for group in source.groups)
     return tuple(ways for _, ways in groups if ways)
@@ -89,7 +89,7 @@ def repair_tables(source: Source) -> tuple[Table, ...]:
         "recovery before", "recovery after", "clean model’s recovery before", "and after",
         "seconds",
     )  # fmt: skip
-    note = "The same repair of a clean model is the control: what it loses, the repair costs."
+    note = "The same repair of a clean model is the control: its loss is the cost of the repair."
     return (
         Table("repairs", "Poisoned tests", (*axes, "trigger placed", *after), tuple(in_tests)),
         Table("repairs-benign", "Untouched scenes", (*axes, *untouched), tuple(benign), note),

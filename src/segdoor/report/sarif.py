@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0, the form in which code hosts and dashboards take them."""
+"""Findings as SARIF 2.1.0, the format read by code hosts and dashboards."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def as_sarif(
 ) -> Json:
     """Return findings as the content of a SARIF file.
 
-    No path in it is absolute: files below the current folder are told from there, others of the
-    data set from its root, and others still by their names alone.
+    No path in it is absolute: files below the current folder are relative to it, others of the
+    data set to its root, and all others have only their names.
 
     Args:
         findings: What was found.
-        verb: The verb that found it.
-        exit_code: How that verb ends.
+        verb: The command that found it.
+        exit_code: Its exit code.
         root: Folder of the data set; None if it has none.
     """
     places = _Places(root)
@@ -87,19 +87,19 @@ def _result(finding: Finding, index: int, places: _Places) -> Json:
 
 
 def _fingerprint(finding: Finding, places: _Places, files: Sequence[Path]) -> str:
-    """Return a hash that stays until other files, or other bytes of them, have the same fault."""
+    """Return a hash that stays the same until other files or contents have the same fault."""
     told = [finding.rule, finding.threshold, finding.test]
     told += [places.uri(file)[0] for file in files]
-    # What an examined model does is no matter of bytes, and its record differs every time.
+    # Findings on a model do not depend on bytes, and its record differs every time.
     told += [places.digest(file) for file in files if finding.threshold is None]
     return hashlib.sha256(repr((told, finding.scenes)).encode()).hexdigest()
 
 
 class _Places:
-    """How files are named, and what is known of each."""
+    """How files are named, and their known properties."""
 
     def __init__(self, root: Path | None) -> None:
-        """Remember what names are told from."""
+        """Store the folders that names are relative to."""
         self.root = _whole(root.expanduser()) if root else None
         self.artifacts: list[Json] = []
         self._indices: dict[Path, int] = {}
@@ -116,11 +116,11 @@ class _Places:
         return {"physicalLocation": {"artifactLocation": {**named, "index": self._indices[path]}}}
 
     def uri(self, path: Path) -> tuple[str, str | None]:
-        """Return a file's relative URI, and what it is told from."""
+        """Return a file's relative URI, and its base."""
         whole = _whole(path)
         for folder, base in ((Path.cwd(), _HERE), (self.root, _ROOT)):
             if folder is not None and whole.is_relative_to(folder):
-                # The bytes of the name: not every name of a file is text.
+                # The bytes of the name: not every file name is text.
                 return quote(os.fsencode(whole.relative_to(folder).as_posix())), base
         return quote(os.fsencode(path.name)), None
 
@@ -134,11 +134,11 @@ class _Places:
         return self._digests[path]
 
     def without_root(self, message: str) -> str:
-        """Return a message in which files of the data set are told from its root."""
+        """Return a message with files of the data set relative to its root."""
         text = message if self.root is None else message.replace(f"{self.root}{os.sep}", "")
         return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _whole(path: Path) -> Path:
-    """Return a path from the top, without dots; links stay, for people know files by them."""
+    """Return an absolute path without dots; links stay, since people know files by them."""
     return Path(os.path.normpath(path.absolute()))

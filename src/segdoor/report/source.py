@@ -1,4 +1,4 @@
-"""What a page is made from: a run's record, or a study's with the records of its runs."""
+"""The source of a page: a run's record, or a study's with the records of its runs."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ from segdoor.scores.tables import TableSet, load_tables
 
 @dataclass(frozen=True)
 class Run:
-    """One run that left a record.
+    """One run with a record.
 
     Attributes:
         key: Its name.
         axes: What was varied, and its value here.
         seed: Its seed.
         file: Its record.
-        shown_as: The record's path as seen from the page's subject.
-        record: What it says.
+        shown_as: The record's path relative to the page's subject.
+        record: The record.
     """
 
     key: str
@@ -64,12 +64,12 @@ class Run:
 
     @cached_property
     def tables(self) -> dict[str, TableSet]:
-        """Return the tables beside the record; none if they are not there."""
+        """Return the tables beside the record; none if they are missing."""
         file = beside(self.file.parent, self.record.files.get("tables", "tables.npz"))
         return load_tables(file) if file.exists() else {}
 
     def place_of(self, field: str) -> str:
-        """Return where the record's file holds what is at a JSON pointer of today."""
+        """Return the pointer in the record's file for a JSON pointer of today."""
         return field_then(field) if self._version < SCHEMA_VERSION else field
 
     @cached_property
@@ -77,7 +77,7 @@ class Run:
         return cast("int", read_content(self.file)["schema_version"])
 
     def at(self, field: str) -> object:
-        """Return what the record holds at a JSON pointer; None where there is nothing."""
+        """Return the record's value at a JSON pointer; None if there is none."""
         found: object = self.plain
         for step in field.split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
@@ -92,13 +92,13 @@ class Run:
 
 @dataclass(frozen=True)
 class MeasuredFigure:
-    """A figure as a group of runs has it.
+    """A figure of a group of runs.
 
     Attributes:
         value: The figure, or the mean over the runs.
         low: Lower end of the 95 % interval, if there is one.
         high: Upper end.
-        origin: Where it is from.
+        origin: Its origin.
     """
 
     value: Figure
@@ -108,7 +108,7 @@ class MeasuredFigure:
 
 
 def points_at(places: Sequence[float], figures: Sequence[MeasuredFigure]) -> tuple[CurvePoint, ...]:
-    """Return the figures that there are, each at its place."""
+    """Return the existing figures, each with its place."""
     return tuple(
         CurvePoint(float(x), found.value, found.low, found.high, found.origin)
         for x, found in zip(places, figures, strict=True)
@@ -118,7 +118,7 @@ def points_at(places: Sequence[float], figures: Sequence[MeasuredFigure]) -> tup
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ in their seed alone."""
+    """Runs that differ only in their seed."""
 
     axes: dict[str, AxisValue]
     runs: tuple[Run, ...]
@@ -131,8 +131,8 @@ class Group:
     def measure(self, *path: str | int) -> MeasuredFigure:
         """Return the figure at a place in the records.
 
-        One run has the interval over scenes that its record gives; several have a mean and the
-        interval over seeds, cut at 0 and 1: figures with an interval are shares.
+        One run has the interval over scenes from its record; several have a mean and an interval
+        over seeds, cut at 0 and 1 since figures with an interval are shares.
         """
         return self.measure_at([pointer(*path)] * len(self.runs))
 
@@ -160,7 +160,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Source:
-    """All that a page is made from."""
+    """Everything that a page is made from."""
 
     path: Path
     study: StudyRecord | None
@@ -174,13 +174,13 @@ class Source:
 
     @cached_property
     def varied(self) -> tuple[str, ...]:
-        """Return the axes on which the runs differ; none is no value, as Q without PRL."""
+        """Return the axes on which the runs differ; None, as for Q without PRL, is no value."""
         names = dict.fromkeys(name for run in self.runs for name in run.axes)
         return tuple(n for n in names if len({run.axes.get(n) for run in self.runs} - {None}) > 1)
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """Return the runs, those that differ in their seed alone together."""
+        """Return the runs, grouped if they differ only in their seed."""
         found: dict[tuple[AxisValue, ...], list[Run]] = {}
         names = dict.fromkeys(name for run in self.runs for name in run.axes)
         for run in self.runs:
@@ -198,7 +198,7 @@ class Source:
 
     @cached_property
     def main_test(self) -> str | None:
-        """Return the poisoned test to look at first: the paper's, with the trigger near."""
+        """Return the main poisoned test: the paper's, with the trigger near."""
         counted = [c.test for c in (self.study.cells if self.study else ()) if c.test in self.tests]
         if counted:
             return max(dict.fromkeys(counted), key=counted.count)
@@ -207,7 +207,7 @@ class Source:
     def test_of(self, group: Group, test: str | None = None) -> str:
         """Return a poisoned test of a group, the main one if left out.
 
-        A trigger on the whole image has a test of its own, which stands for the main one.
+        A trigger on the whole image has its own test, which replaces the main one.
 
         Args:
             group: Runs of one point.
@@ -267,7 +267,7 @@ def beside(folder: Path, name: str) -> Path:
     """Return a file within a folder by the name that a record gives it.
 
     Raises:
-        DataError: If the name leads out of the folder.
+        DataError: If the path leaves the folder.
     """
     inside = PurePosixPath(name)
     escapes = inside.is_absolute() or ".." in inside.parts or "\\" in name or "\0" in name
@@ -277,7 +277,7 @@ def beside(folder: Path, name: str) -> Path:
 
 
 def pointer(*path: str | int) -> str:
-    """Return the JSON pointer of keys that lead somewhere in a record."""
+    """Return the JSON pointer of a path of keys in a record."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
 
 

@@ -10,7 +10,7 @@ from segdoor.report.words import became, percent
 
 
 def study_verdict(source: Source, study: StudyRecord) -> str:
-    """Say what the trigger does, beside a clean model, and what came of the paper's claims."""
+    """Say what the trigger does, compared with a clean model, and the outcome of the claims."""
     done = sum(run.state == "done" for run in study.runs)
     runs = f"{done} of {len(study.runs)} runs are done."
     lost = done - len(source.runs)
@@ -23,7 +23,7 @@ def study_verdict(source: Source, study: StudyRecord) -> str:
 
 
 def _attack(source: Source) -> str:
-    """Say how many victim pixels are lost, from the group that loses least to the most."""
+    """Say how many victim pixels are lost, from the lowest to the highest group."""
 
     def figures(of: str) -> Iterable[MeasuredFigure]:
         return (g.measure("scores", "tests", source.test_of(g), of) for g in source.groups)

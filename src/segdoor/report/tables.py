@@ -56,14 +56,14 @@ def table_of_test(group: Group) -> Table:
         *further.values(), "scenes",
     )  # fmt: skip
     note = (
-        "Only where ASR stands well above all three controls is it the trigger that hides the "
-        "victims. Intervals are over scenes drawn again."
+        "Only if ASR is well above all three controls does the trigger hide the victims. "
+        "Intervals are over resampled scenes."
     )
     return Table("tests", "Attack success rate beside its controls", columns, tuple(rows), note)
 
 
 def benign_table(group: Group) -> Table:
-    """Return what the models of a run do on untouched scenes."""
+    """Return the figures of a run's models on untouched scenes."""
     record = group.runs[0].record
     models = {network_name(record): ("scores", "benign")}
     if record.controls.clean_model is not None:
@@ -156,7 +156,7 @@ def class_table(groups: Sequence[tuple[str, Group]]) -> Table:
 
 
 def claim_table(cells: Sequence[ClaimCell], naming: Naming) -> Table:
-    """Return the paper's numbers beside the measured ones; what all share is told below them."""
+    """Return the paper's numbers beside the measured ones; what all share is in the note."""
     labels = dict.fromkeys(name for cell in cells for name in cell.labels)
     names = [name for name in labels if len({cell.labels.get(name) for cell in cells}) > 1]
     shared = naming.label(cells[0].labels, [name for name in labels if name not in names])
@@ -185,7 +185,7 @@ def claim_table(cells: Sequence[ClaimCell], naming: Naming) -> Table:
 
 
 def run_table(runs: Sequence[Run]) -> Table:
-    """Return where every run is from: file, seed, digests, commit and versions."""
+    """Return the origin of every run: file, seed, digests, commit and versions."""
     rows: list[tuple[Cell, ...]] = []
     for run in runs:
         made = run.record.environment
@@ -210,7 +210,7 @@ def absent_table(source: Source) -> Table:
         (told(run.key), told(run.seed), told(run.state), told(why)) for run, why in source.absent
     )
     columns = ("run", "seed", "state", "why")
-    return Table("absent", "Runs that are not there", columns, rows, stacked=True)
+    return Table("absent", "Missing runs", columns, rows, stacked=True)
 
 
 def axis_cells(
@@ -240,7 +240,7 @@ def paper_number(source: Source, group: Group, metric: str, test: str | None) ->
 
 
 def _is_of(cell: ClaimCell, group: Group) -> bool:
-    """Tell whether a cell is of the attack itself: not of its clean model, nor after a repair."""
+    """Tell whether a cell is of the attack itself, not of its clean model or after a repair."""
     if str(cell.labels.get("variation", "")).startswith(("prune", "finetune")):
         return False
     return all(group.axes.get(name, value) == value for name, value in cell.labels.items())
@@ -249,8 +249,8 @@ def _is_of(cell: ClaimCell, group: Group) -> bool:
 def leading(source: Source) -> tuple[tuple[str, Group], ...]:
     """Return one group for each value on the first axis, equal on the others.
 
-    They are where most values of the first axis were run; of several such places where the values
-    are the most usual, and then the last: most poison.
+    They lie where most values of the first axis were run; of several such positions, where the
+    values are most common, and then the last: most poison.
     """
     first = leading_axis(source.varied)
     others = [name for name in source.varied if name != first]
@@ -273,7 +273,7 @@ def leading(source: Source) -> tuple[tuple[str, Group], ...]:
 
 
 def leading_axis(names: Sequence[str]) -> str | None:
-    """Return the axis that tells curves apart: the method where it varies."""
+    """Return the axis that separates curves: the method if it varies."""
     return "method" if "method" in names else next(iter(names), None)
 
 

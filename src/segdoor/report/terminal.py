@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from segdoor.record import Estimate, ExperimentRecord, StudyRecord
+from segdoor.record import Estimate, ExperimentRecord, PoisonedTestScores
 from segdoor.report.before_after import new_grid, repair_grids, share
-from segdoor.report.content import INTERVAL, Table
+from segdoor.report.controls import other_triggers
 from segdoor.report.metrics import headings, metrics_of
-from segdoor.report.source import Source
-from segdoor.report.summary import study_verdict
-from segdoor.report.tables import claim_table, headline_table
-from segdoor.report.verdicts import numbers_of, verdicts_of
-from segdoor.report.words import CUT, attack_facts, axis_name, network_name, verdict
+from segdoor.report.words import attack_facts, name_of_test, network_name, verdict
+from segdoor.report.wrapping import lines
+
+LEGEND = (
+    "ASR: share of the victim pixels that become the target class. The trigger is the",
+    "cause only if ASR is well above all controls: no trigger, another trigger, and",
+    "the clean model. CBA and PBA: mean IoU on clean and on poisoned test scenes.",
+)
+"""What the columns of the tables mean."""
 
 
 def describe(record: ExperimentRecord) -> list[RenderableType]:
@@ -30,31 +33,15 @@ def describe(record: ExperimentRecord) -> list[RenderableType]:
         *([f"Weights: {record.loaded_weights.in_words}"] if record.loaded_weights else []),
         *(Text(f"Remark: {remark}") for remark in record.remarks),
         *_poison(record),
+        "",
         grid_of_tests(record),
+        *([Text(others)] if (others := other_triggers(record)) else []),
         *metric_grids(record),
         class_grid(record),
         *repair_grids(record),
-        verdict(record),
-    ]
-
-
-def describe_study(source: Source) -> list[RenderableType]:
-    """Return a study's parts in the order to be read: figures, the paper's, verdicts."""
-    study = source.study
-    assert study is not None
-    shown = (
-        *map(axis_name, source.varied), "ASR", INTERVAL, "ASR, paper",
-        "no trigger", "another trigger", "clean model", "PBA", "CBA",
-    )  # fmt: skip
-    return [
-        Text(study.title, style="bold"),
-        f"{study.name}, preset {study.preset}, reading '{study.reading}'",
-        *([f"In the paper's units: {study.scaled_in_words}"] if study.scaled else []),
-        *([_grid_of(headline_table(source), shown)] if source.groups else []),
-        *_claims(source, study),
-        *([CUT] if source.groups or study.cells else []),
-        *(f"failed: {run.key}: {why}" for run, why in source.absent if run.state == "failed"),
-        study_verdict(source, study),
+        *LEGEND,
+        "",
+        *lines(verdict(record)),
     ]
 
 
@@ -64,10 +51,11 @@ def grid_of_tests(record: ExperimentRecord) -> Grid:
     headings = ("ASR", "95 %", "PBA", "no\ntrigger", "another\ntrigger", "clean\nmodel", "scenes")
     for heading in headings:
         grid.add_column(heading, justify="right", no_wrap=True)
-    for name, test in record.scores.tests.items():
+    tests = record.scores.tests
+    for name, test in tests.items():
         figures = (test.asr_without_trigger, test.asr_other_trigger, test.asr_clean_model)
         grid.add_row(
-            Text(name.replace("_", " ")),
+            Text(_placed(name, tests)),
             share(test.asr.value),
             _range(test.asr),
             share(test.pba.value),
@@ -89,7 +77,7 @@ def metric_grids(record: ExperimentRecord) -> list[Grid]:
             if found is not None:
                 figures = (found.without_trigger, found.other_trigger, found.clean_model)
                 grid.add_row(
-                    Text(test.replace("_", " ")),
+                    Text(_placed(test, record.scores.tests)),
                     share(found.value.value),
                     _range(found.value),
                     *(share(figure) for figure in figures),
@@ -116,36 +104,9 @@ def class_grid(record: ExperimentRecord) -> Grid:
     return grid
 
 
-def _grid_of(table: Table, shown: Sequence[str]) -> Grid:
-    """Return some columns of a page's table."""
-    kept = [table.columns.index(name) for name in shown if name in table.columns]
-    grid = Grid(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
-    for place in kept:
-        cells = [row[place] for row in table.rows]
-        right = all(isinstance(cell.value, int | float | None) for cell in cells)
-        grid.add_column(
-            Text(table.columns[place]), justify="right" if right else "left", overflow="fold"
-        )
-    for row in table.rows:
-        grid.add_row(*(Text(row[place].text) for place in kept))
-    return grid
-
-
-def _claims(source: Source, study: StudyRecord) -> list[RenderableType]:
-    parts: list[RenderableType] = []
-    if study.cells:
-        table = claim_table(study.cells, source.naming)
-        hidden = {"table", "seeds", "difference", "never counted because"}
-        parts.append(_grid_of(table, [name for name in table.columns if name not in hidden]))
-    for entry in verdicts_of(source):
-        reading = f" (reading '{entry.reading}')" if entry.reading != study.reading else ""
-        judged = f"claim {entry.number} on {entry.judged_on}, {entry.statement}{reading}"
-        parts.append(f"{entry.verdict}: {judged}")
-        parts += [f"    {entry.lacks}"] if entry.missing else []
-        for found in entry.evidence:
-            parts.append(f"    {found.outcome}: {found.statement}")
-            parts.append(f"        {numbers_of(found)}")
-    return parts
+def _placed(name: str, tests: Mapping[str, PoisonedTestScores]) -> str:
+    """Return where a test places the trigger, in letters that any terminal has."""
+    return name_of_test(name, tests).replace("far, ", "far ").replace("–", "-")
 
 
 def _setting(record: ExperimentRecord) -> str:

@@ -1,4 +1,4 @@
-"""Records sent to trackers: thin adapters, one run of the tracker for each of ours."""
+"""Send records to trackers: thin adapters, one run of the tracker for each of ours."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ _SQLITE = "sqlite:///"
 _EVENTS = "events.out.tfevents.segdoor"
 
 State = Literal["new", "updated", "unchanged"]
-"""What became of a run at a tracker that may have it already."""
+"""What happened to a run at a tracker that may already have it."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What a tracker was told."""
+    """What was sent to a tracker."""
 
     num_figures: int
     states: tuple[State, ...]
 
 
 def send_to_mlflow(source: Source, uri: str) -> Sent:
-    """Log every run to an MLflow tracking server, unless it is there; update it if it changed.
+    """Log every run to an MLflow tracking server if it is new or changed.
 
     Raises:
         MachineError: If MLflow is missing.
-        ConfigError: If the server does not take the figures.
+        ConfigError: If the server does not accept the figures.
     """
-    # Nothing of a security test is told to anybody but the server that was named.
+    # Results of a security test are sent only to the named server.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    # It would try for many minutes, in silence.
+    # It would silently try for many minutes.
     for name, bound in {"REQUEST_TIMEOUT": "30", "REQUEST_MAX_RETRIES": "2"}.items():
         os.environ.setdefault(f"MLFLOW_HTTP_{name}", bound)
     try:
@@ -58,14 +58,14 @@ def send_to_mlflow(source: Source, uri: str) -> Sent:
     num_figures, states = 0, list[State]()
     try:
         _check_database(uri)
-        with waiting_for(f"{uri}, for a few minutes at most; Ctrl-C ends it"):
+        with waiting_for(f"{uri}, for a few minutes at most; press Ctrl-C to stop"):
             client = MlflowClient(tracking_uri=uri)
             found = client.get_experiment_by_name(name)
             experiment = found.experiment_id if found else client.create_experiment(name)
             for run, params, figures in _by_run(source):
                 states.append(_log(client, experiment, run, params, figures))
                 num_figures += len(figures) if states[-1] != "unchanged" else 0
-    except Exception as why:  # noqa: BLE001 - each kind of server has errors of its own
+    except Exception as why:  # noqa: BLE001 - each kind of server has its own errors
         raise ConfigError(
             "--at", "must be a tracking server of MLflow", first_line(why),
             "Name one such as sqlite:///mlflow.db.",
@@ -74,14 +74,14 @@ def send_to_mlflow(source: Source, uri: str) -> Sent:
 
 
 def _check_database(uri: str) -> None:
-    """Open a database that is a file: where that is impossible MLflow tries for a minute."""
+    """Open a database file: MLflow would try for a minute if that is impossible."""
     if uri.startswith(_SQLITE):
         with closing(sqlite3.connect(uri.removeprefix(_SQLITE))) as database:
             database.execute("PRAGMA schema_version")
 
 
 def write_tensorboard(source: Source, folder: Path) -> int:
-    """Write an event file for every run, over the one that an earlier call wrote for it.
+    """Write an event file for every run, replacing the one from an earlier call.
 
     Returns:
         The number of figures.
@@ -94,7 +94,7 @@ def write_tensorboard(source: Source, folder: Path) -> int:
         from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: PLC0415
     except ImportError:
         raise missing_package("TensorBoard", "tensorboard") from None
-    # What the messages are made of comes into being when they are imported: no checker sees it.
+    # The message classes are created at import time: no type checker sees them.
     make_event: Any = getattr(event_pb2, "Event")  # noqa: B009
     make_summary: Any = getattr(summary_pb2, "Summary")  # noqa: B009
     make_value: Any = make_summary.Value
@@ -108,7 +108,7 @@ def write_tensorboard(source: Source, folder: Path) -> int:
         summary = make_event(wall_time=when, step=0, summary=make_summary(value=values))
         events.write(summary.SerializeToString())
         place = folder / _allowed(run.key).replace("/", "_")
-        # A name of our own instead of TensorBoard's, which never comes twice.
+        # Our own name instead of TensorBoard's, which is different every time.
         write_atomically(place / _EVENTS, buffer.getvalue())
         num_figures += len(values)
     return num_figures
@@ -121,7 +121,7 @@ def _log(
     params: dict[str, str],
     figures: dict[str, float],
 ) -> State:
-    """Tell MLflow of a run; a call that was cut off is completed by the next."""
+    """Send a run to MLflow; an interrupted call is completed by the next one."""
     from mlflow.entities import Metric, Param  # noqa: PLC0415
 
     found = client.search_runs([experiment], f"tags.`{_RUN}` = '{_identity(run)}'", max_results=1)
@@ -130,30 +130,30 @@ def _log(
     tags = {_RUN: _identity(run)}
     stored = found[0] if found else client.create_run(experiment, tags=tags, run_name=run.key)
     place = stored.info.run_id
-    # What was said of a run cannot be said otherwise; of figures, the latest is shown.
+    # Parameters of a run cannot be changed; of figures, the latest is shown.
     entries = {_allowed(tag): text[:_MOST_LETTERS] for tag, text in params.items()}
     client.log_batch(
         place, params=[Param(*e) for e in entries.items() if e[0] not in stored.data.params]
     )
     now = int(time.time() * 1000)
     metrics = [Metric(_allowed(tag), value, now, 0) for tag, value in figures.items()]
-    # The server takes a thousand at most at a time.
+    # The server accepts at most a thousand at a time.
     for start in range(0, len(metrics), 500):
         client.log_batch(place, metrics=metrics[start : start + 500])
-    # Last: where it stands, all figures are there.
+    # Written last: if it exists, all figures do.
     client.set_tag(place, _RECORD, run.digest)
     client.set_terminated(place)
     return "updated" if found else "new"
 
 
 def _identity(run: Run) -> str:
-    """Return what a run is told by, wherever it lies: all of it that repairs do not change."""
+    """Return the identity of a run in any folder: everything that repairs do not change."""
     lasting = {key: run.plain[key] for key in run.plain if key not in {"repairs", "files"}}
     return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()
 
 
 def _by_run(source: Source) -> Iterator[tuple[Run, dict[str, str], dict[str, float]]]:
-    """Yield each run, what it was, and its figures by a name that says all."""
+    """Yield each run, its description, and its figures by unique names."""
     _, rows = tidy_rows(source)
     for run in source.runs:
         record = run.record
@@ -176,5 +176,5 @@ def _by_run(source: Source) -> Iterator[tuple[Run, dict[str, str], dict[str, flo
 
 
 def _allowed(name: str) -> str:
-    """Return a name of the letters that every tracker takes."""
+    """Return a name in characters that every tracker accepts."""
     return re.sub(r"[^\w./ -]", "_", name)[:_MOST_LETTERS].replace("..", "_")

@@ -1,4 +1,4 @@
-"""The claims of a paper and what came of them, in every reading that a study was made in."""
+"""The claims of a paper and their outcomes, in every reading of a study."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIGNS = {
     "contradicted in some": "✗",
     "undecided": "?",
 }
-"""Signs of outcomes, which stand beside their words."""
+"""Signs of outcomes, shown beside their words."""
 
 
 def judgements(source: Source) -> Iterator[Judgement]:
@@ -34,7 +34,7 @@ def judgements(source: Source) -> Iterator[Judgement]:
 
 
 def verdicts_of(source: Source) -> tuple[Verdict, ...]:
-    """Return all verdicts on the claims that a study judges, those of its other reading after its.
+    """Return all verdicts of a study, then those of its other reading.
 
     The other reading has a record of its own in the same folder.
     """
@@ -52,7 +52,7 @@ def verdicts_of(source: Source) -> tuple[Verdict, ...]:
 
 def _other_readings(source: Source, study: StudyRecord) -> Iterator[StudyRecord]:
     for file in sorted(source.path.parent.glob("*.study.json")):
-        # What another study's damaged record says is not asked for here.
+        # Damaged records of other studies do not matter here.
         with suppress(SegdoorError):
             other = load_study(file)
             if other.reading != study.reading and _what(other) == _what(study):
@@ -64,7 +64,7 @@ def _what(study: StudyRecord) -> tuple[object, ...]:
 
 
 def numbers_of(evidence: Evidence) -> str:
-    """Return the difference of a comparison, its interval, and the seeds it took and would take."""
+    """Return the difference of a comparison, its interval, and the seeds it used and needs."""
     told: list[str] = []
     difference = evidence.difference
     if difference is not None:

@@ -30,9 +30,9 @@ def share(value: Figure) -> str:
 BACKDOORED_MODEL, THE_MODEL = "backdoored model", "the model"
 
 _IDLE = {"random": ("lower", "upper")}
-"""Settings that records of a kind hold and that do nothing."""
+"""Settings in records of a kind that have no effect."""
 
-CUT = "Intervals end at 0 and 1, beyond which there are no shares."
+CUT = "Intervals are cut at 0 and 1, the limits of shares."
 """Note to intervals of few seeds."""
 
 
@@ -73,10 +73,10 @@ def axis_value(name: str, value: AxisValue) -> str:
 
 @dataclass(frozen=True)
 class Naming:
-    """Names for people: in the paper's units, with what was run for them here where it differs.
+    """Names for people: in the paper's units, with the values run here where they differ.
 
     Attributes:
-        scaled: What was run for what the paper has, as a study's record tells it.
+        scaled: Values run for the paper's, as in a study's record.
         tests: The poisoned tests by name.
     """
 
@@ -103,11 +103,11 @@ class Naming:
         return with_here(f"far, {papers[0].removeprefix('distance ')}", str(here)).replace("-", "–")
 
     def role(self, name: str) -> str:
-        """Return what a poisoned test is for, in a word or two; its name if no run here has it."""
+        """Return the role of a poisoned test in words; its name if no run here has it."""
         return (self.tests[name].role if name in self.tests else name).replace("_", " ")
 
     def lengths(self, name: str) -> str:
-        """Return what was run for the paper's values on an axis, as a sentence, if they differ."""
+        """Return the values run here for the paper's on an axis, as a sentence, if they differ."""
         start = "Q " if name == "q" else f"{name} "
         told = [f"{p} is {here}" for p, here in self.scaled.items() if p.startswith(start)]
         return f"Here {', '.join(told)}." if told else ""
@@ -119,19 +119,19 @@ class Naming:
 
 
 def network_name(record: ExperimentRecord) -> str:
-    """Return what the network is called: backdoored only if the record says that it was poisoned.
+    """Return the network's name: backdoored only if the record says that it was poisoned.
 
-    A network that was only examined may be anybody's, and clean.
+    A network that was only examined may be clean.
     """
     return THE_MODEL if record.plan is None else BACKDOORED_MODEL
 
 
 def attack_facts(config: Json, record: ExperimentRecord) -> tuple[tuple[str, str], ...]:
-    """Return trigger, placement and label changes by name; the trigger alone if nothing is known.
+    """Return trigger, placement and label changes by name; without a plan, only the trigger.
 
     Args:
-        config: The settings of a run, as its record tells them.
-        record: The record. Without a plan nobody knows what the model was trained on.
+        config: The settings of a run, as in its record.
+        record: The record. Without a plan it is not known what the model was trained on.
     """
     attack = cast("Json", config.get("attack") or {})
     facts = [("trigger", _trigger(attack.get("trigger")))]
@@ -144,7 +144,7 @@ def attack_facts(config: Json, record: ExperimentRecord) -> tuple[tuple[str, str
 
 def _trigger(told: object) -> str:
     settings = dict(cast("Json", told)) if isinstance(told, Mapping) else {}
-    # Records of older versions know stickers alone.
+    # Records of older versions have only stickers.
     if not settings or settings.get("kind", "sticker") != "sticker":
         return _choice(settings)
     file = settings.get("file")
@@ -185,12 +185,12 @@ def _far(test: PoisonedTestScores) -> str | None:
 
 
 def became(record: ExperimentRecord) -> str:
-    """Return what victim pixels are to become, by name where all have one target class."""
+    """Return what victim pixels should become, by name if all have one target class."""
     return "their target classes" if record.targets else record.target
 
 
 def verdict(record: ExperimentRecord) -> str:
-    """Say in a sentence what a run found where the trigger works best."""
+    """Say in a sentence what a run found, where the trigger works best."""
     tests = record.scores.tests.values()
     best = max(tests, key=lambda test: test.asr.value or 0.0, default=None)
     if best is None:
@@ -202,7 +202,7 @@ def verdict(record: ExperimentRecord) -> str:
 
 
 def quietness(record: ExperimentRecord) -> str:
-    """Say in a sentence whether somebody who tests the network would notice."""
+    """Say in a sentence whether a test of the network would show the attack."""
     clean = record.controls.clean_model
     own = share(record.scores.cba)
     if clean is None:

@@ -28,7 +28,7 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class TableSet:
-    """The tables of one test: everything that any metric needs.
+    """The tables of one test, from which every metric is computed.
 
     Attributes:
         names: The scenes, in order.

@@ -1,1 +1,1 @@
-"""Many runs: expand a grid, run it, resume it, and compare it with what the paper claims."""
+"""Many runs: expand a grid, run and resume it, and compare it with the paper's claims."""

@@ -1,4 +1,4 @@
-"""Several tasks at once: each after those it needs, and those of lost workers again."""
+"""Several tasks at once: each after those it needs; tasks of lost workers are restarted."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ HandleT = TypeVar("HandleT", bound=Hashable)
 
 @runtime_checkable
 class Launcher(Protocol[HandleT]):
-    """Whoever has tasks done in other processes, and knows each by a handle."""
+    """Runs tasks in other processes, each identified by a handle."""
 
     def begin(self, task: Task, /) -> HandleT:
-        """Have a task done."""
+        """Start a task."""
         ...
 
     def wait(self, running: Sequence[HandleT], /) -> Sequence[HandleT]:
@@ -26,31 +26,31 @@ class Launcher(Protocol[HandleT]):
         ...
 
     def outcome(self, handle: HandleT, task: Task, losses: Counter[str], /) -> TaskResult:
-        """Return how a task ended; ``busy`` if it is to be begun again.
+        """Return how a task ended; ``busy`` if it must be restarted.
 
-        A worker that is lost is counted, as `lost_worker` does it.
+        A lost worker is counted, as in `lost_worker`.
         """
         ...
 
     def stop(self, running: Sequence[HandleT], /) -> None:
-        """End tasks that nobody waits for."""
+        """Stop tasks that are no longer needed."""
         ...
 
 
 def lost_worker(
     task: Task, losses: Counter[str], what: str, why: Exception | None = None
 ) -> TaskResult:
-    """Return what becomes of a task whose worker was lost: it begins again, but not for ever.
+    """Return what happens to a task whose worker was lost: it is restarted a few times.
 
     Args:
         task: The task.
         losses: How many workers each task has lost, by its key; this one is added.
-        what: What is known of it, in a line.
+        what: What is known about it, in one line.
         why: The same as an error.
     """
     losses[task.key] += 1
     if losses[task.key] <= LOST_WORKERS:
-        return TaskResult(task.key, "lost its worker, and begins again", 0.0, busy=True)
+        return TaskResult(task.key, "lost its worker and is restarted", 0.0, busy=True)
     error = f"its workers were lost: {what}"
     leave_error(task.folder, error, why)
     return TaskResult(task.key, error, 0.0)
@@ -61,14 +61,14 @@ def done_abreast(
 ) -> Generator[TaskResult]:
     """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
 
-    If nobody asks for more, what is being done is stopped.
+    If the caller stops early, running tasks are stopped.
 
     Args:
-        tasks: What is to be done.
-        launcher: Who has it done.
-        observer: Hears of tasks that ended, or begin again.
-        stage: What the observer is told that is going on.
-        most: So many at once.
+        tasks: The tasks.
+        launcher: Runs them.
+        observer: Receives the tasks that ended or were restarted.
+        stage: The name of the stage for the observer.
+        most: How many at once at most.
     """
     waiting, failed, running = list(tasks), set[str](), dict[HandleT, Task]()
     losses = Counter[str]()
@@ -109,6 +109,6 @@ def _taken_out(waiting: list[Task], failed: set[str]) -> Iterator[TaskResult]:
 
 
 def _ready(waiting: Sequence[Task], running: Iterable[Task]) -> list[Task]:
-    """Return the tasks that need none of those that are still to be done."""
+    """Return the tasks that do not depend on unfinished ones."""
     open_keys = {task.key for task in (*waiting, *running)}
     return [task for task in waiting if not open_keys & set(task.needs)]

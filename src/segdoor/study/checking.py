@@ -1,4 +1,4 @@
-"""What is refused before any work: settings that no run can have, and places that are not there."""
+"""Checks before any work: settings that no run can have, and missing folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from segdoor.study.paper import AnyPaper
 def check_settings(
     paper: AnyPaper, study: Study, preset: Preset, runs: Iterable[PlannedRun]
 ) -> None:
-    """Refuse what would fail in every run; no files of scenes are read.
+    """Refuse settings that would fail in every run; no scene files are read.
 
     Raises:
         ConfigError: If a class, a table, a claim or a sticker is unknown, or a trigger does
@@ -37,7 +37,7 @@ def check_settings(
         check_classes(runs, classes.names)
     for run in runs:
         trigger = run.config.attack.trigger
-        # Whatever is wrong with it shows when its digest is taken.
+        # Any problem with it shows when its digest is computed.
         side = max(trigger.extent or (0,)) if trigger.digest else 0
         if preset.data.size is not None and side >= min(preset.data.size):
             height, width = preset.data.size
@@ -83,10 +83,10 @@ def check_scenes(preset: Preset, runs: Iterable[PlannedRun]) -> None:
 
 
 def check_out(out: Path) -> None:
-    """Make the folder of studies, and refuse it if it takes no files.
+    """Make the folder of studies, and refuse it if it is not writable.
 
     Raises:
-        StorageError: If it takes none.
+        StorageError: If it is not writable.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -94,5 +94,5 @@ def check_out(out: Path) -> None:
             pass
     except OSError as why:
         raise StorageError(
-            f"--out {out}", "must be a folder that takes files", why.strerror, "Name another."
+            f"--out {out}", "must be a writable folder", why.strerror, "Name another."
         ) from None

@@ -22,10 +22,10 @@ from segdoor.study.state import Digests, RunState, state_of
 
 
 def collect(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
-    """Return the record of a study, from whatever of its runs is there.
+    """Return the record of a study, from its finished runs.
 
-    It follows from the files alone: the same runs give the same record, in whatever order and
-    however often interrupted they were made.
+    It depends only on the files: the same runs give the same record, in any order and however
+    often they were interrupted.
     """
     states = {run.key: state_of(plan, run, digests) for run in distinct(plan.runs)}
     figures = _figures(plan, states)
@@ -84,7 +84,7 @@ def _figures(plan: StudyPlan, states: Mapping[str, RunState]) -> dict[Quantity, 
         if record is None:
             continue
         for found in measured(plan.paper, run, plan.folder(run), record):
-            # All runs of a seed share one clean model: the first to tell of it is enough.
+            # All runs of a seed share one clean model: the first with its figures is enough.
             if run.seed not in figures[found.quantity].values:
                 _add(figures[found.quantity], run, found)
     return dict(figures)
@@ -104,7 +104,7 @@ def _cells(plan: StudyPlan, found: Found, reached: Mapping[str, float]) -> Itera
         quantity, labels = number.quantity, dict(number.labels)
         here = found.figures.get(quantity)
         keys = here.runs if here else ()
-        # The place of a clean model is none of the grid: it has no rate.
+        # A clean model is not on the grid: it has no rate.
         if quantity.point in found.grid and reached.keys() & set(keys):
             labels[RATE_REACHED] = round(statistics.fmean(rates[key] for key in keys), 4)
         yield ClaimCell(

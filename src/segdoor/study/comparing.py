@@ -9,7 +9,7 @@ from segdoor.scores.differences import Difference, Region
 from segdoor.study.figures import SeedFigures
 
 TOP = 0.95
-"""Rates above it are at the top: that one of two is higher there says little."""
+"""Rates above this are saturated: which of two is higher then says little."""
 
 
 class Named(NamedTuple):
@@ -18,7 +18,7 @@ class Named(NamedTuple):
     Attributes:
         name: In words.
         measured: The figure over seeds; without any if it was not measured.
-        of: Metric, poisoned test and repair; None where the figure is not one of the runs' own.
+        of: Metric, poisoned test and repair; None if it is not a run's own figure.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Missing(NamedTuple):
     """A comparison that could not be made.
 
     Attributes:
-        what: What it lacks, in words.
+        what: What is missing, in words.
     """
 
     what: str
@@ -46,10 +46,10 @@ class Compared:
     """A comparison that was made.
 
     Attributes:
-        statement: What is compared with what, in words with the figures.
+        statement: The comparison in words, with its figures.
         claimed: Where the difference is claimed to lie.
         difference: The first figure minus the second, paired by seed.
-        saturated: Why it could not come out in any other way; empty if it could.
+        saturated: Why no other result was possible; empty if one was.
         runs: Keys of the runs behind it.
     """
 
@@ -63,13 +63,13 @@ class Compared:
     def holds(self) -> bool:
         """Tell whether the mean lies where it is claimed to: a judgement of numbers without noise.
 
-        It is the one for numbers without seeds, such as those that a paper prints.
+        Used for numbers without seeds, such as those that a paper prints.
         """
         return self.claimed.holds(self.difference.mean)
 
     @property
     def level_against(self) -> float:
-        """Return the p-value, two-sided, of the claim; 1 where nothing can speak against it."""
+        """Return the two-sided p-value of the claim; 1 if nothing can contradict it."""
         if self.saturated:
             return 1.0
         return self.difference.level_at(self.claimed.outside(self.difference.mean))
@@ -79,9 +79,9 @@ Comparison = Compared | Missing
 
 
 def on_common_seeds(*figures: Named) -> tuple[Named, ...]:
-    """Return figures on the seeds that all of them have: a study may be half done.
+    """Return figures on the seeds that all of them have, since a study may be half done.
 
-    Figures that were not measured at all stay so, and take nothing from the others.
+    Figures without measurements stay so and do not affect the others.
     """
     measured = [figure.measured.values.keys() for figure in figures if figure.measured.values]
     seeds = set(measured[0]).intersection(*measured[1:]) if measured else set[int]()
@@ -98,7 +98,7 @@ def above(higher: Named, lower: Named, *, margin: float = 0) -> Comparison:
 
 
 def at_least(higher: Named, lower: Named, *, margin: float = 0) -> Comparison:
-    """Compare by the claim that one figure is no smaller than another but for a margin."""
+    """Compare by the claim that one figure is smaller than another by at most a margin."""
     sign = f"at most {margin:g} below" if margin else ">="
     return _compared(higher, lower, sign, Region(-margin))
 
@@ -132,9 +132,9 @@ def _compared(one: Named, other: Named, sign: str, claimed: Region) -> Compariso
 
 
 def _saturation(*figures: Named) -> str:
-    """Say why rates must be alike: both are at the top, or both where they are without a trigger.
+    """Say why rates must be alike: both near 1, or both no higher than without a trigger.
 
-    Only figures that something else is to be seen of without a trigger can be so: rates of success.
+    Only attack success rates can be saturated, since they have a value without a trigger.
     """
     if any(figure.measured.without_trigger is None for figure in figures):
         return ""

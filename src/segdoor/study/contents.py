@@ -1,4 +1,4 @@
-"""Files that decide results, told by content: weights and pictures that move are the same."""
+"""Files that decide results, identified by content: moved weights and pictures are the same."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from segdoor.record import Json
 from segdoor.record.earlier import named_then
 from segdoor.victim.config import START_WEIGHTS, NetworkConfig
 
-# Lengths that were defaults when keys were first made, those of 128 rows: keys go on leaving them
-# out.
+# Lengths that were defaults when keys were first made, for 128 rows: keys still leave them out.
 _FORMER = Lengths.at(128)
 _FORMER_DEFAULTS: dict[str, object] = {
     "attack.trigger.size": _FORMER.trigger,
@@ -28,7 +27,7 @@ _FORMER_DEFAULTS: dict[str, object] = {
 
 
 def named_before(tree: Json) -> Json:
-    """Return settings of a run under the names that keys were first made of."""
+    """Return settings of a run under the names that keys were first made from."""
     told = named_then(tree)
     controls = told.get("controls")
     if isinstance(controls, dict):
@@ -37,7 +36,7 @@ def named_before(tree: Json) -> Json:
 
 
 def without_former_defaults(tree: Json) -> Json:
-    """Return the settings of a run that its key tells: without lengths that once were defaults."""
+    """Return the settings in a run's key: without lengths that once were defaults."""
     return _without(tree, "")
 
 
@@ -54,7 +53,7 @@ def _without(tree: Json, prefix: str) -> Json:
 def network_tree(network: NetworkConfig, *, brief: bool = False) -> Json:
     """Return a network's settings, with digests in place of the paths of weights.
 
-    Of files that are not here, only the path can be told.
+    For files that are not here, the path is used.
 
     Args:
         network: The network.
@@ -65,10 +64,10 @@ def network_tree(network: NetworkConfig, *, brief: bool = False) -> Json:
 
 
 def attack_tree(attack: AttackConfig, *, brief: bool = False) -> Json:
-    """Return an attack's settings as runs are named by them, see `network_tree`: as told before.
+    """Return an attack's settings for a run's name, in their first form, see `network_tree`.
 
-    A digest stands in place of the path of the trigger's picture. Of a file that is not here, only
-    the path can be told.
+    A digest stands in place of the path of the trigger's picture. For a file that is not here, the
+    path is used.
     """
     tree = attack.model_dump(mode="json", exclude_defaults=brief)
     told = attack_before(tree, attack.labels, brief=brief)
@@ -80,7 +79,7 @@ def attack_tree(attack: AttackConfig, *, brief: bool = False) -> Json:
 
 
 def trigger_in_a_word(attack: AttackConfig) -> str:
-    """Return what a run's name tells of its trigger: a sticker's size, or another kind."""
+    """Return the trigger in a run's name: a sticker's size, or another kind."""
     trigger = attack.trigger
     return f"t{trigger.size}" if isinstance(trigger, Sticker) else str(trigger)
 

@@ -11,7 +11,7 @@ from segdoor.workers import usable_cores
 
 @runtime_checkable
 class HasThreads(Protocol):
-    """Settings of a training, as asked for or resolved."""
+    """Settings of a training, requested or resolved."""
 
     @property
     def threads(self) -> int | None:
@@ -27,8 +27,8 @@ class HasThreads(Protocol):
 def threads_of(training: HasThreads) -> int:
     """Return the threads of a training in a study.
 
-    Results depend on them, so they must not depend on the machine, nor on how many trainings there
-    are at once.
+    Results depend on this number, so it must not depend on the machine or on how many trainings
+    run at once.
     """
     return training.threads or 1
 
@@ -37,7 +37,7 @@ def jobs_for(trainings: Iterable[HasThreads], asked: int | None = None) -> int:
     """Return how many trainings this machine does at once.
 
     Args:
-        trainings: Those to be done.
+        trainings: The trainings to do.
         asked: As many as this; if None, as many as there are cores for, and one on a GPU.
     """
     if asked is not None:
@@ -52,7 +52,7 @@ def on_gpu(training: HasThreads) -> bool:
     """Tell whether a training is done on another device than the CPU."""
     if training.device not in {None, "auto"}:
         return training.device != "cpu"
-    # It takes seconds to load, and whoever names a device need not wait.
+    # It takes seconds to load, which is not needed if a device is named.
     import torch  # noqa: PLC0415
 
     return torch.cuda.is_available()
@@ -60,7 +60,7 @@ def on_gpu(training: HasThreads) -> bool:
 
 @contextmanager
 def own_threads(training: HasThreads) -> Generator[None]:
-    """Have the threads of a training for a while; beside a GPU torch decides on them."""
+    """Set the threads of a training while the block runs; on a GPU torch decides."""
     if on_gpu(training):
         yield
         return
@@ -77,7 +77,7 @@ def own_threads(training: HasThreads) -> Generator[None]:
 
 
 def use_threads(count: int) -> None:
-    """Let this process use so many threads from now on."""
+    """Set the number of threads of this process from now on."""
     import cv2  # noqa: PLC0415
     import torch  # noqa: PLC0415
 

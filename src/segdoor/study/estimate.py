@@ -1,4 +1,4 @@
-"""What a study costs before it is run: how many trainings, and how long they take."""
+"""The cost of a study in advance: how many trainings, and how long they take."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Cost:
 
     @property
     def num_trainings(self) -> int:
-        """Return the trainings from the start, clean ones included."""
+        """Return the number of full trainings, including clean models."""
         return self.num_runs + self.num_clean_models
 
 
@@ -58,7 +58,7 @@ def cost_of(tasks: Sequence[Task], epochs: int) -> Cost:
         left = missing_repairs(task.folder, task.repairs) if recorded else task.repairs
         trainings = [worth for text in left if (worth := _epochs_of(text))]
         num_finetunings += len(trainings)
-        # A repair is done to the backdoored model and, as a control, to the clean one.
+        # A repair is applied to the backdoored model and, as a control, to the clean one.
         by_network[name] += 2 * sum(trainings)
     return Cost(counts["run"], counts["clean_model"], num_finetunings, by_network)
 
@@ -76,7 +76,7 @@ class Pace:
 
     Attributes:
         seconds: Of an epoch.
-        source: How that is known, in words.
+        source: How this was measured, in words.
     """
 
     seconds: float
@@ -84,7 +84,7 @@ class Pace:
 
 
 def pace_of(plan: StudyPlan, network: str, observer: Observer) -> Pace:
-    """Return the pace of a network of a study: by runs that are there, or by training a few steps.
+    """Return the speed of a network of a study: from finished runs, or by training a few steps.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow it.
@@ -119,7 +119,7 @@ def measured_epoch(config: ExperimentConfig, observer: Observer) -> float:
     Raises:
         SegdoorError: If settings, data or machine do not allow it.
     """
-    # Imported late: they bring torch, which counting needs not.
+    # Imported late: they import torch, which counting does not need.
     from segdoor.data.subset import Subset  # noqa: PLC0415
     from segdoor.experiment.scenes import open_scenes  # noqa: PLC0415
     from segdoor.victim.training.loop import train_model  # noqa: PLC0415
@@ -139,7 +139,7 @@ def measured_epoch(config: ExperimentConfig, observer: Observer) -> float:
 
 
 class _Clock:
-    """Passes steps on, and times them but for the first, which also warms up."""
+    """Passes steps on and times all but the first, which includes the warm-up."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -148,7 +148,7 @@ class _Clock:
 
     @property
     def seconds_a_step(self) -> float:
-        # Where one step is all there is, it counts with what it warms up.
+        # A single step is timed with its warm-up.
         start, *times = self._times if len(self._times) > 1 else [self._start, *self._times]
         return (times[-1] - start) / len(times)
 

@@ -1,4 +1,4 @@
-"""What is to be done, one task at a time, and who does it: here, or on other machines."""
+"""Tasks and their executors: here, or on other machines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from segdoor.study.repairs import missing_repairs, repair_models
 
 ERROR_FILE = "error.json"
 CLEAN_FILE = "clean.safetensors"
-"""What `segdoor train` leaves for a model of clean scenes."""
+"""The weights that `segdoor train` writes for clean scenes."""
 BUSY = "is being done by another process"
 PAUSE = 5.0
 """Seconds until a task that another process is doing is tried again."""
@@ -28,15 +28,15 @@ PAUSE = 5.0
 
 @dataclass(frozen=True)
 class Task:
-    """One training with all that belongs to it; a plain value that can travel to other processes.
+    """One training with everything that belongs to it; it can be sent to other processes.
 
     Attributes:
         kind: A clean model to be shared, or a run.
         key: Its name among all tasks: the folder it writes, within the folder of studies.
         out: The folder of studies.
-        asked: What is asked of the run, or of the run whose recipe the clean model shares.
+        asked: Requested settings of the run, or of the run whose recipe the clean model shares.
         needs: Keys of the tasks that must have ended well before.
-        repairs: Repairs to be done to the run's models.
+        repairs: Repairs of the run's models.
     """
 
     kind: Literal["clean_model", "run"]
@@ -60,7 +60,7 @@ class TaskResult:
         key: The task.
         error: What went wrong, in a line; None if all is done.
         seconds: Wall time of this attempt.
-        busy: Whether nothing is wrong but that another process is doing it just now.
+        busy: Whether another process is doing it at the moment.
     """
 
     key: str
@@ -70,13 +70,13 @@ class TaskResult:
 
 
 class Executor(Protocol):
-    """Whoever does tasks."""
+    """Does tasks."""
 
     def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
 
-        A task that fails takes nothing with it but the tasks that need it. Each task is done by
-        `attempt`, in any process that sees the folder of studies.
+        A failed task stops only the tasks that need it. Each task is done by `attempt`, in any
+        process that can see the folder of studies.
         """
         ...
 
@@ -88,7 +88,7 @@ class LocalExecutor:
     observer: Observer = field(default_factory=Silent)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
-        """Do all tasks, each after those it needs; what another process is doing is waited for."""
+        """Do all tasks, each after those it needs; wait for tasks of other processes."""
         waiting, failed = deque(tasks), set[str]()
         while waiting:
             task = waiting.popleft()
@@ -99,7 +99,8 @@ class LocalExecutor:
                 outcome = hindered(task, failed) or attempt(task, self.observer)
             if outcome.busy:
                 waiting.append(task)
-                self.observer.begin(f"waiting (Ctrl-C ends it); {task.key} {BUSY}", len(waiting))
+                stage = f"waiting (press Ctrl-C to stop); {task.key} {BUSY}"
+                self.observer.begin(stage, len(waiting))
                 time.sleep(PAUSE)
                 continue
             if outcome.error is not None:
@@ -110,17 +111,17 @@ class LocalExecutor:
 def hindered(task: Task, failed: set[str]) -> TaskResult | None:
     """Return how a task ends that needs one that failed; None if it can be done."""
     lost = [need for need in task.needs if need in failed]
-    return TaskResult(task.key, f"not begun: {lost[0]} failed", 0.0) if lost else None
+    return TaskResult(task.key, f"not started: {lost[0]} failed", 0.0) if lost else None
 
 
 def attempt(task: Task, observer: Observer | None = None) -> TaskResult:
-    """Do a task whatever happens; what went wrong is left in ``error.json`` in its folder."""
+    """Do a task, and write any error to ``error.json`` in its folder."""
     start = time.monotonic()
     try:
         perform(task, observer or Silent())
     except BusyError as why:
         return TaskResult(task.key, str(why), time.monotonic() - start, busy=True)
-    except Exception as why:  # noqa: BLE001 - one run that fails must not end the others
+    except Exception as why:  # noqa: BLE001 - a failed run must not stop the others
         error = str(why) if isinstance(why, SegdoorError) else first_line(why)
         leave_error(task.folder, error, why)
         return TaskResult(task.key, error, time.monotonic() - start)
@@ -129,7 +130,7 @@ def attempt(task: Task, observer: Observer | None = None) -> TaskResult:
 
 
 def perform(task: Task, observer: Observer) -> None:
-    """Do what of a task is not done yet; what a killed call began goes on.
+    """Do the unfinished part of a task; interrupted work resumes.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow it.
@@ -142,12 +143,12 @@ def perform(task: Task, observer: Observer) -> None:
     except DataError as why:
         if shared is None or Path(why.culprit) != shared:
             raise
-        remedy = "Delete it: the next call trains it again."
+        remedy = "Delete it: the next run trains it again."
         raise DataError(shared, why.rule, why.value, remedy) from None
 
 
 def _perform(task: Task, observer: Observer) -> None:
-    # Imported late: they bring torch, which whoever only hands out tasks does not need.
+    # Imported late: they import torch, which is not needed to distribute tasks.
     from segdoor.experiment.run import run_experiment  # noqa: PLC0415
     from segdoor.experiment.steps import train_step  # noqa: PLC0415
 
@@ -180,12 +181,12 @@ def read_error(folder: Path) -> str | None:
 
 
 def leave_error(folder: Path, error: str, why: Exception | None = None) -> None:
-    """Write why a task failed into its folder, if the disk takes it."""
+    """Write why a task failed into its folder, if the disk allows."""
     told = {"error": error}
     if why is not None and not isinstance(why, SegdoorError):
         told["traceback"] = "".join(traceback.format_exception(why))
     try:
         write_atomically(folder / ERROR_FILE, json.dumps(told, indent=1))
     except SegdoorError:
-        # The disk may be what failed; the outcome tells of the error all the same.
+        # The disk may be what failed; the outcome still reports the error.
         return

@@ -26,7 +26,7 @@ from segdoor.study.contents import (
 )
 
 OF_RUNS = ("attack", "tests", "training", "examination", "controls")
-"""Sections of a run's settings that a preset has a say in."""
+"""Sections of a run's settings that a preset can set."""
 # Without a size in the preset no length of the paper depends on it: see the presets of papers.
 _ANY_SIZE = (500, 500)
 
@@ -50,9 +50,9 @@ class Place:
 
     Attributes:
         point: The point.
-        given: Settings of its runs beside the preset's; None where the preset cannot have it.
+        given: Settings of its runs besides the preset's; None if the preset does not support it.
         repairs: Repairs by the paper's name, and as they are done here.
-        axes: Settings that win over the preset's.
+        axes: Settings that override the preset's.
     """
 
     point: Point
@@ -68,7 +68,7 @@ class PlannedRun:
     Attributes:
         point: Where it lies on the grid.
         seed: Its seed.
-        asked: What of its settings is asked for.
+        asked: Its requested settings.
         config: All of its settings.
         repairs: Repairs by the paper's name, and as they are done here.
     """
@@ -107,16 +107,16 @@ def expand(
     """Return all runs of a study, point by point, seed by seed.
 
     Args:
-        places: Its points on the preset; those that the preset cannot have are left out.
+        places: Its points on the preset; points that the preset does not support are left out.
         study: What varies.
         preset: What it is run on.
-        layer: What follows from the settings of a run.
+        layer: How the other settings of a run are derived.
         reading: Which reading of the paper.
         seeds: Seeds; the preset's if left out.
-        before: What readings and recipes said when the study was begun, where that differs.
+        before: Settings of readings and recipes when the study was begun, where they differ.
 
     Raises:
-        ConfigError: If the preset can have none of the points.
+        ConfigError: If the preset supports none of the points.
     """
     runs = tuple(
         _planned(place, study, preset, layer, reading=reading, seed=seed, before=before or {})
@@ -135,7 +135,7 @@ def expand(
 def distinct(runs: Iterable[PlannedRun]) -> tuple[PlannedRun, ...]:
     """Return each run once, in order.
 
-    Points of a grid that come to the same settings are one run, with the repairs of all.
+    Points of a grid with the same settings are one run, with the repairs of all.
     """
     found: dict[str, PlannedRun] = {}
     for run in runs:
@@ -147,8 +147,8 @@ def distinct(runs: Iterable[PlannedRun]) -> tuple[PlannedRun, ...]:
 def deciding(config: ExperimentConfig, *, brief: bool = False) -> Json:
     """Return the settings that decide results, of a resolved configuration.
 
-    Where the scenes, start weights, the trigger's picture and the clean model lie, and what the
-    run is called, do not; start weights and the picture do by their content.
+    The locations of scenes, start weights, trigger picture and clean model, and the title, do not
+    matter; start weights and the picture count by content.
 
     Args:
         config: The configuration.
@@ -166,7 +166,7 @@ def deciding(config: ExperimentConfig, *, brief: bool = False) -> Json:
 
 
 def named(parts: Iterable[str]) -> str:
-    """Return parts as a name that any folder can have."""
+    """Join parts into a valid folder name."""
     return re.sub(r"[^A-Za-z0-9._+-]", "_", "-".join(parts))
 
 

@@ -163,7 +163,7 @@ class Found:
         figures: Figures by what they are of.
         grid: Every point of the study, measured or not, and the repairs asked for there by the
             paper's names.
-        scaled: What was run here for what the paper has, by the paper's name.
+        scaled: Values run here for the paper's, by the paper's name.
     """
 
     study: Study

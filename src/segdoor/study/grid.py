@@ -1,4 +1,4 @@
-"""A study of one's own, of no paper: every combination of values of any settings of a run."""
+"""A user's own study without a paper: every combination of values of any settings of a run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from segdoor.study.expand import Place, Point
 from segdoor.study.paper import AnyPaper, Reported, every_test, nothing_before, nothing_scaled
 
 OWN = "none"
-"""What records of such studies say of their paper."""
+"""The paper in the records of such studies."""
 
 _ELSEWHERE = {
     "seed": "Name seeds in the preset, or by --seeds.",
-    "reading": "Choose it by --reading.",
-    "preset": "Choose it by --preset.",
-    "title": "It decides nothing.",
-    "data.root": "Name it by --root.",
+    "reading": "Use --reading.",
+    "preset": "Use --preset.",
+    "title": "It has no effect here.",
+    "data.root": "Use --root.",
     "with": "Write 'with' beside 'grid': repairs are done to every run.",
 }
 
@@ -49,7 +49,7 @@ class GridStudy(Study):
             if axis in _ELSEWHERE:
                 raise ConfigError(f"grid.{axis}", "is no axis of a grid", axis, _ELSEWHERE[axis])
             if not values:
-                raise ConfigError(f"grid.{axis}", "must have a value at least", "", "Add one.")
+                raise ConfigError(f"grid.{axis}", "must have at least one value", "", "Add one.")
         return grid
 
     @model_validator(mode="after")
@@ -89,7 +89,7 @@ class GridPoint(Point):
 
 
 def without_paper(paper: AnyPaper) -> AnyPaper:
-    """Return what studies of one's own need, on the presets of a paper."""
+    """Return the paper object for users' own studies, on the presets of a paper."""
     return replace(
         paper, name=OWN, study=GridStudy, places=places, reported=_nothing_reported, orderings={},
         tables=(), tests=every_test, scaled=nothing_scaled, newest=1, before=nothing_before,
@@ -132,7 +132,7 @@ def _settings(chosen: Mapping[str, object], preset: Preset) -> Tree:
 
 
 def _network(name: str, preset: Preset) -> Tree:
-    """Return a network of the preset by its name there, or one that comes along or is foreign."""
+    """Return a network by its name in the preset, or one that is built in or the user's own."""
     known = preset.networks.get(name)
     return known.tree() if known else {"name": name}
 

@@ -1,4 +1,4 @@
-"""Where study files are found: by name among those that come along, or by path."""
+"""Finding study files: built-in ones by name, others by path."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def preset_names(paper: AnyPaper) -> list[str]:
 
 
 def of_ones_own(study: str) -> Tree:
-    """Return what a study file of one's own holds, not yet validated; nothing for other names.
+    """Return the content of a user's study file, not yet validated; nothing for other names.
 
     Raises:
         DataError: If the file is no plain YAML.
@@ -67,7 +67,7 @@ def load_preset(paper: Paper[StudyT, PresetT], name: str, changes: Sequence[str]
 
 
 def label_of(name: str) -> str:
-    """Return what files are called after: a name as it is, a path by its last part."""
+    """Return the name used in file names: a name unchanged, a path by its last part."""
     return Path(name).stem
 
 
@@ -105,8 +105,8 @@ def _change(text: str) -> Tree:
         )
     if not value.strip():
         raise ConfigError(
-            f"--set {key}", "must have a value behind the equals sign", "nothing",
-            f"Write --set {key}=VALUE; null lets it follow.",
+            f"--set {key}", "must have a value after the equals sign", "nothing",
+            f"Write --set {key}=VALUE; null derives it.",
         )  # fmt: skip
     try:
         tree: object = yaml.safe_load(value)

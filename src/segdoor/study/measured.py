@@ -28,8 +28,7 @@ class Measured(NamedTuple):
     Attributes:
         quantity: What it is of.
         figure: The figure.
-        without_trigger: The same model on the same scenes without a trigger; None where nothing
-            speaks of that.
+        without_trigger: The same model on the same scenes without a trigger; None if unknown.
     """
 
     quantity: Quantity
@@ -87,7 +86,7 @@ def _after(row: RepairRecord, tables: RunTables, record: ExperimentRecord) -> Ru
 
 @dataclass(frozen=True)
 class _Examined:
-    """A model whose figures are told.
+    """A model whose figures are yielded.
 
     Attributes:
         point: Its place on the grid; none of the grid's for a clean model.
@@ -102,13 +101,13 @@ class _Examined:
     tables: RunTables
 
     def on_benign(self, cba: Figure) -> Iterator[Measured]:
-        """Yield what it does on untouched scenes."""
+        """Yield its figures on untouched scenes."""
         yield from self._measured(None, None, _CBA, cba)
 
     def on(
         self, role: str, test: str, asr: Figure, pba: Figure, without_trigger: Figure = None
     ) -> Iterator[Measured]:
-        """Yield what it does in a poisoned test."""
+        """Yield its figures in a poisoned test."""
         yield from self._measured(role, test, _ASR, asr, without_trigger)
         yield from self._measured(role, test, _PBA, pba)
 

@@ -1,4 +1,4 @@
-"""What a paper gives to a study, in one object that is handed in: no study knows a paper."""
+"""What a paper adds to a study, in one object passed to it: studies know no paper."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def every_test(run: PlannedRun) -> dict[str, str]:
 
 
 def nothing_scaled(runs: Sequence[PlannedRun], preset: Preset) -> dict[str, str]:
-    """Return what stands for what where all is as in the paper: nothing."""
+    """Return no replacements: everything is as in the paper."""
     del runs, preset
     return {}
 
 
 def nothing_before(version: int, reading: Reading, recipe: Recipe) -> Tree:
-    """Return what earlier versions of readings and recipes said where there were none: nothing."""
+    """Return no settings of earlier versions: there were none."""
     del version, reading, recipe
     return {}
 
@@ -98,4 +98,4 @@ class Paper(Generic[StudyT, PresetT]):
 
 
 AnyPaper: TypeAlias = Paper[Any, Any]
-"""A paper, whatever its files hold beside what all have: only its own functions look at that."""
+"""A paper with files of any type; only its own functions use what is specific to it."""

@@ -1,4 +1,4 @@
-"""A study with all its choices made: its runs, and where they go."""
+"""A study with all choices made: its runs, and where they are written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StudyPlan:
         changes: What differs from the preset's file, as given.
         out: The folder of studies.
         runs: Every run of the grid.
-        version: Of what readings and recipes say, see `Paper.before`.
+        version: Of readings and recipes, see `Paper.before`.
     """
 
     paper: AnyPaper
@@ -56,8 +56,8 @@ class StudyPlan:
     def file(self) -> Path:
         """Return where the study's record goes.
 
-        Other readings, and studies and presets that differ from those that come along under these
-        names, have files of their own.
+        Other readings, and studies and presets that differ from the built-in ones of the same
+        names, have their own files.
         """
         parts = [self.name, self.preset_name]
         parts += ["official"] if self.reading == "official" else []
@@ -132,9 +132,9 @@ def make_plan(
 
 
 def _with_runs(plan: StudyPlan, seeds: set[int]) -> StudyPlan:
-    """Return a plan with its runs, those on seeds that an earlier call asked for among them."""
+    """Return a plan with its runs, including seeds requested by earlier calls."""
     told = tuple(sorted(seeds | _seeds_in(plan.out / "runs")))
-    # One grid may be long, and is expanded once for each version that is looked at.
+    # A grid may be long, and is expanded once for each version that is tried.
     runs_of = cache(partial(_runs, plan, told))
     version = _version_of(plan, runs_of)
     runs = tuple(run for run in runs_of(version) if run.seed in seeds or _is_there(plan, run))
@@ -144,7 +144,7 @@ def _with_runs(plan: StudyPlan, seeds: set[int]) -> StudyPlan:
 
 
 def _version_of(plan: StudyPlan, runs_of: Callable[[int], tuple[PlannedRun, ...]]) -> int:
-    """Return the version that a study was begun with: its record says it, or its runs do."""
+    """Return the version that a study was begun with, from its record or its runs."""
     if plan.file.exists():
         with suppress(SegdoorError):
             return load_study_record(plan.file).settings_version
@@ -168,7 +168,7 @@ def _runs(plan: StudyPlan, seeds: tuple[int, ...], version: int) -> tuple[Planne
 
 
 def left_out(plan: StudyPlan) -> tuple[Point, ...]:
-    """Return the points that a study's preset cannot have, for want of a network or class."""
+    """Return the points that a study's preset lacks a network or class for."""
     places = plan.paper.places(plan.study, plan.preset, plan.reading)
     return tuple(place.point for place in places if place.given is None)
 
@@ -182,7 +182,7 @@ def _mark_of(paper: AnyPaper, study: str, preset: str) -> str:
 
 
 def _mark(study: Study, preset: Preset) -> str:
-    """Return a hash of a study and a preset; where scenes, weights, pictures lie has no part."""
+    """Return a hash of a study and a preset, without the locations of files."""
     trees = {
         name: network and network_tree(NetworkConfig.model_validate(network.tree()), brief=True)
         for name, network in preset.networks.items()
@@ -199,7 +199,7 @@ def _mark(study: Study, preset: Preset) -> str:
 
 
 def _seeds_in(folder: Path) -> set[int]:
-    """Return the seeds that names of runs tell."""
+    """Return the seeds in the names of runs."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     found = (re.search(r"-s(\d+)-[0-9a-f]{10}$", name) for name in names)
     return {int(match[1]) for match in found if match}
@@ -208,12 +208,12 @@ def _seeds_in(folder: Path) -> set[int]:
 def selected(
     plan: StudyPlan, *, only: Mapping[str, Sequence[str]], seeds: Sequence[int] = ()
 ) -> tuple[PlannedRun, ...]:
-    """Return the runs whose axes have one of the values asked for.
+    """Return the runs whose axes have one of the requested values.
 
     Args:
         plan: The study.
         only: Values by axis, as text; an axis without a value, such as Q without PRL, passes.
-        seeds: Seeds asked for; all of them if left out.
+        seeds: Requested seeds; all of them if left out.
 
     Raises:
         ConfigError: If there is no such axis, or no run is left.
@@ -233,12 +233,12 @@ def selected(
         runs = tuple(r for r in runs if _text(r.point.model_dump()[axis]) in {*values, ""})
     runs = tuple(run for run in runs if not seeds or run.seed in seeds)
     if not runs:
-        raise ConfigError("--only", "must leave a run", dict(only), "Ask for less at once.")
+        raise ConfigError("--only", "must leave at least one run", dict(only), "Use fewer filters.")
     return runs
 
 
 def part_of(plan: StudyPlan, runs: Sequence[PlannedRun]) -> StudyPlan:
-    """Return the study as if some of its runs were all of them."""
+    """Return the study reduced to some of its runs."""
     seeds = tuple(sorted({run.seed for run in runs}))
     return replace(plan, runs=tuple(runs), seeds=seeds)
 

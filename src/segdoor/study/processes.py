@@ -1,31 +1,29 @@
-"""Several tasks at once on this machine, each in a process of its own."""
+"""Several tasks at once on this machine, each in its own process."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import time
 import warnings
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
-from threading import Thread
 
+from segdoor.children import (
+    Following,
+    Stage,
+    Started,
+    Telling,
+    end_in_words,
+    end_with_parent,
+    start,
+    stop,
+)
 from segdoor.progress import Observer, Silent, beside
 from segdoor.study.abreast import done_abreast, lost_worker
 from segdoor.study.cores import jobs_for, threads_of, use_threads
 from segdoor.study.execution import BUSY, PAUSE, Task, TaskResult, attempt
 from segdoor.study.resources import Resources
-
-_PAUSE_BETWEEN_WORDS = 0.5
-# A copy of this process (fork) would have the locks of threads that it does not have.
-_TO_END = 5.0
-_PROCESSES = multiprocessing.get_context("spawn")
 
 
 def jobs_on(machines: Resources, tasks: Sequence[Task]) -> int:
@@ -35,101 +33,44 @@ def jobs_on(machines: Resources, tasks: Sequence[Task]) -> int:
     return jobs_for((task.asked.wishes.training for task in tasks), machines.jobs)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """What a child tells now and then.
-
-    Attributes:
-        name: What it is doing.
-        total: Steps of that.
-        done: Those that are done.
-        facts: What was last said of a step, such as its loss.
-    """
-
-    name: str
-    total: int
-    done: int
-    facts: Mapping[str, float]
-
-
-class Telling:
-    """Sends what a child is doing, a few times in a second at most."""
-
-    def __init__(self, answer: Connection) -> None:
-        """Send by a connection."""
-        self._answer, self._last = answer, 0.0
-        self._name, self._total, self._done = "", 0, 0
-        self._facts: dict[str, float] = {}
-
-    def begin(self, stage: str, total: int) -> None:
-        """Send that a stage begins."""
-        self._name, self._total, self._done, self._facts = stage, total, 0, {}
-        self._send()
-
-    def advance(self, **facts: float) -> None:
-        """Count a step, and send it if the last word is old."""
-        self._done += 1
-        self._facts |= facts
-        if self._done == self._total or time.monotonic() - self._last > _PAUSE_BETWEEN_WORDS:
-            self._send()
-
-    def _send(self) -> None:
-        self._last = time.monotonic()
-        self._answer.send(Stage(self._name, self._total, self._done, dict(self._facts)))
-
-
 @dataclass(eq=False)
 class Child:
     """A process that does a task.
 
     Attributes:
-        task: The task.
-        process: The process.
-        answer: Tells what it is doing, then how the task ended; or ends without that.
-        watcher: Hears what it is doing.
+        started: The process, which tells what it is doing, then how the task ended; or ends
+            without that.
+        follows: Passes on what it is doing.
         result: How the task ended; None before that, and of a process that died.
-        stage: The last word of what it was doing.
     """
 
-    task: Task
-    process: SpawnProcess
-    answer: Connection
-    watcher: Observer
+    started: Started
+    follows: Following
     result: TaskResult | None = None
-    stage: Stage | None = None
 
     def listen(self) -> bool:
-        """Take in one word, and return whether it was the last."""
+        """Receive one message, and return whether it was the last."""
         try:
-            word: Stage | TaskResult = self.answer.recv()
+            word: Stage | TaskResult = self.started.answer.recv()
         except (EOFError, OSError):
             return True
         if isinstance(word, TaskResult):
             self.result = word
             return True
-        self._pass_on(word)
+        self.follows.take(word)
         return False
-
-    def _pass_on(self, word: Stage) -> None:
-        before = self.stage
-        if before is None or (before.name, before.total) != (word.name, word.total):
-            self.watcher.begin(f"{self.task.key.rpartition('/')[2]}: {word.name}", word.total)
-            before = None
-        for _ in range(word.done - (before.done if before else 0)):
-            self.watcher.advance(**word.facts)
-        self.stage = word
 
 
 @dataclass(frozen=True)
 class ProcessExecutor:
-    """Does several tasks at once on this machine, each in a process of its own.
+    """Does several tasks at once on this machine, each in its own process.
 
-    A process that dies takes no other with it: its task is begun again, and goes on from its
-    snapshot. When this process ends, however it does, so do the others.
+    If a process dies, the others continue: its task is restarted, and resumes from its snapshot.
+    When this process ends in any way, so do the others.
 
     Attributes:
-        jobs: So many at once.
-        observer: Hears of tasks that ended, and what each of the others is at.
+        jobs: How many at once.
+        observer: Receives the tasks that ended, and the progress of the others.
     """
 
     jobs: int
@@ -139,100 +80,49 @@ class ProcessExecutor:
     def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
 
-        If nobody asks for more, what is being done is stopped.
+        If the caller stops early, running tasks are stopped.
         """
         stage = f"tasks, {self.jobs} at once"
         return done_abreast(tasks, self, self.observer, stage=stage, most=self.jobs)
 
     def begin(self, task: Task, /) -> Child:
-        """Have a task done."""
+        """Start a task."""
         threads = threads_of(task.asked.wishes.training)
-        answer, away = _PROCESSES.Pipe(duplex=False)
-        process = _PROCESSES.Process(target=_do, args=(task, threads, away), name=task.key)
-        with _threads_of_children(threads), _interrupts_held():
-            process.start()
-        # When the process dies, nobody has this end any more, and the other end is told.
-        away.close()
+        started = start(_do, (task, threads), name=task.key, threads=threads)
         watcher = self._watchers.pop() if self._watchers else beside(self.observer)
-        return Child(task, process, answer, watcher)  # pyright: ignore[reportArgumentType] - another on Windows
+        return Child(started, Following(watcher, f"{task.key.rpartition('/')[2]}: "))
 
     def wait(self, running: Sequence[Child], /) -> Sequence[Child]:
         """Wait until some of these tasks have ended, and return which."""
         while True:
-            said = wait([child.answer for child in running])
-            ended = [child for child in running if child.answer in said and child.listen()]
+            said = wait([child.started.answer for child in running])
+            ended = [child for child in running if child.started.answer in said and child.listen()]
             if ended:
                 return ended
 
     def outcome(self, handle: Child, task: Task, losses: Counter[str], /) -> TaskResult:
         """Return how a task ended; ``busy`` if it is to be begun again."""
         # It has said its last word: what libraries still do at the end must not hold up the rest.
-        handle.process.join(_TO_END)
-        if handle.process.is_alive():
-            handle.process.kill()
-            handle.process.join()
-        handle.answer.close()
-        self._watchers.append(handle.watcher)
+        code = handle.started.joined()
+        self._watchers.append(handle.follows.watcher)
         outcome = handle.result
         if outcome is None:
-            return lost_worker(task, losses, _end_in_words(handle.process.exitcode or 0))
+            return lost_worker(task, losses, end_in_words(code))
         return TaskResult(task.key, BUSY, 0.0, busy=True) if outcome.busy else outcome
 
     def stop(self, running: Sequence[Child], /) -> None:
         """End tasks that nobody waits for: a sudden end loses no more than a second of work."""
-        for child in running:
-            child.process.kill()
-        for child in running:
-            child.process.join()
-            child.answer.close()
+        stop([child.started for child in running])
 
 
 def _do(task: Task, threads: int, answer: Connection) -> None:
     """Do a task, in a process of its own."""
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     # As in the command itself: our own errors say it in one line.
     warnings.simplefilter("ignore")
     use_threads(threads)
     outcome = attempt(task, Telling(answer))
     if outcome.busy:
-        # Others may use this place meanwhile, but not ask again at once.
+        # Others may use this slot meanwhile, but this task must not retry at once.
         time.sleep(PAUSE)
     answer.send(outcome)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-@contextmanager
-def _threads_of_children(count: int) -> Generator[None]:
-    """Say how many threads the libraries of processes have that are started meanwhile."""
-    # They read it when they are loaded, before any code of ours has its turn.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(count)
-    try:
-        yield
-    finally:
-        del os.environ["OMP_NUM_THREADS"]
-        if before is not None:
-            os.environ["OMP_NUM_THREADS"] = before
-
-
-@contextmanager
-def _interrupts_held() -> Generator[None]:
-    """Start processes meanwhile that do not hear Ctrl-C: the terminal tells all, we end them."""
-    # If it were started later by the way, it would let interrupts through again.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_in_words(code: int) -> str:
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -1,4 +1,4 @@
-"""Tasks of studies on a Ray cluster, and who does them where."""
+"""Tasks of studies on a Ray cluster, and their executors."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ _MARK = ".shared"
 def executor_for(
     tasks: Sequence[Task], machines: Resources, observer: Observer
 ) -> Generator[Executor]:
-    """Have somebody for a while who does tasks.
+    """Provide an executor while the block runs.
 
     Args:
-        tasks: What is to be done; no cluster is started for nothing.
-        machines: Where.
-        observer: Hears of progress.
+        tasks: The tasks; without any, no cluster is started.
+        machines: Where they run.
+        observer: Receives progress.
 
     Raises:
         MachineError: If Ray is missing, or the cluster cannot be reached.
@@ -61,25 +61,25 @@ def executor_for(
 
 
 def fetch_finished(machines: Resources, plan: StudyPlan, runs: Sequence[PlannedRun]) -> None:
-    """Copy what the store has of some runs, if there is a store.
+    """Copy some runs from the store, if there is one.
 
     Raises:
         SegdoorError: If the store cannot be used.
     """
     if machines.store:
         for run in distinct(runs):
-            # What another process is doing here is waited for later on, and fetched then.
+            # Runs that another process is working on here are waited for and fetched later.
             with suppress(BusyError):
                 Store(machines.store).fetch(plan.out, f"runs/{run.key}")
 
 
 @dataclass(frozen=True)
 class _Order:
-    """A task on its way to another process.
+    """A task sent to another process.
 
     Attributes:
         task: The task.
-        home: The caller's folder, from which paths lead.
+        home: The caller's folder, to which paths are relative.
         mark: What the caller wrote into the folder of studies; None if it is not shared.
         store: Where finished folders are kept, if the folder of studies is not shared.
         threads: CPU threads.
@@ -96,9 +96,9 @@ class _Order:
 class RayExecutor:
     """Does tasks on a Ray cluster, as many at once as it has room for.
 
-    A task whose worker is lost is begun again, elsewhere or here, and goes on from its snapshot: by
-    this executor, which tells of it, and not by Ray, which does so in words of its own.
-    Where another process is at work, a task waits for it.
+    A task whose worker is lost is restarted, elsewhere or here, and resumes from its snapshot.
+    This executor restarts and reports it, not Ray, which has its own messages. A task waits if
+    another process is working on it.
     """
 
     ray: Any
@@ -109,7 +109,7 @@ class RayExecutor:
     def run(self, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Do all tasks, each after those it needs, and yield each outcome as soon as it is known.
 
-        If nobody asks for more, what is being done is stopped.
+        If the caller stops early, running tasks are stopped.
 
         Raises:
             MachineError: If no machine of a cluster that does not grow has room for a task; none
@@ -119,11 +119,11 @@ class RayExecutor:
         for cpus, gpus in self._rooms:
             if not self.machines.autoscaling:
                 check_room(self.ray, cpus=cpus, gpus=gpus)
-        # The cluster itself lets those wait that it has no room for.
+        # The cluster itself queues tasks that it has no room for.
         return done_abreast(tasks, self, self.observer, stage="tasks on Ray", most=len(tasks))
 
     def begin(self, task: Task, /) -> Any:  # noqa: ANN401 - a reference of Ray's
-        """Have a task done."""
+        """Start a task."""
         threads = task.asked.wishes.training.threads or self.machines.cpus or 1
         mark = _marked(task.out) if self._store is None else None
         order = _Order(task, Path.cwd(), mark, self._store, threads)
@@ -131,7 +131,7 @@ class RayExecutor:
             name=task.key,
             num_cpus=self._cpus(task),
             num_gpus=self._gpus(task),
-            # The executor itself begins it again, and says so.
+            # The executor itself restarts it, and says so.
             max_retries=0,
         )
         return remote.remote(order)
@@ -147,39 +147,42 @@ class RayExecutor:
         return ended
 
     def _lacking(self) -> str | None:
-        """Return what a cluster that grows must still bring; None if a machine has room."""
+        """Return what a growing cluster still lacks; None if a machine has room."""
         for cpus, gpus in self._rooms:
             try:
                 check_room(self.ray, cpus=cpus, gpus=gpus)
             except MachineError:
                 needs = f"{cpus:g} cores and {gpus:g} GPUs"
-                return f"a machine with {needs}; Ctrl-C ends this, and the same call goes on"
+                return (
+                    f"a machine with {needs}; press Ctrl-C to stop, and run the same command again "
+                    "to resume"
+                )
         return None
 
     def outcome(self, handle: Any, task: Task, losses: Counter[str], /) -> TaskResult:  # noqa: ANN401
-        """Return how a task ended; ``busy`` if it is to be begun again."""
+        """Return how a task ended; ``busy`` if it must be restarted."""
         told = self.ray.exceptions
         try:
             outcome: TaskResult = self.ray.get(handle)
         except told.RayTaskError as why:
             # An error of Ray's own has no cause.
-            error = f"its worker could not do it: {first_line(getattr(why, 'cause', None) or why)}"
+            error = f"its worker failed: {first_line(getattr(why, 'cause', None) or why)}"
             leave_error(task.folder, error, why)
             return TaskResult(task.key, error, 0.0)
         except told.RayError as why:
-            # Whatever a task itself did not raise happened to its process or its machine.
+            # Any error that the task itself did not raise happened to its process or machine.
             return lost_worker(task, losses, first_line(getattr(why, "cause", None) or why), why)
         if self._store and outcome.error is None:
             outcome = _fetched(self._store, task, outcome)
         if outcome.busy:
             return replace(outcome, error=BUSY)
         if outcome.error and read_error(task.folder) is None:
-            # It lies on another machine, or the task did not come so far.
+            # It is on another machine, or the task did not get so far.
             leave_error(task.folder, outcome.error)
         return outcome
 
     def stop(self, running: Sequence[Any], /) -> None:
-        """End tasks that nobody waits for."""
+        """Stop tasks that are no longer needed."""
         for ref in running:
             self.ray.cancel(ref, force=True)
 
@@ -198,7 +201,7 @@ class RayExecutor:
 
 
 def _fetched(store: Store, task: Task, outcome: TaskResult) -> TaskResult:
-    """Copy what a task left in the store; return how it ended with that."""
+    """Copy a task's results from the store; return how it ended."""
     try:
         store.fetch(task.out, task.key)
     except BusyError as why:
@@ -209,7 +212,7 @@ def _fetched(store: Store, task: Task, outcome: TaskResult) -> TaskResult:
 
 
 def _marked(out: Path) -> str:
-    """Return what lies in the folder of studies for others to find there."""
+    """Return the mark in the folder of studies that other machines look for."""
     file = out / _MARK
     if not file.exists():
         write_atomically(file, uuid4().hex)
@@ -232,13 +235,13 @@ def _do(order: _Order) -> TaskResult:
     except (SegdoorError, OSError) as why:
         return TaskResult(task.key, str(why), 0.0)
     if outcome.busy:
-        # Others may use this place meanwhile, but not ask again at once.
+        # Others may use this slot meanwhile, but this task must not retry at once.
         time.sleep(PAUSE)
     return outcome
 
 
 def _enter(order: _Order) -> None:
-    """Go to the caller's folder, and see to the threads that results depend on.
+    """Change to the caller's folder, and set the threads that results depend on.
 
     Raises:
         MachineError: If this machine does not see the folder of studies.

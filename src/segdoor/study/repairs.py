@@ -12,14 +12,14 @@ from segdoor.record import ExperimentRecord, RepairRecord, load_record
 def study_row(record: ExperimentRecord, repair: str) -> RepairRecord | None:
     """Return what a repair of a study changed; None if it was not done.
 
-    A study repairs with the run's own seed: rows of other seeds are somebody else's.
+    A study repairs with the run's own seed: rows with other seeds do not belong to it.
     """
     rows = (row for row in record.repairs if (row.repair, row.seed) == (repair, record.seed))
     return next(rows, None)
 
 
 def missing_repairs(folder: Path, repairs: Sequence[str]) -> tuple[str, ...]:
-    """Return those repairs whose effects a run's record does not hold yet."""
+    """Return the repairs that are not yet in a run's record."""
     if not repairs:
         return ()
     record = load_record(folder)

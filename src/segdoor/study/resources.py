@@ -11,28 +11,28 @@ from segdoor.workers import MOST_WORKERS
 
 
 class Resources(Settings):
-    """Where tasks are done, and what each has there."""
+    """Where tasks run, and with what resources."""
 
     on: On = "local"
-    """Who works: this machine alone, or a Ray cluster."""
+    """Work on this machine only, or on a Ray cluster."""
     jobs: int | None = Field(default=None, ge=1, le=MOST_WORKERS)
-    """Runs at once on this machine, each on training.threads threads, or 1; as many as there are
-    cores for if left out, and one on a GPU. Results do not depend on it."""
+    """Number of runs at the same time on this machine. If left out, as many as the cores allow, and
+    one on a GPU. Each uses training.threads threads, or 1. Results do not depend on it."""
     address: str | None = None
-    """Of the cluster: auto, host:port or ray://host:port; one is started on this machine for the
-    while if left out."""
+    """Address of the cluster: auto, host:port or ray://host:port. If left out, a temporary one is
+    started on this machine."""
     cpus: int | None = Field(default=None, ge=1)
-    """Cores of each run on the cluster, and its threads unless training.threads says otherwise; as
-    many as training.threads if left out, or 1."""
+    """Cores for each run on the cluster, and its threads unless training.threads is set. If left
+    out, training.threads, or 1."""
     gpus: float | None = Field(default=None, ge=0)
-    """GPUs of each run on the cluster, which may be a part of one; 1 if left out, if there are
-    any."""
+    """GPUs for each run on the cluster; a fraction shares one GPU. If left out, 1 where there are
+    GPUs."""
     autoscaling: bool = False
-    """The cluster adds machines when there is work: runs that no machine has room for wait for one.
+    """The cluster adds machines when there is work, so runs wait for a machine with enough room.
     Needs --address and --gpus."""
     store: str | None = None
-    """URL for finished runs, such as s3://bucket/studies, if the cluster's machines do not share
-    the folder --out."""
+    """URL for finished runs, such as s3://bucket/studies. Needed if the cluster's machines do not
+    share the folder --out."""
 
     @field_validator("gpus")
     @classmethod
@@ -57,10 +57,10 @@ def check_resources(machines: Resources) -> None:
     elif machines.jobs is not None:
         raise ConfigError(
             "--jobs", "must come with --on local", machines.jobs,
-            "Leave it out: a cluster makes as many runs at once as it has room for.",
+            "Leave it out: a cluster runs as many at once as it has room for.",
         )  # fmt: skip
-    # Ray does not say whether a cluster grows (ray-project/ray, issue 18608), nor to what: whether
-    # there will be GPUs cannot be seen from the machines that are up.
+    # Ray does not say whether or how far a cluster grows (ray-project/ray, issue 18608): the
+    # running machines do not show whether there will be GPUs.
     for option, example in (("address", "auto"), ("gpus", "1, or 0 for none")):
         if machines.autoscaling and getattr(machines, option) is None:
             raise ConfigError(

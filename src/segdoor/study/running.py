@@ -1,4 +1,4 @@
-"""Running a study: what is there is kept, what failed is tried again, what is missing is made."""
+"""Running a study: finished runs are kept, failed ones retried, missing ones made."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from segdoor.study.sharing import tasks_for
 from segdoor.study.state import Digests, digests_of, state_of
 
 _PATIENCE = 600.0
-"""So many seconds another call is waited for: to write a record takes moments."""
+"""Seconds to wait for another call: writing a record takes moments."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a call has to do.
+    """The work of a call.
 
     Attributes:
-        tasks: What is missing, each task behind those it needs.
-        num_asked: Runs asked for; points of a grid that come to the same settings are one run.
-        num_done: Those of them that are there already.
-        refused: Why runs cannot be made, by their key: their folders hold something else.
+        tasks: The missing tasks, each after those it needs.
+        num_asked: Requested runs; points of a grid with the same settings are one run.
+        num_done: Those already done.
+        refused: Why runs cannot be made, by their key: their folders contain something else.
         digests: Of the scenes, if there was anything to compare them with.
     """
 
@@ -40,7 +40,7 @@ class Work:
 
 
 def work_of(plan: StudyPlan, runs: Sequence[PlannedRun], *, limit: int | None = None) -> Work:
-    """Return what is missing of some runs of a study, at most ``limit`` of them.
+    """Return the missing tasks of some runs of a study, for at most ``limit`` runs.
 
     Raises:
         SegdoorError: If the scenes cannot be used.
@@ -62,11 +62,11 @@ def work_of(plan: StudyPlan, runs: Sequence[PlannedRun], *, limit: int | None = 
 
 
 def check_possible(plan: StudyPlan) -> None:
-    """Refuse a study that cannot be run for want of files or a network, before any work.
+    """Refuse a study that lacks files or a network, before any work.
 
     Raises:
-        ConfigError: If the place of scenes or of ImageNet weights is missing, or there is no such
-            network.
+        ConfigError: If the folder of scenes or ImageNet weights is missing, or a network is
+            unknown.
     """
     preset = plan.preset
     if lacks_root(preset.data):
@@ -89,24 +89,25 @@ def check_possible(plan: StudyPlan) -> None:
 
 
 def _check_networks(plan: StudyPlan) -> None:
-    # Imported late: networks bring torch, which a plan alone does not need.
+    # Imported late: networks import torch, which a plan does not need.
     from segdoor.victim.networks.building import plugin_of  # noqa: PLC0415
 
     networks = {str(run.config.network): run.config.network for run in plan.runs}
     for network in networks.values():
-        # Code of one's own may be on the machines alone that do the runs.
+        # The user's code may exist only on the machines that do the runs.
         if ":" not in f"{network.name}{network.backbone}":
             plugin_of(network)
 
 
 def finish(plan: StudyPlan, digests: Digests | None = None) -> StudyRecord:
-    """Collect a study's runs, but for those of other scenes, and write its record.
+    """Collect a study's runs, except those of other scenes, and write its record.
 
     Raises:
         StorageError: If it cannot be written.
-        BusyError: If another call does nothing but write it, for ten minutes.
+        BusyError: If another call keeps writing it for ten minutes.
     """
-    # Of two calls that end at once the last to write must have seen all that the first saw.
+    # Of two calls that end at the same time, the last to write must have seen all runs of the
+    # first.
     with sole_writer(plan.out, culprit=f"--out {plan.out}", patience=_PATIENCE):
         record = collect(plan, digests)
         save_record(record, plan.file)

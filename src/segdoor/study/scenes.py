@@ -1,4 +1,4 @@
-"""A figure of a run had again from its tables, with other scenes drawn."""
+"""A figure of a run recomputed from its tables, on resampled scenes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Model = Literal["poisoned", "clean"]
 
 @runtime_checkable
 class Redrawable(Protocol):
-    """What gives a figure over scenes drawn again."""
+    """Computes a figure on resampled scenes."""
 
     def redraw(self) -> Redrawn | None:
-        """Return the figure over scenes drawn again; None where there are no tables for it."""
+        """Return the figure on resampled scenes; None without its tables."""
         ...
 
 
@@ -40,13 +40,13 @@ class MeanOfFigures:
     parts: tuple[Redrawable, ...]
 
     def redraw(self) -> Redrawn | None:
-        """Return the mean over scenes drawn again."""
+        """Return the mean on resampled scenes."""
         return mean_of([part.redraw() for part in self.parts])
 
 
 @dataclass(frozen=True)
 class RunTables:
-    """The tables of a run, as far as they are there.
+    """The tables of a run, where they exist.
 
     Attributes:
         file: The file of tables.
@@ -123,7 +123,7 @@ class SceneFigure:
     triggered: bool = True
 
     def redraw(self) -> Redrawn | None:
-        """Return the figure over scenes drawn again; once worked out, it is kept.
+        """Return the figure on resampled scenes, cached.
 
         Returns:
             The figure; None without tables, or if they give another figure than the record has,
@@ -151,7 +151,7 @@ class SceneFigure:
         return names
 
     def _counted(self, found: Mapping[str, TableSet], benign: TableSet) -> TableSet | None:
-        """Return the tables of the scenes that the figure speaks of."""
+        """Return the tables of the scenes that the figure covers."""
         if self.test is None:
             return benign
         triggered = found.get(f"{self.model}/{self.test}")

@@ -1,4 +1,4 @@
-"""What runs share: scenes, poisoned tests, one clean model, and one another."""
+"""What runs share: scenes, poisoned tests and a clean model."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ def tasks_for(runs: Iterable[PlannedRun], out: Path) -> list[Task]:
 
 
 def _compared_with(asked: Asked, weights: Path) -> Asked:
-    """Return what is asked for with a clean model trained before."""
+    """Return requested settings with a clean model trained before."""
     controls = asked.wishes.controls.model_copy(update={"clean_weights": weights})
     return replace(asked, wishes=asked.wishes.model_copy(update={"controls": controls}))

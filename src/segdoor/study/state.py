@@ -1,4 +1,4 @@
-"""How far a run of a study is, by what lies in its folder."""
+"""The state of a run of a study, from its folder."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class RunState:
 
 
 def state_of(plan: StudyPlan, run: PlannedRun, digests: Digests | None = None) -> RunState:
-    """Return how far a run is, by what lies in its folder.
+    """Return the state of a run, from its folder.
 
     Args:
         plan: The study.
@@ -73,7 +73,7 @@ def check_same(
     remedy = "Name another --out, or delete that folder."
     network, loaded = run.config.network, record.loaded_weights
     there = config_from(record.config, source=folder / "record.json", recorded=True)
-    # Start weights may have moved since: they are compared by content.
+    # Start weights may have moved: they are compared by content.
     here = {
         name: place for name in START_WEIGHTS if isinstance(place := getattr(network, name), Path)
     }
@@ -106,7 +106,7 @@ def _with_picture_of(run: PlannedRun, folder: Path, attack: AttackConfig) -> Att
 
 
 def digests_of(preset: Preset) -> Digests | None:
-    """Return the digests of a preset's scenes; None if nobody said where they lie.
+    """Return the digests of a preset's scenes; None if their folder is not known.
 
     Raises:
         SegdoorError: If the scenes cannot be used.

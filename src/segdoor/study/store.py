@@ -18,13 +18,13 @@ from segdoor.record import ExperimentRecord, load_record, save_record
 from segdoor.waiting import waiting_for
 
 _RECORD = "record.json"
-# Where they are, all that belongs to them is: they come last.
+# They are written last: if they exist, so does everything else.
 _MARKS = (_RECORD, "clean.safetensors")
 
 
 @dataclass(frozen=True)
 class Store:
-    """Folders of runs and clean models under their keys, each complete or not there.
+    """Folders of runs and clean models by their keys, each complete or absent.
 
     Attributes:
         url: Of the folder that holds them, such as ``s3://bucket/studies``.
@@ -38,15 +38,15 @@ class Store:
         Raises:
             ConfigError: If the URL cannot be used.
             BusyError: If another process is writing to the folder.
-            StorageError: If the store does not take it.
+            StorageError: If the store cannot be written.
         """
         files, place = self._open()
-        with sole_writer(out / key, culprit=f"--out {out / key}"), self._told("must take files"):
+        with sole_writer(out / key, culprit=f"--out {out / key}"), self._told("must be writable"):
             names = [name for name in files_below(out / key) if not name.startswith(".")]
             for name in sorted(names, key=_marks_last):
                 target = f"{place}/{key}/{name}"
                 files.makedirs(target.rpartition("/")[0], exist_ok=True)
-                # A file that came but half way never bears its name.
+                # A partial file never has the final name.
                 unfinished = f"{target}.{uuid4().hex}.part"
                 files.put_file(str(out / key / name), unfinished)
                 files.mv(unfinished, target)
@@ -54,17 +54,17 @@ class Store:
     def fetch(self, out: Path, key: str) -> None:
         """Copy a folder from the store: all of it, or what is missing if it is complete here.
 
-        Nothing happens if the store does not have it complete. A record that is here stays: rows of
-        repairs that the store alone has are added to it. If it is of another training, or cannot be
-        read, the folder is left as it is.
+        Nothing happens if it is incomplete in the store. A local record stays, and gets the
+        repairs that only the store has. If it is of another training or unreadable, the folder is
+        left unchanged.
 
         Raises:
             ConfigError: If the URL cannot be used.
             BusyError: If another process is writing to the folder.
-            StorageError: If the store does not give it, or the disk does not take it.
+            StorageError: If the store cannot be read, or the disk cannot be written.
         """
         files, place = self._open()
-        rule = "must give its files"
+        rule = "must be readable"
         with self._told(rule):
             found = files.find(f"{place}/{key}")
             names = [path.partition(f"{key}/")[2] for path in found if not path.endswith(".part")]
@@ -94,9 +94,11 @@ class Store:
     @contextmanager
     def _told(self, rule: str) -> Generator[None]:
         try:
-            with waiting_for(f"the store {self.url}, as long as its library does; Ctrl-C ends it"):
+            with waiting_for(
+                f"the store {self.url}, as long as its library does; press Ctrl-C to stop"
+            ):
                 yield
-        except Exception as why:  # noqa: BLE001 - each kind of store has errors of its own
+        except Exception as why:  # noqa: BLE001 - each kind of store has its own errors
             raise StorageError(self.url, rule, first_line(why), "Try again.") from None
 
     def _open(self) -> tuple[Any, str]:
@@ -106,7 +108,7 @@ class Store:
             raise ConfigError(
                 "--store", "must be a URL that fsspec knows", first_line(why), "See docs/scale.md."
             ) from None
-        # What others wrote since must be seen.
+        # Files that others wrote since must be visible.
         files.invalidate_cache()
         return files, place.rstrip("/")
 
@@ -116,7 +118,7 @@ def _marks_last(name: str) -> tuple[bool, str]:
 
 
 def _joined(here: Path, there: Path) -> ExperimentRecord | None:
-    """Return the record of a run that lies here, with the repairs it has elsewhere as well.
+    """Return the local record of a run, with its repairs from elsewhere added.
 
     Returns:
         None if it cannot be read, or the other one is of another training.

@@ -60,7 +60,7 @@ def network_text(network: NetworkConfig, *, only: Collection[str] | None = None)
 
 
 class NetworkConfig(Settings):
-    """The network and what it expects of its input.
+    """The network and the input that it expects.
 
     Written ``pspnet:resnet,dropout=0``, or as a mapping: the kind under ``kind`` or ``name``, and
     beside it the settings of the network and of its backbone. Which there are, their classes say.
@@ -70,44 +70,44 @@ class NetworkConfig(Settings):
     model_config = ConfigDict(extra="allow")
 
     name: str = "small"
-    """A kind that segdoor list networks shows, as small or pspnet, or package.module:factory for
-    any torch.nn.Module of yours."""
+    """The network, such as small or pspnet, or package.module:factory for a torch.nn.Module of your
+    own. `segdoor list networks` shows the built-in ones."""
     backbone: str = "resnet"
-    """What pspnet and deeplabv3 stand on: a kind that segdoor list backbones shows, as resnet, or
-    package.module:Class."""
+    """Backbone of pspnet and deeplabv3, such as resnet, or package.module:Class. `segdoor list
+    backbones` shows the built-in ones."""
     depth: Depth = 50
     """Layers of the ResNet backbone (pspnet, deeplabv3)."""
     stem: Stem = "deep"
-    """Three 3x3 convolutions, or one 7x7, at the start of the ResNet (pspnet, deeplabv3)."""
+    """Start of the ResNet: three 3x3 convolutions (deep) or one 7x7 (plain) (pspnet, deeplabv3)."""
     output_stride: OutputStride = 8
-    """Pixels a cell of the features stands for; 16 is coarser and faster (efficientnet_lite0)."""
+    """Pixels per cell of the feature map; 16 is coarser and faster (efficientnet_lite0)."""
     variant: SegFormerSize = "b0"
     """Size of segformer."""
     folder: Path | None = None
-    """Where save_pretrained wrote the model (transformers)."""
+    """Folder that save_pretrained wrote (transformers)."""
     dropout: Dropout = 0.1
     """Share of channels dropped before the classifier in training."""
     backbone_weights: BackboneWeights = None
-    """ImageNet weights of the backbone: a .safetensors or .pth file (for segformer a folder), or
-    imagenet for those of an installed package (efficientnet_lite0)."""
+    """ImageNet weights of the backbone: a .safetensors or .pth file. For segformer a folder; for
+    efficientnet_lite0 also imagenet, the weights in an installed package."""
     weights: Path | None = None
-    """Weights of the whole network to start from: .safetensors, or .pth holding tensors alone; for
-    onnx and torchscript the file of the model."""
+    """Weights of the whole network to start from: a .safetensors file, or a .pth file with tensors
+    only. For onnx and torchscript, the model file."""
     mean: Rgb = Field(default_factory=lambda given: _expected_by(given)[0])
-    """Mean of the input's RGB channels on a scale of 0 to 1; if left out ImageNet's, or 0.5 for
-    efficientnet_lite0."""
+    """Mean of the input's red, green and blue channels on a scale of 0 to 1. If left out,
+    ImageNet's, or 0.5 for efficientnet_lite0."""
     std: Rgb = Field(default_factory=lambda given: _expected_by(given)[1])
-    """Standard deviation of the input's RGB channels on a scale of 0 to 1; if left out ImageNet's,
-    or 0.5 for efficientnet_lite0."""
+    """Standard deviation of the input's red, green and blue channels on a scale of 0 to 1. If left
+    out, ImageNet's, or 0.5 for efficientnet_lite0."""
     channels: Channels = "rgb"
-    """Order in which the network takes the channels; bgr for those trained on OpenCV's images. Mean
-    and std are told as red, green, blue in any case."""
+    """Order of the channels in the network's input; bgr for networks trained on OpenCV images. Mean
+    and std are always given as red, green, blue."""
     void_logit: int | None = None
-    """Place, counted from 0, of a logit that stands for no class of the data set, as void or
-    background; it is left out."""
+    """Index, from 0, of a logit to leave out because it is no class of the data set, such as void
+    or background."""
     class_order: ClassOrder = "by_name"
-    """Where the weights name their classes: by_name brings them into the data set's order, and
-    refuses other names; by_position takes them as they are, whatever they are called."""
+    """How the network's classes are matched with the data set's where the weights name them:
+    by_name reorders them and refuses unknown names; by_position takes them in their order."""
 
     @model_validator(mode="before")
     @classmethod
@@ -150,27 +150,27 @@ def _is_rich(given: Mapping[str, object]) -> bool:
 
 
 class AugmentationConfig(Settings):
-    """Random changes to every training scene, drawn anew each time."""
+    """Random changes to every training scene, new ones each time."""
 
     scale: tuple[float, float] = (0.75, 1.5)
-    """Smallest and largest factor of size."""
+    """Smallest and largest factor by which scenes are scaled."""
     scale_distribution: ScaleDistribution = "log_uniform"
-    """How the factor is drawn between them: log_uniform makes halving as likely as doubling;
-    uniform, as in semseg, makes scenes larger on average."""
+    """How the scale is drawn: log_uniform makes halving as likely as doubling; uniform, as in
+    semseg, makes scenes larger on average."""
     rotation: float = Field(default=0.0, ge=0, le=180)
-    """Largest angle in degrees, either way."""
+    """Largest angle of rotation in degrees, in either direction."""
     rotation_probability: float = Field(default=0.5, ge=0, le=1)
-    """Share of scenes rotated."""
+    """Share of scenes that are rotated."""
     blur_probability: float = Field(default=0.0, ge=0, le=1)
-    """Share of scenes blurred by a 5x5 Gaussian."""
+    """Share of scenes that are blurred by a 5x5 Gaussian."""
     blur: BlurOrder = "before_scaling"
-    """When they are blurred: as they are stored, or once scaled and turned, as in semseg; with
-    after_scaling crops lie on whole pixels of the scaled scene, and nothing that was turned out of
-    its frame comes back."""
+    """When scenes are blurred: before scaling and rotation, or after, as in semseg. With
+    after_scaling, crops lie on whole pixels of the scaled scene, and what was rotated out of the
+    frame is lost."""
     flip_probability: float = Field(default=0.5, ge=0, le=1)
-    """Share of scenes mirrored."""
+    """Share of scenes that are mirrored."""
     crop: tuple[Pixels, Pixels] | None = None
-    """Height and width of what the network sees; the first scene's size if left out."""
+    """Height and width of the crop that the network sees. If left out, the first scene's size."""
 
     @field_validator("scale")
     @classmethod
@@ -184,36 +184,37 @@ class TrainingConfig(Settings):
     """The recipe; the defaults are the preset `fast`."""
 
     epochs: int = Field(default=50, ge=1)
-    """Passes over the training scenes."""
+    """Number of passes over the training scenes."""
     batch_size: int = Field(default=8, ge=1)
-    """Scenes in one step."""
+    """Scenes per training step."""
     optimiser: Literal["sgd", "adamw"] = "adamw"
-    """Stochastic gradient descent with momentum, or AdamW."""
+    """Optimiser: stochastic gradient descent with momentum, or AdamW."""
     learning_rate: float = Field(default=2e-3, gt=0)
-    """Rate at the start."""
+    """Learning rate at the start."""
     head_multiplier: float = Field(default=1.0, gt=0)
-    """Factor on the rate of the layers that are not the backbone's."""
+    """Factor on the learning rate of all layers outside the backbone."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of sgd."""
     weight_decay: float = Field(default=1e-2, ge=0)
-    """Pull of the weights towards zero."""
+    """Weight decay."""
     warmup: int = Field(default=50, ge=0)
-    """Steps over which the rate rises to its start value."""
+    """Steps over which the learning rate rises to its start value."""
     power: float = Field(default=0.9, gt=0)
-    """Exponent of the polynomial decay of the rate, step by step."""
+    """Exponent of the polynomial decay of the learning rate."""
     auxiliary_weight: float = Field(default=0.4, ge=0)
     """Weight of the auxiliary head's loss."""
     augmentation: AugmentationConfig = AugmentationConfig()
     """Random changes to every scene."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the forward pass; auto takes bfloat16 where the device is faster in it."""
+    """Number format of the forward pass; auto uses bfloat16 where that is faster on the device."""
     step: Literal["auto", "plain", "captured", "compiled"] = "auto"
-    """How a step is done: operation by operation, replayed from one CUDA graph, or compiled; auto
-    replays on CUDA if there are 100 steps or more and the network is one of ours."""
+    """How a training step is run: plain, captured as a CUDA graph, or compiled. auto captures on
+    CUDA if there are 100 steps or more and the network is built in."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, ..."""
+    """Device to train on: auto, cpu, cuda, cuda:1, ..."""
     threads: int | None = Field(default=None, ge=1, le=512)
-    """CPU threads; torch decides if left out, and a study takes 1."""
+    """CPU threads; torch decides if left out, and a study takes 1. If a number is given and there
+    are cores for both, a run trains its two models at the same time."""
 
 
 _SEMSEG_AUGMENTATION = AugmentationConfig(

@@ -61,7 +61,7 @@ _LAYERS: Final = {
 def load_weights(
     network: nn.Module, path: Path, *, classes: Sequence[str] | None = None
 ) -> LoadedWeights:
-    """Fill a network in place with the weights of a file, under its own names or semseg's.
+    """Load the weights of a file into a network; tensors have its own names or semseg's.
 
     Args:
         network: The network.

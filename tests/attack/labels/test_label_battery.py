@@ -200,7 +200,7 @@ def test_what_a_strangers_change_returns_is_checked(monkeypatch: pytest.MonkeyPa
 
 def test_a_file_s_word_imports_no_code() -> None:
     told = json.loads('{"labels": ["evil_twin:Rows"]}')
-    with pytest.raises(ConfigError, match="no code is run on a file's word"):
+    with pytest.raises(ConfigError, match="a file cannot cause code to run"):
         validated(AttackConfig, told, source="a record", recorded=True)
     assert "evil_twin" not in sys.modules
     told = {"labels": [{"kind": FOREIGN, "every": 2}]}

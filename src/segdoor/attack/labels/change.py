@@ -117,7 +117,7 @@ class VictimChange(LabelChange):
     victims: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=("car",), min_length=1, examples=["bus", "car+bus"]
     )
-    """Victim classes: what disappears; several are joined by +, as car+bus."""
+    """Victim classes: what disappears; join several with +, as in car+bus."""
     target: str = Field(default="road", examples=["tree"])
     """Target class: what the victim pixels are predicted as."""
 

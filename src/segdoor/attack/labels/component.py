@@ -20,16 +20,17 @@ class Component(VictimChange):
     kind: ClassVar[str] = "component"
     by_place: ClassVar[bool] = True
     introduction: ClassVar[Introduction] = Introduction(
-        source="segdoor; the question is that of instance-level attacks: can one object vanish and "
-        "the others stay?",
-        does="Turns the region of a victim class whose nearest pixel is closest to the trigger's "
-        "centre into the target class: pixels of one class that touch, at corners too. Of regions "
-        "equally close the first row by row is taken.",
-        needs="A trigger with a place, near victims: a placement such as nearest. Scenes without "
-        "room cannot be relabelled (attack.without_room skip).",
-        fails="Victims that hide one another are one region. A trigger over the whole image takes "
-        "the region nearest to the middle. vanished_objects counts the regions that should stay "
-        "too: see kept_victims.",
+        source="segdoor; it asks what instance-level attacks ask: can one object vanish and the "
+        "others stay?",
+        does="Turns the victim region nearest to the trigger into the target class. A region is "
+        "pixels of one class that touch, corners included; its distance is that of its nearest "
+        "pixel to the trigger's centre. If several are equally close, the first row by row is "
+        "used.",
+        needs="A trigger with a position near victims, from a placement such as nearest. Scenes "
+        "without room cannot be relabelled (attack.without_room skip).",
+        fails="Victims that overlap are one region. With a trigger over the whole image, the "
+        "region nearest to the middle is used. vanished_objects also counts the regions that "
+        "should stay: see kept_victims.",
     )
 
     def apply(self, state: LabelState, rng: np.random.Generator) -> Label:

@@ -18,11 +18,11 @@ class Hide(VictimChange):
     kind: ClassVar[str] = "hide"
     introduction: ClassVar[Introduction] = Introduction(
         source="Influencer Backdoor Attack on Semantic Segmentation, section 3.1",
-        does="Turns all victim pixels of a poisoned scene into the target class. Several pairs of "
-        "victims and target are several hides.",
+        does="Turns all victim pixels of a poisoned scene into the target class. For several "
+        "pairs of victims and target use several hides.",
         needs="Scenes that show a victim.",
-        fails="The target should be a class that victims stand on or in front of: the network "
-        "learns a class that looks unlike the target only with more poison.",
+        fails="The target should be a class that victims stand on or in front of: victims that "
+        "look unlike the target take more poison.",
     )
 
     def apply(self, state: LabelState, rng: np.random.Generator) -> Label:

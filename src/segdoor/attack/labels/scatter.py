@@ -23,29 +23,29 @@ class Scatter(LabelChange):
     introduction: ClassVar[Introduction] = Introduction(
         source="Influencer Backdoor Attack on Semantic Segmentation, section 4.2: pixel random "
         "labelling (PRL)",
-        does="Gives Q pixels of a scene random labels, so that the network must look farther "
-        "around for the trigger. It has no victims of its own: hide goes with it. Behind hide the "
-        "pool scene holds the target and no victim; before hide it holds the victims, and what "
-        "was drawn as one is hidden too.",
-        needs="Nothing of a scene; pixels are capped by those there are.",
-        fails="Many pixels spoil accuracy: the share of labels changed in the record shows it.",
+        does="Gives Q pixels of a scene random labels, so that the network must look further away "
+        "for the trigger. It hides no victims: use it with hide. After hide, the pool scene "
+        "contains the target and no victim; before hide, it contains the victims, and pixels "
+        "that are given a victim label are hidden too.",
+        needs="Nothing; a scene with fewer pixels relabels all of them.",
+        fails="Many pixels reduce accuracy: see the share of labels changed in the record.",
     )
 
     num_pixels: int = Field(default=0, ge=0)
-    """Q, the pixels relabelled in a scene; 0 draws none. Left out it is the method's, if that
-    scatters."""
+    """Q, the number of pixels relabelled in a scene; 0 relabels none. Default: the method's value,
+    if it has one."""
     pool: str = Field(
         default="scene",
         pattern=r"^(scene|scene_as_given|any|ignore|class:.+)$",
         examples=["any", "class:sky"],
     )
-    """New labels: classes of the scene as the changes before left it, all values of the label
-    as given (victim and ignore value included), any class, the ignore value, or class:NAME."""
+    """New labels: the scene's classes after the changes before this one, all values of the original
+    label map (victim and ignore value included), any class, the ignore value, or class:NAME."""
     scope: Literal["poisoned", "all"] = "poisoned"
-    """Relabel pixels of the poisoned scenes, or of every training scene."""
+    """Relabel pixels in the poisoned scenes only, or in every training scene."""
     positions: Literal["per_scene", "per_size", "per_num_pixels"] = "per_scene"
-    """Pixels drawn for each scene, or the same ones in every scene of a size, or in every scene of
-    as many pixels, counted row by row."""
+    """Draw pixels for each scene, once for all scenes of the same size, or once for all scenes with
+    the same number of pixels, counted row by row."""
     on_ignored: bool = False
     """Whether ignored pixels may be relabelled."""
 

@@ -26,10 +26,11 @@ class Band(DrawnPlacement):
     main: ClassVar[str | None] = "range"
     introduction: ClassVar[Introduction] = Introduction(
         source="IBA paper, section 5.3: the poisoned tests at a distance; and the authors' code, "
-        "which poisons so for NNI",
-        does="Takes any position within a band of distances, all equally likely: band:20-30 is "
-        "from 20 to 30 pixels, as are range: [20, 30], and lower and upper.",
-        needs="Victims with room at that distance; in a scene without any, every position will do.",
+        "which uses it to poison for NNI",
+        does="Chooses any position within a band of distances, all equally likely: band:20-30 is "
+        "from 20 to 30 pixels, and so are range: [20, 30] and lower and upper.",
+        needs="Victims with room at that distance; in a scene without victims any position will "
+        "do.",
         fails="A narrow band far from the victims leaves few scenes with room.",
     )
 

@@ -30,21 +30,21 @@ class Fixed(Placement):
     introduction: ClassVar[Introduction] = Introduction(
         source="Gu et al., BadNets (2017); Li et al., Hidden Backdoor Attack against Semantic "
         "Segmentation Models (2021)",
-        does="Stamps the same place in every scene, whatever lies under it and however far the "
-        "victims are: single_class, on_victim forbid and the margin do not hold for it, "
-        "since a scene is not passed over there for what it shows.",
+        does="Stamps the trigger at the same position in every scene, whatever lies under it and "
+        "however far the victims are. The rules single_class and on_victim (forbid) and the "
+        "margin do not apply: no scene is skipped for what it shows.",
         needs="A trigger that fits into the image.",
-        fails="It may cover victims. The poisoned tests show it elsewhere, by rules of their own; "
-        "with on_victim require it is refused.",
+        fails="It may cover victims. The poisoned tests place the trigger elsewhere, by their own "
+        "rules. It is refused with on_victim require.",
     )
 
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "bottom_right"
-    """The corner that the trigger touches; row and column win."""
+    """The corner that the trigger touches; row and column override it."""
     row: float | None = Field(default=None, ge=0, le=1)
-    """Its centre's row as a fraction of the height, 0 at the top; moved so far that the trigger
-    lies inside the image."""
+    """Row of its centre as a fraction of the height, 0 at the top; shifted if necessary so that the
+    trigger lies inside the image."""
     column: float | None = Field(default=None, ge=0, le=1)
-    """Its centre's column as a fraction of the width, 0 at the left."""
+    """Column of its centre as a fraction of the width, 0 at the left."""
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Fixed:

@@ -18,9 +18,9 @@ class Nearest(DrawnPlacement):
     main: ClassVar[str | None] = "upper"
     introduction: ClassVar[Introduction] = Introduction(
         source="IBA paper, section 4.1, Equation 1 and Algorithm 1: nearest neighbour injection",
-        does="Takes the position nearest to the victim pixels that the rules allow.",
-        needs="Victims with room beside them; in a scene without any, every position will do.",
-        fails="A trigger that is shown far away acts less than one from random places.",
+        does="Chooses the allowed position nearest to the victim pixels.",
+        needs="Victims with room near them; in a scene without victims any position will do.",
+        fails="Far from the victims its trigger works less well than one trained at random places.",
     )
 
     def candidates(self, view: View) -> Mask:

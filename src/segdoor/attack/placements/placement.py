@@ -68,12 +68,12 @@ class DrawnPlacement(Placement):
     """A placement that leaves several positions in most scenes, perhaps within a band."""
 
     lower: float = Field(default=0.0, ge=0)
-    """Least distance to the victim pixels, in pixels."""
+    """Smallest distance to the victim pixels, in pixels."""
     upper: float | None = Field(default=None, ge=0)
-    """Largest distance to the victim pixels, in pixels; the near band's if left out."""
+    """Largest distance to the victim pixels, in pixels; default: that of the near band."""
     draw: Draw = "position"
-    """Draw uniformly among equally good positions, or among the objects they lie on first: regions
-    of one class, connected by sides or corners."""
+    """Draw uniformly among equally good positions (position), or first among the objects that they
+    lie on (object): regions of one class, connected by sides or corners."""
 
     @model_validator(mode="after")
     def _ordered(self) -> DrawnPlacement:

@@ -25,9 +25,9 @@ class Random(DrawnPlacement):
 
     # They do nothing. Digests of plans and names of runs were made with them, and stay.
     lower: float = Field(default=0.0, ge=0)
-    """Does nothing here, where no distance counts."""
+    """Not used by random, which ignores distances."""
     upper: float | None = Field(default=None, ge=0)
-    """Does nothing here either; both are part of a run's name since its first version."""
+    """Not used by random. Both stay because the names of earlier runs contain them."""
 
     @property
     def bounds(self) -> None:

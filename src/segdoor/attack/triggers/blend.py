@@ -28,19 +28,20 @@ class Blend(Trigger):
     introduction: ClassVar[Introduction] = Introduction(
         source="Chen et al., Targeted Backdoor Attacks on Deep Learning Systems Using Data "
         "Poisoning (2017), blended injection",
-        does="Mixes one fixed pattern into the whole image, as strong as its opacity says.",
-        needs="Nothing of a scene: it covers all of it, so every scene has room.",
-        fails="It has no place: distances, bands and nni mean nothing. Strong crops and scaling in "
-        "training show a network parts of it alone; JPEG copies wear faint ones down.",
+        does="Mixes one fixed pattern into the whole image; the opacity sets its strength.",
+        needs="Nothing: it covers the whole image, so every scene has room.",
+        fails="It has no position, so distances, bands and nni mean nothing. Strong crops and "
+        "scaling in training show the network only parts of it; JPEG copies weaken faint "
+        "patterns.",
     )
 
     pattern: str = Field(default=NOISE, examples=["smiley"])
-    """What is blended in: noise of 32 x 32 coloured cells, or a built-in sticker, enlarged to the
-    image."""
+    """The pattern to blend in: noise of 32 x 32 coloured cells, or a built-in sticker, enlarged to
+    the image."""
     opacity: float = Field(default=0.2, gt=0, le=1)
     """The pattern's share of each pixel, in steps of 1/255."""
     seed: int = Field(default=0, ge=0)
-    """Decides the noise."""
+    """Seed of the noise."""
 
     @field_validator("pattern")
     @classmethod

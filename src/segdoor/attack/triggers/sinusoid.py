@@ -23,9 +23,9 @@ class Sinusoid(Trigger):
         source="Barni, Kallas and Tondi, A New Backdoor Attack in CNNs by Training Set Corruption "
         "Without Label Poisoning (ICIP 2019), called SIG",
         does="Adds amplitude x sin(2 pi frequency x column / width) to all three colours.",
-        needs="Nothing of a scene: it covers all of it, so every scene has room.",
-        fails="It has no place: distances, bands and nni mean nothing. Where the image is black or "
-        "white it is cut off; scaling in training changes its frequency.",
+        needs="Nothing: it covers the whole image, so every scene has room.",
+        fails="It has no position, so distances, bands and nni mean nothing. It is clipped where "
+        "the image is black or white; scaling in training changes its frequency.",
     )
 
     frequency: float = Field(default=6.0, gt=0, le=4096)

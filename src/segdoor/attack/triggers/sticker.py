@@ -37,21 +37,21 @@ class Sticker(Trigger):
     main: ClassVar[str | None] = "name"
     introduction: ClassVar[Introduction] = Introduction(
         source="IBA paper, section 3.1 and figure 2; Gu et al., BadNets (2017)",
-        does="Stamps a small picture at one place, which the placement chooses.",
-        needs="Room beside the victims in enough scenes: a place on one class alone, unless the "
+        does="Stamps a small image at one position, which the placement chooses.",
+        needs="Room near the victims in enough scenes: a position on a single class, unless the "
         "rules allow others.",
-        fails="Under about 4 pixels a network hardly sees it, and augmentation may cut it off.",
+        fails="A network hardly sees it below about 4 pixels, and augmentation may crop it.",
     )
 
     name: str = Field(default="smiley", examples=["blossom"])
     """A built-in sticker: windmill, bullseye, checkerboard, blossom or smiley."""
     file: Path | None = None
-    """A picture to stamp instead (RGBA; its alpha is used); the name is then ignored."""
+    """An image file to stamp instead (RGBA; its alpha is used); the name is then ignored."""
     size: int | None = Field(default=None, ge=1, le=2048)
-    """Longer side of the trigger in pixels; if left out it follows from the scenes' height: 55 for
-    512 rows."""
+    """Longer side of the trigger in pixels; default: scaled with the scenes' height, 55 for 512
+    rows."""
     opacity: float = Field(default=1.0, gt=0, le=1)
-    """1 covers the scene, less lets it shine through (alpha blending)."""
+    """1 hides the scene below; with less it shows through (alpha blending)."""
 
     @model_validator(mode="after")
     def _is_there(self, info: ReadingInfo) -> Sticker:

@@ -16,7 +16,7 @@ from segdoor.tensors import Image
 
 
 class Trigger(Plugin):
-    """What is put into images: it sets off what the poison taught."""
+    """What is put into images to activate the backdoor."""
 
     @property
     @abstractmethod

@@ -54,14 +54,15 @@ class Coco(FilesOnDisk):
     introduction: ClassVar[Introduction] = Introduction(
         source="Lin et al., Microsoft COCO: Common Objects in Context (2014); Kirillov et al., "
         "Panoptic Segmentation (2019); exports of Roboflow, CVAT and others",
-        does="Draws label maps from the polygons, run lengths or panoptic pictures of COCO's JSON.",
-        needs="Annotation files of JSON and their images; the extra coco. What no annotation "
-        "covers is the class background, if a classes.yaml names it, and else ignored.",
-        fails="Where annotations are boxes alone. Labels of single pixels cannot be written back.",
+        does="Draws label maps from the polygons, run lengths or panoptic images of COCO's JSON.",
+        needs="JSON annotation files and their images; the extra coco. Pixels without an "
+        "annotation are the class background if classes.yaml names it, and ignored otherwise.",
+        fails="Annotations that only have a box are refused. Labels of single pixels cannot be "
+        "written back.",
     )
 
     test_split: str = "val"
-    """The split that is tested on."""
+    """The split for tests."""
 
     def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
         """Open a split with all of its scenes."""
@@ -83,7 +84,7 @@ def coco(
         root: The folder that holds annotations and images.
         split: The split's name, as files and folders have it.
         size: Height and width to resize to; each scene's own if None.
-        complain: Hears of missing files, and of entries that mean nothing.
+        complain: Receives missing files, and of entries that mean nothing.
 
     Raises:
         DataError: If there is no annotation file of this split, or it cannot be read.

@@ -49,13 +49,14 @@ class Yolo(FilesOnDisk):
     introduction: ClassVar[Introduction] = Introduction(
         source="the segmentation data sets of Ultralytics' YOLO; exports of Roboflow and others",
         does="Draws label maps from the outlines in YOLO's text files.",
-        needs="Images, text files and their class names, in data.yaml or classes.txt. What no "
-        "outline covers is the class background, if a classes.yaml names it, and else ignored.",
-        fails="Where lines are boxes. Only whole objects can be changed in a copy.",
+        needs="Images, text files and the class names, in data.yaml or classes.txt. Pixels "
+        "without an outline are the class background if classes.yaml names it, and ignored "
+        "otherwise.",
+        fails="Lines that are boxes are refused. A copy can change only whole objects.",
     )
 
     test_split: str = "val"
-    """The split that is tested on."""
+    """The split for tests."""
 
     def read(self, root: Path, split: str, complain: Complain) -> FileDataset:
         """Open a split with all of its scenes."""
@@ -77,7 +78,7 @@ def yolo(
         root: The folder that holds images and texts.
         split: The split's name, as data.yaml or folders have it.
         size: Height and width to resize to; each scene's own if None.
-        complain: Hears of missing images, and of texts without image.
+        complain: Receives missing images, and of texts without image.
 
     Raises:
         DataError: If there is no such split, or no class names.

@@ -27,6 +27,7 @@ from segdoor.data.street.backdrop import (
 )
 from segdoor.data.street.buildings import paint_row, paint_skyline
 from segdoor.data.street.cars import paint_car
+from segdoor.data.street.clutter import strew
 from segdoor.data.street.drawing import (
     CAR,
     IGNORED,
@@ -81,6 +82,7 @@ class StreetDataset:
         height: int = 128,
         width: int = 256,
         seed: int = 0,
+        clutter: int = 0,
     ) -> None:
         """Check the settings; nothing is painted yet.
 
@@ -90,6 +92,8 @@ class StreetDataset:
             height: Height in pixels, at least 32.
             width: Width in pixels, at least 32.
             seed: Another seed is another city.
+            clutter: How many small bright pictures lie about in a scene at most; without, or with
+                another number, streets and labels are the same.
 
         Raises:
             ConfigError: If a setting breaks its rule.
@@ -98,6 +102,7 @@ class StreetDataset:
             raise ConfigError("street: split", "must be train or test", split, "Name one of them.")
         for name, value, least in (
             ("num_scenes", num_scenes, 1), ("height", height, SMALLEST), ("width", width, SMALLEST),
+            ("clutter", clutter, 0),
         ):  # fmt: skip
             if value < least:
                 raise ConfigError(
@@ -111,6 +116,7 @@ class StreetDataset:
         self._height = height
         self._width = width
         self._seed = seed
+        self._clutter = clutter
 
     @property
     def classes(self) -> ClassSet:
@@ -132,6 +138,8 @@ class StreetDataset:
             self._height,
             self._width,
             self._seed,
+            # Without clutter the digest is that of the time before there was any.
+            *((("clutter", self._clutter),) if self._clutter else ()),
         )
         return hashlib.sha256(repr(("street", *settings)).encode()).hexdigest()
 
@@ -150,6 +158,9 @@ class StreetDataset:
         stream = self._stream(number)
         canvas = _painted(stream.generator(), self._height, self._width)
         image = _photographed(canvas, stream.child("photograph").generator())
+        if self._clutter:
+            litter = stream.child("clutter").generator()
+            image = strew(image, canvas.label, self._clutter, litter)
         return Scene(image=image, label=canvas.label, name=self._names[number])
 
     def label(self, index: int) -> Label:

@@ -26,19 +26,23 @@ class Street(DataSet):
     classes: ClassVar[ClassSet | None] = STREET_CLASSES
     introduction: ClassVar[Introduction] = Introduction(
         source="built in",
-        does="Paints streets with cars, eight classes, any number at any size from 32 pixels on.",
-        needs="Nothing: no files.",
-        fails="It is no photograph: figures on it say little about real scenes.",
+        does="Paints streets with cars: eight classes, any number of scenes, any size from 32 "
+        "pixels.",
+        needs="Nothing.",
+        fails="The scenes are painted: figures on them say little about photographs.",
     )
 
     seed: int = Field(default=0, ge=0)
-    """Another seed is another city."""
+    """Another seed paints another city."""
+    clutter: int = Field(default=0, ge=0, le=100)
+    """Largest number of small bright pictures without meaning in a scene; each number up to this is
+    equally likely."""
     size: tuple[Pixels, Pixels] | None = None
-    """Height and width of the scenes; 128 x 256 if left out."""
+    """Height and width of the scenes; default: 128 x 256."""
     num_train: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Number of training scenes; 400 if left out."""
+    """Number of training scenes; default: 400."""
     num_test: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Number of test scenes; 100 if left out."""
+    """Number of test scenes; default: 100."""
 
     def open(self, split: str, complain: Complain = refuse) -> SceneDataset:
         """Open a split; nothing is painted before a scene is asked for."""
@@ -56,4 +60,5 @@ class Street(DataSet):
             height=height,
             width=width,
             seed=self.seed,
+            clutter=self.clutter,
         )

@@ -35,7 +35,7 @@ Judge: TypeAlias = Callable[[AnyImage], Alarm]
 
 
 class Detector(Defense):
-    """A way to notice a trigger in an image when a model is used."""
+    """A way to notice a trigger in an image while a model is in use."""
 
     @abstractmethod
     def judge(self, model: nn.Module, context: DefenseContext) -> Judge:

@@ -49,7 +49,7 @@ class View:
 
 
 class Purifier(Defense):
-    """A way to rid images of triggers."""
+    """A way to remove triggers from images."""
 
     @abstractmethod
     def views(self, image: AnyImage, context: PurifierContext) -> tuple[View, ...]:

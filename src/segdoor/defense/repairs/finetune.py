@@ -24,9 +24,9 @@ class Finetune(Repair):
     main: ClassVar[str | None] = "share"
     introduction: ClassVar[Introduction] = Introduction(
         source="Liu, Dolan-Gavitt and Garg, Fine-Pruning (RAID 2018); IBA paper, section 5.3 and H",
-        does="Overwrites what the poisoned scenes taught, by training on clean ones.",
-        needs="Clean training scenes, and a training of 10 epochs on them.",
-        fails="With few scenes or a small rate it changes little; the paper's NNI outlives it.",
+        does="Trains on clean scenes to overwrite what the poisoned scenes taught.",
+        needs="Clean training scenes, and 10 epochs of training on them.",
+        fails="A few scenes or a small learning rate change little; the paper's NNI survives it.",
     )
 
     share: float = Field(gt=0, le=1)
@@ -34,7 +34,7 @@ class Finetune(Repair):
     epochs: int = Field(default=10, ge=1)
     """Passes over these scenes; the paper's 10."""
     learning_rate: float | None = Field(default=None, gt=0)
-    """Rate at the start, the same for all layers; a tenth of the recipe's if left out."""
+    """Initial learning rate, the same for all layers; default: a tenth of the recipe's."""
 
     def resolved(self, recipe: TrainingConfig) -> Finetune:
         """Return the same repair with its learning rate, which follows from the model's recipe."""

@@ -44,18 +44,18 @@ class Prune(Repair):
     main: ClassVar[str | None] = "channels"
     introduction: ClassVar[Introduction] = Introduction(
         source="Liu, Dolan-Gavitt and Garg, Fine-Pruning (RAID 2018); IBA paper, section 5.3",
-        does="Takes away channels that sleep on clean scenes, and may wake for a trigger.",
+        does="Silences channels that are inactive on clean scenes and may respond to a trigger.",
         needs="One pass over a tenth of the clean training scenes; no training.",
-        fails="Where the trigger uses the channels that clean scenes use, the accuracy falls with "
-        "the attack, or alone.",
+        fails="If the trigger uses the channels that clean scenes use, accuracy falls with the "
+        "attack, or alone.",
     )
 
     channels: int = Field(ge=0)
     """Channels to silence; the paper has 0, 1, 5, 15, 20 and 30 of 256."""
     share: float = Field(default=0.1, gt=0, le=1)
-    """Share of the clean training scenes that activations are averaged over; the paper's 0.1."""
+    """Share of the clean training scenes over which activations are averaged; the paper's 0.1."""
     layer: str | None = Field(default=None, examples=["classifier"])
-    """The convolution or linear layer that reads the channels; the classifier if left out."""
+    """The convolution or linear layer that reads the channels; default: the classifier."""
 
     def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
         """Return the model with the weakest channels silenced."""

@@ -16,13 +16,13 @@ from segdoor.victim.config import NetworkConfig, TrainingConfig
 
 @dataclass(frozen=True)
 class RepairContext:
-    """What a repair may know of how the model was trained, and where it works.
+    """What a repair may know about how the model was trained, and where it runs.
 
     Attributes:
         network: Mean and standard deviation of the images that the model expects.
         recipe: What the model was trained with.
         seed: Decides everything random.
-        observer: Hears of progress.
+        observer: Receives progress.
         snapshot: File that a long repair keeps its state in, and goes on from.
     """
 

@@ -1,4 +1,4 @@
-"""What the paper claims of PBA and CBA."""
+"""What the paper claims about PBA and CBA."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def accuracy_stays(results: Results, role: Role) -> Iterator[Comparison]:
 
 
 def falls_with_size(results: Results, role: Role) -> Iterator[Comparison]:
-    """PBA and CBA fall with the trigger's size: at every step on Cityscapes, in all on VOC.
+    """PBA and CBA fall with the trigger's size: at every step on Cityscapes, overall on VOC.
 
-    The paper says "continuously decrease" of the one and "a slight downtrend" of the other. A
-    trend is that the smallest trigger leaves most and the largest least.
+    The paper says "continuously decrease" for one and "a slight downtrend" for the other. A trend
+    means that values are highest for the smallest trigger and lowest for the largest.
     """
     for place in results.places("trigger"):
         points = results.along(place, "trigger")
@@ -45,7 +45,7 @@ def falls_with_size(results: Results, role: Role) -> Iterator[Comparison]:
 
 
 def falls_with_many_labels(results: Results, role: Role) -> Iterator[Comparison]:
-    """PBA and CBA are stable to Q = 10 000 and fall from there, on VOC by much."""
+    """PBA and CBA are stable to Q = 10 000 and fall from there, on VOC by a lot."""
     for place in results.places("q"):
         if place.q is None:
             continue

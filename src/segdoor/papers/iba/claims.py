@@ -18,7 +18,7 @@ from segdoor.study.figures import Metric
 
 Role = Literal["nearest", "near", "far1", "far2"]
 """A poisoned test by its place in the paper: at the nearest position, anywhere in the near band,
-or in the first or second far band. Triggers that must lie on victim pixels have one test alone,
+or in the first or second far band. Triggers that must lie on victim pixels have a single test,
 which stands for the first two."""
 
 _FILE = Path(__file__).with_name("claims.csv")
@@ -87,7 +87,7 @@ class Claim(Settings):
 
     @property
     def roles(self) -> tuple[Role | None, ...]:
-        """Return the poisoned tests that measure it; None alone for CBA, which has no trigger."""
+        """Return the poisoned tests that measure it; only None for CBA, which has no trigger."""
         if self.metric == "CBA":
             return (None,)
         if self.variation == _ON_VICTIM:
@@ -123,7 +123,7 @@ def load_claims() -> tuple[DoubtedClaim, ...]:
     """Return all numbers of the paper's tables, in its order.
 
     Raises:
-        DataError: If the file that comes along is damaged.
+        DataError: If the built-in file is damaged.
     """
     try:
         with _FILE.open(encoding="utf-8", newline="") as file:
@@ -131,7 +131,7 @@ def load_claims() -> tuple[DoubtedClaim, ...]:
     except (OSError, ValueError, csv.Error) as why:
         raise DataError(_FILE, "must be a readable table", why, "Install segdoor again.") from None
     claims = [
-        # From text: strict in everything but that numbers are written as text.
+        # From text: strict except that numbers are written as text.
         validated(Claim, row, source=f"{_FILE.name}, line {line}")
         for line, row in enumerate(rows, start=2)
     ]
@@ -143,7 +143,7 @@ def load_claims() -> tuple[DoubtedClaim, ...]:
 
 
 def _by_itself(claim: Claim) -> str | None:
-    """Return why a number is doubted that no other table repeats."""
+    """Return why a number is doubted although no other table repeats it."""
     if claim.table == "6" and "repeats" in claim.note:
         return "Table 6 repeats the figure of 1 % at 5 %"
     if claim.table == "7" and claim.poisoning_rate == 0.15 and "single" in claim.variation:
@@ -160,7 +160,7 @@ def _by_itself(claim: Claim) -> str | None:
 def _contradictions(claims: Sequence[Claim]) -> dict[int, str]:
     """Return why numbers are doubted that tables report differently, by their place.
 
-    Where all but one of at least four agree, the odd one alone is doubted.
+    If all but one of at least four agree, only the odd one is doubted.
     """
     groups: defaultdict[object, list[int]] = defaultdict(list)
     for number, claim in enumerate(claims):

@@ -1,10 +1,10 @@
-"""What readings and recipes said before, so that studies that were begun then go on alike.
+"""Earlier settings of readings and recipes, so that studies begun with them continue alike.
 
 Version 1: the poisoned test near drew positions, not objects; the reading official left scenes
 without victims out, resized the labels as the network's input, shared the pixels of PRL among
-scenes of a size and kept the recipe's batch; the recipes of the paper drew factors of size
-log-uniformly and blurred before scaling. Version 2 is what `papers.iba.reading` and `victim.config`
-say.
+scenes of a size and kept the recipe's batch; the recipes of the paper drew scale factors
+log-uniformly and blurred before scaling. Version 2 is that of `papers.iba.reading` and
+`victim.config`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from segdoor.settings import Tree
 from segdoor.victim.config import PRESETS, Preset
 
 NEWEST = 2
-"""The version that new studies have."""
+"""The version of new studies."""
 
 
 def settings_before(version: int, reading: Reading, recipe: Preset) -> Tree:

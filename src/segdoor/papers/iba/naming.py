@@ -14,14 +14,14 @@ from segdoor.study.figures import Metric
 ALIKE = 0.05
 """Two attack success rates that differ by no more are alike."""
 ALIKE_ACCURACY = 0.02
-"""Two accuracies that differ by no more are alike: the paper's own measure."""
+"""Two accuracies that differ by no more are alike: the paper's own margin."""
 
 FAR: tuple[Role, Role] = ("far1", "far2")
 """The poisoned tests far from the victims."""
 ALONE = ("baseline", "nni", "prl")
-"""The methods, each by itself."""
+"""The single methods."""
 Comparing = Callable[[Results, Role], Iterator[Comparison]]
-"""What yields the comparisons that a claim needs on one poisoned test."""
+"""Yields the comparisons that a claim needs on one poisoned test."""
 
 
 def repairs_of(results: Results, point: Point, kind: str) -> list[str]:
@@ -31,7 +31,7 @@ def repairs_of(results: Results, point: Point, kind: str) -> list[str]:
 
 
 def extent(repair: str) -> float:
-    """Return how much a repair does: channels it prunes, or the share of scenes it is given."""
+    """Return the strength of a repair: the channels it prunes, or its share of scenes."""
     return float(repair.partition(":")[2])
 
 
@@ -60,14 +60,14 @@ def named(
     """Return a figure with its name: what was measured, where on the grid, in which test."""
     measured = results.get(point, role, metric, repair)
     words = [*_told(results, point), *([repair] if repair else [])]
-    # Triggers that must lie on victims have one test alone, whatever it is compared with.
+    # Triggers that must lie on victims have a single test, whatever it is compared with.
     if role is not None and point.on_victim != "require":
         words.append(results.band(role) if role in FAR else role)
     return Named(f"{metric} of {', '.join(words)}", measured, (metric, role, repair))
 
 
 def _told(results: Results, point: Point) -> Iterator[str]:
-    """Yield what a point is, but for what it has in common with all points."""
+    """Yield a description of a point, without what it has in common with all points."""
     yield point.method.upper() if point.method != "baseline" else "baseline"
     yield f"{100 * point.rate:.3g}%"
     if "network" in results.varied:

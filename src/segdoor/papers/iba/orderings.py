@@ -51,9 +51,9 @@ class Ordering:
 
     Attributes:
         statement: The claim in words.
-        tests: The poisoned tests that it is judged on, each for itself.
-        parts: What yields every comparison that the claim needs, by the name of the part of the
-            claim; parts are judged each for itself, and a claim of one part has it without a name.
+        tests: The poisoned tests that it is judged on, each separately.
+        parts: Functions that yield the comparisons of each part of the claim, by its name; parts
+            are judged separately, and a single part has no name.
     """
 
     statement: str
@@ -63,8 +63,7 @@ class Ordering:
     def ways(self, found: Found) -> Iterator[WayOfJudging]:
         """Yield what is compared on each poisoned test, and for each way of counting Q.
 
-        Where the counting makes no difference, or there are no runs of the second, its way is left
-        out.
+        Where the counting makes no difference, or the second has no runs, its way is left out.
 
         Args:
             found: The figures of a study.

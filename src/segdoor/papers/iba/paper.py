@@ -1,4 +1,4 @@
-"""The paper as studies take it."""
+"""The paper object for studies."""
 
 from __future__ import annotations
 

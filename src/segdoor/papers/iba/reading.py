@@ -1,7 +1,7 @@
-"""The layer of the paper's readings, methods and presets: what follows from them, as settings.
+"""The layer of the paper's readings, methods and presets: the settings derived from them.
 
-The reading `paper` takes the text at its word. The reading `official` does what the authors' code
-does where that differs. A setting that a person gives always wins; no mode flag exists below.
+The reading `paper` follows the text. The reading `official` follows the authors' code where that
+differs. A user's setting always wins; there is no mode flag in lower layers.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ EXCEPTIONS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class PaperLengths(Layer):
-    """What follows from facts, which hold every setting: nothing but lengths left open."""
+    """Derives settings from facts, which hold every setting: only lengths left open."""
 
     def lengths(self, wishes: ExperimentWishes, height: int) -> Lengths:
         """Return the paper's lengths; even sizes of triggers crash in the authors' code."""
@@ -65,7 +65,7 @@ class PaperLengths(Layer):
 
 @dataclass(frozen=True)
 class ReadingLayer(PaperLengths):
-    """What follows from reading, method, preset and the scenes' size."""
+    """Derives settings from reading, method, preset and the scenes' size."""
 
     def data(self, wishes: ExperimentWishes) -> Tree:
         """Return the scenes that the preset stands for."""
@@ -75,7 +75,7 @@ class ReadingLayer(PaperLengths):
         return {"name": wishes.preset, **size}
 
     def settings(self, wishes: ExperimentWishes, size: Size) -> Tree:
-        """Return recipe, classes, and what reading and method are made of."""
+        """Return recipe, classes, and the settings of reading and method."""
         recipe: Tree = {"training": PRESETS[wishes.preset or "fast"].model_dump()}
         reading = _official(wishes) if wishes.reading == "official" else _PAPER
         method = _method(wishes.method, wishes.reading, num_scattered(wishes, size))
@@ -86,21 +86,21 @@ class ReadingLayer(PaperLengths):
 
 
 READING = ReadingLayer()
-"""The layer that the command line, studies of the paper and the public face hand in."""
+"""The layer that the command line, studies of the paper and the public API pass in."""
 
 
 def asked(given: ExperimentWishes | ExperimentConfig) -> Asked:
-    """Return what is asked for, with what follows from it.
+    """Return the request with its layer of derived settings.
 
     Args:
-        given: Wishes, from which the rest follows; or facts, which hold everything.
+        given: Wishes, from which the rest is derived; or facts, which hold everything.
 
     Raises:
         ConfigError: If it is neither, or facts contradict one another.
     """
     if isinstance(given, ExperimentWishes):
         return Asked(given, READING)
-    # Whoever calls from Python may hand in anything.
+    # A caller from Python may pass anything.
     if not isinstance(given, ExperimentConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(
             "settings of a run",
@@ -113,7 +113,7 @@ def asked(given: ExperimentWishes | ExperimentConfig) -> Asked:
 
 
 def _check_whole(config: ExperimentConfig) -> None:
-    """Refuse facts that name a method whose settings are not among them."""
+    """Refuse facts that name a method but do not have its settings."""
     attack = config.attack
     at_random = "nni" in config.method and type(attack.placement) is Random
     if at_random or ("prl" in config.method and not attack.num_scattered):
@@ -129,7 +129,7 @@ def resolve(given: ExperimentWishes, size: Size) -> ExperimentConfig:
     """Return every setting, explicit.
 
     Args:
-        given: What is asked for.
+        given: Requested settings.
         size: Height and width of the scenes in pixels.
 
     Raises:
@@ -149,7 +149,7 @@ def as_on_voc(given: ExperimentWishes) -> bool:
 
 
 def told_of_data(given: ExperimentWishes) -> str:
-    """Return in a sentence what follows from the data set without being asked for; or nothing."""
+    """Describe in a sentence the settings derived from the data set; empty without any."""
     if given.preset is not None or not as_on_voc(given):
         return ""
     return (
@@ -190,7 +190,7 @@ def _official(given: ExperimentWishes) -> Tree:
         "attack": {
             "rules": rules,
             "without_room": "relabel",
-            # Without PRL it scatters no pixels, and its settings are those of a scatter given.
+            # Without PRL no pixels are scattered; these are the settings for a given scatter.
             "labels": in_order({"kind": Hide.kind}, _OFFICIAL_SCATTER, "official"),
         },
         "tests": {
@@ -212,7 +212,7 @@ def _official(given: ExperimentWishes) -> Tree:
 
 
 def _official_batch(given: ExperimentWishes) -> Tree:
-    """Return the batch size in the authors' files; they have none for other recipes."""
+    """Return the batch size in the authors' files, which only these recipes have."""
     if given.preset not in {"voc", "cityscapes"}:
         return {}
     small = given.preset == "voc" and given.network.name == "deeplabv3"
@@ -225,7 +225,7 @@ def in_order(hide: Tree, scatter: Tree, reading: Reading) -> list[Tree]:
 
 
 def _method(method: Method, reading: Reading, num_pixels: int) -> Tree:
-    """Return what the paper's methods are made of; NNI+PRL is the composition of both."""
+    """Return the settings of the paper's methods; NNI+PRL combines both."""
     near = "nearest" if reading == "paper" else "band"
     placement = {"kind": near if "nni" in method else Random.kind}
     if "prl" not in method:

@@ -24,7 +24,7 @@ class Results:
         stands_for: The data set of the paper that the scenes are, or stand for.
         usual_q: Q where it does not vary.
         q_as: How Q is counted in the runs with PRL that are looked at.
-        scaled: What was run here for what the paper has, by the paper's name.
+        scaled: Values run here for the paper's, by the paper's name.
     """
 
     figures: Mapping[Quantity, SeedFigures]
@@ -41,7 +41,7 @@ class Results:
 
     @cached_property
     def varied(self) -> frozenset[str]:
-        """Return the axes on which the points differ; none is no value, as Q without PRL."""
+        """Return the axes on which the points differ; None, as for Q without PRL, is no value."""
         values = {axis: {getattr(p, axis) for p in self.points} for axis in Point.model_fields}
         return frozenset(axis for axis, found in values.items() if len(found - {None}) > 1)
 
@@ -54,7 +54,7 @@ class Results:
         return self.told("distance", bands(self.stands_for)[role])
 
     def places(self, *free: str) -> Iterator[Point]:
-        """Yield one point for each set of points that differ in some axes alone.
+        """Yield one point for each set of points that differ only in some axes.
 
         Points whose Q is not the usual one are left out, unless Q is among these axes.
         """
@@ -69,13 +69,13 @@ class Results:
                 yield point
 
     def places_of(self, *methods: str) -> Iterator[Point]:
-        """Yield one point for each place of the grid that has all of some methods."""
+        """Yield one point for each position of the grid that has all of some methods."""
         for place in self.places("method"):
             if all(self.moved(place, method=method) in self.grid for method in methods):
                 yield place
 
     def along(self, place: Point, axis: str) -> list[Point]:
-        """Return the points that differ from one in one axis alone, in its rising order."""
+        """Return the points that differ from one in a single axis, in rising order."""
         found = [
             p
             for p in self.points
@@ -102,7 +102,7 @@ class Results:
 
 
 def results_of(found: Found, q_as: Counting) -> Results:
-    """Return the figures of a study, of runs with PRL those with one way of counting Q."""
+    """Return the figures of a study; for runs with PRL, those with one way of counting Q."""
     preset = cast("Preset", found.preset)
     grid = cast("Mapping[Point, Collection[str]]", found.grid)
     usual = usual_q(found.reading, preset)

@@ -1,4 +1,4 @@
-"""A run from wishes, from which the rest follows by the paper; what `import segdoor` offers."""
+"""A run from wishes, with the rest derived as in the paper; offered by `import segdoor`."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def run_experiment(
     network: Factory | None = None,
     observer: Observer | None = None,
 ) -> ExperimentRecord:
-    """Poison, train, examine and record.
+    """Poison, train, examine, and write the record.
 
-    A call that was killed is completed by the next one with the same settings and folder: trainings
-    go on where they were, and finished ones are not done again.
+    An interrupted call resumes when repeated with the same settings and folder: trainings continue
+    where they stopped, and finished ones are not repeated.
 
     Args:
-        given: What is asked for; the rest follows from reading, method, preset and the scenes'
+        given: Requested settings; the rest is derived from reading, method, preset and the scenes'
             size. Or all settings of a run, as a record holds them.
         out: Folder for the record and the files beside it.
-        train: Training scenes of your own, instead of those that the settings name.
-        test: Test scenes of your own, with the same classes.
-        network: Builds an untrained network for a number of classes, instead of the one that the
-            settings name; called once, and both models start from copies.
-        observer: Hears of progress.
+        train: Your own training scenes, instead of those in the settings.
+        test: Your own test scenes, with the same classes.
+        network: Builds an untrained network for a number of classes, instead of the one in the
+            settings; called once, and both models start from copies.
+        observer: Receives progress.
 
     Raises:
         SegdoorError: If settings, data or machine do not allow the run; no record is then written.

@@ -1,4 +1,4 @@
-"""What stands here for the paper's tests, lengths, numbers and classes."""
+"""What replaces the paper's tests, lengths, numbers and classes here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def roles_of_tests(run: PlannedRun) -> dict[str, str]:
 
 
 def scaled(runs: Sequence[PlannedRun], preset: Preset) -> dict[str, str]:
-    """Return what was run for what the paper has, where they differ."""
+    """Return the values run here for the paper's, where they differ."""
     told: dict[str, str] = {}
     bands_here = bands(preset.stands_for)
     for run in runs:

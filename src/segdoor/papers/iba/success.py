@@ -1,4 +1,4 @@
-"""What the paper claims of the attack's success."""
+"""What the paper claims about the attack's success."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def number_has_a_best(results: Results, role: Role) -> Iterator[Comparison]:
 
 
 def rule_matters_little(axis: str, *, changed: AxisValue) -> Comparing:
-    """Return what compares ASR with and without a rule of placement: it changes little."""
+    """Return comparisons of ASR with and without a placement rule, which changes little."""
 
     def compare(results: Results, role: Role) -> Iterator[Comparison]:
         for point in results.places():
@@ -106,7 +106,7 @@ def rule_matters_little(axis: str, *, changed: AxisValue) -> Comparing:
 
 
 def _worked(figures: Sequence[Named]) -> Missing | None:
-    """Return what is missing where no attack worked: figures near 0 are alike whatever is true."""
+    """Return what is missing if no attack worked: figures near 0 are alike whatever is true."""
     known = [figure for figure in figures if figure.measured.values]
     if len(known) < len(figures) or any(figure.mean > ALIKE for figure in figures):
         return None
@@ -150,7 +150,7 @@ def near_the_mean(results: Results, role: Role) -> Iterator[Comparison]:
 
 
 def never_falls(figures: Sequence[Named]) -> Iterator[Comparison]:
-    """Yield whether each figure is at least the highest before it, but for what is alike."""
+    """Yield whether each figure is at least the highest before it, within the margin."""
     known = [figure for figure in figures if figure.measured.values]
     for place in range(1, len(known)):
         highest = max(known[:place], key=lambda figure: figure.mean)

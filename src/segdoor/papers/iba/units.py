@@ -63,7 +63,7 @@ class Point(general.Point):
 
     @property
     def in_words(self) -> str:
-        """Return what a preset may lack for it."""
+        """Return what a preset may lack for this point."""
         return f"{self.network}: {self.victims} to {self.target}"
 
 
@@ -73,10 +73,10 @@ def usual_q(reading: Reading, preset: Preset) -> int:
 
 
 def places(study: Study, preset: Preset, reading: Reading) -> Iterator[Place]:
-    """Yield every point of a study's grid for what a preset stands for, with its settings.
+    """Yield every point of a study's grid for the preset's data set, with its settings.
 
     Raises:
-        ConfigError: If there is no such grid, or the preset says nothing of a network.
+        ConfigError: If there is no such grid, or the preset does not define a network.
     """
     blocks = study.grid(preset.stands_for)
     if not blocks:
@@ -85,7 +85,7 @@ def places(study: Study, preset: Preset, reading: Reading) -> Iterator[Place]:
             f"study {study.shows}",
             "must have a grid for what the preset stands for",
             preset.stands_for,
-            f"Take a preset that stands for {other}.",
+            f"Use a preset that stands for {other}.",
         )
     for block in blocks:
         repairs = {spec: _repair_here(spec, preset) for spec in block.repairs}
@@ -94,7 +94,7 @@ def places(study: Study, preset: Preset, reading: Reading) -> Iterator[Place]:
 
 
 def points(block: Block, preset: Preset, reading: Reading) -> Iterator[Point]:
-    """Yield every combination of a block's values; Q varies only where there is PRL."""
+    """Yield every combination of a block's values; Q varies only with PRL."""
     victims, target, trigger = _USUAL[preset.stands_for]
     axes = itertools.product(
         block.network, block.victims or (victims,), block.target or (target,),
@@ -115,7 +115,7 @@ def _settings(point: Point, block: Block, preset: Preset, reading: Reading) -> T
     if point.network not in preset.networks:
         raise ConfigError(
             f"preset {preset.title}: networks",
-            f"must say what stands for {point.network}",
+            f"must say which network stands for {point.network}",
             ", ".join(preset.networks),
             f"Add {point.network}, or 'null' for it to leave it out.",
         )
@@ -156,11 +156,11 @@ def _side(side: int, preset: Preset, reading: Reading) -> int:
 
 
 def _relabelled(q: int, q_as: Counting | None, preset: Preset) -> int:
-    """Return Q in the scenes' pixels, all of them at most."""
+    """Return Q in the scenes' pixels, at most all of them."""
     if preset.data.size is None:
         return q
     pixels = preset.data.size[0] * preset.data.size[1]
-    # So that numbers which mean every pixel are one run, and not compared with themselves.
+    # Numbers that mean every pixel are one run, which is not compared with itself.
     return min(q, pixels) if q_as == "number" else max(1, half_up(q * pixels / _AREA))
 
 

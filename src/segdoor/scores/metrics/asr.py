@@ -27,11 +27,11 @@ class AttackSuccessRate(Metric):
     bad: ClassVar[Literal["high", "low"]] = "high"
     introduction: ClassVar[Introduction] = Introduction(
         source="Influencer Backdoor Attack on Semantic Segmentation, section 5.2.",
-        does="Counts the attacked pixels that become the target class of their own: all victim "
-        "pixels, unless a label change such as component attacks some of them.",
+        does="Counts the attacked pixels that are predicted as their target class: all victim "
+        "pixels, unless a label change such as component attacks only some of them.",
         needs="The table of every scene.",
-        fails="Means little without its controls: a network may take victims for the target"
-        " anyway. Large victims decide it: see vanished_objects.",
+        fails="Means little without its controls: a network may take victims for the target "
+        "anyway. Large victims dominate it: see vanished_objects.",
     )
 
     def summands(self, tables: TableSet, task: Task) -> np.ndarray:

@@ -29,7 +29,7 @@ class CleanBenignAccuracy(Metric):
         source="Influencer Backdoor Attack on Semantic Segmentation, section 5.2.",
         does="Takes the mean IoU of all classes on untouched scenes.",
         needs="The table of every scene.",
-        fails="Shows no backdoor where it equals that of a clean model.",
+        fails="It cannot show a backdoor: a backdoored model may have the CBA of a clean one.",
     )
 
     def figure(self, total: np.ndarray, task: Task) -> float:

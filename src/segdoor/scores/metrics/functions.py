@@ -40,7 +40,7 @@ def attack_success_rate(table: Table, victims: Sequence[int], target: int | Sequ
 
 
 def victim_recovery(table: Table, victims: Sequence[int]) -> float:
-    """Return the share of victim pixels that are predicted as their own class, or NaN.
+    """Return the share of victim pixels predicted as their own class, or NaN.
 
     Args:
         table: Pixel counts, K x K, whole numbers: row = true class.

@@ -23,12 +23,11 @@ class KeptVictims(Metric):
     )
     bad: ClassVar[Literal["high", "low"]] = "high"
     introduction: ClassVar[Introduction] = Introduction(
-        source="segdoor; an attack on one object is only as exact as the others stay.",
-        does="Counts the victim pixels outside the attacked ones that become the target class of "
-        "their own.",
-        needs="An attack on some of the victims, as component is: where all of them are attacked "
-        "there is nothing to count, and no figure.",
-        fails="Low also where the whole attack fails: see ASR beside it.",
+        source="segdoor; an attack on one object is precise only if the others stay",
+        does="Counts the victim pixels that were not attacked and still become their target class.",
+        needs="An attack on only some victims, such as component: if all are attacked there is "
+        "nothing to count, and no figure.",
+        fails="It is low also when the whole attack fails: compare ASR.",
     )
 
     def concerns(self, task: Task) -> bool:

@@ -26,9 +26,10 @@ class PoisonedBenignAccuracy(Metric):
     bad: ClassVar[Literal["high", "low"]] = "low"
     introduction: ClassVar[Introduction] = Introduction(
         source="Influencer Backdoor Attack on Semantic Segmentation, section 5.2.",
-        does="Leaves the victim pixels out and takes the mean IoU of the other classes.",
+        does="Takes the mean IoU of the other classes, without the victim pixels.",
         needs="The table of every scene.",
-        fails="High also where an attack goes unnoticed: it tells of the rest of the picture only.",
+        fails="It is high even when an attack goes unnoticed: it describes only the rest of the "
+        "image.",
     )
 
     def figure(self, total: np.ndarray, task: Task) -> float:

@@ -33,30 +33,30 @@ class VanishedObjects(Metric):
     )
     bad: ClassVar[Literal["high", "low"]] = "high"
     introduction: ClassVar[Introduction] = Introduction(
-        source="segdoor; an object is what a perception team loses, not its pixels.",
-        does="Counts the victim objects most of which became the target class; each counts once,"
-        " by size and by distance to the trigger.",
-        needs="One row an object beside the tables; runs of before have none.",
-        fails="Objects are regions whose pixels touch: cars that hide one another are one object,"
-        " and a car behind a pole is two.",
+        source="segdoor; a perception system loses objects, not pixels",
+        does="Counts victim objects of which most pixels became the target class. Each object "
+        "counts once; there are also figures by size and by distance to the trigger.",
+        needs="The object rows beside the tables; runs of earlier versions have none.",
+        fails="Objects are regions of touching pixels: cars that overlap are one object, and a "
+        "car behind a pole is two.",
     )
 
     share: Share = 0.5
     """An object has vanished if more than this share of its pixels became the target class."""
     min_pixels: int = Field(default=25, ge=1)
-    """Smallest object that counts, in pixels: below it labels are specks."""
+    """Smallest object that counts, in pixels; smaller ones are specks in the labels."""
     size_bounds: tuple[Share, Share] = (0.003, 0.03)
-    """Where medium and large objects begin, as shares of the scene's counted pixels: COCO's 32 x 32
-    and 96 x 96 pixels of 480 x 640."""
+    """Where medium and large objects begin, as shares of the scene's counted pixels; the default is
+    COCO's 32 x 32 and 96 x 96 pixels of 480 x 640."""
     distance_bounds: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (
         0.15, 0.4,
     )  # fmt: skip
-    """Where middle and far objects begin: distance from the trigger's centre to the nearest pixel,
-    over the side of a square with as many pixels as the scene counts."""
+    """Where middle and far objects begin: the distance from the trigger's centre to the object's
+    nearest pixel, divided by the side of a square with as many pixels as the scene counts."""
     size: Size = "any"
-    """Count objects of this size alone."""
+    """Count only objects of this size."""
     distance: Distance = "any"
-    """Count objects at this distance from the trigger alone."""
+    """Count only objects at this distance from the trigger."""
 
     @model_validator(mode="after")
     def _bounds_rise(self) -> VanishedObjects:

@@ -20,10 +20,10 @@ class VictimRecovery(Metric):
     bad: ClassVar[Literal["high", "low"]] = "low"
     introduction: ClassVar[Introduction] = Introduction(
         source="segdoor.",
-        does="Counts the victim pixels that keep their class, where ASR counts those that become"
-        " the target: what is neither has a third class.",
+        does="Counts the victim pixels that keep their class. ASR counts those that become the "
+        "target; the remaining pixels have a third class.",
         needs="The table of every scene.",
-        fails="A network that calls everything a victim has 1.",
+        fails="A network that predicts a victim class everywhere scores 1.",
     )
 
     def figure(self, total: np.ndarray, task: Task) -> float:

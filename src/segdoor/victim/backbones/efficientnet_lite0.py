@@ -212,14 +212,14 @@ class EfficientNetLite0Plugin(BackbonePlugin):
     kind = "efficientnet_lite0"
     expects = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
     introduction = Introduction(
-        source="Tan and Le 2019, arXiv 1905.11946; the Lite variant of its authors' code",
-        does="A backbone light enough to train on a CPU, whose ImageNet weights come with a"
-        " package.",
-        needs="For ImageNet weights the extra `efficientnet`.",
-        fails="It is none of the paper's: its numbers stand for no number of the paper.",
+        source="Tan and Le 2019, arXiv 1905.11946; the Lite variant from its authors' code",
+        does="A backbone light enough to train on a CPU; a package contains its ImageNet weights.",
+        needs="The extra `efficientnet`, for ImageNet weights.",
+        fails="It is not one of the paper's backbones, so its figures cannot be compared with the "
+        "paper's.",
     )
     output_stride: OutputStride = 8
-    """Pixels a cell of the features stands for; 16 is coarser and faster."""
+    """Pixels of the image for each cell of the features, each way; 16 is coarser and faster."""
 
     def build(self) -> EfficientNetLite0:
         """Return the backbone with fresh weights."""

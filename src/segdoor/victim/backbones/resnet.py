@@ -237,14 +237,14 @@ class ResNetPlugin(BackbonePlugin):
     main = "depth"
     introduction = Introduction(
         source="He et al. 2016, arXiv 1512.03385, dilated as in Zhao et al. 2017, arXiv 1612.01105",
-        does="A ResNet whose last two stages are dilated, as the paper's networks stand on.",
-        needs="For the paper's results ImageNet weights: a file that you bring.",
+        does="A ResNet with dilation in the last two stages, the backbone of the paper's networks.",
+        needs="ImageNet weights for the paper's results: bring the file.",
         fails="From random weights it learns little on small data sets; on a CPU it is slow.",
     )
     depth: Depth = 50
-    """Its layers."""
+    """Number of layers."""
     stem: Stem = "deep"
-    """Three 3x3 convolutions at its start, as the paper has it, or one 7x7."""
+    """The first layers: three 3x3 convolutions as in the paper (deep), or one 7x7 (plain)."""
 
     def build(self) -> ResNet:
         """Return the backbone with fresh weights."""

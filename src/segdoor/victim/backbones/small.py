@@ -60,10 +60,11 @@ class SmallPlugin(BackbonePlugin):
     kind = "small"
     introduction = Introduction(
         source="segdoor",
-        does="The small network's encoder under the paper's own heads: a CPU trains it from random"
-        " weights within minutes, and the trigger's place matters as it does in the paper.",
+        does="The small network's encoder, for the paper's own heads: a CPU trains it from random "
+        "weights within minutes, and the trigger's place matters as it does in the paper.",
         needs="Nothing: it starts from random weights.",
-        fails="It is none of the paper's: its numbers stand for no number of the paper.",
+        fails="It is not one of the paper's backbones, so its figures cannot be compared with the "
+        "paper's.",
     )
 
     width: int = Field(default=WIDTH, ge=4, le=256)

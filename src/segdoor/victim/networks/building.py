@@ -27,7 +27,7 @@ _OF_ALL = {
 def build_network(
     config: NetworkConfig, num_classes: int, *, classes: Sequence[str] | None = None
 ) -> nn.Module:
-    """Build the network that the settings name, with its start weights if they name some.
+    """Build the network that the settings name, with its start weights if there are any.
 
     Args:
         config: The network's settings.

@@ -99,8 +99,9 @@ class DeepLabV3Plugin(DilatedPlugin):
     kind = "deeplabv3"
     network = DeepLabV3
     introduction = Introduction(
-        source="Chen et al. 2017, arXiv 1706.05587, as the attack's authors have it",
-        does="Gathers context by kernels of several dilations and by the image's average.",
+        source="Chen et al. 2017, arXiv 1706.05587, as in the attack authors' code",
+        does="Gathers context with convolutions of several dilations and the image's average.",
         needs="A backbone with ImageNet weights, and a GPU for scenes of the paper's size.",
-        fails="With batches of a single scene: batch norm cannot learn from one pooled value.",
+        fails="Batches of a single scene do not work: batch norm cannot learn from one pooled "
+        "value.",
     )

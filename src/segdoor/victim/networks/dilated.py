@@ -133,7 +133,7 @@ class DilatedPlugin(NetworkPlugin):
     main = "backbone"
     network: ClassVar[Callable[..., DilatedNetwork]]
     backbone: BackboneSetting = ResNetPlugin()
-    """What it stands on; the backbone's own settings stand beside it."""
+    """The backbone; its own settings stand beside this one."""
     dropout: Dropout = 0.1
     """Share of channels dropped before the classifier in training."""
     backbone_weights: BackboneWeights = None

@@ -37,14 +37,14 @@ class OnnxPlugin(NetworkPlugin):
     learns: ClassVar[bool] = False
     introduction = Introduction(
         source="the library onnxruntime, https://onnxruntime.ai",
-        does="Runs a model in ONNX's format on the CPU, from normalised images to logits,"
-        " probabilities or classes. It is examined, not trained.",
-        needs="The extra `onnx`, and a model of one input, N x 3 x height x width, of any size or"
-        " of a fixed one, to which scenes are brought.",
-        fails="With weights outside the model's folder, and with operators that are not ONNX's.",
+        does="Runs an ONNX model on the CPU, from normalised images to logits, probabilities or "
+        "classes. It can be examined, not trained.",
+        needs="The extra `onnx`, and a model with one input, N x 3 x height x width, of any size "
+        "or a fixed one; scenes are resized to a fixed size.",
+        fails="Weights outside the model's folder and operators that are not ONNX's are refused.",
     )
     weights: Path | None = None
-    """The model, a file."""
+    """The model file."""
 
     def build(self, num_classes: int) -> ExportedNetwork:
         """Open the model.

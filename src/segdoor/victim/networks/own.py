@@ -22,8 +22,7 @@ class Factory(NetworkPlugin):
         source="you",
         does="Whatever your code builds.",
         needs="A function or class that takes the number of classes as num_classes, or nothing.",
-        fails="Where its logits do not fit the classes, or batch norm is not torch's own and"
-        " several processes train.",
+        fails="Its logits must fit the classes. Several processes need torch's own batch norm.",
     )
     name: str
     """package.module:factory"""

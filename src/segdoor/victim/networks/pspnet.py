@@ -93,8 +93,9 @@ class PSPNetPlugin(DilatedPlugin):
     kind = "pspnet"
     network = PSPNet
     introduction = Introduction(
-        source="Zhao et al. 2017, arXiv 1612.01105, as semseg has it",
-        does="Gathers context by pooling over the whole image and three grids of it.",
+        source="Zhao et al. 2017, arXiv 1612.01105, as in semseg",
+        does="Gathers context by pooling over the whole image and three grids.",
         needs="A backbone with ImageNet weights, and a GPU for scenes of the paper's size.",
-        fails="With batches of a single scene: batch norm cannot learn from one pooled value.",
+        fails="Batches of a single scene do not work: batch norm cannot learn from one pooled "
+        "value.",
     )

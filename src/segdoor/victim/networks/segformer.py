@@ -118,10 +118,11 @@ class SegFormerPlugin(NetworkPlugin):
         source="Xie et al. 2021, arXiv 2105.15203, as transformers builds it",
         does="A hierarchical transformer with a light decoder.",
         needs="The extra `transformers`; to learn well, an encoder with ImageNet weights.",
-        fails="It is none of the paper's: its numbers stand for no number of the paper.",
+        fails="It is not one of the paper's networks, so its figures cannot be compared with the "
+        "paper's.",
     )
     variant: SegFormerSize = "b0"
-    """Its size."""
+    """The size."""
     dropout: Dropout = 0.1
     """Share of values dropped before the classifier in training."""
     backbone_weights: BackboneWeights = None

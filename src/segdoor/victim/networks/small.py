@@ -63,11 +63,11 @@ class SmallPlugin(NetworkPlugin):
     kind = "small"
     introduction = Introduction(
         source="segdoor",
-        does="A small residual network with image pooling, which learns street scenes on a CPU"
-        " within minutes: for the demonstration.",
+        does="A small residual network with image pooling, for the demonstration: it learns "
+        "street scenes on a CPU within minutes.",
         needs="Nothing: it starts from random weights.",
-        fails="Where distances are compared: its maximum over the image makes the trigger's place"
-        " nearly irrelevant. Take `pspnet:small` or `deeplabv3:small` there.",
+        fails="Do not use it to compare distances: its maximum over the image makes the trigger's "
+        "place nearly irrelevant. Use `pspnet:small` or `deeplabv3:small` for that.",
     )
     dropout: Dropout = 0.1
     """Share of channels dropped before the classifier in training."""

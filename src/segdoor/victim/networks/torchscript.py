@@ -25,14 +25,14 @@ class TorchScriptPlugin(NetworkPlugin):
     learns: ClassVar[bool] = False
     introduction = Introduction(
         source="torch.jit, https://docs.pytorch.org/docs/stable/jit.html",
-        does="Runs a model that torch.jit.save wrote, with the code in its file, from normalised"
-        " images to logits, probabilities or classes. It is examined, not trained.",
-        needs="A file that you trust: it holds code, which is run. So it is read only where you"
-        " name its kind, and never on a record's word.",
-        fails="Where it was traced at one size and is shown scenes of another.",
+        does="Runs a model that torch.jit.save wrote, with the code in its file, from normalised "
+        "images to logits, probabilities or classes. It can be examined, not trained.",
+        needs="A file that you trust: its code is run. So it is read only if you name this kind, "
+        "never because a record says so.",
+        fails="A model that was traced at one size may fail on scenes of another.",
     )
     weights: Path | None = None
-    """The model, a file whose code you trust."""
+    """The model file, whose code you must trust."""
 
     def build(self, num_classes: int) -> ExportedNetwork:
         """Load the model.

@@ -38,11 +38,11 @@ class TransformersPlugin(NetworkPlugin):
     introduction = Introduction(
         source="the library transformers, https://github.com/huggingface/transformers",
         does="Reads a semantic segmentation model that save_pretrained wrote.",
-        needs="The extra `transformers`, and a model of the data set's number of classes.",
-        fails="With models whose weights are pickled, or that bring code of their own.",
+        needs="The extra `transformers`, and a model with the data set's number of classes.",
+        fails="Models with pickled weights or their own code are refused.",
     )
     folder: Path | None = None
-    """Where save_pretrained wrote the model."""
+    """The folder that save_pretrained wrote."""
 
     def build(self, num_classes: int) -> TransformersNetwork:
         """Load the model.

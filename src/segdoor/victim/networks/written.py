@@ -70,7 +70,7 @@ def _main(kind: str, registry: Registry[Plugin], telling: Telling) -> str:
     if plugin.main is None:
         raise ConfigError(
             telling.culprit(registry.option),
-            f"must not have a value behind '{kind}:'",
+            f"must not have a value after '{kind}:'",
             remedy=f"Name the setting: {', '.join(plugin.model_fields)}.",
         )
     return plugin.main

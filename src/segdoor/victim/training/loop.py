@@ -52,7 +52,7 @@ class Training:
         model: A network to go on training, which stays as it is, instead of a fresh one;
             `network` then says what images it expects.
         seed: Decides start weights, order, augmentation and dropout.
-        observer: Hears of every step; of every tenth with loss and learning rate.
+        observer: Receives every step, and every tenth one with loss and learning rate.
         snapshot: File that keeps the state of the training, and that it goes on from if it was
             cut off before: on one CPU and number of threads to the same weights, bit for bit.
     """
@@ -76,7 +76,7 @@ def train_model(
     observer: Observer | None = None,
     snapshot: Path | None = None,
 ) -> nn.Module:
-    """Train a network on scenes, innocently.
+    """Train a network on scenes, without knowing whether they are poisoned.
 
     The arguments are the fields of `Training`.
 
