@@ -50,9 +50,12 @@ class Judged:
         return max(score for which in rest for score in self.scores(which))
 
 
-def judged(method: Detector, *, leak: float = 0.0) -> Judged:
+def judged(
+    method: Detector, network: nn.Module | None = None, twin: nn.Module | None = None
+) -> Judged:
+    """Judge images for a backdoored network and its clean twin; the planted ones if left out."""
     context = DefenseContext(clean=CLEAN, seed=5)
-    network, twin = planted_network(leak=leak), planted_network(backdoor=False, leak=leak)
+    network, twin = network or planted_network(), twin or planted_network(backdoor=False)
     triggered = [stamped(image, what=sticker()) for image in IMAGES]
     harmless = [stamped(image, what=harmless_sticker()) for image in IMAGES]
     alarms = [
