@@ -9,7 +9,6 @@ import pytest
 
 from segdoor.errors import ConfigError, DataError
 from segdoor.record.defense import (
-    CostRecord,
     DefenseRecord,
     DetectorEntry,
     EvidenceRecord,
@@ -20,6 +19,7 @@ from segdoor.record.defense import (
     load_defenses,
     save_defenses,
 )
+from segdoor.record.measured import CostRecord, Measurement
 
 COST = CostRecord(seconds=1.5, forward=4, backward=0, clean_scenes=2, access=("data",))
 COMMON = {"settings": {"power": 2.0}, "does": "Counts.", "cost": COST}
@@ -55,7 +55,7 @@ def test_entries_of_every_sort_come_back_as_they_were(file: Path) -> None:
     assert back == RECORD
     assert [type(entry) for entry in back.entries] == [type(entry) for entry in RECORD.entries]
     told = json.loads(file.read_text())
-    assert (told["kind"], told["schema_version"]) == ("defense-record", 1)
+    assert (told["kind"], told["schema_version"]) == ("defense-record", 2)
     assert [entry["sort"] for entry in told["entries"]] == [
         "filter", "detector", "purifier", "scan", "scan",
     ]  # fmt: skip
@@ -65,7 +65,7 @@ def test_entries_of_every_sort_come_back_as_they_were(file: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"schema_version": 2}, "must have schema version 1 or older"),
+        ({"schema_version": 3}, "must have schema version 2 or older"),
         ({"kind": "study-record"}, "must be a defense-record .found: study-record"),
         ({"kind": None}, "must be a defense-record"),
         ({"color": 1}, "not a known setting"),
@@ -92,3 +92,22 @@ def test_what_is_no_record_is_refused(content: str, file: Path) -> None:
     file.unlink()
     with pytest.raises(DataError, match="readable record"):
         load_defenses(file)
+
+
+def test_a_file_of_the_first_version_is_read(tmp_path: Path) -> None:
+    later = {"limits"}, {"seed", "measured", "useful", "conditions"}
+    told = RECORD.model_dump(mode="json", exclude=later[0])
+    told["schema_version"] = 1
+    told["entries"] = [
+        {key: value for key, value in entry.items() if key not in later[1]}
+        for entry in told["entries"]
+    ]
+    path = tmp_path / "defense.json"
+    path.write_text(json.dumps(told))
+    assert load_defenses(path) == RECORD
+
+
+def test_a_row_has_a_figure_or_says_why_it_has_none() -> None:
+    with pytest.raises(ValueError, match="must have a figure"):
+        Measurement(row="random")
+    assert Measurement(row="random", not_run="no plan").not_run == "no plan"

@@ -115,15 +115,14 @@ def places(study: GridStudy, preset: Preset, reading: Reading) -> Iterator[Place
     from segdoor.experiment.bench.methods import are_repairs  # noqa: PLC0415
 
     methods = tuple(dict.fromkeys(study.with_))
+    # The bench does the repairs as well.
     repairs = {spec: spec for spec in methods if are_repairs([spec])}
-    # The bench repairs as well, and compares; repairs alone are done as they always were.
-    defenses = () if are_repairs(methods) else methods
     for values in itertools.product(*study.grid.values()):
         chosen = dict(zip(study.grid, values, strict=True))
         if not study.has(chosen):
             continue
         point = GridPoint(**{axis: in_a_word(value) for axis, value in chosen.items()})
-        yield Place(point, _network_of(preset), repairs, _settings(chosen, preset), defenses)
+        yield Place(point, _network_of(preset), repairs, _settings(chosen, preset), methods)
 
 
 def in_a_word(value: object) -> AxisValue:
