@@ -142,6 +142,8 @@ class DefenseRecord(Settings):
     """Digest of the examined scenes or weights."""
     seed: int = Field(ge=0)
     """Decides everything random."""
+    policy: str | None = None
+    """SHA-256 of the policy that the findings were judged by; null if there was none."""
     entries: tuple[Entry, ...]
     """The methods, in the requested order."""
 

@@ -33,12 +33,14 @@ class DataPolicy(MethodsPolicy):
 
     thresholds: dict[str, float]
     """Scores from which on a scene is suspect, by filter."""
+    held_out: float = Field(gt=0, lt=1)
+    """Share of the clean scenes that only set thresholds."""
     false_alarms: float = Field(gt=0, le=0.5)
     """Share of clean scenes that may score above a threshold set from clean scenes."""
     significance: float = Field(gt=0, lt=1)
     """Largest probability that so many scenes score above it by chance."""
     least_clean: int = Field(ge=1)
-    """Clean scenes needed to set a threshold."""
+    """Held-out clean scenes needed to set a threshold."""
 
 
 class ImagesPolicy(MethodsPolicy):
