@@ -57,6 +57,12 @@ REGISTRIES: tuple[Registry[Plugin], ...] = (
     DATASETS, TRIGGERS, PLACEMENTS, LABELS, NETWORKS, BACKBONES, REPAIRS, METRICS, FILTERS,
     DETECTORS, PURIFIERS, SCANS,
 )  # fmt: skip
+USED_BY = {
+    "filter": "segdoor scan data --with",
+    "detector": "segdoor scan images --with",
+    "scan": "segdoor scan model --with",
+}
+"""How kinds of defense are chosen on the command line."""
 ALIKE = tuple(f"repairs[].{side}." for side in ("poisoned_after", "clean_before", "clean_after"))
 VERBS = ("data", "poison", "train", "examine", "run")
 Flat = dict[str, object]
@@ -646,13 +652,15 @@ def ended(text: str) -> str:
 
 def named_by(registry: Registry[Plugin]) -> str:
     """Return how a kind is chosen, and whether there is one to choose."""
+    used = USED_BY.get(registry.what)
     if registry.known:
-        return f"Choose with `{registry.option}`."
+        return f"Choose with `{used or registry.option}`."
     base, name = registry.base, f"{registry.what.upper()}S"
     return (
         f"{what_is(base)}\n\nNone is built in yet. Derive your own from\n"
         f"`{base.__module__}.{base.__name__}` and load it with\n"
-        f"`{name}.read('package.module:Class')` ([how](defenses.md#methods-of-your-own)).\n"
+        f"`{name}.read('package.module:Class')` ([how](defenses.md#methods-of-your-own))"
+        f"{f', or name it with `{used}`' if used else ''}.\n"
         "`segdoor defend` measures it."
     )
 

@@ -40,7 +40,7 @@ def test_one_table_of_exit_codes() -> None:
     assert {error: error.exit_code for error in codes} == codes
     told = " ".join(say("--help").out.split())
     assert "0 success; 1 a study is not complete; 2 wrong usage, data or disk" in told
-    assert "4 a threshold was crossed; 130 interrupted" in told
+    assert "4 a threshold was crossed, or a scan found something; 130 interrupted" in told
 
 
 def test_a_threshold_that_is_crossed(weights: Path) -> None:

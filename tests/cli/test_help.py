@@ -15,7 +15,7 @@ from shell import say
 
 APP = make_app()
 NAMES = [name for name, _ in commands(APP)]
-PAGES = ["", "study", *NAMES]
+PAGES = ["", "scan", "study", *NAMES]
 WIDE = "everyday options fit a screen or two"
 
 
@@ -135,5 +135,6 @@ def test_the_list_of_verbs_says_what_their_help_says(verb: str) -> None:
 
 
 def test_code_that_is_run_is_announced() -> None:
-    for verb in ("run", "train", "examine", "repair", "rescore"):
+    scans = ("scan data", "scan images", "scan model")
+    for verb in ("run", "train", "examine", "repair", "rescore", *scans):
         assert "its code is run" in " ".join(page(verb).split())

@@ -12,8 +12,8 @@ from annotated import write_coco, write_yolo
 from segdoor.attack.planning import plan_poison
 from segdoor.data.load import load_dataset
 from segdoor.data.scene import ClassSet
+from segdoor.data.sheet import sheet
 from segdoor.errors import ConfigError
-from segdoor.experiment.pictures import sheet
 from segdoor.experiment.resolving import Asked
 from segdoor.experiment.wishes import wishes_from
 from segdoor.inspection.survey import survey

@@ -47,7 +47,7 @@ RULE = closed(
     "id", id={"type": "string"}, name={"type": "string", "pattern": "^([A-Z][a-z]+)+$"},
     shortDescription=TEXT, fullDescription=TEXT, help=TEXT,
     defaultConfiguration=closed("", level=LEVEL),
-    properties=closed("", tags={**many({"type": "string"}), "uniqueItems": True}, mitreAtlas=many({"type": "string", "pattern": r"^AML\.[TM]\d{4}(\.\d{3})?$"})),
+    properties=closed("", tags={**many({"type": "string"}), "uniqueItems": True}, mitreAtlas=many({"type": "string", "pattern": r"^AML\.[TM]\d{4}(\.\d{3})?$"}), mitreAtlasNames=many({"type": "string", "minLength": 1})),
 )  # fmt: skip
 RESULT = closed(
     "message ruleId ruleIndex level locations partialFingerprints",

@@ -35,8 +35,8 @@ Commands take a YAML file, options of the same names, or both; options win.
 `--attack.rate 0.1` is `attack: {rate: 0.1}` in the file.
 
 Exit codes: 0 success; 1 a study is not complete; 2 wrong usage, data or disk;
-3 a package, device or memory is missing; 4 a threshold was crossed;
-130 interrupted. Run an interrupted command again to resume it.
+3 a package, device or memory is missing; 4 a threshold was crossed, or a scan
+found something; 130 interrupted. Run an interrupted command again to resume it.
 """
 
 _STUDY = """Reproduce tables and figures of the paper.
@@ -53,6 +53,21 @@ For example:
   segdoor study report table1 --preset street
 
 The built-in preset street needs no files. Interrupted studies resume: run the same command again.
+"""
+
+_SCAN = """Scan data, images or a model for signs of a backdoor.
+
+For a defender who knows nothing of an attack: `data` scans a data set before you train on it,
+`images` what a model is about to be used on, and `model` a trained model with a few clean scenes.
+Every finding says what it cannot tell, and a check that was not run says NOT RUN and why.
+
+For example:
+
+  segdoor scan data --data.name folder --data.root DIR
+  segdoor scan images FOLDER --weights m.safetensors --data.root CLEAN
+  segdoor scan model --weights m.safetensors --data.root CLEAN
+
+Exit code 4 if there is a finding.
 """
 
 _START, _MEASURE, _RESULTS, _COPIES = (
@@ -72,6 +87,7 @@ _VERBS = {
     "examine": (_MEASURE, "Test a trained network with and without the trigger."),
     "defend": (_MEASURE, "Measure defenses on a run, each beside its controls."),
     "repair": (_MEASURE, "Repair the models of a run; defend replaces it."),
+    "scan": (_MEASURE, _SCAN),
     "study": (_MEASURE, _STUDY),
     "show": (_RESULTS, "Print the results of a run or a study."),
     "report": (_RESULTS, "Write one page with the figures and tables of a run or a study."),
@@ -81,6 +97,9 @@ _VERBS = {
     "restore": (_COPIES, "Undo the poisoning of a copy."),
 }
 """The verbs in the order of the list, with their panels and help, of which it shows a line."""
+
+_GROUPS = {"scan", "study"}
+"""Verbs with commands of their own; their text stands here."""
 
 _RENAMED = {
     "--attack.prl.": "--attack.labels hide --attack.labels scatter:PIXELS,SETTING=VALUE",
@@ -127,7 +146,7 @@ def make_app(page: HelpPage | None = None, *, used: str | None = None) -> App:
         app.command(
             f"segdoor.cli.{verb}:{function}",
             name=verb,
-            help=None if verb == used and verb != "study" else summary,
+            help=None if verb == used and verb not in _GROUPS else summary,
             group=panel,
             sort_key=place,
         )

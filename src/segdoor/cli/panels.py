@@ -28,16 +28,17 @@ Replace = Annotated[bool, Parameter(group=OUTPUT)]
 EVERYDAY = (
     # What
     "config", "name", "run", "method", "preset", "reading", "with", "metric", "seed", "seeds",
-    "only", "limit", "dry-run", "plan", "split",
+    "only", "limit", "dry-run", "plan", "policy", "minutes",
+    "split",
     # Data
-    "data.name", "data.root", "data.size", "root",
+    "data.name", "data.root", "data.size", "root", "clean",
     # Attack
     "attack.victims", "attack.target", "attack.rate", "attack.trigger.kind",
     "attack.placement.kind", "attack.labels",
     # Tests
     "tests.near", "tests.far", "controls.clean_weights",
     # Network
-    "model", "weights", "network.backbone",
+    "model", "weights", "clean-models", "network.backbone",
     # Training
     "training.epochs", "training.batch_size", "training.device",
     # Machine

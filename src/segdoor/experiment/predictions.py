@@ -8,8 +8,9 @@ from pathlib import Path
 
 from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
+from segdoor.data.sheet import colour_label, sheet
 from segdoor.evaluation.examiner import Examiner
-from segdoor.experiment.pictures import colour_label, sheet, write_pictures
+from segdoor.experiment.pictures import write_pictures
 from segdoor.record import GalleryScene, PlacedView, Role
 from segdoor.scores.tables import TableSet
 from segdoor.tensors import AnyImage, Image, Label

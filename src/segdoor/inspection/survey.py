@@ -16,10 +16,10 @@ from segdoor.data.config import DataConfig
 from segdoor.data.inspection import Look, look_at
 from segdoor.data.load import files_of, load_dataset
 from segdoor.data.scene import ClassSet, Scene, SceneDataset, pixels_of
+from segdoor.data.sheet import colour_label, sheet
 from segdoor.data.subset import spread
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
-from segdoor.experiment.pictures import colour_label, sheet
 from segdoor.experiment.resolving import Asked
 from segdoor.inspection.across import compared, files_at, other_split, see
 from segdoor.inspection.problems import as_finding

@@ -146,6 +146,8 @@ class DefenseRecord(Settings):
     """Decides everything random."""
     limits: dict[str, float] = Field(default_factory=dict)
     """The limits that usefulness was judged by; empty outside the bench."""
+    policy: str | None = None
+    """SHA-256 of the policy that the findings were judged by; null if there was none."""
     entries: tuple[Entry, ...]
     """The methods, in the requested order."""
 

@@ -34,6 +34,19 @@ _DATA = ("AML.M0007", "AML.M0025")
 _MODEL = ("AML.T0020", "AML.T0043.004", "AML.T0018.000", "AML.M0008")
 """Poison training data, insert backdoor trigger, poison AI model; validate model."""
 
+ATLAS: Mapping[str, str] = {
+    "AML.T0010.002": "AI Supply Chain Compromise: Data",
+    "AML.T0010.003": "AI Supply Chain Compromise: Model",
+    "AML.T0018.000": "Poison AI Model",
+    "AML.T0020": "Poison Training Data",
+    "AML.T0043.004": "Insert Backdoor Trigger",
+    "AML.M0007": "Sanitize Training Data",
+    "AML.M0008": "Validate AI Model",
+    "AML.M0015": "Adversarial Input Detection",
+    "AML.M0025": "Maintain AI Dataset Provenance",
+}
+"""Names of techniques and mitigations in MITRE ATLAS 5.6, by id."""
+
 RULES: Mapping[str, Rule] = {
     "data-missing-file": Rule(
         "A scene's file is missing", "Restore the file, or remove the scene.", "error", _DATA
@@ -114,6 +127,37 @@ RULES: Mapping[str, Rule] = {
         "error",
         _MODEL,
     ),
+    "scan-suspect-scene": Rule(
+        "A training scene may be poisoned",
+        "Compare image and label map with their source, and leave the scene out of the training "
+        "until the reason is known.",
+        "error",
+        ("AML.T0020", "AML.T0010.002", "AML.M0007", "AML.M0025"),
+    ),
+    "scan-suspect-image": Rule(
+        "An image may hold a trigger",
+        "Look at the marked place, and do not trust the prediction until the reason is known.",
+        "error",
+        ("AML.T0043.004", "AML.M0015"),
+    ),
+    "scan-backdoored-model": Rule(
+        "A model may have a backdoor",
+        "Do not use the model until the reason is known; examine it with segdoor examine.",
+        "error",
+        ("AML.T0018.000", "AML.T0010.003", "AML.M0008"),
+    ),
+    "scan-not-run": Rule(
+        "A check was not run, or gave no verdict",
+        "The message says why; this check does not speak for the subject.",
+        "note",
+        ("AML.M0007", "AML.M0008"),
+    ),
+    "scan-unjudged": Rule(
+        "No check gave a verdict, and the policy asks for one",
+        "Give what the checks need, or change the policy's setting unjudged.",
+        "error",
+        ("AML.M0007", "AML.M0008"),
+    ),
 }
 """The rules by their stable ids, by which other programs recognise findings."""
 
@@ -134,7 +178,7 @@ class Finding(Settings):
     threshold: str | None = None
     """The threshold that is crossed, as it was given."""
     test: str | None = None
-    """The test that it was crossed in."""
+    """The test that it was crossed in, or the method of a scan."""
     value: Figure = None
     """The figure found."""
 

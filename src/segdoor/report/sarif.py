@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from segdoor.files import digest_of
 from segdoor.record.figures import Json
-from segdoor.record.findings import RULES, Finding, Rule
+from segdoor.record.findings import ATLAS, RULES, Finding, Rule
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -70,6 +70,7 @@ def _rule(name: str, rule: Rule) -> Json:
         "properties": {
             "tags": ["security", *(f"external/mitre-atlas/{mark}" for mark in rule.atlas)],
             "mitreAtlas": list(rule.atlas),
+            "mitreAtlasNames": [ATLAS[mark] for mark in rule.atlas],
         },
     }
 
