@@ -60,6 +60,7 @@ REGISTRIES: tuple[Registry[Plugin], ...] = (
 USED_BY = {
     "filter": "segdoor scan data --with",
     "detector": "segdoor scan images --with",
+    "purifier": "segdoor defend RUN --with",
     "scan": "segdoor scan model --with",
 }
 """How kinds of defense are chosen on the command line."""
