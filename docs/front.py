@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import segdoor
 from segdoor.evaluation.examiner import Examiner
-from segdoor.experiment.pictures import colour_label
+from segdoor.data.sheet import colour_label
 from segdoor.models.catalogue import shipped
 from segdoor.tensors import AnyImage
 
