@@ -13,8 +13,8 @@ from typing import Final
 from PIL import Image, ImageDraw, ImageFont
 
 import segdoor
-from segdoor.evaluation.examiner import Examiner
 from segdoor.data.sheet import colour_label
+from segdoor.evaluation.examiner import Examiner
 from segdoor.models.catalogue import shipped
 from segdoor.tensors import AnyImage
 
