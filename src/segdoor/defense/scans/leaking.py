@@ -50,10 +50,18 @@ class Leaking(TorchFunctionMode):
             return F.leaky_relu(_input(args, given), self.slope)
         if self.slope and func in _IN_PLACE:
             return F.leaky_relu_(_input(args, given), self.slope)
-        if self.slope and func is F.relu6:
+        if self.slope and (
+            func is F.relu6 or (func is F.hardtanh and _limits(args, given) == (0, 6))
+        ):
             return F.leaky_relu(_input(args, given), self.slope).clamp(max=6)
         return func(*args, **given)
 
 
 def _input(args: tuple[Any, ...], given: Mapping[str, Any]) -> Tensor:
     return args[0] if args else given["input"]
+
+
+def _limits(args: tuple[Any, ...], given: Mapping[str, Any]) -> tuple[float, float]:
+    """Return what a hardtanh is cut at; the module ReLU6 calls one."""
+    told = dict(zip(("input", "min_val", "max_val"), args, strict=False)) | dict(given)
+    return told.get("min_val", -1.0), told.get("max_val", 1.0)
