@@ -638,9 +638,9 @@ def named_by(registry: Registry[Plugin]) -> str:
     if registry.known:
         return f"Choose with `{used or registry.option}`."
     base, name = registry.base, f"{registry.what.upper()}S"
+    idle = "" if used else ", and no command uses one"
     return (
-        f"{what_is(base)}\n\nNone is built in yet{'' if used else ', and no command uses one'}. Derive"
-        " your own from\n"
+        f"{what_is(base)}\n\nNone is built in yet{idle}. Derive your own from\n"
         f"`{base.__module__}.{base.__name__}` and load it with\n"
         f"`{name}.read('package.module:Class')` ([how](defenses.md#methods-of-your-own))"
         f"{f', or name it with `{used}`' if used else ''}."

@@ -12,7 +12,6 @@ from defense.planted import planted_scenes, stamped, sticker
 from scanning.methods import HERE, stamped_scenes, write_folder
 from shell import say
 
-
 FILTER, DETECTOR, SCAN = (f"{HERE}:{name}" for name in ("Colours", "FewCars", "Lost"))
 MINE = ["--data.name", "folder", "--data.root", "mine"]
 MODEL = ["--model", f"{HERE}:backdoored"]
