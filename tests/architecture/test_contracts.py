@@ -82,7 +82,8 @@ def test_every_backbone_is_listed() -> None:
 
 SHARED = {
     "repairs": {
-        "batches", "classifier", "held_out", "masks", "norms", "pairing", "training",
+        "batches", "classifier", "held_out", "masks", "norms", "pairing", "patches",
+        "training",
     },
     "filters": {"cells", "looking", "traces"},
     "scans": {

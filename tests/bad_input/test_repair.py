@@ -64,7 +64,7 @@ CASES = {
             "--with",
             "must name a known repair",
             "forget",
-            "Known: finetune, prune, fine_prune, clp, ft_sam, anp, bnp, rnp; write your own as package.module:Class.",
+            "Known: finetune, prune, fine_prune, clp, ft_sam, anp, bnp, rnp, i_bau, nad, region_adversarial, npd; write your own as package.module:Class.",
         ),
         "repair run --with forget:3",
     ),

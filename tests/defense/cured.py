@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from defense.planted import Planted, planted_network, planted_scenes, stamped, sticker
+from defense.planted import Planted, _fit_norms, planted_network, planted_scenes, stamped, sticker
 from segdoor.defense.repairs.repair import Repair, RepairContext, Repaired
 from segdoor.victim.config import AugmentationConfig, NetworkConfig, TrainingConfig
 from segdoor.victim.normalisation import normalised
@@ -76,4 +76,21 @@ def sturdy(*, backdoor: bool = True) -> Planted:
         for moved in (network.look.bias, look.running_mean, look.bias, mix.running_mean, mix.bias):
             moved[:colours] -= 2
         network.classifier.weight[:, colours] *= 1.5
+    return network.eval()
+
+
+def stirred(*, backdoor: bool = True) -> Planted:
+    """Return the planted network with a detector that answers to what is a little like the sticker.
+
+    Clean scenes do not open the gate, so that training on them cannot shut it; a patch in some
+    colours may, and then gradients lead to the sticker.
+    """
+    network = planted_network(backdoor=backdoor, leak=-0.1)
+    assert network.look.bias is not None
+    with torch.no_grad():
+        if backdoor:
+            # The likeness itself, where the planted network counts what is above 0.6 of it.
+            network.look.weight[6] *= 0.4
+            network.look.bias[6] = 0.4 * network.look.bias[6] + 0.6
+        _fit_norms(network)
     return network.eval()

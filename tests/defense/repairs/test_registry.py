@@ -48,11 +48,11 @@ def test_writing_loses_nothing(share: float, epochs: int, rate: float | None) ->
     [
         (
             "",
-            r"known repair \(found: nothing\). Known: finetune, prune, fine_prune, clp, ft_sam, anp, bnp, rnp",
+            r"known repair \(found: nothing\). Known: finetune, prune, fine_prune, clp, ft_sam, anp, bnp, rnp, i_bau, nad, region_adversarial, npd",
         ),
         (
             "distill:3",
-            r"known repair \(found: distill\). Known: finetune, prune, fine_prune, clp, ft_sam, anp, bnp, rnp",
+            r"known repair \(found: distill\). Known: finetune, prune, fine_prune, clp, ft_sam, anp, bnp, rnp, i_bau, nad, region_adversarial, npd",
         ),
         ("prune", "prune:CHANNELS.*Channels to silence"),
         ("prune:", "prune:main,setting=value"),
@@ -62,7 +62,7 @@ def test_writing_loses_nothing(share: float, epochs: int, rate: float | None) ->
         ("prune,3", "prune:main,setting=value"),
         (
             "nowhere:Repair",
-            "nowhere:Repair: ModuleNotFoundError.*Known: finetune, prune, fine_prune, clp, ft_sam, anp, bnp, rnp",
+            "nowhere:Repair: ModuleNotFoundError.*Known: finetune, prune, fine_prune, clp, ft_sam, anp, bnp, rnp, i_bau, nad, region_adversarial, npd",
         ),
         ("json:loads", "derived from Repair"),
         ("prune:3,channels=4", "each setting once"),

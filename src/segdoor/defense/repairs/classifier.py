@@ -76,11 +76,11 @@ def find_classifier(showing: Showing) -> str:
         ConfigError: If that layer does not have one output a class, so that it is no classifier.
     """
     ran: list[str] = []
-    readers = _readers(showing.model)
-    with _hooked(readers, lambda name: lambda *_: ran.append(name)):
+    readers = readers_of(showing.model)
+    with hooked(readers, lambda name: lambda *_: ran.append(name)):
         logits = showing.answer(0)
     for name in dict.fromkeys(reversed(ran)):
-        with _hooked({name: readers[name]}, lambda _: _disturb):
+        with hooked({name: readers[name]}, lambda _: _disturb):
             decides = not torch.equal(showing.answer(0), logits)
         if not decides:
             continue
@@ -115,7 +115,7 @@ def mean_activations(showing: Showing, layer: str) -> ChannelMeans:
         total[:] += pixels.double().sum(dim=0).cpu().numpy()
         num_pixels += len(pixels)
 
-    with _hooked({layer: reader}, lambda _: look):
+    with hooked({layer: reader}, lambda _: look):
         for index in range(len(showing.scenes)):
             showing.answer(index)
     if not num_pixels:
@@ -157,7 +157,7 @@ _Look = Callable[..., object]
 
 
 @contextmanager
-def _hooked(readers: dict[str, Reader], look: Callable[[str], _Look]) -> Generator[None]:
+def hooked(readers: dict[str, Reader], look: Callable[[str], _Look]) -> Generator[None]:
     """Let a function see what layers read and write, or change it, for a while."""
     handles = [reader.register_forward_hook(look(name)) for name, reader in readers.items()]
     try:
@@ -172,7 +172,7 @@ def _disturb(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> Tensor:
     return 2 * output + 1
 
 
-def _readers(model: nn.Module) -> dict[str, Reader]:
+def readers_of(model: nn.Module) -> dict[str, Reader]:
     """Return the layers whose weights say how much of each channel they read."""
     return {
         name: module
@@ -192,7 +192,7 @@ def reader_called(showing: Showing, name: str) -> Reader:
     Raises:
         ConfigError: If it is none whose weights say how much of each channel it reads.
     """
-    readers = _readers(showing.model)
+    readers = readers_of(showing.model)
     if name not in readers:
         raise ConfigError(
             showing.repair,
@@ -213,7 +213,7 @@ def _num_written(reader: Reader) -> int:
 
 
 def _listed(showing: Showing) -> str:
-    names = list(_readers(showing.model))
+    names = list(readers_of(showing.model))
     if not names:
         return "The network has no such layer; use another repair."
     shown = ", ".join(reversed(names[-_MOST_LISTED:]))
