@@ -381,9 +381,10 @@ def test_the_terminal_shows_both_victims_before_and_after(finished: Path) -> Non
     assert "…" not in text
     row = row_of(record, "prune:12")
     shown = [line.split() for line in text.splitlines() if line.strip().startswith("prune:12")]
-    assert len(shown) == 4
+    # Attack and accuracy of both models, and what was done.
+    assert len(shown) == 5
     asr = [f"{effect.asr.value:.3f}" for effect in row.poisoned_after.tests.values()]
     assert shown[0][1 : 1 + len(asr)] == asr
     assert shown[2][1] == f"{row.poisoned_after.cba.value:.3f}"
-    assert len(describe(record)) == len(describe(record.model_copy(update={"repairs": ()}))) + 2
+    assert len(describe(record)) == len(describe(record.model_copy(update={"repairs": ()}))) + 3
     assert repair_grids(record.model_copy(update={"repairs": ()})) == []

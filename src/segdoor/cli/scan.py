@@ -172,7 +172,7 @@ def images(
 def model(
     config: Config = None,
     *,
-    with_: Annotated[tuple[str, ...], _with("scans", "asymmetry")] = (),
+    with_: Annotated[tuple[str, ...], _with("scans", "pair_inversion")] = (),
     policy: Policy = None,
     seed: Seed = None,
     split: Split = None,

@@ -76,7 +76,7 @@ _SAYS = "Features of this class go together in another way than in most scenes."
 
 def _regions(
     features: Float[Tensor, "D h w"], scene: Scene, num_classes: int
-) -> list[tuple[int, Float[Tensor, "D n"]]]:
+) -> list[tuple[int, Float[Tensor, "_ _"]]]:
     """Return the features of each class's pixels; of many channels evenly spaced ones."""
     label = torch.from_numpy(resize_label(scene.label, (features.shape[1], features.shape[2])))
     # Deviation 55: 24 channels at most, as a matrix has the square of their number.
@@ -87,7 +87,7 @@ def _regions(
     return [(index, region) for index, region in regions if region.shape[1] >= _LEAST_PIXELS]
 
 
-def grams(region: Float[Tensor, "D n"], orders: int) -> Grams:
+def grams(region: Float[Tensor, "_ _"], orders: int) -> Grams:
     """Return the upper triangles of the Gram matrices of a region, order by order.
 
     Order p is the p-th root of the mean over pixels of the products of p-th powers.

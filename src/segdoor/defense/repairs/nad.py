@@ -168,7 +168,7 @@ class Student(Learner):
             model, config, arithmetic, num_classes=num_classes, ignore_index=ignore_index, mode=mode
         )
         self._teacher, self._maps, self._beta = evaluating(teacher), maps, beta
-        # Deviation 45: dropout rests, as it would blank channels of one map and not of the other.
+        # Dropout rests (deviation 45), as it would blank channels of one map and not of the other.
         for layer in layers(self.model):
             if isinstance(layer, nn.Dropout | nn.Dropout2d):
                 layer.training = False
