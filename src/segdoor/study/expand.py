@@ -139,7 +139,7 @@ def expand(
 def distinct(runs: Iterable[PlannedRun]) -> tuple[PlannedRun, ...]:
     """Return each run once, in order.
 
-    Points of a grid that come to the same settings are one run, with the repairs and defenses of all.
+    Points of a grid that come to the same settings are one run, defended in the ways of all.
     """
     found: dict[str, PlannedRun] = {}
     for run in runs:
