@@ -181,7 +181,7 @@ def _scores(rows: Sequence[Row]) -> Table:
     cells: list[tuple[Cell, ...]] = []
     for row in rows:
         ranking, alarms = row.measured.ranking, row.measured.alarms
-        start = (_text(row.name), _text(row.measured.of or row.entry.sort))
+        start = (_text(row.name), _text(row.measured.of))
         if ranking is not None:
             few = ranking.recall_at_one_percent
             cells.append((
