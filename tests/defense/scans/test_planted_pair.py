@@ -15,7 +15,7 @@ from segdoor.defense.scans.pair_inversion import PairInversion
 from segdoor.defense.scans.scan import ScanContext
 from strategies import CAR, ROAD
 
-SCENES = planted_scenes(4)
+SCENES = planted_scenes(8)
 CONTEXT = ScanContext(clean=SCENES)
 
 
@@ -45,7 +45,7 @@ def gradual(network: Planted) -> Planted:
     return network
 
 
-SEARCH = PairInversion(pairs=1, passes=320, num_sizes=1, starts=2, stickers=2)
+SEARCH = PairInversion(pairs=1, passes=600, num_sizes=1, starts=2, stickers=2)
 
 
 def test_pair_inversion_names_the_pair_and_no_clean_twin() -> None:

@@ -129,6 +129,8 @@ class NeuralCleanse(Scan):
                 budget = Budget(
                     max(1, self.passes // len(classes)), deadline.part(len(classes) - target)
                 )
+                if budget.deadline.over:
+                    continue
                 stream = Stream(context.seed).child("scan", self.kind, target)
                 search = MaskSearch(looked_at, target, rules, budget, stream, context.observer)
                 found.append(
