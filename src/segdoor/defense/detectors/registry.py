@@ -16,7 +16,7 @@ from segdoor.plugins import Registry
 DETECTORS: Registry[Detector] = Registry(
     "detector",
     Detector,
-    "detector",
+    "--with",
     {
         "occlusion": Occlusion,
         "canary": Canary,

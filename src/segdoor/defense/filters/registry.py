@@ -22,7 +22,7 @@ _PLUGINS: tuple[type[Filter], ...] = (
 FILTERS: Registry[Filter] = Registry(
     "filter",
     Filter,
-    "filter",
+    "--with",
     {plugin.kind: plugin for plugin in _PLUGINS},
 )
 """The filters by name; add one by a file beside this one and a line here."""

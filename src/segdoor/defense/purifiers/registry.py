@@ -14,7 +14,7 @@ from segdoor.plugins import Registry
 PURIFIERS: Registry[Purifier] = Registry(
     "purifier",
     Purifier,
-    "purifier",
+    "--with",
     {
         "shrink_and_pad": ShrinkAndPad,
         "jpeg": Jpeg,

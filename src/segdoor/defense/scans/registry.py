@@ -11,7 +11,7 @@ from segdoor.plugins import Registry
 SCANS: Registry[Scan] = Registry(
     "scan",
     Scan,
-    "scan",
+    "--with",
     {
         "pair_inversion": PairInversion,
         "black_box": BlackBox,
