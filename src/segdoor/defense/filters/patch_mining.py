@@ -58,7 +58,7 @@ class _Found:
 
     @property
     def strength(self) -> float:
-        """Return how telling it is; 1 is more than harmless things reached (see its page)."""
+        """Return how telling it is; 1 or more is suspect (see its page)."""
         strength = self.candidate.strength / _TELLING
         # Roofs before a white sky resemble one another in all scenes, a sticker only itself.
         strength *= min(1.0, (1 - float(np.median(self.likeness))) / _UNLIKE) ** 2
