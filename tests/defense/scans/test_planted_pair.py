@@ -45,7 +45,7 @@ def gradual(network: Planted) -> Planted:
     return network
 
 
-SEARCH = PairInversion(pairs=1, passes=600, num_sizes=1, starts=2, stickers=2)
+SEARCH = PairInversion(pairs=1, passes=400, num_sizes=1, starts=2, stickers=2)
 
 
 def test_pair_inversion_names_the_pair_and_no_clean_twin() -> None:
