@@ -70,7 +70,9 @@ def test_what_is_folded_answers_as_what_was_trained(case: str) -> None:
             polariser.offset.normal_()
     expected = polarised(images).detach()
     assert float((expected - network(images).detach()).abs().max()) > 0.1
-    fold(network.last, polariser)
+    last = network.last
+    assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+    fold(last, polariser)
     torch.testing.assert_close(network(images), expected, atol=1e-5, rtol=1e-4)
 
 
