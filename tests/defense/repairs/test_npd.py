@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from defense.cured import RECIPE
+from defense.cured import GOOD, OPEN, RECIPE, SHUT, cured, state_of
+from defense.planted import planted_network
 from segdoor.defense.repairs.npd import (
     Attack,
+    Npd,
     Polarised,
     PolariserLearner,
     fold,
@@ -68,7 +70,9 @@ def test_what_is_folded_answers_as_what_was_trained(case: str) -> None:
             polariser.offset.normal_()
     expected = polarised(images).detach()
     assert float((expected - network(images).detach()).abs().max()) > 0.1
-    fold(network.last, polariser)
+    last = network.last
+    assert isinstance(last, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+    fold(last, polariser)
     torch.testing.assert_close(network(images), expected, atol=1e-5, rtol=1e-4)
 
 
@@ -132,3 +136,18 @@ def test_a_step_attacks_and_changes_the_polariser_alone() -> None:
     polariser = learner.model.polariser
     assert not torch.equal(polariser.matrix, torch.eye(6))
     assert float(polariser.offset.detach().abs().max()) > 0
+
+
+def test_a_gate_that_is_a_little_open_is_shut_and_the_twin_stays_as_good() -> None:
+    repair = Npd(steps=40, patch=8, learning_rate=0.03)
+    done = cured(repair, planted_network(leak=0.04))
+    after = state_of(done.model)
+    assert (after.asr < SHUT, after.accuracy > GOOD) == (True, True)
+    assert done.layer == "classifier"
+    assert done.remarks == ("40 steps", "folded into classifier", "patches of 8 x 8 pixels")
+    assert state_of(cured(repair, planted_network(backdoor=False)).model).accuracy > GOOD
+
+
+def test_a_gate_that_no_patch_opens_stays() -> None:
+    after = state_of(cured(Npd(steps=10, patch=8), planted_network()).model)
+    assert (after.asr > OPEN, after.accuracy > GOOD) == (True, True)

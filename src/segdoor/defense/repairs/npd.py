@@ -34,7 +34,6 @@ from segdoor.victim.training.modes import StepMode
 from segdoor.victim.training.step import Learner
 from segdoor.victim.training.trainer import Variation
 
-_MOMENTUM, _DECAY = 0.9, 5e-4
 _TINY = 1e-6
 
 
@@ -80,8 +79,8 @@ class Npd(Repair):
     out."""
     stride: float = Field(default=0.25, gt=0, le=1)
     """What a step changes each value of a patch by; 1 is from black to white."""
-    learning_rate: float = Field(default=0.01, gt=0)
-    """Rate of the layer."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Rate of Adam at the start."""
     layer: str | None = Field(default=None, examples=["classifier"])
     """The convolution or linear layer that it is put in front of; the classifier if left out."""
 
@@ -223,14 +222,13 @@ class PolariserLearner(Learner):
         """Freeze the network, and return what changes the polariser."""
         # Deviation 46: the batch norm keeps the statistics 0 and 1 that it starts with, so that the
         # layer changes nothing at first, and can be folded into the one behind it. The paper's
-        # keeps statistics of its own, and stays a layer of its own.
+        # keeps statistics of its own, and stays a layer of its own. And Adam, as SGD at the paper's
+        # rate of 0.01 broke networks with large features within a few steps.
         evaluating(self.model.network)
         for weight in parameters_of(self.model.network):
             weight.requires_grad_(False)
         learned = [weight for weight in parameters_of(self.model.polariser) if weight.requires_grad]
-        return torch.optim.SGD(
-            learned, lr=config.learning_rate, momentum=_MOMENTUM, weight_decay=_DECAY
-        )
+        return torch.optim.Adam(learned, lr=config.learning_rate)
 
     def _learn(self, batch: Batch) -> Tensor:
         self.optimiser.zero_grad(set_to_none=True)
