@@ -222,8 +222,8 @@ class PolariserLearner(Learner):
         """Freeze the network, and return what changes the polariser."""
         # Deviation 46: the batch norm keeps the statistics 0 and 1 that it starts with, so that the
         # layer changes nothing at first, and can be folded into the one behind it. The paper's
-        # keeps statistics of its own, and stays a layer of its own. And Adam, as SGD at the paper's
-        # rate of 0.01 broke networks with large features within a few steps.
+        # keeps statistics of its own, and stays a layer of its own. And Adam, as SGD at a rate
+        # of 0.01 broke networks with large features within a few steps.
         evaluating(self.model.network)
         for weight in parameters_of(self.model.network):
             weight.requires_grad_(False)
