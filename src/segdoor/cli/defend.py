@@ -47,7 +47,7 @@ def defend(
     device: str | None = None,
     json: bool = False,
 ) -> None:
-    """Measure methods of defense on a run, each beside its controls.
+    """Measure defenses on a run, each beside its controls.
 
     Each sees what its defender would have: scenes to train on, a model, a few clean scenes; never
     the trigger, the plan or the victim class. What it finds is compared with the truth, with a

@@ -30,7 +30,7 @@ def repair(
     device: str | None = None,
     json: bool = False,
 ) -> None:
-    """Try defenses on the models of a run.
+    """Repair the models of a run; defend replaces it.
 
     A repair gets a network and some clean training scenes; it never sees the attack. Each repair is
     applied to the backdoored model and, as a control, to the clean one. Then all tests of the run
