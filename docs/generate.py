@@ -640,10 +640,16 @@ def kinds_page(registry: Registry[Plugin]) -> str:
             grid(("setting", "values", "default", "meaning"), rows) if rows else "No settings.\n"
         )
         parts.append(
-            f"\n## `{name}`\n\n{told.does}\n\n- From: {ended(told.source)}\n"
+            f"\n## `{name}`\n\n{told.does}{more_on(registry, name)}\n\n- From: {ended(told.source)}\n"
             f"- Needs: {told.needs}\n- Fails: {told.fails}\n\n{table}"
         )
     return "".join(parts)
+
+
+def more_on(registry: Registry[Plugin], name: str) -> str:
+    """Return a link to the page of a defense; nothing for other choices."""
+    defenses = {"repair", "filter", "detector", "purifier", "scan"}
+    return f" [More](defenses/{name}.md)." if registry.what in defenses else ""
 
 
 def ended(text: str) -> str:

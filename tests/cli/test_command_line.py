@@ -682,7 +682,8 @@ def test_an_interruption_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("segdoor.experiment.poisoning.poison_step", interrupted)
     answer = say("poison", *TINY, "--out", "i")
-    assert (answer.code, answer.err.strip()) == (130, "segdoor: interrupted")
+    said = "segdoor: interrupted; finished work is kept, run the same command again to resume"
+    assert (answer.code, answer.err.strip()) == (130, said)
 
 
 class TestCopy:

@@ -38,7 +38,10 @@ class TestData:
         assert "2 of 8 scenes are suspect" in answer.out
         assert "What this scan cannot tell:" in answer.out
         assert "MITRE ATLAS: AML.T0020 Poison Training Data" in answer.out
-        assert "segdoor scan data: must find nothing (found: 2 findings)" in answer.complaint
+        assert (
+            "scan data: ends with exit code 4 if something is suspect (found: 2 findings)"
+            in answer.complaint
+        )
         assert sorted(Path("runs/scan/suspects.txt").read_text().split()) == [
             "planted-0", "planted-1",
         ]  # fmt: skip

@@ -101,6 +101,9 @@ _VERBS = {
 _GROUPS = {"scan", "study"}
 """Verbs with commands of their own; their text stands here."""
 
+_RESUMING = {"demo", "train", "run", "examine", "study", "defend", "repair", "scan", "poison"}
+"""Verbs that continue where an interrupted call stopped."""
+
 _RENAMED = {
     "--attack.prl.": "--attack.labels hide --attack.labels scatter:PIXELS,SETTING=VALUE",
     "--attack.placement.strategy": "--attack.placement KIND",
@@ -178,12 +181,18 @@ def run_command_line(words: Sequence[str]) -> int:
     except CycloptsError as problem:
         return _complain(_usage(problem), 2)
     except KeyboardInterrupt:
-        return _complain("interrupted", 130)
+        return _complain(_interrupted(words), 130)
     except (SegdoorError, OSError, MemoryError) as problem:
         told = _told(problem)
         return _complain(str(told), told.exit_code)
     flush(sys.stdout)
     return 0
+
+
+def _interrupted(words: Sequence[str]) -> str:
+    if words and words[0] in _RESUMING:
+        return "interrupted; finished work is kept, run the same command again to resume"
+    return "interrupted"
 
 
 def _refuse_odd_words(words: Sequence[str]) -> None:

@@ -11,9 +11,9 @@ from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.errors import ConfigError
 
 _HELP = (
-    "A method of any sort, as clp, prune:30 or package.module:Class; repeat the option for"
-    " several, each measured for itself. 'segdoor list repairs', 'filters', 'detectors',"
-    " 'purifiers' and 'scans' show all of them with their settings."
+    "Any method, such as clp, prune:30 or package.module:Class. Repeat the option for several, each"
+    " measured separately. `segdoor list repairs`, filters, detectors, purifiers and scans show all"
+    " of them."
 )
 With = Annotated[
     tuple[str, ...],
@@ -49,15 +49,18 @@ def defend(
 ) -> None:
     """Measure defenses on a run, each beside its controls.
 
-    Each sees what its defender would have: scenes to train on, a model, a few clean scenes; never
-    the trigger, the plan or the victim class. What it finds is compared with the truth, with a
-    clean model, with harmless stickers, with chance and with somebody who knows the attack:
+    Each method gets what its defender would have (scenes to train on, a model, a few clean scenes),
+    never the trigger, the plan or the victim class. Its result is compared with the truth, and with
+    controls: a clean model, harmless stickers, chance, and an oracle that knows the attack.
 
-      segdoor defend runs/run --with clp --with finetune:0.1
+    For example:
+
+      segdoor defend runs/run --with bnp --with i_bau
+      segdoor defend runs/run --with jpeg --with occlusion --scenes 20
       segdoor defend runs/run --with mypackage.filters:Mine --retrain
 
-    A call that was killed is completed by the same call again. Which figures make a method useful
-    was written down before any was measured: docs/defenders.md.
+    The limits that make a method useful were set before any was measured: docs/defenders.md.
+    Interrupted commands resume: run the same command again.
 
     Args:
         run: The run's folder, or its record.json.

@@ -101,6 +101,6 @@ def _demo_of(name: str, folder: Path, *, json: bool) -> None:
     tell(
         *describe(record),
         f"Look at {folder / 'scenes.png'} (predictions).",
-        "Next: try a defense on it, which adds to this record:",
-        f"  segdoor repair {folder} --with finetune:0.1",
+        "Next: measure a defense on it:",
+        f"  segdoor defend {folder} --with finetune:0.1",
     )

@@ -44,7 +44,7 @@ def models(name: str | None = None, /, *, out: Path | None = None, json: bool = 
 
       segdoor models
       segdoor models baseline --out mine
-      segdoor repair mine/baseline --with finetune:0.1
+      segdoor defend mine/baseline --with finetune:0.1
 
     Args:
         name: A model to describe. If left out, all of them are listed.

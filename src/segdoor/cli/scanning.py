@@ -264,6 +264,6 @@ def told(given: Given, report: ScanReport, *, json: bool) -> None:
         tell(*describe_scan(report, given.out, shown=given.policy.policy.shown))
     if found:
         raise FindingError(
-            f"segdoor scan {report.door}", "must find nothing", f"{len(found)} findings",
-            f"All is done; see {given.out / 'scan.json'}.",
+            f"scan {report.door}", "ends with exit code 4 if something is suspect",
+            f"{len(found)} findings", f"The scan is complete; see {given.out / 'scan.json'}.",
         )  # fmt: skip

@@ -1,1 +1,1 @@
-"""Trained models that come along, so that defenses can be tried at once."""
+"""Built-in trained models, so that defenses can be tried at once."""

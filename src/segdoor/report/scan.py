@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich import box
@@ -10,7 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from segdoor.record.scan import ScanReport
+from segdoor.record.scan import ScanReport, SuspectRow
+from segdoor.report.wrapping import WIDTH, lines
 
 _MARKS = {True: "suspect", False: ""}
 _SUBJECTS = {
@@ -29,20 +30,24 @@ def describe_scan(report: ScanReport, out: Path, *, shown: int) -> Iterator[Rend
         shown: Most rows of the ranking.
     """
     yield Text(_verdict(report), style="bold")
-    if report.suspects:
-        yield _ranking(report, shown)
-    if len(report.suspects) > shown:
-        yield f"  and {len(report.suspects) - shown} more, listed in scan.json"
+    telling = [row for row in report.suspects if row.suspect or row.score > 0]
+    if telling:
+        yield _ranking(report, telling[:shown])
+    if len(report.suspects) > len(telling[:shown]):
+        more = len(report.suspects) - len(telling[:shown])
+        yield f"  and {more} with lower scores, listed in scan.json"
     yield "Checks:"
     for check in report.checks:
-        yield f"  {check.method}: {check.outcome}: {_sentence(check.why)}"
+        yield from lines(f"{check.method}: {check.outcome}: {_sentence(check.why)}", indent=2)
     yield "What this scan cannot tell:"
-    yield from (f"  {told}" for told in report.cannot_tell)
+    for told in report.cannot_tell:
+        yield from lines(told, indent=2)
     for check in report.checks:
         if check.outcome != "NOT RUN":
-            yield f"  {check.method} fails: {_sentence(check.cannot_tell)}"
+            limits = f"Limits of {check.method}: {_sentence(check.cannot_tell)}"
+            yield from lines(limits, indent=2)
     atlas = ", ".join(f"{mark.id} {mark.name}" for mark in report.atlas)
-    yield f"MITRE ATLAS: {atlas}"
+    yield from lines(f"MITRE ATLAS: {atlas}")
     yield f"Policy: {report.policy_source}, SHA-256 {report.policy}"
     files = ", ".join(("scan.json", *dict.fromkeys(report.files.values())))
     yield f"Report in {out}: {files}"
@@ -66,16 +71,18 @@ def _plural(one: str, number: int) -> str:
     return one if number == 1 else one.replace("pair", "pairs")
 
 
-def _ranking(report: ScanReport, shown: int) -> Grid:
+def _ranking(report: ScanReport, rows: Sequence[SuspectRow]) -> Grid:
     one, _, title = _SUBJECTS[report.door]
-    grid = Grid(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    grid = Grid(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), width=WIDTH
+    )
     grid.add_column("", justify="right", no_wrap=True)
     grid.add_column(one, overflow="fold")
     grid.add_column("", no_wrap=True)
     grid.add_column("score", justify="right", no_wrap=True)
     grid.add_column("method", overflow="fold")
     grid.add_column("evidence", overflow="fold")
-    for place, row in enumerate(report.suspects[:shown], start=1):
+    for place, row in enumerate(rows, start=1):
         cells = (row.name, _MARKS[row.suspect], f"{row.score:.3g}", row.method, row.says)
         grid.add_row(str(place), *map(Text, cells))
     return grid

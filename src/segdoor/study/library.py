@@ -15,11 +15,11 @@ from segdoor.settings import Tree, brief, validated
 from segdoor.study.paper import AnyPaper, Paper, PresetT, StudyT
 
 STUDIES = Path(__file__).with_name("studies")
-"""Studies that come along and are of no paper."""
+"""Built-in studies that belong to no paper."""
 
 
 def own_names() -> list[str]:
-    """Return the names of the studies that come along and are of no paper."""
+    """Return the names of the built-in studies that belong to no paper."""
     return sorted(path.stem for path in STUDIES.glob("*.yaml"))
 
 

@@ -61,7 +61,7 @@ def read_method(text: str) -> Method:
 
 
 def without_settings() -> tuple[str, ...]:
-    """Return the methods that come along and need no setting, sort by sort."""
+    """Return the built-in methods that need no setting, sort by sort."""
     return tuple(
         kind
         for registry in REGISTRIES.values()
