@@ -640,7 +640,8 @@ def kinds_page(registry: Registry[Plugin]) -> str:
             grid(("setting", "values", "default", "meaning"), rows) if rows else "No settings.\n"
         )
         parts.append(
-            f"\n## `{name}`\n\n{told.does}{more_on(registry, name)}\n\n- From: {ended(told.source)}\n"
+            f"\n## `{name}`\n\n{told.does}{more_on(registry, name)}\n\n"
+            f"- From: {ended(told.source)}\n"
             f"- Needs: {told.needs}\n- Fails: {told.fails}\n\n{table}"
         )
     return "".join(parts)
