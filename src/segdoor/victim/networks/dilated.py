@@ -16,7 +16,7 @@ from segdoor.victim.backbones.imagenet import load_backbone
 from segdoor.victim.backbones.registry import BackboneSetting
 from segdoor.victim.backbones.resnet import ResNetPlugin
 from segdoor.victim.checkpoint import note_loaded
-from segdoor.victim.networks.layers import ConvBnRelu, upsampled
+from segdoor.victim.networks.layers import ConvBnRelu, upsampled_logits
 from segdoor.victim.networks.network import NetworkPlugin
 from segdoor.victim.setting_types import BackboneWeights, Dropout
 
@@ -164,4 +164,4 @@ def _at_pixels(logits: Features, images: Images) -> Logits:
     # Deviation 1: any height and width, where semseg asks for 8n + 1. Only for those do cells
     # fall on pixels exactly; for others the corners meet and the rest is stretched by < 8 pixels.
     full = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return upsampled(full, (images.shape[-2], images.shape[-1]))
+    return upsampled_logits(full, (images.shape[-2], images.shape[-1]))
