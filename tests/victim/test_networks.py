@@ -124,7 +124,7 @@ def made(case: str, folder: Path) -> torch.nn.Module:
 
 
 def test_networks_and_backbones_that_were_there_are_still_tried() -> None:
-    known = {"small", "pspnet", "deeplabv3", "segformer", "transformers"}
+    known = {"small", "pspnet", "deeplabv3", "segformer", "sam", "transformers"}
     assert known <= {name for name, _ in CASES.values()}
     backbones = {str(given.get("backbone")) for _, given in CASES.values()}
     assert {"resnet", "efficientnet_lite0", BACKBONE} <= backbones

@@ -87,6 +87,7 @@ _VERBS = {
     "examine": (_MEASURE, "Test a trained network with and without the trigger."),
     "defend": (_MEASURE, "Measure defenses on a run, each beside its controls."),
     "repair": (_MEASURE, "Repair the models of a run; defend replaces it."),
+    "context": (_MEASURE, "Measure how far the networks of finished runs look."),
     "scan": (_MEASURE, _SCAN),
     "study": (_MEASURE, _STUDY),
     "show": (_RESULTS, "Print the results of a run or a study."),

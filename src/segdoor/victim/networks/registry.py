@@ -9,6 +9,7 @@ from segdoor.victim.networks.network import NetworkPlugin
 from segdoor.victim.networks.onnx import OnnxPlugin
 from segdoor.victim.networks.own import Factory, imported
 from segdoor.victim.networks.pspnet import PSPNetPlugin
+from segdoor.victim.networks.sam import SamPlugin
 from segdoor.victim.networks.segformer import SegFormerPlugin
 from segdoor.victim.networks.small import SmallPlugin
 from segdoor.victim.networks.torchscript import TorchScriptPlugin
@@ -23,6 +24,7 @@ NETWORKS = Registry(
         "pspnet": PSPNetPlugin,
         "deeplabv3": DeepLabV3Plugin,
         "segformer": SegFormerPlugin,
+        "sam": SamPlugin,
         "transformers": TransformersPlugin,
         "onnx": OnnxPlugin,
         "torchscript": TorchScriptPlugin,

@@ -1,0 +1,81 @@
+"""``segdoor context``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segdoor.cli.panels import Json, Out
+from segdoor.cli.screen import progress_bars, tell, tell_json
+
+
+def context(
+    *runs: Path,
+    out: Out = Path("runs/context"),
+    scenes: int = 40,
+    windows: int = 16,
+    points: int = 8,
+    seed: int = 0,
+    model: str | None = None,
+    root: Path | None = None,
+    device: str | None = None,
+    json: Json = False,
+) -> None:
+    """Measure how far the networks of finished runs look.
+
+    The paper says that PRL makes a network use a wider context. Two measures of it, on untouched
+    test scenes: the pixels that change class when a grey window covers another part of the image,
+    by distance, and how far the gradient of a pixel's score reaches. Networks of the same method
+    and of clean scenes are compared, paired by seed.
+
+    For example:
+
+      segdoor context runs/baseline runs/prl
+      segdoor context study/runs/* --out runs/context
+
+    Args:
+        runs: Folders of runs on one data set, or their record.json.
+        out: Folder for context.json and the page.
+        scenes: Test scenes, evenly spread.
+        windows: Grey windows in each scene.
+        points: Pixels of each scene whose gradients are taken.
+        seed: Decides where windows and pixels lie.
+        model: The runs' network, package.module:factory, if it is one of your own.
+        root: Folder of the data set, if it has moved since the runs.
+        device: Device to work on, if not the runs': cpu, cuda, ...
+        json: Print the record as JSON instead of tables.
+    """
+    from segdoor.errors import ConfigError, StorageError
+    from segdoor.evaluation.context import ContextConfig
+    from segdoor.experiment.context import FILE, ContextOptions, measure_context
+    from segdoor.experiment.reopened import Places
+    from segdoor.files import write_atomically
+    from segdoor.report.context import context_page, describe_context
+    from segdoor.report.html import render
+    from segdoor.victim.networks.own import imported
+
+    if not runs:
+        raise ConfigError("RUNS", "must name one run or more", remedy="For example runs/run.")
+    if scenes < 1:
+        raise ConfigError("--scenes", "must be at least 1", scenes, "Leave it out for 40.")
+    if model is not None and ":" in model:
+        # Who names it trusts it; only its class can read the record's settings of it.
+        imported(model)
+    options = ContextOptions(
+        scenes, ContextConfig(windows=windows, points=points, seed=seed), Places(root, device),
+        model,
+    )  # fmt: skip
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as why:
+        raise StorageError(
+            f"--out {out}", "must be a folder that can be written", why.strerror, "Name another."
+        ) from None
+    folders = [run if run.is_dir() else run.parent for run in runs]
+    with progress_bars() as bars:
+        record = measure_context(folders, out=out, options=options, observer=bars)
+    page = out / "context.html"
+    write_atomically(page, render(context_page(record)))
+    if json:
+        tell_json(record)
+    else:
+        tell(*describe_context(record), f"Record: {out / FILE}", f"Page: {page}")

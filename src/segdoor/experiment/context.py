@@ -1,0 +1,266 @@
+"""The contexts of finished runs' networks, measured on the same scenes: `segdoor context`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from segdoor.data.scene import Scene, SceneDataset
+from segdoor.data.subset import spread
+from segdoor.errors import ConfigError
+from segdoor.evaluation.context import (
+    ContextConfig,
+    ContextExaminer,
+    SceneContext,
+    edges_for,
+)
+from segdoor.experiment.config import config_from
+from segdoor.experiment.reopened import Places, ReopenedRun, check_named, check_reopenable, reopen
+from segdoor.progress import Observer, Silent
+from segdoor.record import load_record
+from segdoor.record.context import (
+    ContextComparison,
+    ContextRecord,
+    Direction,
+    Measure,
+    ModelContext,
+    save_context,
+)
+from segdoor.scores.differences import Difference
+from segdoor.scores.intervals import Interval, drawn
+
+FILE = "context.json"
+"""What is written into the output folder."""
+CLEAN = "clean"
+"""Name of clean models."""
+_ROUNDS = 2000
+
+
+@dataclass(frozen=True)
+class ContextOptions:
+    """How far the measuring goes.
+
+    Attributes:
+        num_scenes: Test scenes, evenly spread; all if there are fewer.
+        config: How the context is measured.
+        places: What has moved since the runs.
+        model: The runs' network, if it is one of the user's own.
+    """
+
+    num_scenes: int = 40
+    config: ContextConfig = field(default_factory=ContextConfig)
+    places: Places = field(default_factory=Places)
+    model: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """One network and its context in each scene."""
+
+    name: str
+    run: str
+    seed: int
+    scenes: tuple[SceneContext, ...]
+    far: int
+    """The first band that is far."""
+
+    @property
+    def reaches(self) -> np.ndarray:
+        return np.array([scene.reach for scene in self.scenes])
+
+    def total(self, part: str) -> np.ndarray:
+        return np.sum([getattr(scene, part) for scene in self.scenes], axis=0)
+
+    def redrawn(self, measure: Measure) -> np.ndarray:
+        """Return the figure over the scenes, then over scenes drawn again, 1 + rounds."""
+        ones = np.ones((1, len(self.scenes)), np.int64)
+        times = np.concatenate([ones, drawn(len(self.scenes), _ROUNDS)])
+        if measure == "gradient_reach":
+            return times @ self.reaches / len(self.scenes)
+        changed, pixels = (
+            times @ np.array([getattr(scene, part)[self.far :].sum() for scene in self.scenes])
+            for part in ("changed", "pixels")
+        )
+        return np.divide(changed, pixels, out=np.full(len(times), np.nan), where=pixels > 0)
+
+
+def measure_context(
+    runs: Sequence[Path],
+    *,
+    out: Path,
+    options: ContextOptions | None = None,
+    observer: Observer | None = None,
+) -> ContextRecord:
+    """Measure how far the networks of finished runs look, and compare methods paired by seed.
+
+    Args:
+        runs: Their folders; all of one data set.
+        out: Folder for the record.
+        options: How far the measuring goes.
+        observer: Receives progress.
+
+    Raises:
+        SegdoorError: If a run is not intact, its network is not named, or the runs have different
+            test scenes.
+    """
+    options, observer = options or ContextOptions(), observer or Silent()
+    looked: list[_Looked] = []
+    scenes: list[Scene] = []
+    digest, num_classes = "", 0
+    for folder in dict.fromkeys(runs):
+        record = load_record(folder)
+        check_reopenable(folder, record)
+        network = config_from(record.config, source=folder / "record.json", recorded=True).network
+        check_named(network.name, options.model, learns=False)
+        run = reopen(folder, record, options.places, observer)
+        if not scenes:
+            scenes = _chosen(run.tests.benign, options.num_scenes)
+            digest, num_classes = run.tests.benign.digest, len(run.tests.benign.classes)
+        elif (digest, num_classes) != (run.tests.benign.digest, len(run.tests.benign.classes)):
+            raise ConfigError(
+                f"run {folder}", "must have the test scenes of the others", "other scenes",
+                "Compare runs of one data set.",
+            )  # fmt: skip
+        for name, model in _new(run, looked):
+            looked.append(_look(name, model, run, scenes, options.config, observer))
+    measured = _record(looked, scenes, digest, options.config)
+    save_context(measured, out / FILE)
+    return measured
+
+
+def _chosen(dataset: SceneDataset, wanted: int) -> list[Scene]:
+    return [dataset[index] for index in spread(len(dataset), min(wanted, len(dataset)))]
+
+
+def _new(run: ReopenedRun, looked: Sequence[_Looked]) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the run's networks; the clean model of a seed only once."""
+    method = run.record.method or "examined"
+    for name, model in run.models.items():
+        told = CLEAN if name == CLEAN else method
+        if not (
+            told == CLEAN and any((o.name, o.seed) == (CLEAN, run.record.seed) for o in looked)
+        ):
+            yield told, model
+
+
+def _look(
+    name: str,
+    model: nn.Module,
+    run: ReopenedRun,
+    scenes: Sequence[Scene],
+    config: ContextConfig,
+    observer: Observer,
+) -> _Looked:
+    examiner = ContextExaminer(
+        model,
+        run.tests.benign.classes, config, examination=run.config.examination,
+        network=run.config.network,
+    )  # fmt: skip
+    observer.begin(f"looking at the context of {run.folder.name}, {name}", len(scenes))
+    edges = edges_for(*_size(scenes))
+    found: list[SceneContext] = []
+    for scene in scenes:
+        found.append(examiner.look(scene, edges))
+        observer.advance()
+    return _Looked(name, run.folder.name, run.record.seed, tuple(found), _far(edges, scenes))
+
+
+def _size(scenes: Sequence[Scene]) -> tuple[int, int]:
+    """Return the largest height and width."""
+    height = max(scene.image.shape[0] for scene in scenes)
+    return height, max(scene.image.shape[1] for scene in scenes)
+
+
+def _far(edges: Sequence[int], scenes: Sequence[Scene]) -> int:
+    """Return the first band that begins at a quarter of the height or farther."""
+    height = _size(scenes)[0]
+    return next(band for band, edge in enumerate(edges) if edge >= height / 4)
+
+
+def _record(
+    looked: Sequence[_Looked], scenes: Sequence[Scene], digest: str, config: ContextConfig
+) -> ContextRecord:
+    edges = edges_for(*_size(scenes))
+    return ContextRecord(
+        segdoor=version("segdoor"),
+        data_digest=digest,
+        num_scenes=len(scenes),
+        height=scenes[0].image.shape[0],
+        config=config.model_dump(),
+        edges=edges,
+        far=edges[_far(edges, scenes)],
+        models=tuple(_model(one) for one in looked),
+        comparisons=tuple(_comparisons(looked)),
+    )
+
+
+def _model(looked: _Looked) -> ModelContext:
+    far_changes = float(looked.redrawn("far_changes")[0])
+    return ModelContext(
+        name=looked.name,
+        run=looked.run,
+        seed=looked.seed,
+        pixels=tuple(int(number) for number in looked.total("pixels")),
+        changed=tuple(int(number) for number in looked.total("changed")),
+        gradient=tuple(float(part) / len(looked.scenes) for part in looked.total("gradient")),
+        gradient_reach=float(looked.reaches.mean()),
+        far_changes=None if np.isnan(far_changes) else far_changes,
+    )
+
+
+def _comparisons(looked: Sequence[_Looked]) -> Iterator[ContextComparison]:
+    """Yield every method compared with those before it, the clean models first."""
+    by_name: dict[str, dict[int, list[_Looked]]] = defaultdict(lambda: defaultdict(list))
+    for one in looked:
+        by_name[one.name][one.seed].append(one)
+    order = sorted(by_name, key=lambda name: (name != CLEAN, list(by_name).index(name)))
+    measures: tuple[Measure, ...] = ("gradient_reach", "far_changes")
+    for other, one in combinations(order, 2):
+        for measure in measures:
+            found = _compared(measure, one, other, by_name)
+            if found is not None:
+                yield found
+
+
+def _compared(
+    measure: Measure, one: str, other: str, by_name: Mapping[str, Mapping[int, list[_Looked]]]
+) -> ContextComparison | None:
+    seeds = sorted(by_name[one].keys() & by_name[other].keys())
+    draws = [
+        _mean(by_name[one][seed], measure) - _mean(by_name[other][seed], measure) for seed in seeds
+    ]
+    draws = [draw for draw in draws if np.isfinite(draw).all()]
+    if not draws:
+        return None
+    by_seed = tuple(float(draw[0]) for draw in draws)
+    mean = np.mean(draws, axis=0)
+    low, high = np.percentile(mean[1:], [2.5, 97.5])
+    scenes = float(max(mean[0] - low, high - mean[0]))
+    interval = Difference(by_seed, scenes).interval
+    return ContextComparison(
+        one=one,
+        other=other,
+        measure=measure,
+        by_seed=by_seed,
+        scenes=scenes,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        direction=_direction(interval),
+    )
+
+
+def _mean(looked: Sequence[_Looked], measure: Measure) -> np.ndarray:
+    return np.mean([one.redrawn(measure) for one in looked], axis=0)
+
+
+def _direction(interval: Interval | None) -> Direction:
+    if interval is None or interval.low <= 0 <= interval.high:
+        return "undecided"
+    return "wider" if interval.low > 0 else "narrower"
