@@ -17,7 +17,7 @@ from segdoor.attack.config import AttackConfig, explicit
 from segdoor.attack.placements.random import Random
 from segdoor.attack.placing import PositionRules, Site, place
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
-from segdoor.attack.relabel import Relabelling, make_relabelling
+from segdoor.attack.relabel import Relabelling, make_relabelling, needed_instances
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.checked import filled
 from segdoor.data.scene import SceneDataset, pixels_of
@@ -63,7 +63,8 @@ def plan_poison(
         DataError: If the data set is not as a `SceneDataset` must be.
     """
     dataset = filled(dataset)
-    scenes = _Scenes.of(dataset, explicit(config, dataset), seed)
+    config = explicit(config, dataset).chosen_from(dataset)
+    scenes = _Scenes.of(dataset, config, seed)
     return _Planner(scenes, workers or Alone(), observer or Silent()).plan()
 
 
@@ -146,7 +147,11 @@ class _Scenes:
         name = self.dataset.names[index]
         seed = self.stream.child("relabel", name).integer()
         relabelled = self.relabelling.apply(
-            label, poisoned=poisoned, box=site.box if site else None, seed=seed
+            label,
+            poisoned=poisoned,
+            box=site.box if site else None,
+            seed=seed,
+            instances=needed_instances(self.config.labels, self.dataset, index),
         )
         return PlanRow(
             name=name,
