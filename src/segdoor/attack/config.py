@@ -152,10 +152,6 @@ class AttackConfig(Settings):
             rule = "must be skip where a label change depends on the trigger's place"
             remedy = "Set attack.without_room skip: without a trigger no region is nearest to it."
             problem = "without_room", rule, "relabel", remedy
-        elif self.attacks_carriers and self.rules.on_victim != "require":
-            rule = "must be require where a label change attacks what carries the trigger"
-            remedy = "Set on_victim require in attack.rules and in tests.rules."
-            problem = "rules.on_victim", rule, self.rules.on_victim, remedy
         if problem is not None:
             setting, rule, found, remedy = problem
             culprit = Telling.of(info.context).culprit(f"attack.{setting}")

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from segdoor.attack.config import AttackConfig, explicit
-from segdoor.attack.placements.random import Random
+from segdoor.attack.place_checks import check_place
 from segdoor.attack.placing import PositionRules, Site, place
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling, needed_instances
@@ -262,30 +262,6 @@ class _Planner:
             num_labelled_pixels=self.num_labelled_pixels,
             num_changed_pixels=num_changed,
             share_changed=num_changed / max(1, self.num_labelled_pixels),
-        )
-
-
-def check_place(config: AttackConfig, *, option: str) -> None:
-    """Refuse to choose a place where none can be chosen.
-
-    Raises:
-        ConfigError: If the trigger covers the whole image and is to be placed somewhere, or must
-            lie on victims by the rules and is placed whatever lies there.
-    """
-    placement = config.placement
-    if config.trigger.whole_image and not isinstance(placement, Random):
-        raise ConfigError(
-            option,
-            f"must not place a trigger that covers the whole image, as {config.trigger} does",
-            placement,
-            "Take a method without nni (placement random), or a trigger such as sticker.",
-        )
-    if config.rules.on_victim == "require" and not placement.keeps_rules:
-        raise ConfigError(
-            option,
-            "must look for victims if attack.rules.on_victim is require",
-            placement,
-            "Take placement random, or on_victim forbid.",
         )
 
 

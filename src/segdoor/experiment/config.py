@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from segdoor.attack.config import AttackConfig, PoisonedTestsConfig
 from segdoor.data.config import DataConfig
@@ -58,17 +58,6 @@ class ExperimentConfig(Settings):
     """How models are examined."""
     controls: ControlsConfig = ControlsConfig()
     """What the run is compared with."""
-
-    @model_validator(mode="after")
-    def _tests_show_carriers(self) -> ExperimentConfig:
-        if self.attack.attacks_carriers and self.tests.rules.on_victim != "require":
-            raise ConfigError(
-                "tests.rules.on_victim",
-                "must be require where a label change attacks what carries the trigger",
-                self.tests.rules.on_victim,
-                "Leave it out, or set it to require.",
-            )
-        return self
 
 
 def config_from(

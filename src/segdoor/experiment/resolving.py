@@ -10,8 +10,8 @@ from segdoor.attack.labels import registry as labels
 from segdoor.attack.labels.change import CHOSEN, LabelChange
 from segdoor.attack.labels.merging import settled
 from segdoor.attack.lengths import Lengths, typical_size
+from segdoor.attack.place_checks import check_carriers, check_place
 from segdoor.attack.placements import registry as placements
-from segdoor.attack.planning import check_place
 from segdoor.attack.triggers import registry as triggers
 from segdoor.data.config import DataConfig
 from segdoor.data.scene import SceneDataset
@@ -86,6 +86,7 @@ class Asked:
         config = config_from(tree)
         placed = wishes.attack.placement is not None
         check_place(config.attack, option="attack.placement" if placed else "method")
+        check_carriers(config.attack, config.tests.rules, option="tests.rules.on_victim")
         lengths = replace(self.layer.lengths(wishes, size[0]), least=least_trigger)
         attack, tests = config.attack.following(lengths), config.tests.following(lengths)
         return config.model_copy(update={"attack": attack, "tests": tests})

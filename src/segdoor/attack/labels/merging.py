@@ -61,7 +61,8 @@ def check_shorthand(changes: Sequence[Tree], given: Mapping[str, object]) -> Non
         given: Victims and target, as far as they were said without them.
 
     Raises:
-        ConfigError: If the first change with victims and one target says otherwise, or there is none.
+        ConfigError: If the first change with victims and one target says otherwise, or there is
+            none.
     """
     first = first_with_victims(changes)
     for name, value in given.items():

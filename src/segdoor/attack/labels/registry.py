@@ -7,8 +7,8 @@ from typing import Annotated, cast
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator
 
-from segdoor.attack.labels.change import LabelChange
 from segdoor.attack.labels.carrier import Carrier
+from segdoor.attack.labels.change import LabelChange
 from segdoor.attack.labels.component import Component
 from segdoor.attack.labels.conditional import Conditional
 from segdoor.attack.labels.cooccurring import Cooccurring
