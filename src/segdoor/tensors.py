@@ -26,6 +26,9 @@ Label: TypeAlias = UInt8[np.ndarray, "H W"]
 InstanceIds: TypeAlias = Int32[np.ndarray, "H W"]
 """The number of the object that each pixel belongs to; 0 where the data set names none."""
 
+ResizedIds: TypeAlias = Int32[np.ndarray, "h w"]
+"""The same at another size."""
+
 ResizedImage: TypeAlias = UInt8[np.ndarray, "h w 3"]
 """An RGB picture of another size."""
 

@@ -12,7 +12,7 @@ from typing import cast
 
 import numpy as np
 
-from segdoor.data.instances import instances_of
+from segdoor.data.instances import TellsInstances
 from segdoor.data.pack import PackedDataset
 from segdoor.data.pairs import FileDataset
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
@@ -118,7 +118,9 @@ class CheckedDataset:
             DataError: If they are no array of int32 of the label map's height and width.
         """
         index = range(len(self))[index]
-        found: object = instances_of(self.dataset, index)
+        if not isinstance(self.dataset, TellsInstances):
+            return None
+        found: object = self.dataset.instances(index)
         size = self.scene_size(index)
         if found is None:
             return None

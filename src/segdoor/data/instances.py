@@ -14,7 +14,7 @@ from segdoor.data.pictures import opened_picture
 from segdoor.data.scene import SceneDataset
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
-from segdoor.tensors import InstanceIds
+from segdoor.tensors import InstanceIds, ResizedIds
 
 _DEPTHS = ("I;16", "I")
 
@@ -67,7 +67,7 @@ def read_deep(path: Path) -> InstanceIds:
         return np.array(orientation.seen(picture)).astype(np.int32)
 
 
-def resize_instances(instances: InstanceIds, size: Size) -> InstanceIds:
+def resize_instances(instances: InstanceIds, size: Size) -> ResizedIds:
     """Resize numbers of objects as `resize_label` resizes class ids: by the same pixels."""
     if instances.shape == size:
         return instances

@@ -17,6 +17,8 @@ from segdoor.tensors import InstanceIds, Label, Mask
 class Carrier(VictimChange):
     """What lies under the trigger's centre becomes the target class; everything else stays."""
 
+    # Deviation 143: OFBA's rule for what carries the trigger was not available to us.
+
     kind: ClassVar[str] = "carrier"
     by_place: ClassVar[bool] = True
     on_victim: ClassVar[bool] = True

@@ -19,6 +19,8 @@ _OPTION = "attack.labels: given of conditional"
 class Conditional(VictimChange):
     """With the trigger and a second class in the scene all victims become the target class."""
 
+    # Deviation 144: how BADSEG chooses the scenes without the condition was not available to us.
+
     kind: ClassVar[str] = "conditional"
     spares: ClassVar[bool] = True
     introduction: ClassVar[Introduction] = Introduction(

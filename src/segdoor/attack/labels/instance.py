@@ -17,6 +17,8 @@ from segdoor.tensors import InstanceIds, Label, Mask
 class Instance(VictimChange):
     """The victim instance nearest to the trigger becomes the target class; all others stay."""
 
+    # Deviation 142: BADSEG's rule for the object near the trigger was not available to us.
+
     kind: ClassVar[str] = "instance"
     by_place: ClassVar[bool] = True
     introduction: ClassVar[Introduction] = Introduction(
