@@ -315,10 +315,11 @@ placements` and so on print the same information, with `--json` for programs.
 
 Label changes are a list, applied in order: `--attack.labels hide --attack.labels scatter:100`, or
 `attack: {labels: [hide, "scatter:100"]}` in a file. `hide:car+bus,target=road` gives several victim
-classes the same target; for several pairs use several hides, or `remap`, which changes all pairs at
-once. Your list replaces the method's, and each change takes the settings that it leaves out from the
-method's change of the same kind. `--attack.victims` and `--attack.target` set those of the first
-change that has victims and one target. [attacks.md](attacks.md) says which attack is which list.
+classes the same target; for several pairs use several hides, or `remap`, which changes all pairs
+at once. Your list replaces the method's, and each change takes the settings that it leaves out from
+the method's change of the same kind. `--attack.victims` and `--attack.target` set those of the
+first change that has victims and one target. [attacks.md](attacks.md) says which attack is which
+list.
 
 ## A class of your own
 

@@ -23,9 +23,7 @@ def test_every_trigger_with_hide_and_every_label_change_with_a_sticker_is_a_row(
     runs = planned("attacks", tmp_path).runs
     rows = [run.config.attack for run in runs if run.seed == 0]
     assert len({run.key for run in runs}) == len(runs) == 3 * len(rows)
-    shown = {
-        (attack.trigger.kind, change.kind) for attack in rows for change in attack.labels
-    }
+    shown = {(attack.trigger.kind, change.kind) for attack in rows for change in attack.labels}
     assert {trigger for trigger, change in shown if change == "hide"} == {*TRIGGERS.known}
     changes = {change for trigger, change in shown if trigger == "sticker"}
     assert changes == {*LABELS.known} - _WITHOUT_INSTANCES

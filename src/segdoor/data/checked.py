@@ -120,15 +120,16 @@ class CheckedDataset:
         index = range(len(self))[index]
         if not isinstance(self.dataset, TellsInstances):
             return None
-        found: object = self.dataset.instances(index)
+        found = self.dataset.instances(index)
         size = self.scene_size(index)
         if found is None:
             return None
-        if not isinstance(found, np.ndarray) or found.dtype != np.int32 or found.shape != size:
+        form = getattr(found, "dtype", None), getattr(found, "shape", None)
+        if form != (np.int32, size):
             raise DataError(
                 f"instances of scene '{self.names[index]}'",
                 f"must be a NumPy array of int32, {size[0]} x {size[1]}",
-                f"{getattr(found, 'dtype', _kind(found))} {getattr(found, 'shape', '')}".strip(),
+                f"{_kind(found)}, dtype {form[0]}, shape {form[1]}",
                 "Return one number a pixel, 0 for pixels without an object.",
             )
         return found

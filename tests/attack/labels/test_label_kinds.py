@@ -119,12 +119,11 @@ def test_a_pair_that_the_shell_cut_off_is_refused_with_the_remedy(text: str) -> 
 
 
 @FEW
-@given(maps(), victims, places, st.integers(0, 25), st.booleans())
+@given(maps(), victims, places, st.integers(0, 25), st.sampled_from(["region", "instance"]))
 def test_near_turns_whole_objects_within_its_distance_and_no_other_pixel(
-    label: np.ndarray, chosen: list[int], place: tuple[int, int], within: int, by_ids: bool
+    label: np.ndarray, chosen: list[int], place: tuple[int, int], within: int, how: Any
 ) -> None:
-    box, ids = box_at(label, place), numbers_for(label, within) if by_ids else None
-    how = "instance" if by_ids else "region"
+    box, ids = box_at(label, place), numbers_for(label, within) if how == "instance" else None
     change = Near(victims=named(chosen), target="sky", within=within, by=how)
     expected = label.copy()
     for _, mask in objects_in(label, chosen, ids):
@@ -201,7 +200,9 @@ def test_conditional_scenes_without_the_class_are_poisoned_with_clean_labels() -
     for index, name in enumerate(scenes.names):
         clean, scene, row = scenes[index], handed[index], plan.by_name[name]
         assert (scene.image != clean.image).any()
-        expected = np.where(clean.label == CAR, ROAD, clean.label) if index % 2 == 0 else clean.label
+        expected = (
+            np.where(clean.label == CAR, ROAD, clean.label) if index % 2 == 0 else clean.label
+        )
         assert np.array_equal(scene.label, expected)
         assert (row.changed_pixels == 0) == (index % 2 == 1)
     # In the tests, victims of scenes without the class are those that should stay.
@@ -238,8 +239,8 @@ def test_carriers_need_the_trigger_on_a_victim_and_runs_see_to_it() -> None:
         plan_poison(scenes, AttackConfig.model_validate(told))
     config = resolve(wishes_from({"attack": told}), (24, 36))
     assert (config.attack.rules.on_victim, config.tests.rules.on_victim) == ("require", "require")
+    forbid = {"rules": {"on_victim": "forbid"}}
     with pytest.raises(ConfigError, match=r"tests\.rules\.on_victim: must be require"):
-        forbid = {"rules": {"on_victim": "forbid"}}
         resolve(wishes_from({"attack": told, "tests": forbid}), (24, 36))
     plan = plan_poison(scenes, config.attack)
     handed = poisoned(scenes, plan)
