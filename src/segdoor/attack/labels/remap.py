@@ -33,7 +33,7 @@ class Remap(LabelChange):
         "to a file there. Victims of a large class, such as road, leave little room for a trigger "
         "that must not cover victims: see rules.on_victim.",
         fails="ASR is over the pixels of all pairs, so that the largest victim class decides it: "
-        "segdoor gate has it for each class (asr:TEST:CLASS).",
+        "--fail-on asr:TEST:CLASS>VALUE judges one class alone.",
     )
 
     classes: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
