@@ -315,9 +315,11 @@ placements` and so on print the same information, with `--json` for programs.
 
 Label changes are a list, applied in order: `--attack.labels hide --attack.labels scatter:100`, or
 `attack: {labels: [hide, "scatter:100"]}` in a file. `hide:car+bus,target=road` gives several victim
-classes the same target; for several pairs use several hides. Your list replaces the method's, and
-each change takes the settings that it leaves out from the method's change of the same kind.
-`--attack.victims` and `--attack.target` set those of the first hide or component.
+classes the same target; for several pairs use several hides, or `remap`, which changes all pairs
+at once. Your list replaces the method's, and each change takes the settings that it leaves out from
+the method's change of the same kind. `--attack.victims` and `--attack.target` set those of the
+first change that has victims and one target. [attacks.md](attacks.md) says which attack is which
+list.
 
 ## A class of your own
 
@@ -706,8 +708,9 @@ def plugin_rows(registry: Registry[Plugin]) -> list[tuple[str, str, str, str]]:
 
 def label_rows() -> list[tuple[str, str, str, str]]:
     """Return what may stand for a list of label changes."""
-    short = "short for that of the first hide or component in force"
-    told = "a list of `hide`, `component`, `scatter` or `package.module:Class`, see "
+    short = "short for that of the first label change in force that has victims and one target"
+    told = f"a list of {', '.join(f'`{kind}`' for kind in LABELS.known)} or "
+    told += "`package.module:Class`, see "
     meaning = "What labels become, one change after the other."
     return [
         ("`attack.labels`", f"{told}[plugins.md](plugins.md)", "`[hide]`", meaning),

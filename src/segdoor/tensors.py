@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, UInt8
+from jaxtyping import Bool, Float64, Int32, Int64, UInt8
 
 Image: TypeAlias = UInt8[np.ndarray, "H W 3"]
 """An RGB picture, 0 to 255."""
@@ -22,6 +22,12 @@ AnyRgba: TypeAlias = UInt8[np.ndarray, "_ _ 4"]
 
 Label: TypeAlias = UInt8[np.ndarray, "H W"]
 """One class id a pixel; the class set's ignore index marks pixels that never count."""
+
+InstanceIds: TypeAlias = Int32[np.ndarray, "H W"]
+"""The number of the object that each pixel belongs to; 0 where the data set names none."""
+
+ResizedIds: TypeAlias = Int32[np.ndarray, "h w"]
+"""The same at another size."""
 
 ResizedImage: TypeAlias = UInt8[np.ndarray, "h w 3"]
 """An RGB picture of another size."""

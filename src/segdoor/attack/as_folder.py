@@ -169,7 +169,7 @@ class AsFolder:
         clean = grey_png(label)
         if not self._is_planned(part):
             return clean, clean
-        return clean, grey_png(self.poisoner.label(label, dataset.names[part.index]))
+        return clean, grey_png(self.poisoner.label_of(dataset, part.index, label))
 
     def _image(self, part: _Part) -> tuple[bytes | None, bytes]:
         """Return an image as it would be clean, None for the very file, and as handed over."""

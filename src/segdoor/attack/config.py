@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from segdoor.attack.labels.change import Pair
+from segdoor.attack.labels.change import Pair, chained_targets
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.merging import SHORTHAND, check_shorthand, with_shorthand
 from segdoor.attack.labels.registry import LabelsSetting, spelled
@@ -26,7 +26,7 @@ from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.record.earlier_labels import attack_with_labels
-from segdoor.settings import ReadingInfo, Settings, Telling
+from segdoor.settings import ReadingInfo, Settings, Telling, validated
 
 
 class MarginConfig(Settings):
@@ -69,8 +69,8 @@ class RulesConfig(Settings):
 class AttackConfig(Settings):
     """Everything that the attacker decides.
 
-    Victims and target may be given without the label changes: they are then those of the first hide
-    or component in force.
+    Victims and target may be given without the label changes: they are then those of the first
+    change in force with victims and one target, as hide has.
     """
 
     rate: float = Field(default=0.2, ge=0, le=1)
@@ -137,8 +137,7 @@ class AttackConfig(Settings):
 
     @model_validator(mode="after")
     def _changes_fit(self, info: ReadingInfo) -> AttackConfig:
-        victims, targets = self.victims, {target for _, target in self.pairs}
-        problem = None
+        victims, problem = self.victims, None
         if not victims:
             told = ", ".join(map(str, self.labels)) or "nothing"
             rule = "must have a change with victims"
@@ -146,8 +145,9 @@ class AttackConfig(Settings):
         elif len(set(victims)) != len(victims):
             told = ", ".join(victims)
             problem = "victims", "must be different classes", told, "Name each in one change alone."
-        elif both := targets & set(victims):
-            problem = "target", "must not be a victim class", min(both), "Name another class."
+        elif chained := chained_targets(self.labels):
+            remedy = "Name another class, or change all pairs at once by remap."
+            problem = "target", "must not be a victim class", min(chained), remedy
         elif self.without_room == "relabel" and any(change.by_place for change in self.labels):
             rule = "must be skip where a label change depends on the trigger's place"
             remedy = "Set attack.without_room skip: without a trigger no region is nearest to it."
@@ -158,14 +158,37 @@ class AttackConfig(Settings):
             raise ConfigError(culprit, rule, found, remedy)
         return self
 
+    @property
+    def attacks_carriers(self) -> bool:
+        """Return whether some change attacks the victim that carries the trigger."""
+        return any(change.on_victim for change in self.labels)
+
+    def chosen_from(self, scenes: SceneDataset) -> AttackConfig:
+        """Return the attack with every class explicit that is chosen from the training scenes.
+
+        Args:
+            scenes: The clean training scenes; they are read only if there is something to choose.
+
+        Raises:
+            ConfigError: If a class is unknown, or nothing can be chosen.
+        """
+        labels = tuple(change.chosen_from(scenes) for change in self.labels)
+        if labels == self.labels:
+            return self
+        return validated(AttackConfig, {**dict(self), "labels": labels}, source="attack")
+
     def following(self, lengths: Lengths) -> AttackConfig:
         """Return the attack with every length explicit: what was left out follows from ``lengths``.
 
         Raises:
             ConfigError: If the trigger would be too small.
         """
-        parts = self.trigger.following(lengths), self.placement.following(lengths)
-        return self.model_copy(update=dict(zip(("trigger", "placement"), parts, strict=True)))
+        parts = {
+            "trigger": self.trigger.following(lengths),
+            "placement": self.placement.following(lengths),
+            "labels": tuple(change.following(lengths) for change in self.labels),
+        }
+        return self.model_copy(update=parts)
 
 
 def _of_today(given: Mapping[str, object], telling: Telling) -> dict[str, object]:

@@ -138,7 +138,7 @@ class Copying:
             yield drawing, self._label(index)
 
     def _label(self, index: int) -> Label:
-        poison = partial(self.poisoner.label, name=self.dataset.pairs[index].name)
+        poison = partial(self.poisoner.label_of, self.dataset, index)
         return self.dataset.as_stored(index, poison)
 
 

@@ -14,10 +14,10 @@ from typing import TypeVar
 import numpy as np
 
 from segdoor.attack.config import AttackConfig, explicit
-from segdoor.attack.placements.random import Random
+from segdoor.attack.place_checks import check_place
 from segdoor.attack.placing import PositionRules, Site, place
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
-from segdoor.attack.relabel import Relabelling, make_relabelling
+from segdoor.attack.relabel import Relabelling, make_relabelling, needed_instances
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.checked import filled
 from segdoor.data.scene import SceneDataset, pixels_of
@@ -63,7 +63,8 @@ def plan_poison(
         DataError: If the data set is not as a `SceneDataset` must be.
     """
     dataset = filled(dataset)
-    scenes = _Scenes.of(dataset, explicit(config, dataset), seed)
+    config = explicit(config, dataset).chosen_from(dataset)
+    scenes = _Scenes.of(dataset, config, seed)
     return _Planner(scenes, workers or Alone(), observer or Silent()).plan()
 
 
@@ -146,7 +147,11 @@ class _Scenes:
         name = self.dataset.names[index]
         seed = self.stream.child("relabel", name).integer()
         relabelled = self.relabelling.apply(
-            label, poisoned=poisoned, box=site.box if site else None, seed=seed
+            label,
+            poisoned=poisoned,
+            box=site.box if site else None,
+            seed=seed,
+            instances=needed_instances(self.config.labels, self.dataset, index),
         )
         return PlanRow(
             name=name,
@@ -257,30 +262,6 @@ class _Planner:
             num_labelled_pixels=self.num_labelled_pixels,
             num_changed_pixels=num_changed,
             share_changed=num_changed / max(1, self.num_labelled_pixels),
-        )
-
-
-def check_place(config: AttackConfig, *, option: str) -> None:
-    """Refuse to choose a place where none can be chosen.
-
-    Raises:
-        ConfigError: If the trigger covers the whole image and is to be placed somewhere, or must
-            lie on victims by the rules and is placed whatever lies there.
-    """
-    placement = config.placement
-    if config.trigger.whole_image and not isinstance(placement, Random):
-        raise ConfigError(
-            option,
-            f"must not place a trigger that covers the whole image, as {config.trigger} does",
-            placement,
-            "Take a method without nni (placement random), or a trigger such as sticker.",
-        )
-    if config.rules.on_victim == "require" and not placement.keeps_rules:
-        raise ConfigError(
-            option,
-            "must look for victims if attack.rules.on_victim is require",
-            placement,
-            "Take placement random, or on_victim forbid.",
         )
 
 

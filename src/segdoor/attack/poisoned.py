@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+import numpy as np
+
 from segdoor.attack.before import header_before
 from segdoor.attack.plan import PoisonPlan
-from segdoor.attack.relabel import Relabelling, make_relabelling
+from segdoor.attack.relabel import Relabelling, make_relabelling, needed_instances
 from segdoor.attack.site import Box
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.checked import checked
@@ -51,9 +53,11 @@ class Poisoner:
         relabelling = make_relabelling(plan.header.attack, classes, seed=plan.header.seed)
         return cls(plan, trigger, relabelling)
 
-    def scene(self, scene: Scene) -> Scene:
-        """Return the scene as the attacker hands it over."""
-        return Scene(self.image(scene), self.label(scene.label, scene.name), scene.name)
+    def scene(self, dataset: SceneDataset, index: int) -> Scene:
+        """Return a scene of the clean data set as the attacker hands it over."""
+        scene = dataset[index]
+        label = self.label_of(dataset, index, scene.label)
+        return Scene(self.image(scene), label, scene.name)
 
     def image(self, scene: Scene) -> Image:
         """Return a clean scene's image as the attacker hands it over."""
@@ -62,13 +66,35 @@ class Poisoner:
             return scene.image
         return self.trigger.stamp(scene, Box(*row.box))
 
-    def label(self, label: Label, name: str) -> Label:
-        """Return a scene's label map as the attacker hands it over."""
-        row = self.plan.by_name.get(name)
+    def label_of(self, dataset: SceneDataset, index: int, label: Label) -> Label:
+        """Return a scene's label map as the attacker hands it over.
+
+        Args:
+            dataset: The clean data set.
+            index: The scene.
+            label: Its clean label map.
+
+        Raises:
+            DataError: If the plan changed another number of pixels: a file of instances is no part
+                of the data set's digest.
+        """
+        row = self.plan.by_name.get(dataset.names[index])
         if row is None:
             return label
         box = Box(*row.box) if row.box else None
-        return self.relabelling.apply(label, poisoned=row.poisoned, box=box, seed=row.relabel_seed)
+        instances = needed_instances(self.relabelling.changes, dataset, index)
+        changed = self.relabelling.apply(
+            label, poisoned=row.poisoned, box=box, seed=row.relabel_seed, instances=instances
+        )
+        if instances is not None:
+            num_changed = int(np.count_nonzero(changed != label))
+            if num_changed != row.changed_pixels:
+                raise DataError(
+                    f"instances of scene '{row.name}'", "must be those the plan was made with",
+                    f"{num_changed} pixels change, {row.changed_pixels} in the plan",
+                    "Restore the file of instances, or plan again.",
+                )  # fmt: skip
+        return changed
 
 
 class PoisonedDataset:
@@ -120,11 +146,11 @@ class PoisonedDataset:
 
     def __getitem__(self, index: int) -> Scene:
         """Read one scene, poisoned if the plan says so."""
-        return self._poisoner.scene(self._dataset[index])
+        return self._poisoner.scene(self._dataset, index)
 
     def label(self, index: int) -> Label:
         """Read one label map, poisoned if the plan says so."""
-        return self._poisoner.label(self._dataset.label(index), self._dataset.names[index])
+        return self._poisoner.label_of(self._dataset, index, self._dataset.label(index))
 
 
 def poisoned(dataset: SceneDataset, plan: PoisonPlan) -> SceneDataset:

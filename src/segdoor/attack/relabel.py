@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,11 @@ from segdoor.attack.config import AttackConfig
 from segdoor.attack.labels.change import LabelChange, LabelState
 from segdoor.attack.labels.scatter import Scatter
 from segdoor.attack.site import Box
-from segdoor.data.scene import ClassSet
-from segdoor.errors import DataError
+from segdoor.data.instances import instances_of
+from segdoor.data.scene import ClassSet, SceneDataset
+from segdoor.errors import ConfigError, DataError
 from segdoor.randomness import Stream
-from segdoor.tensors import Label
+from segdoor.tensors import InstanceIds, Label
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,15 @@ class Relabelling:
     victims: tuple[int, ...]
     shared: Stream
 
-    def apply(self, label: Label, *, poisoned: bool, box: Box | None, seed: int) -> Label:
+    def apply(
+        self,
+        label: Label,
+        *,
+        poisoned: bool,
+        box: Box | None,
+        seed: int,
+        instances: InstanceIds | None = None,
+    ) -> Label:
         """Return the relabelled copy of a label map.
 
         Args:
@@ -40,6 +50,7 @@ class Relabelling:
             poisoned: Whether the scene is poisoned; in others some changes are made all the same.
             box: Where the trigger sits; None without one.
             seed: Decides what is random in this scene.
+            instances: The data set's instances, see `needed_instances`.
         """
         changed, scatters = label, 0
         for number, change in enumerate(self.changes):
@@ -49,12 +60,33 @@ class Relabelling:
             if not (poisoned or change.everywhere):
                 continue
             own = () if first else ("change", number)
-            state = LabelState(
-                label, changed, box, self.classes, self.victims, self.shared.child(*own)
-            )
+            shared = self.shared.child(*own)
+            state = LabelState(label, changed, box, self.classes, self.victims, shared, instances)
             rng = Stream(seed).child(*own).generator()
             changed = _checked(change, change.apply(state, rng), label)
         return changed
+
+
+def needed_instances(
+    changes: Sequence[LabelChange], dataset: SceneDataset, index: int
+) -> InstanceIds | None:
+    """Return the instances of a scene if some change needs them; None otherwise.
+
+    Raises:
+        ConfigError: If the data set does not tell objects apart.
+        DataError: If a file is damaged or missing.
+    """
+    asking = [str(change) for change in changes if change.by_instance]
+    if not asking:
+        return None
+    found = instances_of(dataset, index)
+    if found is None:
+        raise ConfigError(
+            "attack.labels", "needs a data set with instances", ", ".join(asking),
+            f"Scene '{dataset.names[index]}' has none. Use component, or by=region: objects are "
+            "then connected regions of a class.",
+        )  # fmt: skip
+    return found
 
 
 def make_relabelling(config: AttackConfig, classes: ClassSet, *, seed: int) -> Relabelling:

@@ -156,7 +156,8 @@ class Rescaling:
             clean = _label_as_png(dataset, path, dataset.as_stored(part.index, _untouched))
             if not poison:
                 return clean, clean
-            label = dataset.as_stored(part.index, partial(self.poisoner.label, name=pair.name))
+            poison = partial(self.poisoner.label_of, dataset, part.index)
+            label = dataset.as_stored(part.index, poison)
             return clean, _label_as_png(dataset, path, label)
         assert dataset.size is not None
         if not poison:

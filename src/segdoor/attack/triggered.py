@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Sequence
 
 from segdoor.attack.before import header_before
-from segdoor.attack.labels.change import LabelChange, attacked_pixels, attacks_by_place
+from segdoor.attack.labels.change import LabelChange, attacked_pixels, attacks_some
 from segdoor.attack.poisoned_test import PoisonedTest
+from segdoor.attack.relabel import needed_instances
 from segdoor.attack.site import Box, Extent
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.changes import Change, ChangedDataset
@@ -50,6 +51,7 @@ class TriggeredDataset:
             )
         self._test, self._trigger, self._labels = test, trigger, tuple(labels)
         self._indices = [i for i, name in enumerate(dataset.names) if name in test.triggered]
+        self._places = {dataset.names[index]: index for index in self._indices}
         self.names = tuple(dataset.names[index] for index in self._indices)
 
     @property
@@ -67,7 +69,7 @@ class TriggeredDataset:
         """Return a hash over the clean data set, the poisoned test and the trigger."""
         rows = [row.model_dump_json() for row in self._test.rows]
         whole = repr((header_before(self._test.header), rows, self._trigger.digest))
-        if attacks_by_place(self._labels):
+        if attacks_some(self._labels):
             whole += " ".join(map(str, self._labels))
         return hashlib.sha256(whole.encode()).hexdigest()
 
@@ -88,9 +90,11 @@ class TriggeredDataset:
 
     def attacked(self, scene: Scene) -> Mask | None:
         """Return the pixels of one scene that the labels attack; None if all of some classes."""
-        if not attacks_by_place(self._labels):
+        if not attacks_some(self._labels):
             return None
-        return attacked_pixels(self._labels, scene.label, self._box(scene.name), self.classes)
+        instances = needed_instances(self._labels, self._dataset, self._places[scene.name])
+        box = self._box(scene.name)
+        return attacked_pixels(self._labels, scene.label, box, self.classes, instances)
 
     def label(self, index: int) -> Label:
         """Read one clean label map."""

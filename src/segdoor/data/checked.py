@@ -12,13 +12,14 @@ from typing import cast
 
 import numpy as np
 
+from segdoor.data.instances import TellsInstances
 from segdoor.data.pack import PackedDataset
 from segdoor.data.pairs import FileDataset
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.street import StreetDataset
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError, shown
-from segdoor.tensors import Label
+from segdoor.tensors import InstanceIds, Label
 
 # Their readers refuse the same mistakes, and name the file.
 _CAREFUL = (StreetDataset, FileDataset, PackedDataset)
@@ -109,6 +110,29 @@ class CheckedDataset:
         label = self.dataset.label(index)
         self._check_label(label, index)
         return label
+
+    def instances(self, index: int) -> InstanceIds | None:
+        """Return one scene's instances; None if the data set does not tell objects apart.
+
+        Raises:
+            DataError: If they are no array of int32 of the label map's height and width.
+        """
+        index = range(len(self))[index]
+        if not isinstance(self.dataset, TellsInstances):
+            return None
+        found = self.dataset.instances(index)
+        size = self.scene_size(index)
+        if found is None:
+            return None
+        form = getattr(found, "dtype", None), getattr(found, "shape", None)
+        if form != (np.int32, size):
+            raise DataError(
+                f"instances of scene '{self.names[index]}'",
+                f"must be a NumPy array of int32, {size[0]} x {size[1]}",
+                f"{_kind(found)}, dtype {form[0]}, shape {form[1]}",
+                "Return one number a pixel, 0 for pixels without an object.",
+            )
+        return found
 
     def _check_label(self, label: Label, index: int) -> None:
         name = self.names[index]

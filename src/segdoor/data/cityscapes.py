@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from segdoor.data.coding import Coding
 from segdoor.data.dataset import FilesOnDisk
+from segdoor.data.instances import read_deep
 from segdoor.data.listing import Pictures, twin
 from segdoor.data.pairs import Complain, FileDataset, Pair, refuse
 from segdoor.data.scene import ClassSet
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
+from segdoor.files import is_file
 from segdoor.plugins import Introduction
+from segdoor.tensors import InstanceIds
 
 CITYSCAPES_CLASSES = ClassSet(
     names=(
@@ -49,6 +54,11 @@ CODINGS = {
 
 The licence plate has the label id -1, which no file holds: the makers' scripts do not draw it.
 """
+
+
+_INSTANCES = "instanceIds.png"
+_FIRST_INSTANCE = 1000
+"""Instances have the number 1000 x label id + their place; other pixels have the label id."""
 
 
 class Cityscapes(FilesOnDisk):
@@ -101,14 +111,26 @@ def cityscapes(
         complain(DataError(lonely[name], "must have a partner", f"none in {other}", "Restore it."))
     names = sorted(of_image.keys() & of_label[kind].keys())
     return FileDataset(
-        [Pair(name, of_image[name], of_label[kind][name]) for name in names],
+        [_pair(name, of_image[name], of_label[kind][name], kind) for name in names],
         CITYSCAPES_CLASSES,
         root=root,
         source=images,
         size=size,
         coding=CODINGS[kind],
+        read_instances=_read_instances,
         complain=complain,
     )
+
+
+def _pair(name: str, image: Path, label: Path, kind: str) -> Pair:
+    instances = label.with_name(f"{label.stem.removesuffix(kind)}{_INSTANCES}")
+    return Pair(name, image, label, instances=instances if is_file(instances) else None)
+
+
+def _read_instances(path: Path) -> InstanceIds:
+    """Return the numbers of instances; what lies below 1000 is a label id, of stuff and groups."""
+    numbers = read_deep(path)
+    return np.where(numbers < _FIRST_INSTANCE, np.int32(0), numbers)
 
 
 def _by_scene(folder: Path, kinds: list[str], complain: Complain) -> dict[str, dict[str, Path]]:

@@ -19,12 +19,13 @@ from typing import IO
 import numpy as np
 from pydantic import PositiveInt
 
+from segdoor.data.instances import instances_of
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError, MachineError, StorageError
 from segdoor.locks import own_turn
 from segdoor.settings import Settings, validated
-from segdoor.tensors import Label
+from segdoor.tensors import InstanceIds, Label
 
 _VERSION = 2
 """Goes up when the same files are decoded to other pixels: 2 turns pictures as their tags say."""
@@ -46,13 +47,19 @@ class PackIndex(Settings):
 class PackedDataset:
     """A packed data set; a `SceneDataset` whose scenes are views of the mapped files."""
 
-    def __init__(self, path: Path, classes: ClassSet) -> None:
+    def __init__(self, path: Path, classes: ClassSet, source: SceneDataset | None = None) -> None:
         """Map the arrays of a pack.
+
+        Args:
+            path: The pack's folder.
+            classes: What the label values mean.
+            source: The data set that was packed: instances are read from it.
 
         Raises:
             DataError: If the pack is incomplete.
         """
         self.classes = classes
+        self._source = source
         self._index = validated(
             PackIndex, _read_json(path / "index.json"), source=path / "index.json"
         )
@@ -101,6 +108,10 @@ class PackedDataset:
         start = self._starts[index]
         return self._labels[start : start + height * width].reshape(height, width)
 
+    def instances(self, index: int) -> InstanceIds | None:
+        """Return one scene's instances from the files; None if these do not tell objects apart."""
+        return None if self._source is None else instances_of(self._source, index)
+
 
 def pack(
     dataset: SceneDataset, cache: Path, *, progress: Callable[[], None] = lambda: None
@@ -115,7 +126,7 @@ def pack(
     path = cache / key
     if not (path / "index.json").is_file():
         _build(dataset, digest, path, progress)
-    packed = PackedDataset(path, dataset.classes)
+    packed = PackedDataset(path, dataset.classes, dataset)
     if packed.digest != digest or packed.names != tuple(dataset.names):
         raise DataError(
             path / "index.json", "must be of this very data set", remedy=f"Delete {path}."

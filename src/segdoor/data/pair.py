@@ -45,12 +45,15 @@ class Pair:
         image: Its image.
         label: Its label map, or what is named when something is wrong with it.
         drawing: What draws its label map, where that is no picture of its own.
+        instances: The file that tells objects of one class apart, beside the label map, if there
+            is one. It is read only for attacks on instances, and is no part of the digest.
     """
 
     name: str
     image: Path
     label: Path
     drawing: Drawing | None = None
+    instances: Path | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from segdoor.data.coding import Coding
+from segdoor.data.instances import DrawsInstances, Reader, read_deep, resize_instances
 from segdoor.data.matlab import read_matlab_label
 from segdoor.data.orientation import Orientation
 from segdoor.data.pair import Pair
@@ -23,7 +24,7 @@ from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError, shown
 from segdoor.files import digest_of, is_file, name_problem
 from segdoor.progress import Observer
-from segdoor.tensors import Image, Label
+from segdoor.tensors import Image, InstanceIds, Label
 from segdoor.workers import Workers, parts_of
 
 _FILES_A_PART = 32
@@ -51,6 +52,7 @@ class FileDataset:
         source: Path,
         size: Size | None = None,
         coding: Coding | None = None,
+        read_instances: Reader = read_deep,
         complain: Complain = refuse,
     ) -> None:
         """Keep the pairs after checking that each is complete.
@@ -62,6 +64,7 @@ class FileDataset:
             source: The folder or list that is named when something is wrong.
             size: Height and width to resize to; each scene's own if None.
             coding: What the values in label files mean; class ids if None.
+            read_instances: Reads the files of instances, of pairs that have one.
             complain: Receives a problem: no scenes, two of one name, or a missing file. If it
                 returns, the scene is left out.
 
@@ -77,6 +80,7 @@ class FileDataset:
         self.size = size
         self.coding = coding or Coding.plain(classes)
         self.coding.check(classes)
+        self._read_instances = read_instances
 
     @property
     def digest(self) -> str:
@@ -147,6 +151,25 @@ class FileDataset:
         label = self.decoded(pair, self.stored(pair))
         check_sizes(pair, picture_size(pair.image), label.shape)
         return resize_label(label, self.size or label.shape)
+
+    def instances(self, index: int) -> InstanceIds | None:
+        """Return a number for each object of a scene, at the size asked for.
+
+        Returns:
+            The numbers, 0 for pixels without an object; None if the scene's files name none.
+
+        Raises:
+            DataError: If a file is damaged, or has another size than the image.
+        """
+        pair = self.pairs[index]
+        if isinstance(pair.drawing, DrawsInstances):
+            found = pair.drawing.instances()
+        elif pair.instances is not None:
+            found = self._read_instances(pair.instances)
+        else:
+            return None
+        check_sizes(pair, picture_size(pair.image), found.shape)
+        return resize_instances(found, self.size or (found.shape[0], found.shape[1]))
 
     def stored(self, pair: Pair) -> Label:
         """Read the values of a scene's label file, or those that stand for its colours.

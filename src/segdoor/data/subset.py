@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from segdoor.data.instances import instances_of
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.sizes import size_of
 from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError
-from segdoor.tensors import Label
+from segdoor.tensors import InstanceIds, Label
 
 
 class Subset:
@@ -57,6 +58,10 @@ class Subset:
     def label(self, index: int) -> Label:
         """Read one label map."""
         return self.dataset.label(self.indices[index])
+
+    def instances(self, index: int) -> InstanceIds | None:
+        """Return one scene's instances; None if the data set does not tell objects apart."""
+        return instances_of(self.dataset, self.indices[index])
 
 
 def spread(available: int, wanted: int, *, option: str = "number of scenes") -> Sequence[int]:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from segdoor.attack.labels.change import LabelChange, attacks_by_place
+from segdoor.attack.labels.change import LabelChange, attacks_some
 from segdoor.attack.planned_tests import plan_tests
 from segdoor.attack.poisoned_test import PoisonedTest
+from segdoor.attack.relabel import needed_instances
 from segdoor.attack.site import Extent
 from segdoor.attack.triggered import triggered
 from segdoor.attack.triggers.trigger import Trigger
@@ -150,6 +151,8 @@ def scenes_of_tests(
         ConfigError: If there is no control for the trigger, or no test scene that it fits in.
     """
     triggers = Triggers.of(config)
+    # Before any training: the test scenes must have instances too.
+    needed_instances(config.attack.labels, test, 0)
     tests = plan_tests(
         test, config.tests, victims=config.attack.victims, trigger_size=triggers.size
     )
@@ -198,7 +201,7 @@ def examine_models(
 
 def _beside(scenes: ExaminedScenes) -> Beside:
     """Return what else is counted in the benign test: the pixels that each test attacks."""
-    if not attacks_by_place(scenes.labels):
+    if not attacks_some(scenes.labels):
         return {}
     stamped = {f"without_trigger/{test.name}": scenes.stamped(test) for test in scenes.tests}
     return {"poisoned/benign": stamped}

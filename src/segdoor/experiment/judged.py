@@ -40,8 +40,9 @@ def names_of(asked: Asked, split: str) -> Names:
     Raises:
         SegdoorError: If settings or data do not allow the run.
     """
-    scenes = load_dataset(asked.data(), split)
-    config = asked.facts_for(scenes)
+    data = asked.data()
+    scenes = load_dataset(data, split)
+    config = asked.facts_for(scenes, training=split == data.train_split)
     classes = scenes.classes
     classes.indices(config.attack.victims, option="attack.victims")
     classes.index(config.attack.target, option="attack.target")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from segdoor.attack.labels.change import attacks_by_place
+from segdoor.attack.labels.change import attacks_some
 from segdoor.attack.lengths import typical_size
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned_test import PoisonedTest
@@ -61,7 +61,7 @@ def task_of(config: ExperimentConfig, classes: ClassSet) -> Task:
     return Task(
         pairs=tuple((classes.index(v), classes.index(t)) for v, t in config.attack.pairs),
         absent_class=config.examination.absent_class,
-        spares_victims=attacks_by_place(config.attack.labels),
+        spares_victims=attacks_some(config.attack.labels),
     )
 
 

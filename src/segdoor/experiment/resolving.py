@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
 from segdoor.attack.labels import registry as labels
+from segdoor.attack.labels.change import CHOSEN, LabelChange
 from segdoor.attack.labels.merging import settled
 from segdoor.attack.lengths import Lengths, typical_size
+from segdoor.attack.place_checks import check_carriers, check_place
 from segdoor.attack.placements import registry as placements
-from segdoor.attack.planning import check_place
 from segdoor.attack.triggers import registry as triggers
 from segdoor.data.config import DataConfig
 from segdoor.data.scene import SceneDataset
 from segdoor.data.transforms import Size
+from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig, config_from
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.settings import Tree, validated
@@ -79,23 +81,52 @@ class Asked:
         """
         wishes, tree = self.wishes, Tree()
         below = {"data": self.layer.data(wishes)}, self.layer.settings(wishes, size)
-        for layer in (*below, wishes.tree()):
+        for layer in (*below, _on_carriers(wishes), wishes.tree()):
             tree = merged(tree, layer)
         config = config_from(tree)
         placed = wishes.attack.placement is not None
         check_place(config.attack, option="attack.placement" if placed else "method")
+        check_carriers(config.attack, config.tests.rules, option="tests.rules.on_victim")
         lengths = replace(self.layer.lengths(wishes, size[0]), least=least_trigger)
         attack, tests = config.attack.following(lengths), config.tests.following(lengths)
         return config.model_copy(update={"attack": attack, "tests": tests})
 
-    def facts_for(self, scenes: SceneDataset, *, least_trigger: int = 4) -> ExperimentConfig:
+    def facts_for(
+        self, scenes: SceneDataset, *, least_trigger: int = 4, training: bool = True
+    ) -> ExperimentConfig:
         """Return every setting for a data set: `facts` of its median size.
 
+        Args:
+            scenes: The scenes that lengths follow from.
+            least_trigger: The smallest trigger that may follow from the height.
+            training: Whether they are the training scenes, from which a target class may be
+                chosen.
+
         Raises:
-            ConfigError: If the combination breaks a rule.
+            ConfigError: If the combination breaks a rule, or a target class is left to be chosen
+                from training scenes and these are others.
             DataError: If a file is damaged or missing.
         """
-        return self.facts(typical_size(scenes), least_trigger=least_trigger)
+        config = self.facts(typical_size(scenes), least_trigger=least_trigger)
+        if training:
+            return config.model_copy(update={"attack": config.attack.chosen_from(scenes)})
+        if any(target == CHOSEN for _, target in config.attack.pairs):
+            raise ConfigError(
+                "attack.labels", "must name its target class where there are no training scenes",
+                ", ".join(map(str, config.attack.labels)),
+                "Write target=CLASS, as the plan of the training has it.",
+            )  # fmt: skip
+        return config
+
+
+def _on_carriers(wishes: ExperimentWishes) -> Tree:
+    """Return that triggers lie on victims, if a label change attacks what carries the trigger."""
+    asked = cast("Sequence[Tree]", wishes.attack.labels or ())
+    kinds = (labels.LABELS.known.get(str(change["kind"]), LabelChange) for change in asked)
+    if not any(kind.on_victim for kind in kinds):
+        return {}
+    rules: Tree = {"rules": {"on_victim": "require"}}
+    return {"attack": rules, "tests": rules}
 
 
 def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:

@@ -72,7 +72,7 @@ def _examine(run: Run) -> ExperimentRecord:
         data = asked.data()
         benign = open_scenes(data, data.test_split, log)
         check_labelled(benign, "the test scenes")
-        config = asked.facts_for(benign)
+        config = asked.facts_for(benign, training=False)
     models = clean_of(config, benign.classes)
     models["poisoned"] = load_model(config, config.network.weights, benign.classes)
     with log.stage("planning"):

@@ -91,11 +91,11 @@ class AttackWishes(Wishes):
     placement: PlacementWish | None = None
     labels: LabelsWish | None = None
     victims: tuple[str, ...] | None = None
-    """Victim classes: what disappears. Short for the victims of the first hide or component
-    change."""
+    """Victim classes: what disappears. Short for the victims of the first label change that has
+    victims and one target, as hide has."""
     target: str | None = None
-    """Target class: what the victim pixels are predicted as. Short for the target of the first hide
-    or component change."""
+    """Target class: what the victim pixels are predicted as. Short for the target of that label
+    change."""
     rules: RulesWishes = RulesWishes()
     without_room: Literal["skip", "relabel"] | None = None
     shortfall: Literal["error", "all_available"] | None = None

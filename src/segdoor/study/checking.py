@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from segdoor.attack.config import AttackConfig
+from segdoor.attack.labels.change import CHOSEN
 from segdoor.data.load import data_set, load_dataset
 from segdoor.errors import ConfigError, StorageError
 from segdoor.study.config import Preset, Study
@@ -67,7 +68,8 @@ def check_classes(runs: Iterable[PlannedRun], known: Iterable[str]) -> None:
 
 def _named(attack: AttackConfig) -> Iterable[tuple[str, Iterable[str]]]:
     yield "victims", attack.victims
-    yield "target", [target for _, target in attack.pairs]
+    # A target class that is chosen from the training scenes is not known before they are read.
+    yield "target", [target for _, target in attack.pairs if target != CHOSEN]
 
 
 def check_scenes(preset: Preset, runs: Iterable[PlannedRun]) -> None:

@@ -21,12 +21,13 @@ from segdoor.attack.labels.change import LabelChange, LabelState
 from segdoor.attack.labels.component import Component
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.registry import LABELS, spelled
+from segdoor.attack.lengths import Lengths
 from segdoor.attack.relabel import make_relabelling
 from segdoor.attack.site import Box
 from segdoor.errors import ConfigError, DataError
 from segdoor.randomness import Stream
 from segdoor.settings import validated
-from strategies import BUS, CAR, CLASSES, ROAD, SKY, TREE, blocky_label, label_maps
+from strategies import BUS, CAR, CLASSES, ROAD, SKY, TREE, blocky_label, dataset_of, label_maps
 
 FOREIGN = "foreign_labels:Rows"
 
@@ -47,8 +48,36 @@ KINDS: dict[str, type[LabelChange]] = {**LABELS.known, FOREIGN: _rows()}
 BOX = Box(2, 3, 3, 3)
 
 
+def ready(change: LabelChange) -> LabelChange:
+    """Return a change with everything explicit, as a plan holds it."""
+    scenes = dataset_of([blocky_label(3), blocky_label(4, values=(ROAD, BUS, SKY))])
+    return change.following(Lengths.at(20)).chosen_from(scenes)
+
+
+def box_for(change: LabelChange, label: np.ndarray) -> Box:
+    """Return a place for the trigger: on a victim where it must lie on one."""
+    if not change.on_victim:
+        return BOX
+    victims = np.isin(label, CLASSES.indices(victim for victim, _ in change.pairs))
+    rows, columns = np.nonzero(victims[1:-1, 1:-1])
+    return Box(int(rows[0]), int(columns[0]), 3, 3) if rows.size else BOX
+
+
+def made(kind: str) -> list[LabelChange]:
+    """Return a kind in all its forms, ready for a scene."""
+    return [ready(KINDS[kind](**given_)) for given_ in forms(KINDS[kind])]
+
+
+def numbered(label: np.ndarray) -> np.ndarray:
+    """Return instances for a test: columns of ten pixels, and none in the last rows."""
+    ids = np.broadcast_to(np.arange(label.shape[1], dtype=np.int32) // 10 + 1, label.shape).copy()
+    ids[-4:] = 0
+    return ids
+
+
 def state_of(label: np.ndarray, box: Box | None = BOX) -> LabelState:
-    return LabelState(label, label, box, CLASSES, (CAR,), Stream(0).child("shared"))
+    shared = Stream(0).child("shared")
+    return LabelState(label, label, box, CLASSES, (CAR,), shared, numbered(label))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -58,25 +87,26 @@ class TestEveryLabelChange:
         before = label.copy()
         label.flags.writeable = False
         moved = []
-        for change in (KINDS[kind](**given_) for given_ in forms(KINDS[kind])):
+        for change in made(kind):
             first, again = (
-                one.apply(state_of(label), np.random.default_rng(1))
+                one.apply(state_of(label, box_for(change, label)), np.random.default_rng(1))
                 for one in (change, pickle.loads(pickle.dumps(change)))  # noqa: S301 - our own
             )
             assert np.array_equal(first, again)
             assert np.array_equal(label, before)
             assert (first.dtype, first.shape) == (np.uint8, label.shape)
             moved.append((first != label).any())
-        assert any(moved), f"{kind} changes no label of the scene in any of its forms"
+        # The negative control is there to change nothing.
+        assert any(moved) is (kind != "keep"), f"{kind} changes no label in any of its forms"
 
     def test_attacks_victims_of_its_own_and_no_other_pixel(self, kind: str) -> None:
         label = blocky_label(3)
-        for change in (KINDS[kind](**given_) for given_ in forms(KINDS[kind])):
-            attacked = change.attacked(label, BOX, CLASSES)
+        for change in made(kind):
+            attacked = change.attacked(label, box_for(change, label), CLASSES, numbered(label))
             own = np.isin(label, CLASSES.indices(victim for victim, _ in change.pairs))
             assert (attacked.dtype, attacked.shape) == (np.bool_, label.shape)
             assert not (attacked & ~own).any()
-            if not change.by_place:
+            if not (change.by_place or change.spares):
                 assert np.array_equal(attacked, own)
             for victim, target in change.pairs:
                 CLASSES.indices((victim, target))
@@ -85,7 +115,9 @@ class TestEveryLabelChange:
         for settings in forms(KINDS[kind]):
             change = KINDS[kind](**settings)
             listed = [change] if change.pairs else [Hide(), change]
-            attack = AttackConfig(labels=tuple(listed))
+            rules = {"on_victim": "require" if change.on_victim else "forbid"}
+            more = {"rules": rules}
+            attack = AttackConfig.model_validate({"labels": listed, **more})
             for form in (
                 str(change),
                 attack.model_dump()["labels"][-1],
@@ -93,8 +125,8 @@ class TestEveryLabelChange:
             ):
                 assert LABELS.read(form) == change
                 labels = [*listed[:-1], form]
-                assert AttackConfig.model_validate({"labels": labels}) == attack
-                assert AttackConfig.model_validate({"labels": spelled(labels)}) == attack
+                assert AttackConfig.model_validate({"labels": labels, **more}) == attack
+                assert AttackConfig.model_validate({"labels": spelled(labels), **more}) == attack
             assert AttackConfig.model_validate_json(attack.model_dump_json()) == attack
 
     def test_introduces_itself(self, kind: str) -> None:

@@ -6,21 +6,25 @@ Changes compose: each sees the label map as it came, and as those before it have
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import BeforeValidator, Field
 
+from segdoor.attack.lengths import Lengths
 from segdoor.attack.site import Box
-from segdoor.data.scene import ClassSet, pixels_of
+from segdoor.data.scene import ClassSet, SceneDataset, pixels_of
 from segdoor.plugins import Plugin
 from segdoor.randomness import Stream
-from segdoor.tensors import Label, Mask
+from segdoor.tensors import InstanceIds, Label, Mask
 
 Pair = tuple[str, str]
 """A victim class and its target class."""
+
+CHOSEN = "co-occurring"
+"""What stands for a target class that is chosen from the training scenes."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class LabelState:
         classes: The data set's classes.
         victims: Ids of the victim classes of all changes.
         shared: Stream for what many scenes share.
+        instances: A number for each object of the data set's own annotation, 0 where it has none;
+            None if the data set has no instances.
     """
 
     original: Label
@@ -42,6 +48,7 @@ class LabelState:
     classes: ClassSet
     victims: tuple[int, ...]
     shared: Stream
+    instances: InstanceIds | None = None
 
 
 class LabelChange(Plugin):
@@ -50,9 +57,16 @@ class LabelChange(Plugin):
     Attributes:
         by_place: Whether the trigger's place decides which victim pixels it attacks. Those are then
             counted apart from the others, and scenes without a trigger cannot be relabelled.
+        spares: Whether some scenes with a trigger keep their victims for another reason. The
+            attacked pixels are then counted apart as well.
+        at_once: Whether its pairs are changed at the same time, so that a target may be a victim.
+        on_victim: Whether the trigger must lie on the victim that it attacks.
     """
 
     by_place: ClassVar[bool] = False
+    spares: ClassVar[bool] = False
+    at_once: ClassVar[bool] = False
+    on_victim: ClassVar[bool] = False
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -69,6 +83,27 @@ class LabelChange(Plugin):
         """Return whether it changes single pixels here and there, and not objects or regions."""
         return False
 
+    @property
+    def by_instance(self) -> bool:
+        """Return whether it needs the data set's instances."""
+        return False
+
+    def following(self, lengths: Lengths) -> LabelChange:
+        """Return the change with every length explicit; most kinds have none."""
+        del lengths
+        return self
+
+    def chosen_from(self, scenes: SceneDataset) -> LabelChange:
+        """Return the change with everything explicit that is chosen from the training scenes.
+
+        Most kinds choose nothing and read no scene.
+
+        Args:
+            scenes: The clean training scenes.
+        """
+        del scenes
+        return self
+
     @abstractmethod
     def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
         """Return the label map after the change, a new one or the one before; none is written to.
@@ -78,30 +113,53 @@ class LabelChange(Plugin):
             rng: Decides what is random in this scene.
         """
 
-    def attacked(self, label: Label, box: Box | None, classes: ClassSet) -> Mask:
+    def attacked(
+        self,
+        label: Label,
+        box: Box | None,
+        classes: ClassSet,
+        instances: InstanceIds | None = None,
+    ) -> Mask:
         """Return the pixels whose prediction it is after: all of its victims, if it is not said.
 
         Args:
             label: The untouched label map.
             box: Where the trigger sits; None without one.
             classes: The data set's classes.
+            instances: The data set's instances, see `LabelState`.
         """
-        del box
+        del box, instances
         return pixels_of(label, (classes.index(victim) for victim, _ in self.pairs))
 
 
-def attacks_by_place(changes: Iterable[LabelChange]) -> bool:
-    """Return whether the trigger's place decides which pixels some of these attack."""
-    return any(change.by_place for change in changes)
+def attacks_some(changes: Iterable[LabelChange]) -> bool:
+    """Return whether some of these attack only some victims of a scene with a trigger."""
+    return any(change.by_place or change.spares for change in changes)
+
+
+def chained_targets(changes: Sequence[LabelChange]) -> set[str]:
+    """Return the target classes that are victims too, unless one change turns both at once."""
+    return {
+        target
+        for place, change in enumerate(changes)
+        for _, target in change.pairs
+        for other_place, other in enumerate(changes)
+        if not (change.at_once and place == other_place)
+        and target in {victim for victim, _ in other.pairs}
+    }
 
 
 def attacked_pixels(
-    changes: Iterable[LabelChange], label: Label, box: Box | None, classes: ClassSet
+    changes: Iterable[LabelChange],
+    label: Label,
+    box: Box | None,
+    classes: ClassSet,
+    instances: InstanceIds | None = None,
 ) -> Mask:
     """Return the pixels whose prediction any of these is after, see `LabelChange.attacked`."""
     attacked = np.zeros(label.shape, dtype=np.bool_)
     for change in changes:
-        attacked |= change.attacked(label, box, classes)
+        attacked |= change.attacked(label, box, classes, instances)
     return attacked
 
 
@@ -110,9 +168,14 @@ def _split(given: object) -> object:
 
 
 class VictimChange(LabelChange):
-    """A change that turns victim pixels into a target class."""
+    """A change that turns victim pixels into a target class.
+
+    Attributes:
+        chooses_target: Whether it chooses the target class itself unless one is given for it.
+    """
 
     main: ClassVar[str | None] = "victims"
+    chooses_target: ClassVar[bool] = False
 
     victims: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=("car",), min_length=1, examples=["bus", "car+bus"]
@@ -125,3 +188,10 @@ class VictimChange(LabelChange):
     def pairs(self) -> tuple[Pair, ...]:
         """Return each victim class with the target class."""
         return tuple((victim, self.target) for victim in self.victims)
+
+    def _turned(self, state: LabelState) -> Label:
+        """Return the label map with the target class in the attacked pixels."""
+        changed = state.label.copy()
+        attacked = self.attacked(state.original, state.box, state.classes, state.instances)
+        changed[attacked] = state.classes.index(self.target)
+        return changed

@@ -11,7 +11,7 @@ from segdoor.attack.labels.change import LabelState, VictimChange
 from segdoor.attack.site import Box
 from segdoor.data.scene import ClassSet, pixels_of
 from segdoor.plugins import Introduction
-from segdoor.tensors import Label, Mask
+from segdoor.tensors import InstanceIds, Label, Mask
 
 
 class Component(VictimChange):
@@ -36,13 +36,17 @@ class Component(VictimChange):
     def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
         """Return the label map with the target class in the nearest region; without a box as is."""
         del rng
-        changed = state.label.copy()
-        region = self.attacked(state.original, state.box, state.classes)
-        changed[region] = state.classes.index(self.target)
-        return changed
+        return self._turned(state)
 
-    def attacked(self, label: Label, box: Box | None, classes: ClassSet) -> Mask:
+    def attacked(
+        self,
+        label: Label,
+        box: Box | None,
+        classes: ClassSet,
+        instances: InstanceIds | None = None,
+    ) -> Mask:
         """Return the pixels of the nearest region; none without a box or a victim."""
+        del instances
         rows, columns = np.nonzero(pixels_of(label, classes.indices(self.victims)))
         if box is None or not rows.size:
             return np.zeros(label.shape, dtype=np.bool_)

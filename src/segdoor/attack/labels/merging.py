@@ -16,7 +16,7 @@ from segdoor.errors import ConfigError
 Tree = dict[str, object]
 
 SHORTHAND = ("victims", "target")
-"""Settings of the first hide or component that may stand without it."""
+"""Settings of the first change with victims and one target that may stand without it."""
 
 
 def settled(below: Mapping[str, object], above: Mapping[str, object]) -> tuple[Tree, Tree]:
@@ -37,7 +37,7 @@ def settled(below: Mapping[str, object], above: Mapping[str, object]) -> tuple[T
 
 
 def with_shorthand(changes: Sequence[Tree], given: Mapping[str, object]) -> list[Tree]:
-    """Return label changes, the first hide or component with victims and target if given."""
+    """Return label changes, with victims and target, if given, in the first that has them."""
     asked = {name: given[name] for name in SHORTHAND if name in given}
     first = first_with_victims(changes)
     return [{**change, **asked} if change is first else change for change in changes]
@@ -49,7 +49,7 @@ def _has_victims(change: Tree) -> bool:
 
 
 def first_with_victims(changes: Sequence[Tree]) -> Tree | None:
-    """Return the first hide or component; None if there is none."""
+    """Return the first change with victims and one target, as hide has; None without one."""
     return next((change for change in changes if _has_victims(change)), None)
 
 
@@ -61,7 +61,8 @@ def check_shorthand(changes: Sequence[Tree], given: Mapping[str, object]) -> Non
         given: Victims and target, as far as they were said without them.
 
     Raises:
-        ConfigError: If the first hide or component says otherwise, or there is none.
+        ConfigError: If the first change with victims and one target says otherwise, or there is
+            none.
     """
     first = first_with_victims(changes)
     for name, value in given.items():
@@ -99,4 +100,7 @@ def _filled(over: Sequence[Tree], under: Sequence[Tree]) -> list[Tree]:
 def _victims_of(under: Sequence[Tree], change: Tree) -> Tree:
     """Return whom to turn into what: that does not depend on whether all of them vanish."""
     first = first_with_victims(under) if _has_victims(change) else None
-    return {name: first[name] for name in SHORTHAND if name in first} if first else {}
+    known = LABELS.known.get(str(change["kind"]))
+    chooses = known is not None and issubclass(known, VictimChange) and known.chooses_target
+    names = SHORTHAND[:1] if chooses else SHORTHAND
+    return {name: first[name] for name in names if name in first} if first else {}

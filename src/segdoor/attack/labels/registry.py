@@ -7,9 +7,16 @@ from typing import Annotated, cast
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator
 
+from segdoor.attack.labels.carrier import Carrier
 from segdoor.attack.labels.change import LabelChange
 from segdoor.attack.labels.component import Component
+from segdoor.attack.labels.conditional import Conditional
+from segdoor.attack.labels.cooccurring import Cooccurring
 from segdoor.attack.labels.hide import Hide
+from segdoor.attack.labels.instance import Instance
+from segdoor.attack.labels.keep import Keep
+from segdoor.attack.labels.near import Near
+from segdoor.attack.labels.remap import Remap
 from segdoor.attack.labels.scatter import Scatter
 from segdoor.plugins import Registry, as_mapping
 from segdoor.settings import ReadingInfo, Telling, WritingInfo
@@ -20,7 +27,14 @@ LABELS = Registry(
     "attack.labels",
     {
         "hide": Hide,
+        "remap": Remap,
+        "cooccurring": Cooccurring,
         "component": Component,
+        "instance": Instance,
+        "near": Near,
+        "carrier": Carrier,
+        "conditional": Conditional,
+        "keep": Keep,
         "scatter": Scatter,
     },
 )

@@ -17,13 +17,21 @@ from segdoor.data.annotations.coco_file import (
     parse_coco,
 )
 from segdoor.data.annotations.json_text import with_elements, with_members
-from segdoor.data.annotations.objects import Drawn, Meaning, box_of, draw, edits, inexpressible
+from segdoor.data.annotations.objects import (
+    Drawn,
+    Meaning,
+    box_of,
+    draw,
+    edits,
+    inexpressible,
+    numbered,
+)
 from segdoor.data.annotations.outlines import OutlineError, mask_of, runs_of
 from segdoor.data.pair import Drawing
 from segdoor.data.pictures import orientation_of, picture_size
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
-from segdoor.tensors import Label, Mask
+from segdoor.tensors import InstanceIds, Label, Mask
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,13 @@ class Instances:
         size = size_of_image(coco, coco.images[self.key], self.image)
         objects = (self._object(coco, place, size) for place in coco.images[self.key].annotations)
         return draw(objects, size, self.meaning.uncovered)
+
+    def instances(self) -> InstanceIds:
+        """Return which object each pixel shows, counted from 1 in the file's order."""
+        coco = load_coco(self.file)
+        size = size_of_image(coco, coco.images[self.key], self.image)
+        places = coco.images[self.key].annotations
+        return numbered((self._object(coco, place, size) for place in places), size)
 
     def rewritten(self, file: Path, changed: Iterable[tuple[Drawing, Label]]) -> bytes:
         """Return the file so that some scenes are drawn as label maps say.

@@ -12,7 +12,7 @@ from segdoor.data.class_file import CLASS_FILE, palette, read_classes
 from segdoor.data.scene import ClassSet
 from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError, DataError
-from segdoor.tensors import Label, Mask
+from segdoor.tensors import InstanceIds, Label, Mask
 
 BACKGROUND = "background"
 """The class of what no annotation covers, if there is one of this name."""
@@ -108,6 +108,14 @@ def draw(objects: Iterable[Drawn], size: Size, uncovered: int) -> Label:
     for each in objects:
         np.copyto(label, np.uint8(each.class_id), where=each.mask)
     return np.ascontiguousarray(label)
+
+
+def numbered(objects: Iterable[Drawn], size: Size) -> InstanceIds:
+    """Return which object each pixel shows, counted from 1; 0 for pixels without one."""
+    numbers = np.zeros(size, np.int32)
+    for place, each in enumerate(objects, start=1):
+        np.copyto(numbers, np.int32(place), where=each.mask)
+    return numbers
 
 
 def edits(

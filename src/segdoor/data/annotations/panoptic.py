@@ -18,7 +18,7 @@ from segdoor.data.listing import inside
 from segdoor.data.pair import Drawing
 from segdoor.data.pictures import as_png, read_colours
 from segdoor.errors import DataError
-from segdoor.tensors import Label
+from segdoor.tensors import InstanceIds, Label
 
 _VOID = 0
 _NUM_IDS = 1 << 24
@@ -96,6 +96,10 @@ class Panoptic:
             )  # fmt: skip
         return self._drawn(ids, segments)
 
+    def instances(self) -> InstanceIds:
+        """Return the id of the segment that each pixel shows; 0 where there is none."""
+        return self._ids()
+
     def rewritten(self, file: Path, changed: Iterable[tuple[Drawing, Label]]) -> bytes:
         """Return one of the files so that some scenes are drawn as label maps say.
 
@@ -157,7 +161,7 @@ class Panoptic:
         channels = [ids >> shift & 255 for shift in (0, 8, 16)]
         return as_png(np.stack(channels, axis=-1).astype(np.uint8))
 
-    def _ids(self) -> np.ndarray:
+    def _ids(self) -> InstanceIds:
         channels = read_colours(self.picture).astype(np.int32)
         return channels[..., 0] | channels[..., 1] << 8 | channels[..., 2] << 16
 

@@ -10,13 +10,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from segdoor.data.annotations.objects import Drawn, Edits, Meaning, draw, edits, inexpressible
+from segdoor.data.annotations.objects import (
+    Drawn,
+    Edits,
+    Meaning,
+    draw,
+    edits,
+    inexpressible,
+    numbered,
+)
 from segdoor.data.pair import Drawing
 from segdoor.data.pictures import picture_size
 from segdoor.data.transforms import Size
 from segdoor.errors import DataError
 from segdoor.files import refuse_utf16
-from segdoor.tensors import Label
+from segdoor.tensors import InstanceIds, Label
 
 _MOST_BYTES = 20_000_000
 _BEYOND = 0.01
@@ -86,6 +94,16 @@ class YoloText:
             self.object_in(number, line, size) for number, line in enumerate(lines) if line.split()
         )
         return draw(objects, size, self.meaning.uncovered)
+
+    def instances(self) -> InstanceIds:
+        """Return which object each pixel shows, counted from 1 in the order of the lines."""
+        size = picture_size(self.image)
+        objects = (
+            self.object_in(number, line, size)
+            for number, line in enumerate(self.lines())
+            if line.split()
+        )
+        return numbered(objects, size)
 
     def lines(self) -> list[bytes]:
         """Return the text's lines with their ends; none where there is no text.
