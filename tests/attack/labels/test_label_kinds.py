@@ -28,7 +28,7 @@ from segdoor.attack.site import Box
 from segdoor.attack.triggered import triggered
 from segdoor.errors import ConfigError
 from segdoor.experiment.wishes import wishes_from
-from segdoor.papers.iba.reading import resolve
+from segdoor.papers.iba.reading import asked, resolve
 from segdoor.randomness import Stream
 from segdoor.settings import validated
 from strategies import BUS, CAR, CLASSES, IGNORED, ROAD, SKY, TREE, blocky_label, dataset_of
@@ -296,8 +296,8 @@ def test_the_plan_names_the_target_that_was_chosen_and_files_read_it_back() -> N
     # A target that is given is not chosen, and a preset's target is not taken for one.
     given_ = AttackConfig.model_validate({**told, "target": "sky"})
     assert plan_poison(scenes, given_).header.attack.target == "sky"
-    asked = resolve(wishes_from({"preset": "voc", "attack": {"labels": "cooccurring"}}), (99, 99))
-    assert asked.attack.pairs == (("person", "co-occurring"),)
+    of_voc = resolve(wishes_from({"preset": "voc", "attack": {"labels": "cooccurring"}}), (99, 99))
+    assert of_voc.attack.pairs == (("person", "co-occurring"),)
 
 
 def test_instances_are_refused_where_there_are_none() -> None:
@@ -325,3 +325,11 @@ def test_changes_compose_with_scatter_which_spares_all_victims() -> None:
     assert (changed[near] == ROAD).all()
     assert (changed[(label == CAR) & ~near] == CAR).all()
     assert int((changed == BUS).sum()) == 200
+
+
+def test_a_target_is_chosen_from_training_scenes_alone() -> None:
+    request = asked(wishes_from({"attack": {"labels": "cooccurring:car"}}))
+    scenes = half_with_sky()
+    assert request.facts_for(scenes, least_trigger=1).attack.pairs == (("car", "road"),)
+    with pytest.raises(ConfigError, match="must name its target class where there are no training"):
+        request.facts_for(scenes, least_trigger=1, training=False)
