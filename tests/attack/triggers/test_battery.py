@@ -114,10 +114,10 @@ class TestEveryTrigger:
                 trigger.stamp(scene(), Box(top, left, height, width))
 
     def test_knows_no_setting_of_another_kind(self, kind: str) -> None:
-        given = {"kind": kind, **plain(KINDS[kind]), "colour": 1}
+        given = {"kind": kind, **plain(KINDS[kind]), "hue": 1}
         with pytest.raises(ConfigError, match="is not a known setting") as why:
             validated(AttackConfig, {"trigger": given}, source="mine.yaml")
-        assert why.value.culprit == "mine.yaml: attack.trigger.colour"
+        assert why.value.culprit == "mine.yaml: attack.trigger.hue"
         assert all(name in why.value.remedy for name in KINDS[kind].model_fields)
 
 
