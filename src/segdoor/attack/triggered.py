@@ -84,7 +84,9 @@ class TriggeredDataset:
     def change(self, scene: Scene) -> Change:
         """Return the stamped pixels of one clean scene."""
         box = self._box(scene.name)
-        return Change(box.top, box.left, self._trigger.stamp(scene, box)[box.pixels])
+        image = self._trigger.stamp(scene, box)
+        changed = box if self._trigger.confined else Box.whole(image.shape)
+        return Change(changed.top, changed.left, image[changed.pixels])
 
     def attacked(self, scene: Scene) -> Mask | None:
         """Return the pixels of one scene that the labels attack; None if all of some classes."""

@@ -12,6 +12,8 @@ from segdoor.attack.triggers.blend import Blend
 from segdoor.attack.triggers.colour_depth import ColourDepth
 from segdoor.attack.triggers.line import Line
 from segdoor.attack.triggers.low_frequency import LowFrequency
+from segdoor.attack.triggers.pair import Pair
+from segdoor.attack.triggers.semantic import Semantic
 from segdoor.attack.triggers.sinusoid import Sinusoid
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
@@ -34,6 +36,8 @@ TRIGGERS = Registry(
         "low_frequency": LowFrequency,
         "warp": Warp,
         "colour_depth": ColourDepth,
+        "semantic": Semantic,
+        "pair": Pair,
     },
 )
 """The triggers by name; add one by a file beside this one and a line here."""
