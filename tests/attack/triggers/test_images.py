@@ -71,6 +71,7 @@ class TestLaws:
             assert np.array_equal(handed.label(index), expected)
 
 
+@settings(max_examples=30)
 @given(IMAGES)
 def test_a_line_and_plain_rounding_do_nothing_more_when_done_again(image: np.ndarray) -> None:
     for trigger in (Line(thickness=2, edge="right"), ColourDepth(dithering=False)):
@@ -78,6 +79,7 @@ def test_a_line_and_plain_rounding_do_nothing_more_when_done_again(image: np.nda
         assert np.array_equal(shown(trigger, once), once)
 
 
+@settings(max_examples=30)
 @given(IMAGES, st.integers(1, 30))
 def test_a_line_is_all_of_its_colour_and_leaves_the_rest(image: np.ndarray, thick: int) -> None:
     height, width = image.shape[:2]
@@ -202,6 +204,7 @@ def test_dithering_spreads_errors_in_the_order_of_reading(
             assert found[y, x, channel] == int(new + Fraction(1, 2))
 
 
+@settings(max_examples=30)
 @given(IMAGES, st.integers(2, 128))
 def test_plain_rounding_takes_the_nearest_level(image: np.ndarray, levels: int) -> None:
     found = shown(ColourDepth(levels=levels, dithering=False), image)
