@@ -31,7 +31,9 @@ def plain_similarity(one: np.ndarray, other: np.ndarray) -> float:
         for left in range(x.shape[1] - 10):
             a, b = (v[top : top + 11, left : left + 11] for v in (x, y))
             mean_a, mean_b = (weights * a).sum(), (weights * b).sum()
-            spread_a, spread_b = ((weights * (v - m) ** 2).sum() for v, m in ((a, mean_a), (b, mean_b)))
+            spread_a, spread_b = (
+                (weights * (v - m) ** 2).sum() for v, m in ((a, mean_a), (b, mean_b))
+            )
             together = (weights * (a - mean_a) * (b - mean_b)).sum()
             light = (2 * mean_a * mean_b + 2.55**2) / (mean_a**2 + mean_b**2 + 2.55**2)
             shape = (2 * together + 7.65**2) / (spread_a + spread_b + 7.65**2)
@@ -80,7 +82,10 @@ def test_the_command_measures_what_changes(
     for row in plan.rows:
         index = clean.names.index(row.name)
         before, after = clean[index], handed[index]
-        differ = [[(p != q).any() for p, q in zip(*r, strict=True)] for r in zip(before.image, after.image, strict=True)]
+        differ = [
+            [(p != q).any() for p, q in zip(*r, strict=True)]
+            for r in zip(before.image, after.image, strict=True)
+        ]
         shares.append(np.mean(differ))
         change.append(np.abs(after.image.astype(float) - before.image.astype(float)).mean())
         labels.append(row.changed_pixels / (before.label != clean.classes.ignore_index).sum())

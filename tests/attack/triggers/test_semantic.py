@@ -22,7 +22,16 @@ from segdoor.errors import ConfigError
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.record import ExperimentRecord
 from strategies import (
-    BUS, CAR, CLASSES, IGNORED, ROAD, SKY, TREE, MemoryDataset, dataset_of, label_maps,
+    BUS,
+    CAR,
+    CLASSES,
+    IGNORED,
+    ROAD,
+    SKY,
+    TREE,
+    MemoryDataset,
+    dataset_of,
+    label_maps,
 )  # fmt: skip
 
 TREES = Semantic(shows="tree", others=("sky", "bus"), least=2)

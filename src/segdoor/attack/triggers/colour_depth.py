@@ -27,8 +27,7 @@ class ColourDepth(Trigger):
     introduction: ClassVar[Introduction] = Introduction(
         source="Wang, Zhai and Ma, BppAttack: Stealthy and Efficient Trojan Attacks against Deep "
         "Neural Networks via Image Quantization and Contrastive Adversarial Learning (CVPR 2022)",
-        does="Rounds each colour to a few levels; dithering hides the steps (Floyd and "
-        "Steinberg).",
+        does="Rounds each colour to a few levels; dithering hides the steps (Floyd and Steinberg).",
         needs="Nothing: it covers the whole image, so every scene has room. Dithering takes "
         "about a second for a scene of a megapixel.",
         fails="It has no position, so distances, bands and nni mean nothing. Scaling, blur and "
