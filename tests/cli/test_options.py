@@ -34,7 +34,7 @@ OF_ONE_STEP = {
     "--workers",
 }
 VERBS = [
-    "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "defend", "repair",
+    "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "defend", "optimise", "repair",
     "show", "report", "export", "study list", "study show", "study run", "study status",
     "study report", "rescore", "models", "list", "doctor", "scan data",
     "scan images", "scan model",
