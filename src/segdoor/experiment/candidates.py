@@ -1,4 +1,4 @@
-"""Candidates for the attacker's choice: triggers at places, and how many scenes each is tried in."""
+"""Candidates for the choice of an attacker: triggers at places, and how long each is tried."""
 
 from __future__ import annotations
 

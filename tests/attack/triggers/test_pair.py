@@ -23,6 +23,8 @@ from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.changes import Change
 from segdoor.data.scene import Scene
 from segdoor.errors import ConfigError
+from segdoor.experiment.wishes import wishes_from
+from segdoor.papers.iba.reading import resolve
 from strategies import CAR, ROAD, TREE, blocky_label, dataset_of
 
 
@@ -110,6 +112,13 @@ def test_tests_and_plans_show_all_of_it() -> None:
     handed = poisoned(dataset, plan_poison(dataset, AttackConfig(rate=0.5, trigger=pair)))
     changed = [i for i in range(len(dataset)) if _black(handed[i].image) >= 17]
     assert len(changed) == 3
+
+
+def test_sizes_follow_from_the_scenes_as_they_do_for_one() -> None:
+    wishes = wishes_from({"attack": {"trigger": "pair:smiley,second=line"}})
+    trigger = resolve(wishes, (128, 256)).attack.trigger
+    assert str(trigger) == 'pair:"sticker,size=14",second="line,thickness=2"'
+    assert not trigger.whole_image
 
 
 def test_two_over_the_whole_image_have_no_place() -> None:

@@ -87,6 +87,11 @@ class Pair(Trigger):
         return max(first[0], second[0]), first[1] + self.gap + second[1]
 
     @property
+    def whole_image(self) -> bool:
+        """Return whether both cover the whole image; sizes may still be open."""
+        return all(part.whole_image for part in self._each)
+
+    @property
     def title(self) -> str:
         """Return the titles of those that are shown."""
         first, second = (part.title for part in self._each)
@@ -97,7 +102,7 @@ class Pair(Trigger):
     @property
     def confined(self) -> bool:
         """Return whether no part covers the whole image while the other has a place."""
-        return self.extent is None or not any(part.whole_image for part in self._shown)
+        return self.whole_image or not any(part.whole_image for part in self._shown)
 
     @property
     def digest(self) -> str:
