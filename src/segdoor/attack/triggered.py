@@ -48,6 +48,11 @@ class TriggeredDataset:
                 _in_words(trigger.extent),
                 "Plan the poisoned test again.",
             )
+        if (test.role == "present") != trigger.in_scene:
+            raise DataError(
+                f"poisoned test '{test.name}'", "must have been planned for this trigger", trigger,
+                "Plan the poisoned test again, and hand in the trigger.",
+            )  # fmt: skip
         self._test, self._trigger, self._labels = test, trigger, tuple(labels)
         self._indices = [i for i, name in enumerate(dataset.names) if name in test.triggered]
         self.names = tuple(dataset.names[index] for index in self._indices)

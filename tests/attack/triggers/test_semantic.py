@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from segdoor.attack.planned_tests import plan_tests, shown_by
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.attack.triggered import triggered
+from segdoor.attack.triggers.blend import Blend
 from segdoor.attack.triggers.semantic import Semantic
 from segdoor.cli.app import run_command_line
-from segdoor.errors import ConfigError
+from segdoor.errors import ConfigError, DataError
 from segdoor.experiment.wishes import ExperimentWishes
 from segdoor.record import ExperimentRecord
 from strategies import (
@@ -98,11 +100,18 @@ def test_the_one_test_has_the_scenes_that_show_it() -> None:
         dataset, PoisonedTestsConfig(), victims=("car",), trigger_size=None, trigger=TREES
     )
     assert (test.name, test.role) == ("present", "present")
+    (everywhere,) = plan_tests(
+        dataset, PoisonedTestsConfig(), victims=("car",), trigger_size=None, trigger=Blend()
+    )
+    assert everywhere.role == "everywhere"
     assert list(test.triggered) == kept(dataset, TREE)
     assert sorted(test.without_room) == kept(dataset, CAR, but=TREE)
     shown = triggered(dataset, test, TREES)
     for index, name in enumerate(shown.names):
         assert np.array_equal(shown[index].image, dataset[dataset.names.index(name)].image)
+    for wrong, planned in ((Blend(), test), (TREES, replace(test, header=everywhere.header))):
+        with pytest.raises(DataError, match="must have been planned for this trigger"):
+            triggered(dataset, planned, wrong)
     sky, bus = TREES.siblings()
     assert list(shown_by(dataset, test, sky).triggered) == kept(dataset, SKY, but=TREE)
     assert list(shown_by(dataset, test, bus).triggered) == kept(dataset, BUS, but=TREE)
