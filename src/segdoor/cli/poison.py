@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from segdoor.attack.plan import PlanHeader
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
 from segdoor.cli.panels import MACHINE, OUTPUT, WHAT, Config, Json, Out, Replace
 from segdoor.cli.screen import progress_bars, tell, tell_json
@@ -99,11 +100,8 @@ def poison(
         if dry_run:
             plan = plan_step(asked, workers=team, observer=bars)
         else:
-            order = (
-                CopyOrder(copy, lossless=lossless, replace=replace, as_folder=as_folder)
-                if copy
-                else None
-            )
+            how = {"lossless": lossless, "replace": replace, "as_folder": as_folder}
+            order = CopyOrder(copy, **how) if copy else None
             plan = poison_step(
                 asked, out=out, replace=replace, copy=order, workers=team, observer=bars
             )
@@ -112,17 +110,10 @@ def poison(
 
             place = None if dry_run else out
             seen = stealth_step(asked, plan, filters=looking, out=place, observer=bars)
-    header = plan.header
     if json:
-        tell_json(seen or header)
+        tell_json(seen or plan.header)
         return
-    tell(
-        f"{header.num_poisoned} of {header.num_scenes} scenes poisoned ({header.rate:.1%})",
-        f"{header.num_with_victims} show a victim",
-        f"{header.num_without_room} of those drawn had no room for the trigger",
-        f"{header.share_changed:.2%} of all labels changed",
-        *(_stealth_in_words(seen) if seen else ()),
-    )
+    tell(*_in_words(plan.header), *(_stealth_in_words(seen) if seen else ()))
     if dry_run:
         tell("Nothing was written: leave out --dry-run to write the plan")
         return
@@ -131,6 +122,15 @@ def poison(
         *([f"Poisoned copy: {copy}, undone by: segdoor restore {copy}"] if copy else []),
         *(load_manifest(copy).header.in_words if copy else []),
         f"Next: segdoor train --plan {out / 'plan.jsonl'}, with the same data settings",
+    )
+
+
+def _in_words(header: PlanHeader) -> tuple[str, ...]:
+    return (
+        f"{header.num_poisoned} of {header.num_scenes} scenes poisoned ({header.rate:.1%})",
+        f"{header.num_with_victims} show a victim",
+        f"{header.num_without_room} of those drawn had no room for the trigger",
+        f"{header.share_changed:.2%} of all labels changed",
     )
 
 

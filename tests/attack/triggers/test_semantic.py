@@ -177,7 +177,7 @@ def test_a_run_compares_scenes_with_it_and_scenes_without(run: Path) -> None:
 
 
 def test_it_can_be_shown_rescored_and_written_as_a_page(
-    run: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, own_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (run / "record.json").read_bytes()
     for words in (["show", str(run)], ["rescore", str(run)], ["report", str(run)]):
