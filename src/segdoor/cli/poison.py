@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -80,11 +80,8 @@ def poison(
         data: The scenes.
         attack: The attack.
     """
-    for option, given in (("--lossless", lossless), ("--as-folder", as_folder)):
-        if given and copy is None:
-            raise ConfigError(option, "is about a copy", "no --copy", "Add --copy FOLDER.")
-    if filters and not stealth:
-        raise ConfigError("--with", "is about stealth", "no --stealth", "Add --stealth.")
+    of_copy = {"--lossless": lossless, "--as-folder": as_folder}
+    _check_together(of_copy, copy, filters, stealth=stealth)
     asked = configuration(config, what, data=data, attack=attack)
     from segdoor.attack.manifest import load_manifest
     from segdoor.attack.materialise import CopyOrder
@@ -123,6 +120,16 @@ def poison(
         *(load_manifest(copy).header.in_words if copy else []),
         f"Next: segdoor train --plan {out / 'plan.jsonl'}, with the same data settings",
     )
+
+
+def _check_together(
+    of_copy: Mapping[str, bool], copy: Path | None, filters: Sequence[str], *, stealth: bool
+) -> None:
+    for option, given in of_copy.items():
+        if given and copy is None:
+            raise ConfigError(option, "is about a copy", "no --copy", "Add --copy FOLDER.")
+    if filters and not stealth:
+        raise ConfigError("--with", "is about stealth", "no --stealth", "Add --stealth.")
 
 
 def _in_words(header: PlanHeader) -> tuple[str, ...]:
