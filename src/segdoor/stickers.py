@@ -13,14 +13,19 @@ import numpy as np
 from jaxtyping import Float64
 
 from segdoor.errors import ConfigError
+from segdoor.randomness import Stream
 from segdoor.tensors import AnyRgba, Image, Rgba
 
 Plane = Float64[np.ndarray, "S S"]
 Drawing = Callable[[Plane, Plane], list[tuple[Plane, tuple[int, int, int]]]]
 """From coordinates in [-1, 1] to layers, each a coverage in [0, 1] and its RGB colour."""
 
+NOISE = "noise"
+"""The pattern that is not a drawing."""
+
 _OVERSAMPLING = 8
 _MAX_SIDE = 2048
+_CELLS, _DRAWN = 32, 256
 
 
 def draw(name: str, size: int, *, option: str = "sticker") -> Rgba:
@@ -48,6 +53,45 @@ def check_drawing(name: str, *, option: str) -> None:
         raise ConfigError(
             option, "must be a built-in sticker", name or "nothing", f"Known: {known}."
         )
+
+
+@lru_cache(maxsize=16)
+def pattern(name: str, seed: int) -> Rgba:
+    """Return a pattern for a whole image: noise, or a built-in sticker, drawn large.
+
+    Args:
+        name: `NOISE`, or the sticker's name.
+        seed: Of the noise.
+    """
+    if name != NOISE:
+        return draw(name, _DRAWN)
+    # Cells instead of single pixels, so that scenes of every size carry the same pattern and
+    # scaling does not wash it out.
+    colours = Stream(seed).child("blend").generator().integers(0, 256, (_CELLS, _CELLS, 3))
+    opaque = np.full((_CELLS, _CELLS, 1), 255)
+    return np.concatenate([colours, opaque], axis=2).astype(np.uint8)
+
+
+def enlarged(rgba: AnyRgba, size: tuple[int, int]) -> Rgba:
+    """Return a pattern at the height and width of an image, without new colours."""
+    # Every pixel takes the cell that it lies in: whole numbers, the same on every machine.
+    rows, columns = (
+        np.arange(length) * cells // length
+        for length, cells in zip(size, rgba.shape[:2], strict=True)
+    )
+    return rgba[rows[:, None], columns]
+
+
+def check_pattern(name: str) -> str:
+    """Return the name of a pattern, if there is one.
+
+    Raises:
+        ValueError: If there is none of that name; the message lists the known ones.
+    """
+    known = (NOISE, *DRAWINGS)
+    if name not in known:
+        raise ValueError(f"must be one of {', '.join(known)}")
+    return name
 
 
 @lru_cache(maxsize=16)

@@ -29,6 +29,7 @@ VERBS = {
     "examine": "Test a trained network",
     "run": "Poison, train and examine in one command",
     "defend": "Measure defenses on a run",
+    "optimise": "Find which trigger at which place",
     "scan": "Scan data, images or a model",
     "repair": "Repair the models of a run",
     "show": "Print the results of a run or a study",
@@ -52,6 +53,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def record(finished: Path) -> ExperimentRecord:
     return load_record(finished)
+
+
+def test_a_surrogate_ranks_triggers_at_places(finished: Path) -> None:
+    words = ["--trigger", "smiley", "--trigger", "line", "--placement", "random"]
+    answer = say("optimise", finished, *words, "--budget", "20", "--out", "best.json")
+    assert answer.code == 0, answer.err
+    assert "queries of the clean model, budget 20" in answer.out
+    told = json.loads(Path("best.json").read_text())
+    assert {one["placement"] for one in told["candidates"]} == {"random"}
+    assert told["num_queries"] == 1.5 * sum(one["num_queries"] for one in told["candidates"])
+    answer = say("optimise", finished, "--trigger", "line", "--placement", "nearest")
+    assert answer.code == 2
+    assert "covers the whole image" in answer.err
 
 
 class TestHelp:

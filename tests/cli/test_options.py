@@ -32,10 +32,13 @@ OF_ONE_STEP = {
     "--on",
     "--address",
     "--workers",
+    "--stealth",
+    "--no-stealth",
+    "--with",
 }
 VERBS = [
-    "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "defend", "repair",
-    "show", "report", "export", "study list", "study show", "study run", "study status",
+    "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "defend", "optimise",
+    "repair", "show", "report", "export", "study list", "study show", "study run", "study status",
     "study report", "rescore", "models", "list", "doctor", "scan data",
     "scan images", "scan model",
 ]  # fmt: skip

@@ -174,7 +174,7 @@ class AsFolder:
     def _image(self, part: _Part) -> tuple[bytes | None, bytes]:
         """Return an image as it would be clean, None for the very file, and as handed over."""
         dataset = self.splits.opened[part.split]
-        planned = self._is_planned(part)
+        planned = self._is_planned(part) and not self.poisoner.trigger.in_scene
         if not planned and dataset.size is None:
             return None, b""
         scene = dataset[part.index]

@@ -74,7 +74,9 @@ class Copying:
         for index, pair in enumerate(dataset.pairs):
             if pair.name in planned:
                 check_drawable(pair, poisoner.plan)
-                for path in pair.files:
+                # A trigger that is a part of the scene changes no picture.
+                whole = poisoner.trigger.in_scene
+                for path in (f for f in pair.files if not (whole and f == pair.image)):
                     changed.setdefault(relative_name(path, root), []).append(index)
         names = files_below(root)
         return cls(dataset, poisoner, work, originals, lossless, names, hashes, changed)

@@ -26,6 +26,11 @@ from segdoor.rounding import half_up
 from segdoor.tensors import Image, Label, Mask
 
 
+def _by_all(label: Label) -> bool:
+    del label
+    return True
+
+
 @dataclass(frozen=True)
 class PositionRules:
     """What the rules need to know about a data set and a trigger.
@@ -35,12 +40,14 @@ class PositionRules:
         ignore_index: Label value of ignored pixels.
         extent: The trigger's height and width in pixels; None for a trigger over the whole image.
         rules: Which positions are eligible; a trigger over the whole image knows none.
+        carried: Whether a scene may carry a trigger over the whole image, by its label map.
     """
 
     victims: tuple[int, ...]
     ignore_index: int
     extent: Extent | None
     rules: RulesConfig
+    carried: Callable[[Label], bool] = _by_all
 
     @property
     def size(self) -> Extent:
@@ -71,10 +78,13 @@ class EligiblePlaces:
         """Choose a place; equally good positions are drawn, never taken by scan order.
 
         Returns:
-            The site, or None where there is no room; for a trigger over the whole image, the image.
+            The site, or None where there is no room; for a trigger over the whole image, the image,
+            or None where the scene cannot carry it.
         """
         distances, limits = self._distances, self._limits
         if limits.extent is None:
+            if not limits.carried(self._label):
+                return None
             return Site(Box.whole(self._label.shape), distance=None, class_under=None)
         # Without victims there is no object that they lie beside.
         drawing = placement.drawing if self.has_victims else AnyPosition()

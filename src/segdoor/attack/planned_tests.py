@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from segdoor.attack.config import PoisonedTestsConfig, explicit
 from segdoor.attack.placements.band import Band
@@ -17,7 +18,8 @@ from segdoor.attack.poisoned_test import (
     PoisonedTestRow,
     counts_of,
 )
-from segdoor.attack.site import Extent
+from segdoor.attack.site import Box, Extent
+from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.checked import checked
 from segdoor.data.scene import SceneDataset
 from segdoor.errors import ConfigError
@@ -38,13 +40,16 @@ class PlannedTest:
 
 
 def planned_tests(
-    config: PoisonedTestsConfig, trigger_size: Extent | None
+    config: PoisonedTestsConfig, trigger_size: Extent | None, *, in_scene: bool = False
 ) -> tuple[PlannedTest, ...]:
     """Return the default set of poisoned tests: nearest, near, one a far band, anywhere.
 
     A trigger over the whole image has one alone, everywhere: it has no place. So has one that must
-    lie on victim pixels, on_victim: every position has distance 0.
+    lie on victim pixels, on_victim: every position has distance 0. And so has one that is a part of
+    scenes, present.
     """
+    if in_scene:
+        return (PlannedTest("present", "present", _ANYWHERE),)
     if trigger_size is None:
         return (PlannedTest("everywhere", "everywhere", _ANYWHERE),)
     if config.rules.on_victim == "require":
@@ -70,6 +75,7 @@ def plan_tests(
     *,
     victims: tuple[str, ...],
     trigger_size: Extent | None,
+    trigger: Trigger | None = None,
 ) -> list[PoisonedTest]:
     """Choose the trigger's position in every test scene, for each poisoned test of the default set.
 
@@ -79,6 +85,7 @@ def plan_tests(
         victims: Names of the victim classes.
         trigger_size: Height and width of the trigger in pixels, its extent; None if it covers the
             whole image.
+        trigger: The trigger, needed if it is a part of scenes: these are then its scenes.
 
     Raises:
         ConfigError: If a class is unknown, no test scene shows a victim, or none has room.
@@ -92,7 +99,10 @@ def plan_tests(
         extent=trigger_size,
         rules=config.rules,
     )
-    planned = planned_tests(config, trigger_size)
+    in_scene = trigger is not None and trigger.in_scene
+    if trigger is not None and in_scene:
+        limits = replace(limits, carried=partial(trigger.carried_by, classes=dataset.classes))
+    planned = planned_tests(config, trigger_size, in_scene=in_scene)
     rows: dict[str, list[PoisonedTestRow]] = {test.name: [] for test in planned}
     for index, scene in enumerate(dataset.names):
         places = EligiblePlaces(
@@ -107,21 +117,59 @@ def plan_tests(
         )
         for test in planned
     ]
-    if tests[0].header.num_with_victims == 0:
+    _check_shown(tests, limits, trigger if in_scene else None)
+    return tests
+
+
+def _check_shown(
+    tests: Sequence[PoisonedTest], limits: PositionRules, part: Trigger | None
+) -> None:
+    """Refuse tests without victims, or without a trigger.
+
+    Args:
+        tests: The tests.
+        limits: Where triggers may go.
+        part: The trigger, if it is a part of scenes.
+    """
+    header = tests[0].header
+    if header.num_with_victims == 0:
         raise ConfigError(
             "attack.victims",
             "must occur in at least one test scene",
-            ", ".join(victims),
+            ", ".join(header.victims),
             "Choose another victim class.",
         )
-    if not any(test.triggered for test in tests):
+    if any(test.triggered for test in tests):
+        return
+    if part is not None:
         raise ConfigError(
-            "attack.trigger.size",
-            "must leave room for the trigger in at least one test scene",
-            limits.in_words,
-            "Use a smaller trigger, or switch off tests.rules.single_class.",
+            "attack.trigger", "must be in at least one test scene", part, "Choose another class."
         )
-    return tests
+    raise ConfigError(
+        "attack.trigger.size",
+        "must leave room for the trigger in at least one test scene",
+        limits.in_words,
+        "Use a smaller trigger, or switch off tests.rules.single_class.",
+    )
+
+
+def shown_by(dataset: SceneDataset, test: PoisonedTest, trigger: Trigger) -> PoisonedTest:
+    """Return a test of a trigger that is a part of scenes with the scenes that hold another.
+
+    Args:
+        dataset: The clean test scenes.
+        test: The test; its scenes and their victims stay.
+        trigger: The other trigger, a part of scenes as well.
+    """
+    rows: list[PoisonedTestRow] = []
+    indices = {name: index for index, name in enumerate(dataset.names)}
+    for row in test.rows:
+        label = dataset.label(indices[row.name])
+        there = trigger.carried_by(label, dataset.classes)
+        box = Box.whole(label.shape).as_tuple if there else None
+        rows.append(row.model_copy(update={"box": box}))
+    header = test.header.model_copy(update=counts_of(rows))
+    return PoisonedTest(header, tuple(rows))
 
 
 def _row(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -18,11 +19,9 @@ from segdoor.attack.place_checks import check_place
 from segdoor.attack.placing import PositionRules, Site, place
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling, needed_instances
-from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.checked import filled
 from segdoor.data.scene import SceneDataset, pixels_of
 from segdoor.errors import ConfigError
-from segdoor.files import name_problem
 from segdoor.progress import Observer, Silent
 from segdoor.randomness import Stream
 from segdoor.rounding import share_of
@@ -112,6 +111,7 @@ class _Scenes:
             ignore_index=dataset.classes.ignore_index,
             extent=config.trigger.extent,
             rules=config.rules,
+            carried=partial(config.trigger.carried_by, classes=dataset.classes),
         )
         stream = Stream(seed).child("poison")
         return cls(dataset, config, relabelling, limits, stream, seed)
@@ -213,12 +213,7 @@ class _Planner:
         wanted = num_to_poison(self.config.rate, len(self.dataset))
         rows = self._draw(with_victims, wanted)
         if with_victims and not rows and wanted:
-            raise ConfigError(
-                "attack.trigger.size",
-                "must leave room for the trigger in at least one scene that shows a victim",
-                self.scenes.limits.in_words,
-                "Use a smaller trigger or margin, or widen attack.placement.upper.",
-            )
+            raise self._no_room()
         # An exhausted draw has looked at every scene, so the counts below are complete.
         if len(rows) < wanted and self.config.shortfall == "error":
             raise ConfigError(
@@ -229,6 +224,18 @@ class _Planner:
                 "Lower the rate, or set attack.shortfall to all_available.",
             )
         return rows
+
+    def _no_room(self) -> ConfigError:
+        rule = "in at least one scene that shows a victim"
+        if self.config.trigger.in_scene:
+            return ConfigError(
+                "attack.trigger", f"must be {rule}", self.config.trigger, "Choose another class."
+            )
+        return ConfigError(
+            "attack.trigger.size", f"must leave room for the trigger {rule}",
+            self.scenes.limits.in_words,
+            "Use a smaller trigger or margin, or widen attack.placement.upper.",
+        )  # fmt: skip
 
     def _draw(self, with_victims: Sequence[int], wanted: int) -> list[PlanRow]:
         """Poison scenes in the seeded order until there are as many as wanted."""
@@ -266,13 +273,5 @@ class _Planner:
 
 
 def _located(config: AttackConfig) -> AttackConfig:
-    """Name a sticker's file from the root, so that the plan can be applied from anywhere."""
-    trigger = config.trigger
-    if not isinstance(trigger, Sticker) or trigger.file is None:
-        return config
-    located = trigger.file.absolute()
-    strange = name_problem(located)
-    if strange is not None:
-        raise strange
-    trigger = trigger.model_copy(update={"file": located})
-    return config.model_copy(update={"trigger": trigger})
+    """Name the trigger's files from the root, so that the plan can be applied from anywhere."""
+    return config.model_copy(update={"trigger": config.trigger.located()})

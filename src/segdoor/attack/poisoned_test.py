@@ -49,7 +49,8 @@ class PoisonedTestHeader(Settings):
     name: str
     """The test's name."""
     role: Role
-    """What it is for, whatever its name: nearest, near, far, anywhere, everywhere or on_victim."""
+    """What it is for, whatever its name: nearest, near, far, anywhere, everywhere, on_victim or
+    present."""
     data_digest: str
     """Digest of the test scenes."""
     victims: tuple[str, ...]

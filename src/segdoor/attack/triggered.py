@@ -49,6 +49,11 @@ class TriggeredDataset:
                 _in_words(trigger.extent),
                 "Plan the poisoned test again.",
             )
+        if (test.role == "present") != trigger.in_scene:
+            raise DataError(
+                f"poisoned test '{test.name}'", "must have been planned for this trigger", trigger,
+                "Plan the poisoned test again, and hand in the trigger.",
+            )  # fmt: skip
         self._test, self._trigger, self._labels = test, trigger, tuple(labels)
         self._indices = [i for i, name in enumerate(dataset.names) if name in test.triggered]
         self._places = {dataset.names[index]: index for index in self._indices}
@@ -86,7 +91,9 @@ class TriggeredDataset:
     def change(self, scene: Scene) -> Change:
         """Return the stamped pixels of one clean scene."""
         box = self._box(scene.name)
-        return Change(box.top, box.left, self._trigger.stamp(scene, box)[box.pixels])
+        image = self._trigger.stamp(scene, box)
+        changed = box if self._trigger.confined else Box.whole(image.shape)
+        return Change(changed.top, changed.left, image[changed.pixels])
 
     def attacked(self, scene: Scene) -> Mask | None:
         """Return the pixels of one scene that the labels attack; None if all of some classes."""

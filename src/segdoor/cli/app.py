@@ -86,6 +86,7 @@ _VERBS = {
     "train": (_MEASURE, "Train a network on clean or poisoned scenes."),
     "examine": (_MEASURE, "Test a trained network with and without the trigger."),
     "defend": (_MEASURE, "Measure defenses on a run, each beside its controls."),
+    "optimise": (_MEASURE, "Find which trigger at which place changes most in a model."),
     "repair": (_MEASURE, "Repair the models of a run; defend replaces it."),
     "context": (_MEASURE, "Measure how far the networks of finished runs look."),
     "scan": (_MEASURE, _SCAN),

@@ -51,7 +51,11 @@ def _optional(owners: dict[str, FieldInfo]) -> tuple[object, FieldInfo]:
     for kind, field in owners.items():
         meanings.setdefault(field.description or "", []).append(kind)
     told = " ".join(f"[{', '.join(kinds)}] {meaning}" for meaning, kinds in meanings.items())
-    annotation: Any = next(iter(owners.values())).annotation
+    first = next(iter(owners.values()))
+    annotation: Any = first.annotation
+    for reading in (rule for rule in first.metadata if isinstance(rule, BeforeValidator)):
+        # Such as names joined with +.
+        annotation = Annotated[annotation, reading]
     return annotation | None, FieldInfo(default=None, description=told)
 
 

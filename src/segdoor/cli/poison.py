@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from segdoor.attack.plan import PlanHeader
 from segdoor.cli.options import Attack, Data, WhatOptions, configuration
 from segdoor.cli.panels import MACHINE, OUTPUT, WHAT, Config, Json, Out, Replace
 from segdoor.cli.screen import progress_bars, tell, tell_json
 from segdoor.cluster import On, workers_on
 from segdoor.errors import ConfigError
+from segdoor.record import Figure
+from segdoor.record.stealth import StealthRecord
 
 
 def poison(
@@ -26,6 +30,8 @@ def poison(
     on: Annotated[On, Parameter(group=MACHINE)] = "local",
     address: Annotated[str | None, Parameter(group=MACHINE)] = None,
     dry_run: Annotated[bool, Parameter(name="--dry-run", group=WHAT)] = False,
+    stealth: Annotated[bool, Parameter(group=WHAT)] = False,
+    filters: Annotated[tuple[str, ...], Parameter(name="--with", group=WHAT)] = (),
     json: Json = False,
     what: WhatOptions | None = None,
     data: Data = None,
@@ -44,6 +50,7 @@ def poison(
 
       segdoor poison --data.name folder --data.root DIR --attack.victims car
       segdoor poison --attack.rate 0.1 --dry-run
+      segdoor poison --attack.trigger warp --stealth
       segdoor poison --data.name folder --data.root DIR --copy poisoned
 
     Label maps are all read, images only where they are changed: `segdoor data` checks them all.
@@ -64,40 +71,46 @@ def poison(
         address: Address of the cluster: auto, host:port or ray://host:port. If left out, a
             temporary one is started on this machine.
         dry_run: Print the figures of the plan and write nothing.
-        json: Print the header of the plan as JSON instead of text.
+        stealth: Also measure how easily the poison is seen: what changes in images and labels, and
+            whether filters of data sets find it. Written to stealth.json.
+        filters: With --stealth, a filter that looks for the poisoned scenes; repeat for several.
+            patch_mining if left out. See `segdoor list filters`.
+        json: Print the header of the plan as JSON instead of text, or stealth.json with --stealth.
         what: Choices that set the defaults of others.
         data: The scenes.
         attack: The attack.
     """
-    for option, given in (("--lossless", lossless), ("--as-folder", as_folder)):
-        if given and copy is None:
-            raise ConfigError(option, "is about a copy", "no --copy", "Add --copy FOLDER.")
+    of_copy = {"--lossless": lossless, "--as-folder": as_folder}
+    _check_together(of_copy, copy, filters, stealth=stealth)
     asked = configuration(config, what, data=data, attack=attack)
     from segdoor.attack.manifest import load_manifest
     from segdoor.attack.materialise import CopyOrder
     from segdoor.experiment.poisoning import plan_step, poison_step
 
+    seen, looking = None, ()
+    if stealth:
+        # Filters need torch, which an attacker does not.
+        from segdoor.experiment.stealth import filters_named
+
+        looking = filters_named(filters)
     with workers_on(on, workers, address) as team, progress_bars() as bars:
         if dry_run:
-            header = plan_step(asked, workers=team, observer=bars).header
+            plan = plan_step(asked, workers=team, observer=bars)
         else:
-            order = (
-                CopyOrder(copy, lossless=lossless, replace=replace, as_folder=as_folder)
-                if copy
-                else None
-            )
-            header = poison_step(
+            how = {"lossless": lossless, "replace": replace, "as_folder": as_folder}
+            order = CopyOrder(copy, **how) if copy else None
+            plan = poison_step(
                 asked, out=out, replace=replace, copy=order, workers=team, observer=bars
-            ).header
+            )
+        if stealth:
+            from segdoor.experiment.stealth import stealth_step
+
+            place = None if dry_run else out
+            seen = stealth_step(asked, plan, filters=looking, out=place, observer=bars)
     if json:
-        tell_json(header)
+        tell_json(seen or plan.header)
         return
-    tell(
-        f"{header.num_poisoned} of {header.num_scenes} scenes poisoned ({header.rate:.1%})",
-        f"{header.num_with_victims} show a victim",
-        f"{header.num_without_room} of those drawn had no room for the trigger",
-        f"{header.share_changed:.2%} of all labels changed",
-    )
+    tell(*_in_words(plan.header), *(_stealth_in_words(seen) if seen else ()))
     if dry_run:
         tell("Nothing was written: leave out --dry-run to write the plan")
         return
@@ -107,3 +120,42 @@ def poison(
         *(load_manifest(copy).header.in_words if copy else []),
         f"Next: segdoor train --plan {out / 'plan.jsonl'}, with the same data settings",
     )
+
+
+def _check_together(
+    of_copy: Mapping[str, bool], copy: Path | None, filters: Sequence[str], *, stealth: bool
+) -> None:
+    for option, given in of_copy.items():
+        if given and copy is None:
+            raise ConfigError(option, "is about a copy", "no --copy", "Add --copy FOLDER.")
+    if filters and not stealth:
+        raise ConfigError("--with", "is about stealth", "no --stealth", "Add --stealth.")
+
+
+def _in_words(header: PlanHeader) -> tuple[str, ...]:
+    return (
+        f"{header.num_poisoned} of {header.num_scenes} scenes poisoned ({header.rate:.1%})",
+        f"{header.num_with_victims} show a victim",
+        f"{header.num_without_room} of those drawn had no room for the trigger",
+        f"{header.share_changed:.2%} of all labels changed",
+    )
+
+
+def _stealth_in_words(seen: StealthRecord) -> Iterator[str]:
+    yield "How easily it is seen, in poisoned scenes:"
+    yield f"  pixels changed: {_share(seen.pixels_changed)}, by {_number(seen.mean_change)} of 255"
+    yield f"  structural similarity: {_number(seen.ssim)}, at worst {_number(seen.ssim_worst)}"
+    yield f"  labels changed: {_share(seen.labels_changed)}"
+    yield f"  victim pixels that vanish: {_share(seen.victims_vanished)}"
+    for by in seen.seen_by:
+        found, before = (r.auroc.value if r else None for r in (by.ranking, by.untouched))
+        told = f"AUROC {_number(found)}, {_number(before)} on the clean data set"
+        yield f"  found by {by.method}: {told}"
+
+
+def _share(value: Figure) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _number(value: Figure) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from segdoor.attack.labels.change import LabelChange, attacks_some
-from segdoor.attack.planned_tests import plan_tests
+from segdoor.attack.planned_tests import plan_tests, shown_by
 from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.attack.relabel import needed_instances
 from segdoor.attack.site import Extent
@@ -134,6 +134,8 @@ class ExaminedScenes:
         return shown
 
     def _with(self, trigger: Trigger, test: PoisonedTest) -> ChangedDataset:
+        if trigger.in_scene and trigger is not self.triggers.trigger:
+            test = shown_by(self.benign, test, trigger)
         return triggered(self.benign, test, trigger, self.labels)
 
 
@@ -154,8 +156,9 @@ def scenes_of_tests(
     # Before any training: the test scenes must have instances too.
     needed_instances(config.attack.labels, test, 0)
     tests = plan_tests(
-        test, config.tests, victims=config.attack.victims, trigger_size=triggers.size
-    )
+        test, config.tests, victims=config.attack.victims, trigger_size=triggers.size,
+        trigger=triggers.trigger,
+    )  # fmt: skip
     return ExaminedScenes(test, tuple(tests), triggers, config.attack.labels, kept)
 
 

@@ -46,7 +46,9 @@ def names_of(asked: Asked, split: str) -> Names:
     classes = scenes.classes
     classes.indices(config.attack.victims, option="attack.victims")
     classes.index(config.attack.target, option="attack.target")
-    tests = planned_tests(config.tests, config.attack.trigger.extent)
+    tests = planned_tests(
+        config.tests, config.attack.trigger.extent, in_scene=config.attack.trigger.in_scene
+    )
     return _names(
         {test.name: test.role for test in tests},
         config.attack.victims,

@@ -9,6 +9,7 @@ import numpy as np
 
 from segdoor.attack.plan import PlanRow, PoisonPlan
 from segdoor.attack.poisoned import poisoned
+from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.pictures import write_image
 from segdoor.data.scene import Scene, SceneDataset
 from segdoor.data.sheet import colour_label, planes, sheet
@@ -24,7 +25,7 @@ def poison_preview(dataset: SceneDataset, plan: PoisonPlan, *, count: int = 4) -
     rows: list[tuple[str, list[AnyImage]]] = []
     for row, before, after in _before_and_after(dataset, plan, count):
         labels = [colour_label(scene.label, dataset.classes) for scene in (before, after)]
-        where = _where(row, whole_image=plan.header.attack.trigger.whole_image)
+        where = _where(row, plan.trigger)
         rows.append((f"{row.name}: {where}", [before.image, after.image, *labels]))
     titles = ["image", "poisoned image", "label", "poisoned label"]
     return sheet(titles, rows, dataset.classes)
@@ -40,11 +41,13 @@ def _before_and_after(
         yield row, dataset[positions[row.name]], changed[positions[row.name]]
 
 
-def _where(row: PlanRow, *, whole_image: bool) -> str:
+def _where(row: PlanRow, trigger: Trigger) -> str:
     """Say where a trigger is, in characters that can be drawn."""
     if row.box is None:
         return "no trigger"
-    if whole_image:
+    if trigger.in_scene:
+        return f"trigger in the scene itself: {trigger.title}"
+    if trigger.whole_image:
         return "trigger over the whole image"
     distance = "-" if row.distance is None else f"{row.distance:.1f} px"
     return f"trigger on {row.class_under or 'several classes'}, {distance} away"
@@ -71,7 +74,7 @@ def save_poisoned_scenes(
             PoisonedScene(
                 name=row.name, class_under=row.class_under, distance=row.distance,
                 changed_pixels=row.changed_pixels,
-                whole_image=plan.header.attack.trigger.whole_image,
+                whole_image=plan.trigger.whole_image, in_scene=plan.trigger.in_scene,
                 **write_pictures(out, f"poison/{number}", pictures),
             )
         )  # fmt: skip

@@ -182,7 +182,9 @@ def _test(
         header.trigger_size, header.tests,
     )  # fmt: skip
     models = tuple(classes.names[index] for index in classes.indices(config.attack.victims))
-    tests = {planned.name: planned for planned in planned_tests(config.tests, triggers.size)}
+    in_scene = triggers.trigger.in_scene
+    expected = planned_tests(config.tests, triggers.size, in_scene=in_scene)
+    tests = {planned.name: planned for planned in expected}
     if found != (tests.get(name), benign.digest, models, triggers.size, config.tests):
         raise DataError(
             path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -275,6 +276,7 @@ def _rules(asked: Asked, classes: ClassSet, size: Size) -> tuple[PositionRules, 
         ignore_index=classes.ignore_index,
         extent=attack.trigger.extent,
         rules=attack.rules,
+        carried=partial(attack.trigger.carried_by, classes=classes),
     )
     return limits, attack.placement
 

@@ -16,10 +16,11 @@ Figure = float | None
 """A share or a mean; null where it is undefined, for example without victim pixels."""
 
 
-Role = Literal["nearest", "near", "far", "anywhere", "everywhere", "on_victim"]
+Role = Literal["nearest", "near", "far", "anywhere", "everywhere", "on_victim", "present"]
 """What a poisoned test is for: its triggers lie nearest to the victims, within the near band or a
-far one, anywhere at all, over the whole image, or on victim pixels."""
-UNBOUNDED: tuple[Role, ...] = ("anywhere", "everywhere", "on_victim")
+far one, anywhere at all, over the whole image, or on victim pixels, or they are a part of the
+scenes."""
+UNBOUNDED: tuple[Role, ...] = ("anywhere", "everywhere", "on_victim", "present")
 """The tests without bounds on the distance: every set has one of them."""
 
 

@@ -57,6 +57,8 @@ class PoisonedScene(Settings):
     """Distance from the trigger's centre to the nearest victim pixel, in pixels."""
     whole_image: bool = False
     """Whether the trigger covers the whole image."""
+    in_scene: bool = False
+    """Whether the trigger is a part of the scene, so that nothing was put into the image."""
     changed_pixels: int
     """Number of pixels whose label changed."""
     image: str

@@ -73,8 +73,8 @@ class PoisonedTestScores(Settings):
     """What the backdoored model does in one poisoned test, with everything to judge it by."""
 
     role: Role
-    """Purpose of the test, whatever its name: nearest, near, far, anywhere, everywhere or
-    on_victim."""
+    """Purpose of the test, whatever its name: nearest, near, far, anywhere, everywhere,
+    on_victim or present."""
     placement: Json
     """Where its triggers are placed: the kind of placement with its settings."""
     asr: Estimate
@@ -86,7 +86,8 @@ class PoisonedTestScores(Settings):
     asr_all_victims: Figure
     """ASR that also counts the scenes without room, untouched."""
     asr_without_trigger: Figure
-    """Control: the same model on the same scenes without trigger."""
+    """Control: the same model on the same scenes without trigger. In the test present, on the other
+    scenes with victims: those without the class that is the trigger."""
     asr_other_trigger: Figure
     """Control: the same model and positions with another trigger of the same kind."""
     asr_clean_model: Figure

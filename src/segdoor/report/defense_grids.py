@@ -8,11 +8,14 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from segdoor.record import UNBOUNDED
 from segdoor.report.before_after import new_grid
 from segdoor.report.content import INTERVAL, HeatMap, Table
 from segdoor.report.defenses import MODELS, SCORES, SUMMARY, VERDICTS, defense_tables, not_run
 from segdoor.report.heat import heat_map
 from segdoor.report.source import Source
+
+_UNBOUNDED = tuple(role.replace("_", " ") for role in UNBOUNDED)
 
 _SHOWN: Mapping[str, tuple[Mapping[str, str], ...]] = {
     SUMMARY: (
@@ -29,9 +32,10 @@ _SHOWN: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {
             "ASR nearest": "ASR\nnearest", "ASR near": "ASR\nnear", "ASR anywhere": "ASR\nanywhere",
             "ASR everywhere": "ASR\neverywhere", "ASR on victim": "ASR\non victim",
+            "ASR present": "ASR\npresent",
             "ASR without trigger": "no\ntrigger", "CBA": "CBA",
-            **{f"PBA {name}": "PBA" for name in ("anywhere", "everywhere", "on victim")},
-            **{f"recognised {name}": "found" for name in ("anywhere", "everywhere", "on victim")},
+            **{f"PBA {name}": "PBA" for name in _UNBOUNDED},
+            **{f"recognised {name}": "found" for name in _UNBOUNDED},
         },
     ),
     SCORES: (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from segdoor.record import Estimate, Figure
+from segdoor.record import UNBOUNDED, Estimate, Figure
 from segdoor.record.defense import Entry
 from segdoor.record.measured import CostRecord, EffectsRecord, Measurement
 from segdoor.report.content import INTERVAL, Cell, Origin, Table
@@ -133,7 +133,7 @@ def _of_method(row: Row) -> tuple[Cell, ...]:
 def _models(run: Run, rows: Sequence[Row]) -> Table:
     shown = [(row, row.measured.effects) for row in rows if row.measured.effects is not None]
     tests = list(run.record.scores.tests)
-    last = run.record.scores.of_role("anywhere", "everywhere", "on_victim")[:1] or tests[:1]
+    last = run.record.scores.of_role(*UNBOUNDED)[:1] or tests[:1]
     cells: list[tuple[Cell, ...]] = []
     for side in ("before", "after"):
         # Without any defense both models are the same in every row: the first says it.

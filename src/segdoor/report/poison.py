@@ -87,6 +87,7 @@ def _column(
 
 def _told(scene: PoisonedScene) -> str:
     under = f"on {scene.class_under or 'several classes'}"
-    where = f"trigger {'over the whole image' if scene.whole_image else under}"
+    whole = "in the scene itself" if scene.in_scene else "over the whole image"
+    where = f"trigger {whole if scene.whole_image else under}"
     away = "" if scene.distance is None else f", {scene.distance:.0f} px from the victims"
     return f"{where}{away}; {scene.changed_pixels:,} labels changed"

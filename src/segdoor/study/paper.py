@@ -44,7 +44,8 @@ class Reported(NamedTuple):
 
 def every_test(run: PlannedRun) -> dict[str, str]:
     """Return the poisoned tests of a run, each in the place of its own name."""
-    tests = planned_tests(run.config.tests, run.config.attack.trigger.extent)
+    config, trigger = run.config, run.config.attack.trigger
+    tests = planned_tests(config.tests, trigger.extent, in_scene=trigger.in_scene)
     return {test.name: test.name for test in tests}
 
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from segdoor.attack.site import Box
 from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.scene import Scene
 from segdoor.plugins import Introduction
-from segdoor.randomness import Stream
-from segdoor.stickers import DRAWINGS, draw, faded, stamp
-from segdoor.tensors import Image, Rgba
-
-NOISE = "noise"
-_CELLS, _DRAWN = 32, 256
+from segdoor.stickers import DRAWINGS, NOISE, check_pattern, enlarged, faded, pattern, stamp
+from segdoor.tensors import Image
 
 
 class Blend(Trigger):
@@ -46,10 +40,7 @@ class Blend(Trigger):
     @field_validator("pattern")
     @classmethod
     def _is_known(cls, pattern: str) -> str:
-        known = (NOISE, *DRAWINGS)
-        if pattern not in known:
-            raise ValueError(f"must be one of {', '.join(known)}")
-        return pattern
+        return check_pattern(pattern)
 
     @property
     def extent(self) -> None:
@@ -63,28 +54,11 @@ class Blend(Trigger):
 
     def apply(self, scene: Scene, box: Box) -> Image:
         """Return the image with the pattern, enlarged to the box, blended over it."""
-        pattern = _pattern(self.pattern, self.seed)
-        # Every pixel takes the cell that it lies in: whole numbers, the same on every machine.
-        rows, columns = (
-            np.arange(length) * cells // length
-            for length, cells in zip((box.height, box.width), pattern.shape[:2], strict=True)
-        )
-        enlarged = pattern[rows[:, None], columns]
-        rgba = faded(enlarged, self.opacity, option="attack.trigger")
+        whole = enlarged(pattern(self.pattern, self.seed), (box.height, box.width))
+        rgba = faded(whole, self.opacity, option="attack.trigger")
         return stamp(scene.image, rgba, top=box.top, left=box.left)
 
     def siblings(self) -> tuple[Blend, ...]:
         """Return the other patterns at the same opacity."""
         patterns = [name for name in (*DRAWINGS, NOISE) if name != self.pattern]
         return tuple(self.model_copy(update={"pattern": name}) for name in patterns)
-
-
-@lru_cache(maxsize=16)
-def _pattern(name: str, seed: int) -> Rgba:
-    if name != NOISE:
-        return draw(name, _DRAWN)
-    # Cells instead of single pixels, so that scenes of every size carry the same pattern and
-    # scaling does not wash it out.
-    colours = Stream(seed).child("blend").generator().integers(0, 256, (_CELLS, _CELLS, 3))
-    opaque = np.full((_CELLS, _CELLS, 1), 255)
-    return np.concatenate([colours, opaque], axis=2).astype(np.uint8)

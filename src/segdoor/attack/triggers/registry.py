@@ -9,9 +9,15 @@ from typing import Annotated, cast
 from pydantic import BeforeValidator, PlainSerializer
 
 from segdoor.attack.triggers.blend import Blend
+from segdoor.attack.triggers.colour_depth import ColourDepth
+from segdoor.attack.triggers.line import Line
+from segdoor.attack.triggers.low_frequency import LowFrequency
+from segdoor.attack.triggers.pair import Pair
+from segdoor.attack.triggers.semantic import Semantic
 from segdoor.attack.triggers.sinusoid import Sinusoid
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
+from segdoor.attack.triggers.warp import Warp
 from segdoor.errors import ConfigError
 from segdoor.plugins import Registry, as_mapping
 from segdoor.settings import ReadingInfo, Telling
@@ -26,6 +32,12 @@ TRIGGERS = Registry(
         "sticker": Sticker,
         "blend": Blend,
         "sinusoid": Sinusoid,
+        "line": Line,
+        "low_frequency": LowFrequency,
+        "warp": Warp,
+        "colour_depth": ColourDepth,
+        "semantic": Semantic,
+        "pair": Pair,
     },
 )
 """The triggers by name; add one by a file beside this one and a line here."""

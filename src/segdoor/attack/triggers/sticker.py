@@ -17,6 +17,7 @@ from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.pictures import read_rgba
 from segdoor.data.scene import Scene
 from segdoor.errors import ConfigError
+from segdoor.files import name_problem
 from segdoor.plugins import Introduction
 from segdoor.settings import ReadingInfo, Telling
 from segdoor.stickers import DRAWINGS, check_drawing, draw, faded, fitted, stamp
@@ -71,6 +72,16 @@ class Sticker(Trigger):
                 "Give it, or take larger scenes.",
             )
         return self.model_copy(update={"size": lengths.trigger})
+
+    def located(self) -> Sticker:
+        """Return the sticker with its file named from the root."""
+        if self.file is None:
+            return self
+        located = self.file.absolute()
+        strange = name_problem(located)
+        if strange is not None:
+            raise strange
+        return self.model_copy(update={"file": located})
 
     @property
     def rgba(self) -> Rgba:

@@ -9,10 +9,10 @@ import numpy as np
 
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.site import Box, Extent
-from segdoor.data.scene import Scene
+from segdoor.data.scene import ClassSet, Scene
 from segdoor.errors import ConfigError, DataError
 from segdoor.plugins import Plugin
-from segdoor.tensors import Image
+from segdoor.tensors import Image, Label
 
 
 class Trigger(Plugin):
@@ -30,7 +30,9 @@ class Trigger(Plugin):
 
     @abstractmethod
     def apply(self, scene: Scene, box: Box) -> Image:
-        """Return a copy of a scene's image with the trigger; pixels outside the box stay.
+        """Return a copy of a scene's image with the trigger.
+
+        Pixels outside the box stay, unless the trigger is not `confined`.
 
         Args:
             scene: The untouched scene.
@@ -56,6 +58,37 @@ class Trigger(Plugin):
     def whole_image(self) -> bool:
         """Return whether it covers the whole image, so that it has no place and no distance."""
         return self.extent is None
+
+    @property
+    def confined(self) -> bool:
+        """Return whether it changes pixels inside its box alone."""
+        return True
+
+    @property
+    def in_scene(self) -> bool:
+        """Return whether it is a part of the scenes that have it, so that nothing is put into any.
+
+        Such a trigger covers the whole image, and its `apply` changes nothing.
+        """
+        return False
+
+    def carried_by(self, label: Label, classes: ClassSet) -> bool:
+        """Return whether a scene may carry it: all may, unless it is a part of scenes.
+
+        Args:
+            label: The untouched label map.
+            classes: The data set's classes.
+        """
+        del label, classes
+        return True
+
+    def located(self) -> Trigger:
+        """Return it with its files named from the root, so that plans can be applied anywhere.
+
+        Raises:
+            DataError: If a file's name cannot be written down.
+        """
+        return self
 
     @property
     def digest(self) -> str:

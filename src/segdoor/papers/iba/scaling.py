@@ -50,7 +50,8 @@ def scaled(runs: Sequence[PlannedRun], preset: Preset) -> dict[str, str]:
 
 def _tests(run: PlannedRun) -> dict[Role, PlannedTest]:
     """Return a run's poisoned tests by their place in the paper."""
-    tests = planned_tests(run.config.tests, run.config.attack.trigger.extent)
+    config, trigger = run.config, run.config.attack.trigger
+    tests = planned_tests(config.tests, trigger.extent, in_scene=trigger.in_scene)
     if len(tests) == 1:
         return {"nearest": tests[0], "near": tests[0]}
     found: dict[Role, PlannedTest] = {}

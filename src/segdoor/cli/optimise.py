@@ -1,0 +1,114 @@
+"""``segdoor optimise``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich import box
+from rich.table import Table as Grid
+from rich.text import Text
+
+from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.record.figures import Figure
+from segdoor.record.optimised import OptimisedRecord
+
+Triggers = Annotated[
+    tuple[str, ...],
+    Parameter(name="--trigger", consume_multiple=False, show_default=False),
+]
+Placements = Annotated[
+    tuple[str, ...],
+    Parameter(name="--placement", consume_multiple=False, show_default=False),
+]
+
+
+def optimise(
+    run: Path,
+    *,
+    trigger: Triggers = (),
+    placement: Placements = (),
+    budget: int = 500,
+    surrogate: Literal["clean", "backdoored"] = "clean",
+    seed: int | None = None,
+    out: Path | None = None,
+    model: str | None = None,
+    root: Path | None = None,
+    device: str | None = None,
+    json: bool = False,
+) -> None:
+    """Find which trigger at which place changes most in a surrogate model.
+
+    An attacker who has a model of their own asks it before poisoning: each trigger is put at each
+    place into training scenes that show a victim, and the victim pixels that the model then
+    predicts as another class are counted. The worse half of the candidates is left out round after
+    round, until the budget of queries is spent. Nothing is trained.
+
+    For example:
+
+      segdoor optimise runs/run
+      segdoor optimise runs/run --trigger smiley --trigger blossom --placement nearest
+      segdoor optimise runs/run --surrogate backdoored --budget 2000 --out best.json
+
+    Args:
+        run: The folder of a run, or its record.json.
+        trigger: A trigger; repeat the option for several. The run's trigger and its siblings if
+            left out.
+        placement: A placement; repeat the option for several. Those of the run's poisoned tests if
+            left out.
+        budget: Scenes that the surrogate may be shown, with a trigger or without.
+        surrogate: The model of the run that is asked.
+        seed: Decides the scenes, their order and the places; the run's own if left out.
+        out: A new JSON file for the result.
+        model: The run's network, package.module:factory, if it is one of your own.
+        root: Folder of the data set, if it has moved since the run.
+        device: Device to work on, if not the run's: cpu, cuda, ...
+        json: Print the result as JSON instead of a table.
+    """
+    # Imported late: they bring torch, which takes a second.
+    from segdoor.attack.placements.registry import PLACEMENTS
+    from segdoor.attack.placements.registry import spelled as spelled_placement
+    from segdoor.attack.triggers.registry import TRIGGERS
+    from segdoor.attack.triggers.registry import spelled as spelled_trigger
+    from segdoor.experiment.optimising import Order, optimise_run
+    from segdoor.experiment.reopened import Places
+    from segdoor.files import write_atomically
+    from segdoor.victim.networks.own import imported
+
+    order = Order(
+        tuple(TRIGGERS.read(spelled_trigger(text)) for text in trigger),
+        tuple(PLACEMENTS.read(spelled_placement(text)) for text in placement),
+        budget, surrogate, seed,
+    )  # fmt: skip
+    if model is not None and ":" in model:
+        # Who names it trusts it; only its class can read the record's settings of it.
+        imported(model)
+    with progress_bars() as bars:
+        found = optimise_run(run, order, model=model, places=Places(root, device), observer=bars)
+    if out is not None:
+        write_atomically(out, f"{found.model_dump_json(indent=1)}\n")
+    if json:
+        tell_json(found)
+        return
+    asked = f"{found.num_queries} queries of the {found.surrogate} model, budget {found.budget}"
+    tell(
+        asked, _grid(found), "changed: victim pixels that are predicted otherwise with the trigger"
+    )
+
+
+def _grid(found: OptimisedRecord) -> Grid:
+    grid = Grid(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("trigger", "placement"):
+        grid.add_column(heading)
+    for heading in ("rounds", "scenes", "changed", "to target"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for one in found.candidates:
+        shares = _share(one.changed), _share(one.to_target)
+        words = Text(one.trigger), Text(one.placement)
+        grid.add_row(*words, str(one.num_rounds), str(one.num_queries), *shares)
+    return grid
+
+
+def _share(value: Figure) -> str:
+    return "-" if value is None else f"{value:.2%}"
