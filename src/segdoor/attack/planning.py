@@ -63,7 +63,8 @@ def plan_poison(
         DataError: If the data set is not as a `SceneDataset` must be.
     """
     dataset = filled(dataset)
-    scenes = _Scenes.of(dataset, explicit(config, dataset), seed)
+    config = explicit(config, dataset).among(dataset.classes)
+    scenes = _Scenes.of(dataset, config, seed)
     return _Planner(scenes, workers or Alone(), observer or Silent()).plan()
 
 

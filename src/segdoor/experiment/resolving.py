@@ -95,7 +95,8 @@ class Asked:
             ConfigError: If the combination breaks a rule.
             DataError: If a file is damaged or missing.
         """
-        return self.facts(typical_size(scenes), least_trigger=least_trigger)
+        config = self.facts(typical_size(scenes), least_trigger=least_trigger)
+        return config.model_copy(update={"attack": config.attack.among(scenes.classes)})
 
 
 def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Tree:

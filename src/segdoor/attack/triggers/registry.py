@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from pydantic import BeforeValidator, PlainSerializer
 
 from segdoor.attack.triggers.blend import Blend
+from segdoor.attack.triggers.printed import Printed
 from segdoor.attack.triggers.sinusoid import Sinusoid
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.attack.triggers.trigger import Trigger
@@ -26,6 +27,7 @@ TRIGGERS = Registry(
         "sticker": Sticker,
         "blend": Blend,
         "sinusoid": Sinusoid,
+        "printed": Printed,
     },
 )
 """The triggers by name; add one by a file beside this one and a line here."""

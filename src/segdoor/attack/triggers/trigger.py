@@ -9,7 +9,7 @@ import numpy as np
 
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.site import Box, Extent
-from segdoor.data.scene import Scene
+from segdoor.data.scene import ClassSet, Scene
 from segdoor.errors import ConfigError, DataError
 from segdoor.plugins import Plugin
 from segdoor.tensors import Image
@@ -50,6 +50,14 @@ class Trigger(Plugin):
             ConfigError: If it would be too small.
         """
         del lengths
+        return self
+
+    def among(self, classes: ClassSet) -> Trigger:
+        """Return the trigger with what follows from the data set's classes explicit.
+
+        Kinds that do not depend on them are as they are.
+        """
+        del classes
         return self
 
     @property
