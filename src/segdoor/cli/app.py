@@ -86,6 +86,7 @@ _VERBS = {
     "train": (_MEASURE, "Train a network on clean or poisoned scenes."),
     "examine": (_MEASURE, "Test a trained network with and without the trigger."),
     "defend": (_MEASURE, "Measure defenses on a run, each beside its controls."),
+    "physical": (_MEASURE, "Print a run's sticker and put it up in the test scenes."),
     "repair": (_MEASURE, "Repair the models of a run; defend replaces it."),
     "scan": (_MEASURE, _SCAN),
     "study": (_MEASURE, _STUDY),

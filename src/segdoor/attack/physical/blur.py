@@ -48,16 +48,20 @@ def travelled(focal: float, depth: float, speed: float, seconds: float) -> float
 
 def disc(diameter: float) -> Kernel:
     """Return the kernel of a disc, each pixel weighted by the part of it that is covered."""
-    reach = math.ceil((diameter - 1) / 2) if diameter > 1 else 0
-    y, x = _fine_grid(reach, reach)
-    return _averaged(np.hypot(x, y) <= diameter / 2) if diameter > 0 else _averaged(x == x)
+    if diameter <= 0:
+        return np.ones((1, 1), np.float32)
+    reach = max(0, math.ceil((diameter - 1) / 2))
+    places = (np.arange((2 * reach + 1) * _FINER) + 0.5) / _FINER - reach - 0.5
+    inside = np.hypot(places[:, None], places) <= diameter / 2
+    parts = inside.reshape(2 * reach + 1, _FINER, -1, _FINER).mean(axis=(1, 3))
+    return (parts / parts.sum()).astype(np.float32)
 
 
 def line(length: float) -> Kernel:
     """Return the kernel of a level line of some length, each pixel weighted by its part of it."""
-    reach = math.ceil((length - 1) / 2) if length > 1 else 0
     if length <= 0:
         return np.ones((1, 1), np.float32)
+    reach = max(0, math.ceil((length - 1) / 2))
     edges = np.clip(np.arange(-reach, reach + 2) - 0.5, -length / 2, length / 2)
     weights = np.diff(edges)[None] / length
     return weights.astype(np.float32)
@@ -73,15 +77,3 @@ def blurred(layer: Layer, kernel: Kernel) -> Layer:
 def reach_of(*kernels: Kernel) -> int:
     """Return how many pixels kernels, one after the other, carry light outwards."""
     return sum(max(kernel.shape) // 2 for kernel in kernels)
-
-
-def _fine_grid(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    axes = [(np.arange((2 * n + 1) * _FINER) + 0.5) / _FINER - n - 0.5 for n in (rows, columns)]
-    y, x = np.meshgrid(*axes, indexing="ij")
-    return y, x
-
-
-def _averaged(inside: np.ndarray) -> Kernel:
-    rows, columns = (length // _FINER for length in inside.shape)
-    parts = inside.reshape(rows, _FINER, columns, _FINER).mean(axis=(1, 3))
-    return (parts / parts.sum()).astype(np.float32)

@@ -36,5 +36,7 @@ class Sensor:
         return drawn * np.sqrt(self.variance(np.clip(light, 0, None)))
 
 
+USUAL_SENSOR = Sensor()
+"""The sensor that is assumed."""
 SILENT = Sensor(electrons=float("inf"), read=0.0)
 """A sensor without noise."""

@@ -26,8 +26,8 @@ class Printer:
     """
 
     paper: float = 0.85
-    ink: float = 0.04
-    saturation: float = 0.85
+    ink: float = 0.03
+    saturation: float = 0.92
 
     def printed(self, layer: Layer) -> Layer:
         """Return a layer of sRGB colours as printed, in linear reflectance from ink to paper."""
@@ -40,5 +40,7 @@ class Printer:
         return np.concatenate([reflected * alpha, alpha], axis=2).astype(np.float32)
 
 
+USUAL_PRINTER = Printer()
+"""The printer that is assumed."""
 EXACT = Printer(paper=1.0, ink=0.0, saturation=1.0)
 """A printer that changes nothing."""

@@ -11,15 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32
 
 from segdoor.attack.physical.blur import blurred, disc, line, reach_of
 from segdoor.attack.physical.camera import Matrix
 from segdoor.attack.physical.compression import compressed
 from segdoor.attack.physical.homography import bounds, in_front, longest_edge, warped
 from segdoor.attack.physical.light import falling_light, shading
-from segdoor.attack.physical.noise import Sensor
-from segdoor.attack.physical.printing import Printer
-from segdoor.attack.physical.tone import luminance, to_bytes, to_light
+from segdoor.attack.physical.noise import USUAL_SENSOR, Sensor
+from segdoor.attack.physical.printing import USUAL_PRINTER, Printer
+from segdoor.attack.physical.tone import Luminance, luminance, to_bytes, to_light
 from segdoor.attack.site import Box
 from segdoor.randomness import Stream
 from segdoor.tensors import AnyMask, Image, Rgba
@@ -38,6 +39,8 @@ class Conditions:
 
     Attributes:
         printer: The printer.
+        relit: Whether the light and shadow of the surroundings fall on the print; white light if
+            not.
         light: Light on the print, as a multiple of that on its surroundings.
         hidden: Share of the print, from its left edge, that something in the scene hides.
         focus: Diameter of a point out of focus, in pixels.
@@ -46,12 +49,13 @@ class Conditions:
         quality: Quality of JPEG; None for none.
     """
 
-    printer: Printer = Printer()
+    printer: Printer = USUAL_PRINTER
+    relit: bool = True
     light: float = 1.0
     hidden: float = 0.0
     focus: float = 0.0
     motion: float = 0.0
-    sensor: Sensor = Sensor()
+    sensor: Sensor = USUAL_SENSOR
     quality: int | None = 92
 
     @property
@@ -99,14 +103,8 @@ def render(
         return None
     layer = warped(_picture(drawing, matrix, conditions.hidden), matrix, window)
     layer = conditions.printer.printed(layer)
-    light, seen = to_light(image), luminance(to_light(image))
-    covered = np.zeros(image.shape[:2], bool)
-    part = _within(window, inside)
-    covered[inside.pixels] = layer[part][..., 3] > 0.5
-    gain = conditions.light * falling_light(seen, covered)
-    lit = np.ones((window.height, window.width), np.float32)
-    lit[part] = shading(seen, covered)[inside.pixels]
-    layer[..., :3] *= (np.float32(gain) * lit)[..., None]
+    light, part = to_light(image), _within(window, inside)
+    layer[part][..., :3] *= _falling(luminance(light), layer[part][..., 3], inside, conditions)
     layer = blurred(blurred(layer, disc(conditions.focus)), line(conditions.motion))[part]
     alpha = layer[..., 3:]
     mixed = np.clip(layer[..., :3], 0, alpha) + (1 - alpha) * light[inside.pixels]
@@ -114,6 +112,18 @@ def render(
     outline = alpha[..., 0] > _SEEN
     return Rendered(_photographed(image, to_bytes(mixed), inside, outline, conditions), inside,
                     outline)  # fmt: skip
+
+
+def _falling(
+    seen: Luminance, alpha: Luminance, box: Box, conditions: Conditions
+) -> Float32[np.ndarray, "_ _ 1"]:
+    """Return the light on every pixel of a print, 1 for light in which white paper is white."""
+    lit = np.full(alpha.shape, conditions.light, np.float32)
+    if conditions.relit:
+        covered = np.zeros(seen.shape, bool)
+        covered[box.pixels] = alpha > 0.5
+        lit *= np.float32(falling_light(seen, covered)) * shading(seen, covered)[box.pixels]
+    return lit[..., None]
 
 
 def _photographed(

@@ -8,10 +8,10 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 
 from segdoor.attack.lengths import Lengths, needed
-from segdoor.attack.physical.camera import FOCAL, HEIGHT, PITCH, Camera, Matrix
-from segdoor.attack.physical.homography import bounds, homography, in_front
+from segdoor.attack.physical.camera import FOCAL, HEIGHT, PITCH, Camera
+from segdoor.attack.physical.fitting import largest_within
 from segdoor.attack.physical.noise import Sensor
-from segdoor.attack.physical.plane import FLAT, Plane, ids_of, plane_at
+from segdoor.attack.physical.plane import FLAT, ids_of, plane_at
 from segdoor.attack.physical.rendering import Conditions, render
 from segdoor.attack.site import Box, Extent
 from segdoor.attack.triggers.trigger import Trigger
@@ -22,8 +22,6 @@ from segdoor.randomness import Stream
 from segdoor.settings import ReadingInfo, Telling
 from segdoor.stickers import DRAWINGS, check_drawing, draw
 from segdoor.tensors import Image
-
-_STEPS = 40
 
 
 class Printed(Trigger):
@@ -151,33 +149,3 @@ class Printed(Trigger):
         return tuple(
             self.model_copy(update={"name": name}) for name in DRAWINGS if name != self.name
         )
-
-
-def largest_within(camera: Camera, plane: Plane, box: Box, margin: int) -> Matrix:
-    """Return the homography of the largest square print around a plane's origin inside a box.
-
-    Args:
-        camera: The camera.
-        plane: Where the print lies.
-        box: What its outline must not leave.
-        margin: Pixels that blur adds around it.
-    """
-
-    def fits(side: float) -> bool:
-        matrix = homography(camera, plane, side, side)
-        if not in_front(matrix):
-            return False
-        found = bounds(matrix, margin)
-        return (
-            found.top >= box.top and found.left >= box.left
-            and found.top + found.height <= box.top + box.height
-            and found.left + found.width <= box.left + box.width
-        )  # fmt: skip
-
-    low, high = 0.0, 2 * plane.depth * max(box.height, box.width) / camera.focal
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    # Where not even the blur of a point fits, a point is drawn.
-    side = max(low, plane.depth / camera.focal)
-    return homography(camera, plane, side, side)
