@@ -52,8 +52,8 @@ def describe_physical(record: PhysicalRecord) -> list[RenderableType]:
         "",
         *(_grid(axis) for axis in record.axes),
         *_film_lines(record),
-        "ASR: share of the victim pixels that become the target class. px: longest edge of the",
-        "print in the image. 'another' is another sticker in the same place and light.",
+        "ASR: share of the victim pixels that become the target class. px: longest edge of",
+        "the print in the image. another: another sticker in the same place and light.",
         *lines(_RENDERED),
         *lines(verdict_of(record)),
     ]
@@ -117,8 +117,7 @@ def _size(record: PhysicalRecord) -> str:
 
 def _grid(axis: PhysicalAxis) -> Grid:
     grid = new_grid(f"{axis.name}: {axis.title}", axis.name)
-    headings = ("ASR", "95 %", "no\nsticker", "another", "clean\nmodel", "px", "of victim\npixels",
-                "scenes")  # fmt: skip
+    headings = ("ASR", "95 %", "no\nsticker", "another", "clean\nmodel", "px", "scenes")
     for heading in headings:
         grid.add_column(heading, justify="right", no_wrap=True)
     for row in axis.rows:
@@ -126,7 +125,7 @@ def _grid(axis: PhysicalAxis) -> Grid:
         grid.add_row(
             Text(row.name), share(row.asr.value), _range(row.asr),
             *(share(figure) for figure in figures), _short(row.pixels),
-            f"{row.num_target_pixels}/{row.num_victim_pixels}", str(row.num_scenes),
+            str(row.num_scenes),
         )  # fmt: skip
     return grid
 
