@@ -32,6 +32,7 @@ def physical(
     pitch: float | None = None,
     film: str | None = None,
     film_split: str | None = None,
+    still: bool = False,
     frames: int = 24,
     page: Path | None = None,
     replace: bool = False,
@@ -66,6 +67,7 @@ def physical(
         film: First frame of a film, by its scene's name: the sticker is also put up in the frames
             that follow it, and its plane is tracked.
         film_split: The split that the film is in; the test scenes' if left out.
+        still: Instead of frames that follow, render a camera move over that one scene.
         frames: Frames of the film.
         page: Also write a page with curves and pictures to this file.
         replace: Overwrite an earlier page.
@@ -90,7 +92,7 @@ def physical(
         )
     options = PhysicalOptions(
         axes=axis, num_scenes=scenes, seed=seed, focal=focal, height=height, pitch=pitch,
-        film=film, split=film_split, num_frames=frames,
+        film=film, split=film_split, still=still, num_frames=frames,
     )  # fmt: skip
     if model is not None and ":" in model:
         # Who names it trusts it; only its class can read the record's settings of it.

@@ -94,11 +94,16 @@ class FilmRecord(Settings):
     """The first frame."""
     num_frames: int = Field(ge=1)
     """How many frames it was followed through."""
+    still: bool
+    """Whether the frames are a camera move rendered over one scene."""
     reprojection: tuple[Figure, ...]
     """By frame: median distance in pixels between features and where the plane's motion puts
     them; null for the first frame."""
     inliers: tuple[int, ...]
     """By frame: features that agree with the plane's motion; 0 for the first frame."""
+    off: tuple[Figure, ...]
+    """By frame: largest distance in pixels of a tracked corner from where the rendered camera move
+    puts it; null where the truth is not known."""
     asr: tuple[Figure, ...]
     """By frame: attack success rate with the sticker; null without victims."""
     asr_without_trigger: tuple[Figure, ...]

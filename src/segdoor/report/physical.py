@@ -145,7 +145,9 @@ def _film_lines(record: PhysicalRecord) -> list[RenderableType]:
     errors = [error for error in film.reprojection if error is not None]
     mean = f"{sum(errors) / len(errors):.2f} px" if errors else "-"
     told = f"Film from {film.first}: {film.num_frames} frames, mean reprojection error {mean}"
-    return lines(f"{told}. {film.stopped or ''}".strip())
+    off = [value for value in film.off if value is not None]
+    truth = f", corners at most {max(off):.2f} px from the truth" if off else ""
+    return lines(f"{told}{truth}. {film.stopped or ''}".strip())
 
 
 def _section(axis: PhysicalAxis, record: PhysicalRecord, folder: Path) -> Section:
@@ -258,6 +260,9 @@ def _film(record: PhysicalRecord, folder: Path) -> Section | None:
     errors = [error for error in film.reprojection if error is not None]
     lead = "The sticker stays on its plane, which is followed from frame to frame by features."
     worst = f" The largest reprojection error is {max(errors):.2f} pixels." if errors else ""
+    off = [value for value in film.off if value is not None]
+    if off:
+        worst += f" Tracked corners are at most {max(off):.2f} pixels from where they truly are."
     return Section(
         "film", "Film", f"{lead}{worst}", charts=(chart,),
         lineups=(SideBySide("Frames", (Column(film.first, "", (strip,)),)),),

@@ -35,7 +35,8 @@ class PhysicalOptions:
         height: Height of the camera in metres; assumed if None.
         pitch: How far it looks down in degrees; assumed if None.
         film: Name of the first frame of a film among the scenes of its split; None for none.
-        split: The split that the film is in.
+        split: The split that the film is in; the test scenes' if None.
+        still: Whether the film is a camera move, rendered over that one scene.
         num_frames: Frames of the film.
     """
 
@@ -47,6 +48,7 @@ class PhysicalOptions:
     pitch: float | None = None
     film: str | None = None
     split: str | None = None
+    still: bool = False
     num_frames: int = 24
 
     def __post_init__(self) -> None:
@@ -64,6 +66,13 @@ class PhysicalOptions:
             if value is not None and not low <= value <= high:
                 raise ConfigError(
                     option, f"must be from {low} to {high}", value, "Give another number."
+                )
+
+        beside = {"--film-split": self.split is not None, "--still": self.still}
+        for option, given in beside.items():
+            if given and self.film is None:
+                raise ConfigError(
+                    option, "needs a film", "no --film", "Name its first frame: --film NAME."
                 )
 
     @property

@@ -9,13 +9,15 @@ from segdoor.attack.physical.axes import axes_named
 from segdoor.errors import DataError
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.physical.case import PhysicalCase, PhysicalOptions
+from segdoor.experiment.physical.film import film_of
 from segdoor.experiment.physical.measuring import measure, scored
 from segdoor.experiment.physical.pictures import save_pictures
 from segdoor.experiment.reopened import Places, check_named, check_reopenable, reopen
+from segdoor.experiment.scenes import open_scenes
 from segdoor.locks import sole_writer
 from segdoor.progress import Observer, Silent
 from segdoor.record import ExperimentRecord, load_record
-from segdoor.record.physical import PhysicalRecord, save_physical
+from segdoor.record.physical import FilmRecord, PhysicalRecord, save_physical
 
 FILE = "physical.json"
 """What a physical test leaves beside a run's record."""
@@ -73,9 +75,17 @@ def physical_run(
             num_scenes=len(case.benign),
             axes=tuple(scored(case, axes, measured)),
             pictures=save_pictures(case, axes, measured, folder),
+            film=_film(case, folder, log),
         )
         save_physical(found, folder / FILE)
         return found
+
+
+def _film(case: PhysicalCase, folder: Path, log: Logbook) -> FilmRecord | None:
+    options, data = case.options, case.config.data
+    if options.film is None:
+        return None
+    return film_of(case, open_scenes(data, options.split or data.test_split, log), folder, log)
 
 
 def _network(record: ExperimentRecord) -> object:
