@@ -25,6 +25,7 @@ def physical(
     run: Path,
     *,
     axis: AxisNames = (),
+    ideal: bool = False,
     scenes: int = 20,
     seed: int = 0,
     focal: float | None = None,
@@ -59,6 +60,8 @@ def physical(
     Args:
         run: The run's folder, or its record.json.
         axis: What is varied.
+        ideal: Leave out printer, light, sensor and JPEG, except where they are varied: what
+            perspective, size and blur alone do.
         scenes: Test scenes with victims, evenly spread.
         seed: Decides where the sticker is.
         focal: Focal length of the camera in image heights; 1.1 is assumed.
@@ -91,7 +94,8 @@ def physical(
             "Add --replace, or rename.",
         )
     options = PhysicalOptions(
-        axes=axis, num_scenes=scenes, seed=seed, focal=focal, height=height, pitch=pitch,
+        axes=axis, ideal=ideal, num_scenes=scenes, seed=seed,
+        focal=focal, height=height, pitch=pitch,
         film=film, split=film_split, still=still, num_frames=frames,
     )  # fmt: skip
     if model is not None and ":" in model:

@@ -135,6 +135,8 @@ class PhysicalRecord(Settings):
     """Target class of the first victim."""
     seed: int = Field(ge=0)
     """Decides where prints are."""
+    ideal: bool
+    """Whether printer, light, sensor and JPEG were left out, except where they were varied."""
     camera: CameraRecord
     """The camera."""
     side: float = Field(gt=0)

@@ -49,6 +49,11 @@ def describe_physical(record: PhysicalRecord) -> list[RenderableType]:
     return [
         Text(f"Physical test: {record.run}", style="bold"),
         *lines(f"{record.trigger}; {_camera(record)}; {_size(record)}"),
+        *(
+            ["Printer, light, sensor and JPEG are left out, except where they are varied."]
+            if record.ideal
+            else []
+        ),
         "",
         *(_grid(axis) for axis in record.axes),
         *_film_lines(record),
@@ -65,9 +70,11 @@ def verdict_of(record: PhysicalRecord) -> str:
     flat, board = rows.get("flat sticker"), rows.get("board") or rows.get("+ JPEG")
     if flat is None or board is None or flat.asr.value is None or board.asr.value is None:
         return "No situation was measured with a flat sticker beside it."
+    ideal = record.ideal and "board" in rows
+    how = "drawn in perspective alone" if ideal else "printed and put up"
     told = (
         f"Stamped flat the sticker turns {share(flat.asr.value)} of the victim pixels into "
-        f"{record.target}; printed and put up as large, {share(board.asr.value)}"
+        f"{record.target}; {how} as large, {share(board.asr.value)}"
     )
     without = board.asr_without_trigger
     rest = "" if without is None else f" ({share(without)} without any sticker)"
@@ -152,11 +159,16 @@ def _film_lines(record: PhysicalRecord) -> list[RenderableType]:
 
 def _section(axis: PhysicalAxis, record: PhysicalRecord, folder: Path) -> Section:
     index = record.axes.index(axis)
+    rest = (
+        "Printer, light, sensor and JPEG are left out, except where they are varied."
+        if record.ideal
+        else "All else is usual."
+    )
     shown = [entry for entry in record.pictures if entry.axis == axis.name]
     return Section(
         key=axis.name,
         title=axis.name.capitalize(),
-        lead=f"{axis.title[0].upper()}{axis.title[1:]}. All else is usual.",
+        lead=f"{axis.title[0].upper()}{axis.title[1:]}. {rest}",
         charts=(_chart(axis, index),),
         tables=(_table(axis, index),),
         lineups=_lineups(shown, folder),

@@ -14,7 +14,7 @@ be; a board stands upright on the ground; ground, wall and vehicle are classes o
 SURFACES: Final[tuple[Surface, ...]] = get_args(Surface)
 
 Stage = Literal["perspective", "printer", "light", "sensor", "JPEG"]
-"""How far the rendering goes; each stage includes those before it."""
+"""Parts of the rendering, in their order."""
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 
 DISTANCE: Final = 8.0
@@ -38,7 +38,7 @@ class Situation:
         electrons: What a pixel of the sensor holds at white.
         quality: Quality of JPEG.
         hidden: Share that is hidden by something before it.
-        stage: How far the rendering goes.
+        stages: Which parts of the rendering there are.
     """
 
     surface: Surface = "board"
@@ -51,11 +51,7 @@ class Situation:
     electrons: float = 4000.0
     quality: int = 92
     hidden: float = 0.0
-    stage: Stage = STAGES[-1]
-
-    def reaches(self, stage: Stage) -> bool:
-        """Return whether the rendering includes a stage."""
-        return STAGES.index(self.stage) >= STAGES.index(stage)
+    stages: tuple[Stage, ...] = STAGES
 
 
 USUAL: Final = Situation()
@@ -113,7 +109,9 @@ _ALL = (
         (
             AxisPoint("flat sticker", None, replace(USUAL, surface="flat sticker")),
             *(
-                AxisPoint(f"{'' if n == 0 else '+ '}{stage}", None, replace(USUAL, stage=stage))
+                AxisPoint(
+                    f"+ {stage}" if n else stage, None, replace(USUAL, stages=STAGES[: n + 1])
+                )
                 for n, stage in enumerate(STAGES)
             ),
         ),
@@ -140,8 +138,20 @@ AXES: Final[Mapping[str, Axis]] = {axis.name: axis for axis in _ALL}
 """The axes by name."""
 
 
-def axes_named(names: tuple[str, ...]) -> tuple[Axis, ...]:
+_OWN: Final[Mapping[str, tuple[Stage, ...]]] = {
+    "noise": ("perspective", "sensor"),
+    "jpeg": ("perspective", "JPEG"),
+    "stage": STAGES,
+}
+"""Parts of the rendering that an axis needs."""
+
+
+def axes_named(names: tuple[str, ...], *, ideal: bool = False) -> tuple[Axis, ...]:
     """Return the axes of some names, all of them for none.
+
+    Args:
+        names: The names.
+        ideal: Whether to leave out printer, light, sensor and JPEG, except where they are varied.
 
     Raises:
         ConfigError: If there is none of a name.
@@ -150,4 +160,20 @@ def axes_named(names: tuple[str, ...]) -> tuple[Axis, ...]:
         if name not in AXES:
             known = ", ".join(AXES)
             raise ConfigError("--axis", "must be a known axis", name, f"Known: {known}.")
-    return tuple(AXES[name] for name in names or AXES)
+    found = [AXES[name] for name in names or AXES]
+    return tuple(_ideal(axis) if ideal else axis for axis in found)
+
+
+def _ideal(axis: Axis) -> Axis:
+    stages = _OWN.get(axis.name, STAGES[:1])
+    points = [
+        replace(
+            point,
+            situation=replace(
+                point.situation,
+                stages=tuple(stage for stage in point.situation.stages if stage in stages),
+            ),
+        )
+        for point in axis.points
+    ]
+    return replace(axis, points=tuple(points))

@@ -97,16 +97,16 @@ class Places:
         return self._surface(label, situation, chance)
 
     def _put(self, matrix: Matrix, distance: float, side: float, situation: Situation) -> Put:
-        reaches = situation.reaches
+        stages = situation.stages
         conditions = Conditions(
-            printer=USUAL_PRINTER if reaches("printer") else EXACT,
-            relit=reaches("light"),
+            printer=USUAL_PRINTER if "printer" in stages else EXACT,
+            relit="light" in stages,
             light=situation.light,
             hidden=situation.hidden,
             focus=situation.focus * longest_edge(matrix),
             motion=travelled(self.camera.focal, distance, situation.speed, EXPOSURE),
-            sensor=Sensor(electrons=situation.electrons) if reaches("sensor") else SILENT,
-            quality=situation.quality if reaches("JPEG") else None,
+            sensor=Sensor(electrons=situation.electrons) if "sensor" in stages else SILENT,
+            quality=situation.quality if "JPEG" in stages else None,
         )
         return Put(matrix, distance, side, conditions)
 

@@ -29,6 +29,7 @@ class PhysicalOptions:
 
     Attributes:
         axes: Names of what is varied; all if empty.
+        ideal: Whether printer, light, sensor and JPEG change nothing, except where they are varied.
         num_scenes: How many scenes with victims.
         seed: Decides where prints are.
         focal: Focal length in image heights; assumed if None.
@@ -41,6 +42,7 @@ class PhysicalOptions:
     """
 
     axes: tuple[str, ...] = ()
+    ideal: bool = False
     num_scenes: int = 20
     seed: int = 0
     focal: float | None = None

@@ -48,7 +48,7 @@ def physical_run(
         SegdoorError: If the run is not intact, its trigger cannot be printed, or no scene has room.
     """
     options = options or PhysicalOptions()
-    axes = axes_named(options.axes)
+    axes = axes_named(options.axes, ideal=options.ideal)
     record = load_record(run)
     check_reopenable(run, record)
     folder = run if run.is_dir() else run.parent
@@ -70,6 +70,7 @@ def physical_run(
             victims=case.config.attack.victims,
             target=case.config.attack.target,
             seed=options.seed,
+            ideal=options.ideal,
             camera=options.camera,
             side=case.places(case.benign.label(0).shape).side,
             num_scenes=len(case.benign),
