@@ -29,6 +29,7 @@ VERBS = {
     "examine": "Test a trained network",
     "run": "Poison, train and examine in one command",
     "defend": "Measure defenses on a run",
+    "physical": "Print a run's sticker",
     "scan": "Scan data, images or a model",
     "repair": "Repair the models of a run",
     "show": "Print the results of a run or a study",

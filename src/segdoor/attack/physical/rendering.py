@@ -28,6 +28,7 @@ from segdoor.tensors import AnyMask, Image, Rgba
 Drawing = Callable[[int], Rgba]
 """From a size in pixels to the picture to be printed."""
 
+# Deviation 160: the print is rendered by formulas; the paper printed a sticker and filmed it.
 _SEEN = 1 / 512
 _MOST_TEXELS = 1024
 _FINER = 4

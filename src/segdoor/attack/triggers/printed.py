@@ -30,8 +30,9 @@ class Printed(Trigger):
     kind: ClassVar[str] = "printed"
     main: ClassVar[str | None] = "name"
     introduction: ClassVar[Introduction] = Introduction(
-        source="IBA paper, section 5.6 (the printed sticker, which was filmed and not rendered); "
-        "pinhole camera: Hartley and Zisserman, Multiple View Geometry, chapters 6 and 8",
+        source="The idea of a printed sticker: IBA paper, final version, which filmed one. The "
+        "rendering is ours; pinhole camera: Hartley and Zisserman, Multiple View Geometry, "
+        "chapters 6 and 8",
         does="Renders a sticker on the ground or on an upright surface, by the class under it: "
         "perspective, light, print, blur, noise and JPEG. docs/physical.md says what is simulated.",
         needs="What a sticker needs; a camera that is known, or the assumed one.",

@@ -6,7 +6,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from segdoor.attack.physical.axes import axes_named
+from segdoor.attack.physical.shown import Print
 from segdoor.errors import DataError
+from segdoor.experiment.config import config_from
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.physical.case import PhysicalCase, PhysicalOptions
 from segdoor.experiment.physical.film import film_of
@@ -16,7 +18,7 @@ from segdoor.experiment.reopened import Places, check_named, check_reopenable, r
 from segdoor.experiment.scenes import open_scenes
 from segdoor.locks import sole_writer
 from segdoor.progress import Observer, Silent
-from segdoor.record import ExperimentRecord, load_record
+from segdoor.record import load_record
 from segdoor.record.physical import FilmRecord, PhysicalRecord, save_physical
 
 FILE = "physical.json"
@@ -54,7 +56,10 @@ def physical_run(
     folder = run if run.is_dir() else run.parent
     with sole_writer(folder, culprit=f"run {folder}"):
         log = Logbook(observer or Silent())
-        check_named(str(_network(record)), model, learns=False)
+        asked = config_from(record.config, source=folder / "record.json", recorded=True)
+        # Before scenes are read, which may take minutes.
+        Print.of(asked.attack.trigger)
+        check_named(asked.network.name, model, learns=False)
         case = PhysicalCase.of(reopen(folder, record, places or Places(), log), options)
         measured = measure(case, axes, log)
         if not any(measured.puts.values()):
@@ -87,8 +92,3 @@ def _film(case: PhysicalCase, folder: Path, log: Logbook) -> FilmRecord | None:
     if options.film is None:
         return None
     return film_of(case, open_scenes(data, options.split or data.test_split, log), folder, log)
-
-
-def _network(record: ExperimentRecord) -> object:
-    network = record.config.get("network")
-    return network.get("name") if isinstance(network, dict) else None
