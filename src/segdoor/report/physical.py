@@ -57,8 +57,10 @@ def describe_physical(record: PhysicalRecord) -> list[RenderableType]:
         "",
         *(_grid(axis) for axis in record.axes),
         *_film_lines(record),
-        "ASR: share of the victim pixels that become the target class. px: longest edge of",
-        "the print in the image. another: another sticker in the same place and light.",
+        *lines(
+            "ASR: share of the victim pixels that become the target class. px: longest edge of the "
+            "print in the image. another: another sticker in the same place and light."
+        ),
         *lines(_RENDERED),
         *lines(verdict_of(record)),
     ]
@@ -154,7 +156,7 @@ def _film_lines(record: PhysicalRecord) -> list[RenderableType]:
     told = f"Film from {film.first}: {film.num_frames} frames, mean reprojection error {mean}"
     off = [value for value in film.off if value is not None]
     truth = f", corners at most {max(off):.2f} px from the truth" if off else ""
-    return lines(f"{told}{truth}. {film.stopped or ''}".strip())
+    return [*lines(f"{told}{truth}. {film.stopped or ''}".strip())]
 
 
 def _section(axis: PhysicalAxis, record: PhysicalRecord, folder: Path) -> Section:
@@ -220,11 +222,11 @@ def _cells(row: PhysicalRow, axis: int, number: int) -> tuple[Cell, ...]:
         return Cell(text, value, _origin(axis, number, field))
 
     low, high = row.asr.low, row.asr.high
-    known = low is not None and high is not None
+    ends = None if low is None or high is None else Interval(low, high)
     return (
         Cell(row.name, row.name if row.value is None else row.value),
         figure(row.asr.value, "asr/value"),
-        Cell(_range(row.asr), Interval(low, high) if known else None),
+        Cell(_range(row.asr), ends),
         *(figure(getattr(row, field), field) for field in _CONTROLS.values()),
         figure(row.num_target_pixels, "num_target_pixels", "d"),
         figure(row.num_victim_pixels, "num_victim_pixels", "d"),

@@ -53,7 +53,8 @@ def motion_between(before: AnyImage, after: AnyImage, on: AnyMask | None = None)
     # RANSAC draws at random: the same draws each time.
     cv2.setRNGSeed(0)
     matrix, agree = cv2.findHomography(found[0], found[1], cv2.RANSAC, _CLOSE)
-    if matrix is None:
+    # OpenCV's types do not say so, but it finds none in degenerate places.
+    if matrix is None:  # pyright: ignore[reportUnnecessaryComparison]
         return None
     kept = np.asarray(agree).ravel() > 0
     if kept.sum() < FEWEST:
@@ -100,7 +101,7 @@ def turned_and_zoomed(camera: Camera, yaw: float, zoom: float) -> Matrix:
 
 def _matches(before: AnyImage, after: AnyImage, on: AnyMask | None) -> tuple[Points, Points] | None:
     """Return places of the same features in both frames."""
-    finder = cv2.SIFT_create(contrastThreshold=_CONTRAST)
+    finder = cv2.SIFT.create(contrastThreshold=_CONTRAST)
     mask = None if on is None else on.astype(np.uint8) * 255
     first, described = finder.detectAndCompute(_grey(before), mask)
     second, others = finder.detectAndCompute(_grey(after), None)
