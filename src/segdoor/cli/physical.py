@@ -12,7 +12,7 @@ from segdoor.errors import ConfigError
 from segdoor.record.physical import PhysicalRecord
 
 _HELP = (
-    "What is varied: surface, stage, distance, angle, size, light, focus, motion, noise, jpeg or"
+    "What is varied: surface, stage, distance, angle, size, gamut, light, focus, motion, noise, jpeg or"
     " occlusion. Repeat the option for several; all if left out."
 )
 AxisNames = Annotated[

@@ -186,8 +186,8 @@ def _chart(axis: PhysicalAxis, index: int) -> Chart:
     named = any(row.value is None for row in axis.rows)
     values = [row.value for row in axis.rows if row.value is not None]
     return Chart(
-        key=f"physical-{axis.name}", title=f"ASR by {axis.name}", x="" if named else axis.title,
-        y="ASR", curves=tuple(curves), summary=summary_of(curves),
+        key=f"physical-{axis.name}", title=f"ASR by {axis.name}", x="ASR" if named else axis.title,
+        y="" if named else "ASR", curves=tuple(curves), summary=summary_of(curves),
         ticks=tuple(row.name for row in axis.rows) if named else (),
         logarithmic=bool(values) and min(values) > 0 and max(values) >= 50 * min(values),
     )  # fmt: skip
@@ -262,7 +262,7 @@ def _film(record: PhysicalRecord, folder: Path) -> Section | None:
     }  # fmt: skip
     curves = [
         Curve(name, number, tuple(
-            CurvePoint(float(i), value, None, None, Origin((_FILE,), f"/film/{field}/{i}"))
+            CurvePoint(float(i + 1), value, None, None, Origin((_FILE,), f"/film/{field}/{i}"))
             for i, value in enumerate(values) if value is not None
         ))
         for number, ((name, values), field) in enumerate(

@@ -13,7 +13,7 @@ from segdoor.attack.physical.blur import blurred, disc, disc_diameter, line, rea
 from segdoor.attack.physical.compression import compressed
 from segdoor.attack.physical.light import GREY, falling_light, shading
 from segdoor.attack.physical.noise import SILENT, Sensor
-from segdoor.attack.physical.printing import EXACT, USUAL_PRINTER, Printer
+from segdoor.attack.physical.printing import EXACT, USUAL_PRINTER, Printer, between
 from segdoor.attack.physical.tone import linear, luminance, to_bytes, to_light
 
 
@@ -55,6 +55,12 @@ class TestPrint:
         grey = 0.2126
         expected = [grey + 0.5 * (1 - grey), 0.5 * grey, 0.5 * grey]
         assert printed[0, 0, :3] == pytest.approx(expected, abs=1e-6)
+
+    def test_between_a_perfect_printer_and_the_assumed_one(self) -> None:
+        assert between(0.0) == EXACT
+        assert between(1.0) == USUAL_PRINTER
+        half = between(0.5)
+        assert (half.paper, half.ink, half.saturation) == pytest.approx((0.925, 0.015, 0.96))
 
     def test_alpha_stays_and_colours_are_multiplied_by_it(self) -> None:
         half = np.array([[[0.5, 0.5, 0.5, 0.5]]], np.float32)

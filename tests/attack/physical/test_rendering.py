@@ -243,7 +243,7 @@ def test_axes_are_known_by_their_names() -> None:
     assert axes_named(("size",)) == (AXES["size"],)
     assert len(axes_named(())) == len(AXES)
     for axis in axes_named((), ideal=True):
-        own = {"noise": "sensor", "jpeg": "JPEG"}.get(axis.name, "perspective")
+        own = {"gamut": "printer", "noise": "sensor", "jpeg": "JPEG"}.get(axis.name, "perspective")
         if axis.name != "stage":
             assert {set(p.situation.stages) == {"perspective", own} for p in axis.points} == {True}
     with pytest.raises(ConfigError, match="must be a known axis"):

@@ -32,6 +32,7 @@ class Situation:
         distance: Metres ahead of the camera; for boards.
         yaw: Degrees that a board is turned away from the camera.
         scale: Its side, as a multiple of the usual one.
+        gamut: How far the printer is from a perfect one; 1 is the assumed printer.
         light: Light on it, as a multiple of that on its surroundings.
         focus: Diameter of a point out of focus, as a share of the side in the picture.
         speed: Metres a second that it moves across the view.
@@ -45,6 +46,7 @@ class Situation:
     distance: float = DISTANCE
     yaw: float = 0.0
     scale: float = 1.0
+    gamut: float = 1.0
     light: float = 1.0
     focus: float = 0.0
     speed: float = 0.0
@@ -122,6 +124,8 @@ _ALL = (
              (0.0, 15.0, 30.0, 45.0, 60.0, 75.0), "{:g} deg"),
     _numbers("size", "side, as a multiple of the usual one", "scale",
              (0.5, 0.7, 1.0, 1.4, 2.0), "x {:g}"),
+    _numbers("gamut", "how far the printer is from a perfect one", "gamut",
+             (0.0, 0.125, 0.25, 0.5, 1.0), "{:g}"),
     _numbers("light", "light on it, as a multiple of the surroundings'", "light",
              (0.125, 0.25, 0.5, 1.0, 2.0), "x {:g}"),
     _numbers("focus", "disc of a point out of focus, as a share of the side", "focus",
@@ -139,6 +143,7 @@ AXES: Final[Mapping[str, Axis]] = {axis.name: axis for axis in _ALL}
 
 
 _OWN: Final[Mapping[str, tuple[Stage, ...]]] = {
+    "gamut": ("perspective", "printer"),
     "noise": ("perspective", "sensor"),
     "jpeg": ("perspective", "JPEG"),
     "stage": STAGES,

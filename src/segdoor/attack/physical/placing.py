@@ -16,7 +16,7 @@ from segdoor.attack.physical.fitting import largest_within
 from segdoor.attack.physical.homography import bounds, homography, in_front, longest_edge
 from segdoor.attack.physical.noise import SILENT, Sensor
 from segdoor.attack.physical.plane import Plane, plane_at, upright
-from segdoor.attack.physical.printing import EXACT, USUAL_PRINTER
+from segdoor.attack.physical.printing import EXACT, between
 from segdoor.attack.physical.rendering import Conditions
 from segdoor.attack.site import Box, Extent
 from segdoor.data.scene import pixels_of
@@ -99,7 +99,7 @@ class Places:
     def _put(self, matrix: Matrix, distance: float, side: float, situation: Situation) -> Put:
         stages = situation.stages
         conditions = Conditions(
-            printer=USUAL_PRINTER if "printer" in stages else EXACT,
+            printer=between(situation.gamut) if "printer" in stages else EXACT,
             relit="light" in stages,
             light=situation.light,
             hidden=situation.hidden,

@@ -40,6 +40,16 @@ class Printer:
         return np.concatenate([reflected * alpha, alpha], axis=2).astype(np.float32)
 
 
+def between(gamut: float) -> Printer:
+    """Return a printer between a perfect one, 0, and the assumed one, 1."""
+    usual = Printer()
+    return Printer(
+        paper=1 - gamut * (1 - usual.paper),
+        ink=gamut * usual.ink,
+        saturation=1 - gamut * (1 - usual.saturation),
+    )
+
+
 USUAL_PRINTER = Printer()
 """The printer that is assumed."""
 EXACT = Printer(paper=1.0, ink=0.0, saturation=1.0)
