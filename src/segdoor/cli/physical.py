@@ -12,8 +12,8 @@ from segdoor.errors import ConfigError
 from segdoor.record.physical import PhysicalRecord
 
 _HELP = (
-    "What is varied: surface, stage, distance, angle, size, gamut, light, focus, motion, noise, jpeg or"
-    " occlusion. Repeat the option for several; all if left out."
+    "What is varied: surface, stage, distance, angle, size, gamut, light, focus, motion, noise,"
+    " jpeg or occlusion. Repeat the option for several; all if left out."
 )
 AxisNames = Annotated[
     tuple[str, ...],

@@ -93,10 +93,11 @@ def film_of(case: PhysicalCase, scenes: SceneDataset, out: Path, observer: Obser
 def _followed(
     case: PhysicalCase, stills: Sequence[Scene], truths: Sequence[Matrix], observer: Observer
 ) -> Iterator[Frame]:
-    """Yield frames with the sticker until its plane is lost."""
+    """Yield frames with the sticker until its plane is lost or leaves the image."""
     put = _first_place(case, stills[0])
     matrix, before = put.matrix, stills[0]
-    yield Frame(before, _printed(case, before, matrix, put.conditions), matrix)
+    shown = _printed(case, before, matrix, put.conditions)
+    yield Frame(before, before.image if shown is None else shown, matrix)
     for number, still in enumerate(stills[1:], start=1):
         observer.advance()
         on = None if truths else _plane(before.label, matrix)
@@ -109,6 +110,8 @@ def _followed(
             true = corners(truths[number] @ put.matrix)
             off = float(np.linalg.norm(corners(matrix) - true, axis=1).max())
         image = _printed(case, still, matrix, put.conditions)
+        if image is None:
+            return
         yield Frame(still, image, matrix, motion.error, motion.num_inliers, off)
 
 
@@ -148,10 +151,13 @@ def _plane(label: Label, matrix: Matrix) -> AnyMask:
     return near & (label == label[middle])
 
 
-def _printed(case: PhysicalCase, scene: Scene, matrix: Matrix, conditions: Conditions) -> Image:
+def _printed(
+    case: PhysicalCase, scene: Scene, matrix: Matrix, conditions: Conditions
+) -> Image | None:
+    """Return a frame with the print; None if it has left the image."""
     stream = Stream(0).child("film", scene.name)
     rendered = render(scene.image, case.own.drawing, matrix, conditions, stream)
-    return scene.image if rendered is None else rendered.image
+    return None if rendered is None else rendered.image
 
 
 def _truth(camera: Camera, number: int, count: int) -> Matrix:
@@ -179,7 +185,7 @@ def _record(case: PhysicalCase, frames: Sequence[Frame], asked: int, out: Path) 
     before = [examiner.predict([frame.scene])[0] for frame in frames]
     rates = [_rate(f.scene.label, p, task) for f, p in zip(frames, after, strict=True)]
     write_image(out / STRIP, _strip(case, frames, after, rates))
-    lost = f"The plane was lost after frame {len(frames)} of {asked}."
+    lost = f"The plane was lost or left the image after frame {len(frames)} of {asked}."
     return FilmRecord(
         first=frames[0].scene.name,
         num_frames=len(frames),
