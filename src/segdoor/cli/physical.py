@@ -32,7 +32,7 @@ def physical(
     height: float | None = None,
     pitch: float | None = None,
     film: str | None = None,
-    film_split: str | None = None,
+    film_split: Annotated[str | None, Parameter(name="--film-split")] = None,
     still: bool = False,
     frames: int = 24,
     page: Path | None = None,
