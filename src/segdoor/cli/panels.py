@@ -27,8 +27,8 @@ Replace = Annotated[bool, Parameter(group=OUTPUT)]
 
 EVERYDAY = (
     # What
-    "config", "name", "run", "method", "preset", "reading", "with", "metric", "seed", "seeds",
-    "only", "limit", "dry-run", "plan", "policy", "minutes", "fast", "scenes",
+    "config", "name", "run", "method", "preset", "reading", "with", "metric", "axis", "film",
+    "seed", "seeds", "only", "limit", "dry-run", "plan", "policy", "minutes", "fast", "scenes",
     "split",
     # Data
     "data.name", "data.root", "data.size", "root", "clean",
