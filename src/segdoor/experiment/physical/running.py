@@ -61,6 +61,8 @@ def physical_run(
         Print.of(asked.attack.trigger)
         check_named(asked.network.name, model, learns=False)
         case = PhysicalCase.of(reopen(folder, record, places or Places(), log), options)
+        # First, because its first frame may not be there.
+        film = _film(case, folder, log)
         measured = measure(case, axes, log)
         if not any(measured.puts.values()):
             raise DataError(
@@ -81,7 +83,7 @@ def physical_run(
             num_scenes=len(case.benign),
             axes=tuple(scored(case, axes, measured)),
             pictures=save_pictures(case, axes, measured, folder),
-            film=_film(case, folder, log),
+            film=film,
         )
         save_physical(found, folder / FILE)
         return found
