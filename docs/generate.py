@@ -44,6 +44,7 @@ from segdoor.record.defense import (
     ScanEntry,
 )
 from segdoor.record.figures import Estimate
+from segdoor.record.physical import PhysicalRecord
 from segdoor.scores.metrics.registry import METRICS
 from segdoor.settings import Settings, Wishes
 from segdoor.victim.backbones.registry import BACKBONES
@@ -130,6 +131,7 @@ then renamed, so you never see half a file.
 | `poisoned.safetensors`, `clean.safetensors` | the weights of the two models |
 | `repaired/NAME/` | results of `segdoor repair`, see [defenses.md](defenses.md) |
 | `defenses.json`, `defenses/` | results of `segdoor defend`, see [defenders.md](defenders.md) |
+| `physical.json`, `physical/` | results of `segdoor physical`, see [physical.md](physical.md) |
 
 `segdoor examine` does not poison or train, so it writes only poisoned tests, tables and pictures,
 and `plan` and `method` are null in its record.
@@ -172,6 +174,13 @@ DEFENSES_TEXT = """\
 What `segdoor defend` writes beside a run's record ([the bench](defenders.md)). Each entry is a
 method; its `sort` is `filter`, `detector`, `purifier`, `scan` or `repair`, and decides which of the
 last keys it has.
+"""
+
+PHYSICAL_TEXT = """\
+## Every key of physical.json
+
+What `segdoor physical` writes beside a run's record ([the physical test](physical.md)). `asr` has a
+`value`, and a `low` and a `high` end of its 95 % interval.
 """
 
 PYTHON_TEXT = '''\
@@ -728,7 +737,13 @@ def record_page() -> str:
     ]
     told = grid(("key", "type", "meaning"), rows)
     of_defenses = grid(("key", "type", "meaning"), [*defense_rows()])
-    return f"{RECORD_TEXT}\n{told}\n{DEFENSES_TEXT}\n{of_defenses}"
+    keys = [
+        (f"`{key}`", kind(field.annotation), meaning(field))
+        for key, field in fields_of(PhysicalRecord, "", branches=True)
+        if ".asr." not in key
+    ]
+    of_physical = grid(("key", "type", "meaning"), keys)
+    return f"{RECORD_TEXT}\n{told}\n{DEFENSES_TEXT}\n{of_defenses}\n{PHYSICAL_TEXT}\n{of_physical}"
 
 
 def defense_rows() -> Iterator[tuple[str, str, str]]:

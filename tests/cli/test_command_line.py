@@ -30,6 +30,7 @@ VERBS = {
     "run": "Poison, train and examine in one command",
     "defend": "Measure defenses on a run",
     "optimise": "Find which trigger at which place",
+    "physical": "Print a run's sticker",
     "scan": "Scan data, images or a model",
     "repair": "Repair the models of a run",
     "show": "Print the results of a run or a study",

@@ -38,6 +38,7 @@ OF_ONE_STEP = {
 }
 VERBS = [
     "demo", "data", "poison", "verify", "restore", "train", "examine", "run", "defend", "optimise",
+    "physical", "context",
     "repair", "show", "report", "export", "study list", "study show", "study run", "study status",
     "study report", "rescore", "models", "list", "doctor", "scan data",
     "scan images", "scan model",

@@ -23,7 +23,7 @@ from segdoor.attack.placements.random import Random
 from segdoor.attack.placements.registry import PlacementSetting
 from segdoor.attack.triggers.registry import TriggerSetting
 from segdoor.attack.triggers.sticker import Sticker
-from segdoor.data.scene import SceneDataset
+from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.record.earlier_labels import attack_with_labels
 from segdoor.settings import ReadingInfo, Settings, Telling, validated
@@ -189,6 +189,10 @@ class AttackConfig(Settings):
             "labels": tuple(change.following(lengths) for change in self.labels),
         }
         return self.model_copy(update=parts)
+
+    def among(self, classes: ClassSet) -> AttackConfig:
+        """Return the attack with what follows from the data set's classes explicit."""
+        return self.model_copy(update={"trigger": self.trigger.among(classes)})
 
 
 def _of_today(given: Mapping[str, object], telling: Telling) -> dict[str, object]:

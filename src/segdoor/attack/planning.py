@@ -62,7 +62,7 @@ def plan_poison(
         DataError: If the data set is not as a `SceneDataset` must be.
     """
     dataset = filled(dataset)
-    config = explicit(config, dataset).chosen_from(dataset)
+    config = explicit(config, dataset).among(dataset.classes).chosen_from(dataset)
     scenes = _Scenes.of(dataset, config, seed)
     return _Planner(scenes, workers or Alone(), observer or Silent()).plan()
 

@@ -87,6 +87,7 @@ _VERBS = {
     "examine": (_MEASURE, "Test a trained network with and without the trigger."),
     "defend": (_MEASURE, "Measure defenses on a run, each beside its controls."),
     "optimise": (_MEASURE, "Find which trigger at which place changes most in a model."),
+    "physical": (_MEASURE, "Print a run's sticker and put it up in the test scenes."),
     "repair": (_MEASURE, "Repair the models of a run; defend replaces it."),
     "context": (_MEASURE, "Measure how far the networks of finished runs look."),
     "scan": (_MEASURE, _SCAN),

@@ -27,9 +27,9 @@ Replace = Annotated[bool, Parameter(group=OUTPUT)]
 
 EVERYDAY = (
     # What
-    "config", "name", "run", "method", "preset", "reading", "with", "metric", "seed", "seeds",
-    "only", "limit", "dry-run", "stealth", "plan", "policy", "minutes", "fast", "scenes",
-    "split",
+    "config", "name", "run", "method", "preset", "reading", "with", "metric", "axis", "film",
+    "seed", "seeds", "only", "limit", "dry-run", "stealth", "plan", "policy", "minutes", "fast",
+    "scenes", "split",
     # Data
     "data.name", "data.root", "data.size", "root", "clean",
     # Attack

@@ -108,15 +108,16 @@ class Asked:
             DataError: If a file is damaged or missing.
         """
         config = self.facts(typical_size(scenes), least_trigger=least_trigger)
+        attack = config.attack.among(scenes.classes)
         if training:
-            return config.model_copy(update={"attack": config.attack.chosen_from(scenes)})
+            return config.model_copy(update={"attack": attack.chosen_from(scenes)})
         if any(target == CHOSEN for _, target in config.attack.pairs):
             raise ConfigError(
                 "attack.labels", "must name its target class where there are no training scenes",
                 ", ".join(map(str, config.attack.labels)),
                 "Write target=CLASS, as the plan of the training has it.",
             )  # fmt: skip
-        return config
+        return config.model_copy(update={"attack": attack})
 
 
 def _on_carriers(wishes: ExperimentWishes) -> Tree:

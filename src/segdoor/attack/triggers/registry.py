@@ -13,6 +13,7 @@ from segdoor.attack.triggers.colour_depth import ColourDepth
 from segdoor.attack.triggers.line import Line
 from segdoor.attack.triggers.low_frequency import LowFrequency
 from segdoor.attack.triggers.pair import Pair
+from segdoor.attack.triggers.printed import Printed
 from segdoor.attack.triggers.semantic import Semantic
 from segdoor.attack.triggers.sinusoid import Sinusoid
 from segdoor.attack.triggers.sticker import Sticker
@@ -38,6 +39,7 @@ TRIGGERS = Registry(
         "colour_depth": ColourDepth,
         "semantic": Semantic,
         "pair": Pair,
+        "printed": Printed,
     },
 )
 """The triggers by name; add one by a file beside this one and a line here."""

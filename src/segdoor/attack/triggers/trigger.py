@@ -54,6 +54,14 @@ class Trigger(Plugin):
         del lengths
         return self
 
+    def among(self, classes: ClassSet) -> Trigger:
+        """Return the trigger with what follows from the data set's classes explicit.
+
+        Kinds that do not depend on them are as they are.
+        """
+        del classes
+        return self
+
     @property
     def whole_image(self) -> bool:
         """Return whether it covers the whole image, so that it has no place and no distance."""

@@ -1,0 +1,1 @@
+"""The physical test of a run: its sticker, printed and put up in the test scenes."""
