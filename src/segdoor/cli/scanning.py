@@ -209,7 +209,9 @@ class DataDoor:
         if self.clean.is_file():
             config = configuration(self.clean).data()
         else:
-            config = config.model_copy(update={"root": self.clean, "num_train": None})
+            config = config.model_copy(
+                update={"root": self.clean, "num_train": None, "exclude": None}
+            )
         return open_scenes(config, self.clean_split or config.train_split)
 
 

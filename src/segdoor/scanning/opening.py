@@ -15,6 +15,7 @@ from segdoor.data.config import DataConfig
 from segdoor.data.load import files_of, load_dataset
 from segdoor.data.pictures import picture_size, read_image
 from segdoor.data.scene import ClassSet, SceneDataset
+from segdoor.data.subset import Split, hold_out
 from segdoor.errors import ConfigError, DataError
 from segdoor.evaluation.examiner import Examiner
 from segdoor.files import digest_of, files_below, is_file, name_problem
