@@ -22,7 +22,7 @@ docs: $(READY)  ## Build the docs site into build/site (open build/site/index.ht
 	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
 
 test: $(READY) lint  ## Install what is needed and run all checks and tests
-	OMP_NUM_THREADS=1 $(RUN)/pytest -n 2 --dist loadgroup -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(RUN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow and not gpu"
 
 test-slow: $(READY)  ## Run the checks on real data and real training (SEGDOOR_CAMVID=folder)
 	$(RUN)/pytest -m "slow" --timeout 3600

@@ -13,8 +13,29 @@ import typechecking
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
+_OWN = "file "
+
 # The array shapes in annotations are checked at every call, in tests alone.
 typechecking.install("segdoor")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each file's tests in one process, so that what they share is made once.
+
+    Groups that a test names itself come first: they are the long ones, and the others fill the gaps
+    (with ``--no-loadscope-reorder``).
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(f"{_OWN}{item.nodeid.partition('::')[0]}"))
+    items.sort(key=lambda item: _group(item).startswith(_OWN))
+
+
+def _group(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("xdist_group")
+    assert marker is not None
+    return marker.args[0]
 
 
 @pytest.fixture(scope="session", autouse=True)

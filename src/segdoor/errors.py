@@ -19,7 +19,8 @@ class SegdoorError(Exception):
         """Keep the four parts and join them into one readable message."""
         self.culprit = shown(str(culprit))
         self.rule = shown(rule)
-        self.value = shown(str(value))
+        # Numbers of errors and repeated paths say nothing to people.
+        self.value = shown(str((isinstance(value, OSError) and value.strerror) or value))
         self.remedy = shown(remedy)
         found = f" (found: {self.value})" if self.value else ""
         advice = f" {remedy}" if remedy else ""

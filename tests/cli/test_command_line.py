@@ -697,8 +697,31 @@ def test_an_interruption_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("segdoor.experiment.poisoning.poison_step", interrupted)
     answer = say("poison", *TINY, "--out", "i")
+    # A plan is made anew, and of a copy nothing is left.
+    assert (answer.code, answer.err.strip()) == (130, "segdoor: interrupted")
+    monkeypatch.setattr("segdoor.experiment.steps.train_step", interrupted)
+    answer = say("train", *TINY, "--out", "i")
     said = "segdoor: interrupted; finished work is kept, run the same command again to resume"
     assert (answer.code, answer.err.strip()) == (130, said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("defend",), "RUN is missing. See segdoor defend --help."),
+        (("show",), "RUN is missing. See segdoor show --help."),
+        (("show", "--run"), "--run requires an argument"),
+        (("show", "."), "record.json: must be a readable record (found: No such file or directory"),
+        (("scan", "data", "."), "--data.name folder --data.root ."),
+        (("run", "--nosuch"), "Unknown option: --nosuch. --help-all lists the known ones."),
+        (("run", "--sed", "1"), "Did you mean --seed?"),
+    ],
+)
+def test_slips_are_told_with_what_helps(words: tuple[str, ...], said: str) -> None:
+    answer = say(*words)
+    assert answer.code == 2
+    assert said in " ".join(answer.err.split())
+    assert "Errno" not in answer.err
 
 
 class TestCopy:

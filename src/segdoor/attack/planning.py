@@ -20,6 +20,7 @@ from segdoor.attack.placing import PositionRules, Site, place
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
 from segdoor.attack.relabel import Relabelling, make_relabelling, needed_instances
 from segdoor.data.checked import filled
+from segdoor.data.degenerate import MASKS
 from segdoor.data.scene import SceneDataset, pixels_of
 from segdoor.errors import ConfigError
 from segdoor.progress import Observer, Silent
@@ -201,12 +202,11 @@ class _Planner:
             if seen.shows_victim:
                 with_victims.append(index)
         if self.config.rate > 0 and not with_victims:
+            also = f", or correct the label maps: {MASKS}" if len(self.dataset.classes) == 2 else ""
             raise ConfigError(
-                "attack.victims",
-                "must occur in at least one training scene",
-                ", ".join(self.config.victims),
-                "Choose another victim class.",
-            )
+                "attack.victims", "must occur in at least one training scene",
+                ", ".join(self.config.victims), f"Choose another victim class{also}.",
+            )  # fmt: skip
         return with_victims
 
     def _poison(self, with_victims: Sequence[int]) -> list[PlanRow]:

@@ -10,14 +10,13 @@ from importlib.metadata import version
 from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError, Group, Parameter
-from pydantic import ValidationError
 
 from segdoor.cli.help_page import HELP_ALL, HelpPage, help_words
 from segdoor.cli.panels import OPTIONS
 from segdoor.cli.screen import Screen, discard, flush
 from segdoor.cli.torchrun import refuse_together, speaks
+from segdoor.cli.usage import told_of
 from segdoor.errors import ConfigError, MachineError, SegdoorError, StorageError, shown
-from segdoor.settings import explained
 
 _HELP = """Measure backdoor attacks on segmentation networks, and defend against them.
 
@@ -104,18 +103,8 @@ _VERBS = {
 _GROUPS = {"scan", "study"}
 """Verbs with commands of their own; their text stands here."""
 
-_RESUMING = {"demo", "train", "run", "examine", "study", "defend", "repair", "scan", "poison"}
+_RESUMING = {"demo", "train", "run", "examine", "study", "defend", "repair", "scan"}
 """Verbs that continue where an interrupted call stopped."""
-
-_RENAMED = {
-    "--attack.prl.": "--attack.labels hide --attack.labels scatter:PIXELS,SETTING=VALUE",
-    "--attack.placement.strategy": "--attack.placement KIND",
-    "--controls.clean_victim": "--controls.clean_model",
-    "--exams.": "--tests.SETTING",
-    "--victim": "--model",
-}
-"""Options of before, by how they began, and what stands for them now."""
-
 
 _PARTS = {
     "--attack.trigger": "kind",
@@ -182,7 +171,7 @@ def run_command_line(words: Sequence[str]) -> int:
         )
         page.finish(app.console)
     except CycloptsError as problem:
-        return _complain(_usage(problem), 2)
+        return _complain(told_of(problem), 2)
     except KeyboardInterrupt:
         return _complain(_interrupted(words), 130)
     except (SegdoorError, OSError, MemoryError) as problem:
@@ -232,22 +221,6 @@ def _told(problem: SegdoorError | OSError | MemoryError) -> SegdoorError:
         problem.strerror or problem,
         "Check the path, its permissions and the free space.",
     )
-
-
-def _usage(problem: CycloptsError) -> str:
-    cause = problem.__cause__
-    if isinstance(cause, ValidationError):
-        return str(explained(cause, _option(problem)))
-    told = " ".join(str(problem).split())
-    renamed = next((new for old, new in _RENAMED.items() if old in told), None)
-    return f"{told.partition(' Did you mean')[0]} It is now {renamed}." if renamed else told
-
-
-def _option(problem: CycloptsError) -> str:
-    names = problem.argument.names if problem.argument else ()
-    name = next(iter(names), "*")
-    # A star stands for options at the top level.
-    return "--" if name == "*" else f"{name}."
 
 
 def _complain(message: str, code: int) -> int:

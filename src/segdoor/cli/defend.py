@@ -68,7 +68,8 @@ def defend(
         clean: Clean scenes for filters, detectors, purifiers and scans, as a share of the training
             scenes. Repairs have a setting of their own.
         test: The poisoned test whose triggers detectors look at; anywhere if left out.
-        scenes: Test scenes for detectors and purifiers, evenly spread; all if left out.
+        scenes: Test scenes for detectors and purifiers, evenly spread; all if left out. Repairs are
+            always tested on all scenes.
         retrain: Train again without the scenes that a filter suspects most, and measure what is
             left of the backdoor; the same for a random filter and for an oracle.
         drop: How many scenes are left out then; as many as are poisoned if left out.

@@ -110,6 +110,11 @@ def read_yaml(path: Path) -> Mapping[str, object]:
     Raises:
         DataError: If it is missing, no YAML, or not a mapping.
     """
+    if path.is_dir():
+        raise DataError(
+            path, "must be a YAML file with settings", "a folder",
+            f"For the data set in it: --data.name folder --data.root {path}.",
+        )  # fmt: skip
     content = plain_yaml.read_yaml(path, remedy="Check the path.")
     if content is None:
         return {}

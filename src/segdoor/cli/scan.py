@@ -34,9 +34,22 @@ def _with(sort: str, example: str) -> Parameter:
     )
 
 
-Policy = Annotated[Path | None, Parameter(group=WHAT)]
-Seed = Annotated[int | None, Parameter(group=WHAT)]
 Split = Annotated[str | None, Parameter(group=DATA)]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ScanOptions:
+    """What all scans have."""
+
+    policy: Annotated[Path | None, Parameter(group=WHAT)] = None
+    """A YAML file with thresholds, instead of the built-in ones."""
+    seed: Annotated[int | None, Parameter(group=WHAT)] = None
+    """Decides everything random, such as which clean scenes set a threshold."""
+    json: Json = False
+    """Print the report as JSON instead of text."""
+    sarif: Sarif = None
+    """Also write the findings to this SARIF file."""
 
 
 @Parameter(name="*", group=MACHINE)
@@ -58,14 +71,11 @@ def data(
     config: Config = None,
     *,
     with_: Annotated[tuple[str, ...], _with("filters", "patch_mining")] = (),
-    policy: Policy = None,
-    seed: Seed = None,
     split: Split = None,
     clean: Annotated[Path | None, Parameter(group=DATA)] = None,
     clean_split: Annotated[str | None, Parameter(name="--clean-split", group=DATA)] = None,
     out: Annotated[Path, Parameter(group=OUTPUT)] = Path("runs/scan"),
-    json: Json = False,
-    sarif: Sarif = None,
+    options: ScanOptions | None = None,
     machine: WorkersOptions | None = None,
     model: ModelOptions | None = None,
     data: Data = None,
@@ -92,15 +102,12 @@ def data(
     Args:
         config: A YAML file with any of these settings. Other settings in it are ignored.
         with_: The filters.
-        policy: A YAML file with thresholds, instead of the built-in ones.
-        seed: Decides everything random.
         split: The split to scan, if not the training split.
         clean: Clean scenes of the same classes: a folder of the same kind as the data set, or a
             YAML file with data settings.
         clean_split: The split of the clean scenes, if not the training split.
         out: Folder for scan.json and the files beside it.
-        json: Print the report as JSON instead of text.
-        sarif: Also write the findings to this SARIF file.
+        options: What all scans have.
         machine: Who shares the work.
         model: The network that filters may look through.
         data: The scenes.
@@ -109,9 +116,10 @@ def data(
     """
     from segdoor.cli.scanning import DataDoor, Given, told
 
-    given = Given(config, with_, policy, seed, out, sarif, model, data, network, training)
+    options = options or ScanOptions()
+    given = Given(config, with_, options, out, model, data, network, training)
     door = DataDoor(given, split, clean, clean_split, machine or WorkersOptions())
-    told(given, door.scan(), json=json)
+    told(given, door.scan())
 
 
 @scan.command
@@ -121,12 +129,9 @@ def images(
     *,
     config: Annotated[Path | None, Parameter(name="--config", group=WHAT)] = None,
     with_: Annotated[tuple[str, ...], _with("detectors", "occlusion")] = (),
-    policy: Policy = None,
-    seed: Seed = None,
     split: Split = None,
     out: Annotated[Path, Parameter(group=OUTPUT)] = Path("runs/scan-images"),
-    json: Json = False,
-    sarif: Sarif = None,
+    options: ScanOptions | None = None,
     model: ModelOptions | None = None,
     data: Data = None,
     network: Network = None,
@@ -151,12 +156,9 @@ def images(
         files: Images, or folders of them.
         config: A YAML file with any of these settings. Other settings in it are ignored.
         with_: The detectors.
-        policy: A YAML file with thresholds, instead of the built-in ones.
-        seed: Decides which clean scenes set the thresholds, and everything else random.
         split: The split of the clean scenes, if not the test split.
         out: Folder for scan.json and the files beside it.
-        json: Print the report as JSON instead of text.
-        sarif: Also write the findings to this SARIF file.
+        options: What all scans have.
         model: The network.
         data: The clean scenes.
         network: The network.
@@ -164,8 +166,9 @@ def images(
     """
     from segdoor.cli.scanning import Given, scanned_images, told
 
-    given = Given(config, with_, policy, seed, out, sarif, model, data, network, training)
-    told(given, scanned_images(given, files, split), json=json)
+    options = options or ScanOptions()
+    given = Given(config, with_, options, out, model, data, network, training)
+    told(given, scanned_images(given, files, split))
 
 
 @scan.command
@@ -173,14 +176,11 @@ def model(
     config: Config = None,
     *,
     with_: Annotated[tuple[str, ...], _with("scans", "pair_inversion")] = (),
-    policy: Policy = None,
-    seed: Seed = None,
     split: Split = None,
     clean_models: Annotated[tuple[Path, ...], Parameter(name="--clean-models", group=NETWORK)] = (),
     minutes: Annotated[float | None, Parameter(group=WHAT)] = None,
     out: Annotated[Path, Parameter(group=OUTPUT)] = Path("runs/scan-model"),
-    json: Json = False,
-    sarif: Sarif = None,
+    options: ScanOptions | None = None,
     model: ModelOptions | None = None,
     data: Data = None,
     network: Network = None,
@@ -204,14 +204,11 @@ def model(
     Args:
         config: A YAML file with any of these settings. Other settings in it are ignored.
         with_: The scans.
-        policy: A YAML file with thresholds, instead of the built-in ones.
-        seed: Decides everything random.
         split: The split of the clean scenes, if not the test split.
         clean_models: Weights of the same network, known to be clean.
         minutes: How long all scans together may take, roughly.
         out: Folder for scan.json and the files beside it.
-        json: Print the report as JSON instead of text.
-        sarif: Also write the findings to this SARIF file.
+        options: What all scans have.
         model: The network to scan.
         data: The clean scenes.
         network: The network to scan.
@@ -219,5 +216,6 @@ def model(
     """
     from segdoor.cli.scanning import Given, scanned_model, told
 
-    given = Given(config, with_, policy, seed, out, sarif, model, data, network, training)
-    told(given, scanned_model(given, split, clean_models, minutes), json=json)
+    options = options or ScanOptions()
+    given = Given(config, with_, options, out, model, data, network, training)
+    told(given, scanned_model(given, split, clean_models, minutes))

@@ -34,7 +34,7 @@ from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.workers import Alone, Workers, hired
 
 if TYPE_CHECKING:
-    from segdoor.cli.scan import WorkersOptions
+    from segdoor.cli.scan import ScanOptions, WorkersOptions
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,8 @@ class Given:
     Attributes:
         config: A YAML file.
         named: The methods, as they are written.
-        policy_file: The policy's file.
-        seed: Decides everything random.
+        options: Policy, seed, and how the report is told.
         out: Folder for the report.
-        sarif: The SARIF file.
         model: Short forms for the network.
         data: The scenes.
         network: The network.
@@ -56,10 +54,8 @@ class Given:
 
     config: Path | None
     named: tuple[str, ...]
-    policy_file: Path | None
-    seed: int | None
+    options: ScanOptions
     out: Path
-    sarif: Path | None
     model: ModelOptions | None
     data: DataWishes | None
     network: NetworkWishes | None
@@ -68,7 +64,7 @@ class Given:
     @cached_property
     def policy(self) -> LoadedPolicy:
         """Return the policy."""
-        return load_policy(self.policy_file)
+        return load_policy(self.options.policy)
 
     @cached_property
     def asked(self) -> Asked:
@@ -129,7 +125,8 @@ class Given:
         Raises:
             ConfigError: If a setting breaks a rule.
         """
-        seed = self.asked.wishes.seed if self.seed is None else self.seed
+        given = self.options.seed
+        seed = self.asked.wishes.seed if given is None else given
         if seed < 0:
             raise ConfigError("--seed", "must be 0 or more", seed, "Correct it.")
         return ScanOrder(
@@ -157,8 +154,8 @@ class Given:
 
     def check(self) -> None:
         """Refuse mistakes in options before any work is done."""
-        if self.sarif is not None:
-            check_sarif(self.sarif)
+        if self.options.sarif is not None:
+            check_sarif(self.options.sarif)
         assert self.policy
         assert self.asked
 
@@ -212,7 +209,9 @@ class DataDoor:
         if self.clean.is_file():
             config = configuration(self.clean).data()
         else:
-            config = config.model_copy(update={"root": self.clean, "num_train": None})
+            config = config.model_copy(
+                update={"root": self.clean, "num_train": None, "exclude": None}
+            )
         return open_scenes(config, self.clean_split or config.train_split)
 
 
@@ -247,18 +246,18 @@ def scanned_model(
         return scan_model(model, clean, given.order(bars, minutes=minutes), known)
 
 
-def told(given: Given, report: ScanReport, *, json: bool) -> None:
+def told(given: Given, report: ScanReport) -> None:
     """Print a report, write its SARIF file, and end the call by what was found.
 
     Raises:
         FindingError: If something was found.
     """
-    found = report.found
-    if given.sarif is not None:
+    found, sarif = report.found, given.options.sarif
+    if sarif is not None:
         code = FindingError.exit_code if found else 0
         root = given.asked.wishes.data.root
-        write_sarif(given.sarif, report.findings, f"scan-{report.door}", exit_code=code, root=root)
-    if json:
+        write_sarif(sarif, report.findings, f"scan-{report.door}", exit_code=code, root=root)
+    if given.options.json:
         tell_json(report)
     else:
         tell(*describe_scan(report, given.out, shown=given.policy.policy.shown))

@@ -77,12 +77,11 @@ def left_aside(
 
 def _usable(config: DataConfig, root: Path) -> Iterator[tuple[str, list[Path]]]:
     """Yield the splits that can be opened and the files of their scenes, the usual ones first."""
-    whole = config.model_copy(update={"num_train": None, "num_test": None})
     usual = config.train_split, config.test_split
     for name in dict.fromkeys((*usual, *data_set(config).splits(root))):
         # A list of something else is no split; what is wrong with others is not asked here.
         with suppress(SegdoorError):
-            files = files_of(load_dataset(whole, name, complain=_overhear))
+            files = files_of(load_dataset(config.whole, name, complain=_overhear))
             if files is not None:
                 yield name, _files(files)
 

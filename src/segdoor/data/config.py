@@ -45,6 +45,9 @@ class DataConfig(Settings):
     """Number of training scenes. If left out, all of them (street: 400)."""
     num_test: int | None = Field(default=None, ge=1, le=1_000_000)
     """Number of test scenes. If left out, all of them (street: 100)."""
+    exclude: Path | None = None
+    """Text file with the scenes to leave out of training, one name a line, such as the suspects.txt
+    of `segdoor scan data`. num_train counts scenes before any is left out."""
     train_split: str = Field(default_factory=_usual("train_split"))
     """The split for training. If left out, train (voc: trainaug)."""
     test_split: str = Field(default_factory=_usual("test_split"))
@@ -66,6 +69,11 @@ class DataConfig(Settings):
                 f"Write {plugin.kind}, and data.{min(apart)} apart.",
             )  # fmt: skip
         return name
+
+    @property
+    def whole(self) -> DataConfig:
+        """Return the same data set with all of its scenes."""
+        return self.model_copy(update={"num_train": None, "num_test": None, "exclude": None})
 
     @model_validator(mode="after")
     def _two_splits(self) -> DataConfig:

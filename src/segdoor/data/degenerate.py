@@ -9,6 +9,9 @@ from segdoor.data.scene import SceneDataset
 from segdoor.errors import DataError
 from segdoor.tensors import Label, Values
 
+MASKS = "masks of 0 and 255 must become 0 and 1"
+"""What people with one class and a background often have to do."""
+
 
 def values_in(label: Label) -> Values:
     """Return the values that occur in a label map."""
@@ -37,7 +40,7 @@ def check_labelled(dataset: SceneDataset, what: str, *, at_least: int = 1) -> No
         raise DataError(
             what, "must show two classes or more: of one alone nothing can be learned",
             f"nothing but {classes.names[min(seen)]} and ignored pixels",
-            "Look at the values of the label maps: masks of 0 and 255 must become 0 and 1.",
+            f"Look at the values of the label maps: {MASKS}.",
         )  # fmt: skip
     raise DataError(
         what, "must have a labelled pixel", f"all of them are {classes.ignore_index}, ignored",

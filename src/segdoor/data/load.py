@@ -9,6 +9,7 @@ from pathlib import Path
 from segdoor.data.checked import CheckedDataset, checked
 from segdoor.data.config import DataConfig
 from segdoor.data.dataset import DataSet, FilesOnDisk
+from segdoor.data.excluding import without
 from segdoor.data.pairs import Complain, FileDataset, refuse
 from segdoor.data.registry import DATASETS
 from segdoor.data.scene import SceneDataset
@@ -29,9 +30,11 @@ def load_dataset(config: DataConfig, split: str, *, complain: Complain = refuse)
     Raises:
         ConfigError: If the data set is unknown, needs a root, or has no use for a setting; the
             message lists the known ones.
-        DataError: If its files cannot be used.
+        DataError: If its files cannot be used, or the list of scenes to leave out is wrong.
     """
     scenes = data_set(config).open(split, complain)
+    if config.exclude is not None and split == config.train_split:
+        scenes = without(scenes, config.exclude, split=split)
     whole = scenes.dataset if isinstance(scenes, Subset) else scenes
     # Readers that check what they read name the file.
     return scenes if checked(whole) is whole else checked(scenes)
@@ -50,7 +53,7 @@ def data_set(config: DataConfig) -> DataSet:
     settings = dict(given)
     for name, field in DataConfig.model_fields.items():
         value = getattr(config, name)
-        if name == "name" or value is None or value == field.default:
+        if name in {"name", "exclude"} or value is None or value == field.default:
             continue
         if name not in plugin.model_fields or name in given:
             raise ConfigError(

@@ -54,8 +54,7 @@ def open_split(config: DataConfig, name: str) -> FileDataset:
     Raises:
         DataError: If its files cannot be used.
     """
-    whole = config.model_copy(update={"num_train": None, "num_test": None})
-    files = files_of(load_dataset(whole, name))
+    files = files_of(load_dataset(config.whole, name))
     assert files is not None
     return files
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from segdoor.data.instances import instances_of
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
 from segdoor.data.sizes import size_of
 from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError
+from segdoor.randomness import Stream
 from segdoor.tensors import InstanceIds, Label
 
 
@@ -62,6 +64,33 @@ class Subset:
     def instances(self, index: int) -> InstanceIds | None:
         """Return one scene's instances; None if the data set does not tell objects apart."""
         return instances_of(self.dataset, self.indices[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Scenes in two parts.
+
+    Attributes:
+        used: Scenes to work with.
+        held_out: Scenes that the work never sees; there may be none.
+    """
+
+    used: Subset
+    held_out: Subset
+
+
+def hold_out(scenes: SceneDataset, number: int, stream: Stream) -> Split:
+    """Hold scenes out, drawn by their names; both parts keep the order of the scenes.
+
+    Args:
+        scenes: The scenes.
+        number: How many to hold out.
+        stream: Decides which.
+    """
+    drawn = sorted(
+        range(len(scenes)), key=lambda index: stream.child(scenes.names[index]).integer()
+    )
+    return Split(Subset(scenes, sorted(drawn[number:])), Subset(scenes, sorted(drawn[:number])))
 
 
 def spread(available: int, wanted: int, *, option: str = "number of scenes") -> Sequence[int]:

@@ -49,6 +49,7 @@ class DataWishes(Wishes):
     size: tuple[Pixels, Pixels] | None = None
     num_train: int | None = None
     num_test: int | None = None
+    exclude: Path | None = None
     train_split: str | None = None
     test_split: str | None = None
     seed: int | None = None

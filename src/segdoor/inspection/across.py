@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segdoor.data.degenerate import values_in
+from segdoor.data.degenerate import MASKS, values_in
 from segdoor.data.inspection import Look, look_at
 from segdoor.data.load import files_of, load_dataset
 from segdoor.data.pairs import FileDataset, Pair
@@ -72,6 +72,12 @@ class Seen:
         """Return the classes that occur."""
         return {name for index, name in enumerate(self.classes.names) if self.scenes[index]}
 
+    @property
+    def holds_masks(self) -> bool:
+        """Tell whether the labels are a class and ignored pixels, as of masks of 0 and 255."""
+        values = np.flatnonzero(self.scenes).tolist()
+        return len(self.classes) > 1 and values == [0, 255] and self.classes.ignore_index == 255
+
 
 def see(dataset: SceneDataset, split: str) -> Seen:
     """Return the empty data for a split."""
@@ -129,6 +135,8 @@ def compared(mine: Seen, other: Seen | None) -> Iterator[Finding]:
         names = [name for name, _ in mine.of_one_class]
         files = [str(file) for _, file in mine.of_one_class if file]
         told = f"{len(names)} scenes show only one class: {_listed(names)}"
+        if mine.holds_masks:
+            told += f". All label maps have values 0 and 255 alone: {MASKS}"
         yield found("data-one-class-scenes", told, files=tuple(files), scenes=tuple(names))
     yield from odd_palettes(mine.palettes | (other.palettes if other else {}))
     if other is not None:

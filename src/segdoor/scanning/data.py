@@ -103,7 +103,8 @@ class _DataScan:
         policy = order.policy.policy.data
         mine, held = (None, None)
         if clean is not None:
-            mine, held = held_out(clean, policy.held_out, seed=order.seed)
+            parts = held_out(clean, policy.held_out, seed=order.seed)
+            mine, held = parts.used, parts.held_out
         keeper = Keeper(
             order.out, "data", scenes.digest, clean.digest if clean else None, policy.held_out,
             sorted(policy.thresholds), model_digest(model, order.network.weights), order.seed,

@@ -72,13 +72,15 @@ def scan_images(
     choice = choose(DETECTORS, order.named, policy, has=has, remedies=REMEDIES)
     subject = images.digest
     with scan_folder(order.out, "images", subject):
-        mine, held = held_out(clean, policy.held_out, seed=order.seed)
+        parts = held_out(clean, policy.held_out, seed=order.seed)
         keeper = Keeper(
             order.out, "images", subject, clean.digest, policy.held_out, order.seed,
             model_digest(model, order.network.weights), network_text(order.network),
             recipe_text(order.recipe),
         )  # fmt: skip
-        return _ImagesScan(images, mine, held, model, order, keeper).report(choice, subject)
+        return _ImagesScan(images, parts.used, parts.held_out, model, order, keeper).report(
+            choice, subject
+        )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from segdoor.data.config import DataConfig
 from segdoor.data.load import files_of, load_dataset
 from segdoor.data.pictures import picture_size, read_image
 from segdoor.data.scene import ClassSet, SceneDataset
-from segdoor.data.subset import Subset
+from segdoor.data.subset import Split, hold_out
 from segdoor.errors import ConfigError, DataError
 from segdoor.evaluation.examiner import Examiner
 from segdoor.files import digest_of, files_below, is_file, name_problem
@@ -174,7 +174,7 @@ def _images_in(given: Path) -> list[Path]:
     return [given / name for name in visible]
 
 
-def held_out(clean: SceneDataset, share: float, *, seed: int) -> tuple[Subset, Subset]:
+def held_out(clean: SceneDataset, share: float, *, seed: int) -> Split:
     """Divide clean scenes into those that a method may use and those that set its threshold.
 
     Args:
@@ -182,10 +182,8 @@ def held_out(clean: SceneDataset, share: float, *, seed: int) -> tuple[Subset, S
         share: Share of them that sets the threshold, rounded half up; one scene at least is left.
         seed: Decides which.
     """
-    stream = Stream(seed).child("held out")
-    drawn = sorted(range(len(clean)), key=lambda index: stream.child(clean.names[index]).integer())
     number = min(share_of(share, len(clean)), len(clean) - 1)
-    return Subset(clean, sorted(drawn[number:])), Subset(clean, sorted(drawn[:number]))
+    return hold_out(clean, number, Stream(seed).child("held out"))
 
 
 def check_same_classes(scenes: SceneDataset, clean: SceneDataset) -> None:

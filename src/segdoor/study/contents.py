@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
@@ -11,6 +12,7 @@ from segdoor.attack.before import attack_before
 from segdoor.attack.config import AttackConfig
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.triggers.sticker import Sticker
+from segdoor.data.config import DataConfig
 from segdoor.files import digest_of
 from segdoor.record import Json
 from segdoor.record.earlier import named_then
@@ -48,6 +50,24 @@ def _without(tree: Json, prefix: str) -> Json:
         if inner != {} and (key not in _FORMER_DEFAULTS or inner != _FORMER_DEFAULTS[key]):
             kept[name] = inner
     return kept
+
+
+def data_tree(data: DataConfig, *, brief: bool = False, exclude: Collection[str] = ()) -> Json:
+    """Return a data set's settings for a run's name.
+
+    The list of scenes to leave out counts by content, and without one it is not told: names are the
+    same as before there was such a setting.
+
+    Args:
+        data: The data set.
+        brief: Leave out what has its default.
+        exclude: Settings to leave out.
+    """
+    tree = data.model_dump(mode="json", exclude={*exclude, "exclude"}, exclude_defaults=brief)
+    left_out = data.exclude
+    if left_out is None:
+        return tree
+    return {**tree, "exclude": digest_of_start(left_out) if left_out.is_file() else str(left_out)}
 
 
 def network_tree(network: NetworkConfig, *, brief: bool = False) -> Json:

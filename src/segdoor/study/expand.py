@@ -19,6 +19,7 @@ from segdoor.settings import Settings, Tree
 from segdoor.study.config import Preset, Study
 from segdoor.study.contents import (
     attack_tree,
+    data_tree,
     named_before,
     network_tree,
     trigger_in_a_word,
@@ -163,6 +164,8 @@ def deciding(config: ExperimentConfig, *, brief: bool = False) -> Json:
     """
     places = {"title": True, "data": {"root"}, "controls": {"clean_weights"}}
     tree = config.model_dump(mode="json", exclude=places, exclude_defaults=brief)
+    if "data" in tree:
+        tree["data"] = data_tree(config.data, brief=brief, exclude=("root",))
     if "network" in tree:
         tree["network"] = network_tree(config.network, brief=brief)
     if "attack" in tree:

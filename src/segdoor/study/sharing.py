@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from segdoor.experiment.resolving import Asked
-from segdoor.study.contents import network_tree
+from segdoor.study.contents import data_tree, network_tree
 from segdoor.study.execution import CLEAN_FILE, Task
 from segdoor.study.expand import PlannedRun, distinct, fingerprint, named
 
@@ -19,7 +19,7 @@ def model_key(run: PlannedRun) -> str:
     victim classes share one.
     """
     config = run.config
-    data = config.data.model_dump(mode="json", exclude={"root", "num_test", "test_split"})
+    data = data_tree(config.data, exclude=("root", "num_test", "test_split"))
     training = config.training.model_dump(mode="json", exclude_defaults=True)
     mark = fingerprint([data, network_tree(config.network, brief=True), training, run.seed])
     name = named([config.data.name, config.network.name.split(":")[-1], f"s{run.seed}"])

@@ -127,17 +127,15 @@ class Impatient:
             raise StoppedError
 
 
-@pytest.mark.parametrize("step", [0, 3, 7])
-def test_what_was_interrupted_ends_as_if_it_had_not_been(
-    method: Filter, step: int, tmp_path: Path
-) -> None:
+def test_what_was_interrupted_ends_as_if_it_had_not_been(method: Filter, tmp_path: Path) -> None:
     scenes = suspects(method, tmp_path)
     whole = method(scenes, GIVEN).found.scores
-    folder = tmp_path / "state"
-    folder.mkdir()
-    with suppress(StoppedError):
-        method(scenes, replace(GIVEN, folder=folder, observer=Impatient(step)))
-    assert method(scenes, replace(GIVEN, folder=folder)).found.scores == whole
+    for step in (0, 3, 7):
+        folder = tmp_path / f"state {step}"
+        folder.mkdir()
+        with suppress(StoppedError):
+            method(scenes, replace(GIVEN, folder=folder, observer=Impatient(step)))
+        assert method(scenes, replace(GIVEN, folder=folder)).found.scores == whole, step
 
 
 @pytest.mark.parametrize("count", [1, 2, 200])

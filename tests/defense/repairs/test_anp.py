@@ -9,7 +9,7 @@ from torch import nn
 
 from defense.cured import CONTEXT, GOOD, OPEN, RECIPE, SCENES, SHUT, cured, state_of, sturdy
 from defense.planted import planted_network
-from segdoor.defense.repairs.anp import AdversarialMasks, Anp
+from segdoor.defense.repairs.anp import AdversarialMasks, Anp, Disturbance
 from segdoor.defense.repairs.masks import Masked
 from segdoor.victim.device import Arithmetic
 from segdoor.victim.training.batches import Batch
@@ -33,7 +33,7 @@ def learner_of(network: nn.Module, epsilon: float, rate: float = 0.2) -> Adversa
     arithmetic = Arithmetic(torch.device("cpu"), bfloat16=False)
     return AdversarialMasks(
         Masked(network, "anp"), config, arithmetic, num_classes=2, ignore_index=255,
-        epsilon=epsilon, alpha=0.2,
+        way=Disturbance(epsilon, 0.2),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from defense.third_party import made
 from segdoor.data.street import StreetDataset
 from segdoor.defense.repairs.nad import (
     WEIGHTS,
+    Lesson,
     Nad,
     Student,
     attention,
@@ -107,7 +108,7 @@ def test_a_step_is_that_of_autograd() -> None:
     reference = copy.deepcopy(network)
     learner = Student(
         network, config, Arithmetic(torch.device("cpu"), bfloat16=False), num_classes=2,
-        ignore_index=255, teacher=teacher, maps=("second", "third", "head"), beta=2.0,
+        ignore_index=255, way=Lesson(teacher.eval(), ("second", "third", "head"), 2.0),
     )  # fmt: skip
     before = copy.deepcopy(teacher.state_dict())
     loss = learner(batch)

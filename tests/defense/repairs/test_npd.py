@@ -114,13 +114,13 @@ def test_a_step_attacks_and_changes_the_polariser_alone() -> None:
     learner = PolariserLearner(
         Polarised(network, "last"), RECIPE.model_copy(update={"learning_rate": 0.1}),
         Arithmetic(torch.device("cpu"), bfloat16=False), num_classes=3, ignore_index=255,
-        attack=attack,
+        way=attack,
     )  # fmt: skip
     runner_up = runner_ups(network(batch.images).detach(), labels, 255)
 
     def pulled(steps: int) -> float:
         """Return the loss of the runner-up once patches were moved so often."""
-        learner._attack = Attack(NetworkConfig(), 4, steps, 0.25)
+        learner.way = Attack(NetworkConfig(), 4, steps, 0.25)
         torch.manual_seed(5)
         shown = learner._attacked(batch, runner_up)
         assert int((shown.labels == 255).sum()) >= 2 * 16

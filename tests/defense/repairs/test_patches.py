@@ -43,7 +43,7 @@ def learner_of(
 ) -> PatchLearner:
     patching = Patching(NETWORK, ascents, 1, 0.25)
     config = RECIPE.model_copy(update={"learning_rate": 0.1})
-    make = partial(kind, patching=patching)
+    make = partial(kind, way=patching)
     arithmetic = Arithmetic(torch.device("cpu"), bfloat16=False)
     wrapped = Patched(network, side)
     return make(wrapped, config, arithmetic, num_classes=2, ignore_index=255)

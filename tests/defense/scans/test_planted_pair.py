@@ -45,7 +45,7 @@ def gradual(network: Planted) -> Planted:
     return network
 
 
-SEARCH = PairInversion(pairs=1, passes=400, num_sizes=1, starts=2, stickers=2)
+SEARCH = PairInversion(pairs=1, passes=160, num_sizes=1, starts=2, stickers=1)
 
 
 def test_pair_inversion_names_the_pair_and_no_clean_twin() -> None:
@@ -82,7 +82,7 @@ def test_the_patch_it_shows_is_a_trigger() -> None:
 
 @pytest.mark.parametrize("given", [0, 7])
 def test_with_fewer_than_eight_clean_models_there_is_no_verdict(given: int) -> None:
-    few = SEARCH.model_copy(update={"passes": 16, "stickers": 1})
+    few = SEARCH.model_copy(update={"passes": 16})
     context = ScanContext(clean=SCENES, clean_models=twins()[:given])
     found = few(planted_network(), context).found
     assert found.backdoored is None
@@ -109,7 +109,7 @@ def test_a_pair_that_leaves_no_trace_is_found_where_it_is_searched() -> None:
 
 
 def test_the_black_box_finds_a_detector_that_answers_by_degrees() -> None:
-    scan = BlackBox(pairs=1, passes=1200, stickers=2, num_sizes=1)
+    scan = BlackBox(pairs=1, passes=600, stickers=2, num_sizes=1)
     found = scan(gradual(planted_network(leak=0.04)), CONTEXT).found
     first = found.suspects[0]
     assert (first.victim, first.target) == (CAR, ROAD)
@@ -126,7 +126,7 @@ def test_the_black_box_does_not_find_what_answers_to_the_very_sticker_alone() ->
 
 
 def test_neural_cleanse_is_blind_to_a_backdoor_of_one_victim_class() -> None:
-    found = NeuralCleanse(passes=300)(planted_network(leak=0.04), CONTEXT).found
+    found = NeuralCleanse(passes=150)(planted_network(leak=0.04), CONTEXT).found
     assert found.backdoored is False
     assert len(found.suspects) == len(SCENES.classes)
     assert np.isfinite([one.score for one in found.suspects]).all()

@@ -282,3 +282,9 @@ def test_the_command_line_measures_and_tells(
     assert run_command_line([*words, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told == json.loads((folder / "defenses.json").read_text())
+
+
+def test_a_filter_of_files_needs_a_run_on_files(folder: Path) -> None:
+    (entry,) = defended(folder, "container").entries
+    assert "needs a run on a data set of files" in (entry.not_run or "")
+    assert "'street'" in (entry.not_run or "")

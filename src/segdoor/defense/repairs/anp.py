@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -14,23 +15,19 @@ from segdoor.data.scene import SceneDataset
 from segdoor.defense.repairs.held_out import split
 from segdoor.defense.repairs.masks import Masked, MaskLearner, Slopes
 from segdoor.defense.repairs.norms import Cut, Scores, joined, silence_channels
-from segdoor.defense.repairs.repair import Repair, RepairContext, Repaired, epochs_of
-from segdoor.defense.repairs.training import Further, passes_of, train_further
+from segdoor.defense.repairs.repair import RepairContext, Repaired
+from segdoor.defense.repairs.training import Further, TrainedRepair, passes_of, train_further
 from segdoor.plugins import Introduction
-from segdoor.victim.config import TrainingConfig
-from segdoor.victim.device import Arithmetic
 from segdoor.victim.training.batches import Batch
-from segdoor.victim.training.modes import StepMode
 from segdoor.victim.training.trainer import Variation
 
 _PASSES = 3
 
 
-class Anp(Repair):
+class Anp(TrainedRepair):
     """Silence the channels that mislead the network most easily when all are disturbed."""
 
     kind: ClassVar[str] = "anp"
-    main: ClassVar[str | None] = "share"
     strength: ClassVar[str | None] = "threshold"
     sweep: ClassVar[tuple[float, ...]] = tuple(step / 20 for step in range(19, -1, -1))
     introduction: ClassVar[Introduction] = Introduction(
@@ -42,8 +39,6 @@ class Anp(Repair):
         fails="Where no channel is the backdoor's own, those that go are the clean scenes' too.",
     )
 
-    share: float = Field(default=0.1, gt=0, le=1)
-    """Share of the clean training scenes."""
     steps: int = Field(default=500, ge=1)
     """Steps of learning masks; the paper's 2000, on images of 32 x 32."""
     epsilon: float = Field(default=0.4, ge=0, le=10)
@@ -57,15 +52,15 @@ class Anp(Repair):
     paper's is 0.2."""
 
     @property
-    def epochs_of_training(self) -> float:
-        """Return what its training is worth, in epochs on all training scenes."""
-        return epochs_of(self.steps, cost=_PASSES)
+    def step_cost(self) -> float:
+        """Return what a step costs, in plain training steps."""
+        return _PASSES
 
     def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
         """Return the model without the channels whose masks fell."""
         self.check_given(scenes)
         parts = split(filled(scenes), context)
-        learner = partial(AdversarialMasks, epsilon=self.epsilon, alpha=self.alpha)
+        learner = partial(AdversarialMasks, way=Disturbance(self.epsilon, self.alpha))
         mark = f"{self.kind} {self.epsilon} {self.alpha}"
         further = Further(
             self.kind, self.learning_rate, variation=Variation(self.steps, learner, mark)
@@ -79,26 +74,21 @@ class Anp(Repair):
         return joined(repaired, f"{self.steps} steps", passes=taken)
 
 
-class AdversarialMasks(MaskLearner):
-    """Learns masks that keep the loss low while scales and offsets are disturbed against it."""
+@dataclass(frozen=True)
+class Disturbance:
+    """How scales and offsets are disturbed.
 
-    def __init__(
-        self,
-        model: nn.Module,
-        config: TrainingConfig,
-        arithmetic: Arithmetic,
-        *,
-        num_classes: int,
-        ignore_index: int,
-        mode: StepMode = "plain",
-        epsilon: float,
-        alpha: float,
-    ) -> None:
-        """Choose the largest disturbance, and the weight of the undisturbed loss."""
-        super().__init__(
-            model, config, arithmetic, num_classes=num_classes, ignore_index=ignore_index, mode=mode
-        )
-        self._epsilon, self._alpha = epsilon, alpha
+    Attributes:
+        epsilon: Largest disturbance.
+        alpha: Weight of the undisturbed loss.
+    """
+
+    epsilon: float
+    alpha: float
+
+
+class AdversarialMasks(MaskLearner[Disturbance]):
+    """Learns masks that keep the loss low while scales and offsets are disturbed against it."""
 
     def _learn(self, batch: Batch) -> Tensor:
         masks = [mask.detach() for mask in self.model.masks]
@@ -112,7 +102,7 @@ class AdversarialMasks(MaskLearner):
         # Deviation 32: with running statistics, as the network is used later. The authors' code
         # normalises by each batch, which takes part of the disturbance back and needs many scenes.
         plain = self.slopes(batch, masks, [torch.ones_like(mask) for mask in masks])
-        share = self._alpha
+        share = self.way.alpha
         self.descend(
             [
                 share * calm + (1 - share) * rough
@@ -128,8 +118,8 @@ class AdversarialMasks(MaskLearner):
         return self.slopes(batch, factors, [1 + noise for noise in offsets])
 
     def _random(self) -> list[Tensor]:
-        return [zero.uniform_(-self._epsilon, self._epsilon) for zero in self.zeros()]
+        return [zero.uniform_(-self.way.epsilon, self.way.epsilon) for zero in self.zeros()]
 
     def _uphill(self, noise: Tensor, slope: Tensor) -> Tensor:
-        moved = noise + self._epsilon * slope.sign()
-        return moved.clamp(-self._epsilon, self._epsilon)
+        moved = noise + self.way.epsilon * slope.sign()
+        return moved.clamp(-self.way.epsilon, self.way.epsilon)

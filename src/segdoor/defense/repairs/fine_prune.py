@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from segdoor.data.checked import filled
 from segdoor.data.scene import SceneDataset
+from segdoor.data.subset import Split
 from segdoor.defense.repairs.classifier import (
     Reader,
     Showing,
@@ -23,26 +25,27 @@ from segdoor.defense.repairs.classifier import (
     rising_order,
     silence,
 )
-from segdoor.defense.repairs.held_out import Choice, Split, Strengths, choose, split
-from segdoor.defense.repairs.repair import Passes, Repair, RepairContext, Repaired, epochs_of
-from segdoor.defense.repairs.training import Further, follow_recipe, passes_of, train_further
+from segdoor.defense.repairs.held_out import Choice, Strengths, choose, split
+from segdoor.defense.repairs.repair import Passes, RepairContext, Repaired
+from segdoor.defense.repairs.training import (
+    Further,
+    OwnLearner,
+    TrainedRepair,
+    passes_of,
+    train_further,
+)
 from segdoor.plugins import Introduction
-from segdoor.victim.config import TrainingConfig
-from segdoor.victim.device import Arithmetic
 from segdoor.victim.members import evaluating, named_layers
 from segdoor.victim.training.batches import Batch
-from segdoor.victim.training.modes import StepMode
-from segdoor.victim.training.step import Learner
 from segdoor.victim.training.trainer import Variation
 
 _MOST_TRIED = 64
 
 
-class FinePrune(Repair):
+class FinePrune(TrainedRepair):
     """Silence the channels that clean scenes use least, then train the rest on clean scenes."""
 
     kind: ClassVar[str] = "fine_prune"
-    main: ClassVar[str | None] = "share"
     strength: ClassVar[str | None] = "channels"
     introduction: ClassVar[Introduction] = Introduction(
         source="Liu, Dolan-Gavitt and Garg, Fine-Pruning (RAID 2018)",
@@ -52,8 +55,6 @@ class FinePrune(Repair):
         fails="Channels that sleep on clean scenes need not be the trigger's.",
     )
 
-    share: float = Field(default=0.1, gt=0, le=1)
-    """Share of the clean training scenes."""
     channels: int | None = Field(default=None, ge=0, examples=[3])
     """Channels to silence; as many as held-out scenes allow if left out."""
     steps: int = Field(default=190, ge=1)
@@ -63,15 +64,6 @@ class FinePrune(Repair):
     """Rate at the start, the same for all layers; a tenth of the recipe's if left out."""
     layer: str | None = Field(default=None, examples=["classifier"])
     """The convolution or linear layer that reads the channels; the classifier if left out."""
-
-    def resolved(self, recipe: TrainingConfig) -> FinePrune:
-        """Return the same repair with its learning rate, which follows from the model's recipe."""
-        return self.model_copy(update={"learning_rate": follow_recipe(self.learning_rate, recipe)})
-
-    @property
-    def epochs_of_training(self) -> float:
-        """Return what its training is worth, in epochs on all training scenes."""
-        return epochs_of(self.steps)
 
     def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
         """Return the model pruned, then trained further while the silent channels stay silent."""
@@ -83,8 +75,8 @@ class FinePrune(Repair):
         choice = self._choice(model, showing, layer, order, parts, context)
         weakest = order[: int(choice.value)]
         silence(reader_called(showing, layer), weakest)
-        rate = follow_recipe(self.learning_rate, context.recipe)
-        learner = partial(KeepingSilent, layer=layer, channels=weakest)
+        rate = self.rate(context.recipe)
+        learner = partial(KeepingSilent, way=Silent(layer, weakest))
         variation = Variation(self.steps, learner, f"{self.kind} {layer} {weakest.tolist()}")
         further = Further(self.kind, rate, 1, variation)
         # What was held out has done its work: the training may use all scenes.
@@ -132,30 +124,25 @@ class FinePrune(Repair):
         return choose(model, parts.held_out, strengths, context)
 
 
-class KeepingSilent(Learner):
-    """Does the recipe's steps, and silences the same channels again after each."""
+@dataclass(frozen=True, eq=False)
+class Silent:
+    """Channels that a layer must not read.
 
-    def __init__(
-        self,
-        model: nn.Module,
-        config: TrainingConfig,
-        arithmetic: Arithmetic,
-        *,
-        num_classes: int,
-        ignore_index: int,
-        mode: StepMode = "plain",
-        layer: str,
-        channels: np.ndarray,
-    ) -> None:
-        """Choose the layer, and the channels that it must not read."""
-        super().__init__(
-            model, config, arithmetic, num_classes=num_classes, ignore_index=ignore_index, mode=mode
-        )
-        self._layer, self._channels = layer, channels
+    Attributes:
+        layer: The layer.
+        channels: The channels.
+    """
+
+    layer: str
+    channels: np.ndarray
+
+
+class KeepingSilent(OwnLearner[Silent]):
+    """Does the recipe's steps, and silences the same channels again after each."""
 
     def _learn(self, batch: Batch) -> Tensor:
         loss = super()._learn(batch)
-        reader = dict(named_layers(self.model))[self._layer]
+        reader = dict(named_layers(self.model))[self.way.layer]
         assert isinstance(reader, Reader)
-        silence(reader, self._channels)
+        silence(reader, self.way.channels)
         return loss

@@ -8,18 +8,16 @@ from pydantic import Field
 from torch import nn
 
 from segdoor.data.scene import SceneDataset
-from segdoor.defense.repairs.repair import Repair, RepairContext, Repaired, epochs_of
-from segdoor.defense.repairs.training import Further, follow_recipe, passes_of, train_further
+from segdoor.defense.repairs.repair import RepairContext, Repaired, epochs_of
+from segdoor.defense.repairs.training import Further, TrainedRepair, passes_of, train_further
 from segdoor.plugins import Introduction
-from segdoor.victim.config import TrainingConfig
 from segdoor.victim.training.trainer import Variation
 
 
-class Finetune(Repair):
+class Finetune(TrainedRepair):
     """Train the model further on clean scenes."""
 
     kind: ClassVar[str] = "finetune"
-    main: ClassVar[str | None] = "share"
     later: ClassVar[tuple[str, ...]] = ("steps",)
     introduction: ClassVar[Introduction] = Introduction(
         source="Liu, Dolan-Gavitt and Garg, Fine-Pruning (RAID 2018); IBA paper, section 5.3 and H",
@@ -38,10 +36,6 @@ class Finetune(Repair):
     """Training steps, whatever the share, instead of epochs; 10 epochs of a tenth of Cityscapes are
     about 190."""
 
-    def resolved(self, recipe: TrainingConfig) -> Finetune:
-        """Return the same repair with its learning rate, which follows from the model's recipe."""
-        return self.model_copy(update={"learning_rate": follow_recipe(self.learning_rate, recipe)})
-
     @property
     def epochs_of_training(self) -> float:
         """Return what its training is worth, in epochs on all training scenes."""
@@ -50,7 +44,7 @@ class Finetune(Repair):
     def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
         """Return the model trained further; batches, loss and augmentation are the recipe's."""
         self.check_given(scenes)
-        rate = follow_recipe(self.learning_rate, context.recipe)
+        rate = self.rate(context.recipe)
         further = Further(self.kind, rate, self.epochs, Variation(num_steps=self.steps))
         trained = train_further(model, scenes, context, further)
         steps = further.num_steps(len(scenes), context)

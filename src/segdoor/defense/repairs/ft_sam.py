@@ -12,15 +12,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from segdoor.data.scene import SceneDataset
-from segdoor.defense.repairs.repair import Repair, RepairContext, Repaired, epochs_of
-from segdoor.defense.repairs.training import Further, follow_recipe, passes_of, train_further
+from segdoor.defense.repairs.repair import RepairContext, Repaired
+from segdoor.defense.repairs.training import (
+    Further,
+    OwnLearner,
+    TrainedRepair,
+    passes_of,
+    train_further,
+)
 from segdoor.plugins import Introduction
-from segdoor.victim.config import TrainingConfig
-from segdoor.victim.device import Arithmetic
 from segdoor.victim.members import layers, parameters_of
 from segdoor.victim.training.batches import Batch
-from segdoor.victim.training.modes import StepMode
-from segdoor.victim.training.step import Learner
 from segdoor.victim.training.trainer import Variation
 
 _PASSES = 2
@@ -28,11 +30,10 @@ _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _TINY = 1e-12
 
 
-class FtSam(Repair):
+class FtSam(TrainedRepair):
     """Train the model further on clean scenes, by gradients from a worse place nearby."""
 
     kind: ClassVar[str] = "ft_sam"
-    main: ClassVar[str | None] = "share"
     introduction: ClassVar[Introduction] = Introduction(
         source="Zhu, Wei, Shen, Fan and Wu, Enhancing Fine-Tuning Based Backdoor Defense with"
         " Sharpness-Aware Minimization (ICCV 2023)",
@@ -42,8 +43,6 @@ class FtSam(Repair):
         fails="As fine-tuning: a backdoor that clean scenes never touch gets no gradient.",
     )
 
-    share: float = Field(default=0.1, gt=0, le=1)
-    """Share of the clean training scenes."""
     steps: int = Field(default=190, ge=1)
     """Steps of training, as many as the paper's fine-tuning on a tenth of Cityscapes."""
     rho: float = Field(default=2.0, ge=0)
@@ -51,20 +50,16 @@ class FtSam(Repair):
     learning_rate: float | None = Field(default=None, gt=0)
     """Rate at the start, the same for all layers; a tenth of the recipe's if left out."""
 
-    def resolved(self, recipe: TrainingConfig) -> FtSam:
-        """Return the same repair with its learning rate, which follows from the model's recipe."""
-        return self.model_copy(update={"learning_rate": follow_recipe(self.learning_rate, recipe)})
-
     @property
-    def epochs_of_training(self) -> float:
-        """Return what its training is worth, in epochs on all training scenes."""
-        return epochs_of(self.steps, cost=_PASSES)
+    def step_cost(self) -> float:
+        """Return what a step costs, in plain training steps."""
+        return _PASSES
 
     def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
         """Return the model trained further."""
         self.check_given(scenes)
-        rate = follow_recipe(self.learning_rate, context.recipe)
-        learner = partial(SharpnessAware, rho=self.rho)
+        rate = self.rate(context.recipe)
+        learner = partial(SharpnessAware, way=self.rho)
         variation = Variation(self.steps, learner, f"{self.kind} {self.rho}")
         trained = train_further(model, scenes, context, Further(self.kind, rate, 1, variation))
         told = (f"{self.steps} steps", f"rho {self.rho:g}", f"learning rate {rate:g}")
@@ -72,25 +67,12 @@ class FtSam(Repair):
         return Repaired(trained, None, told, taken)
 
 
-class SharpnessAware(Learner):
-    """Does adaptive sharpness-aware steps with the recipe's loss and optimiser."""
+class SharpnessAware(OwnLearner[float]):
+    """Does adaptive sharpness-aware steps with the recipe's loss and optimiser.
 
-    def __init__(
-        self,
-        model: nn.Module,
-        config: TrainingConfig,
-        arithmetic: Arithmetic,
-        *,
-        num_classes: int,
-        ignore_index: int,
-        mode: StepMode = "plain",
-        rho: float,
-    ) -> None:
-        """Choose how far the worse place is."""
-        super().__init__(
-            model, config, arithmetic, num_classes=num_classes, ignore_index=ignore_index, mode=mode
-        )
-        self._rho = rho
+    Attributes:
+        way: How far the worse place is.
+    """
 
     def _learn(self, batch: Batch) -> Tensor:
         # Deviation 35: the recipe's loss, with the auxiliary head and without smoothed labels, and
@@ -119,7 +101,7 @@ class SharpnessAware(Learner):
             if not slopes:
                 return []
             norm = torch.stack([(w.abs() * slope).norm() for w, slope in slopes]).norm()
-            factor = self._rho / (norm + _TINY)
+            factor = self.way / (norm + _TINY)
             shifts = [(w, w.square() * slope * factor) for w, slope in slopes]
             for weight, shift in shifts:
                 weight.add_(shift)

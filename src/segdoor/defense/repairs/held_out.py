@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from segdoor.data.scene import SceneDataset
-from segdoor.data.subset import Subset
+from segdoor.data.subset import Split, hold_out
 from segdoor.defense.repairs.repair import Passes, RepairContext
 from segdoor.evaluation.examine import examine
 from segdoor.randomness import Stream
@@ -21,19 +21,6 @@ from segdoor.victim.members import layers
 
 HELD_OUT = 0.2
 MOST_LOST = 0.02
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Clean scenes, parted: some to work with, some to choose a setting on.
-
-    Attributes:
-        used: Scenes that the repair works with.
-        held_out: Scenes that it never works with; empty where there are too few.
-    """
-
-    used: Subset
-    held_out: Subset
 
 
 @dataclass(frozen=True)
@@ -58,9 +45,7 @@ def split(scenes: SceneDataset, context: RepairContext) -> Split:
     """
     number = len(scenes)
     wanted = max(1, share_of(HELD_OUT, number)) if number > 1 else 0
-    stream = Stream(context.seed).child("held-out scenes")
-    drawn = sorted(range(number), key=lambda index: stream.child(scenes.names[index]).integer())
-    return Split(Subset(scenes, sorted(drawn[wanted:])), Subset(scenes, sorted(drawn[:wanted])))
+    return hold_out(scenes, wanted, Stream(context.seed).child("held-out scenes"))
 
 
 def mean_iou(model: nn.Module, scenes: SceneDataset, context: RepairContext) -> float:

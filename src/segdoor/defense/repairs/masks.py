@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from segdoor.defense.repairs.norms import Norm, norms_of
+from segdoor.defense.repairs.training import OwnLearner, WayT
 from segdoor.victim.answer import Images
 from segdoor.victim.config import TrainingConfig
 from segdoor.victim.members import evaluating, parameters_of
 from segdoor.victim.training.batches import Batch
-from segdoor.victim.training.step import Learner
 
 _MOMENTUM = 0.9
 
@@ -66,7 +66,7 @@ class Slopes:
     offsets: list[Tensor]
 
 
-class MaskLearner(Learner):
+class MaskLearner(OwnLearner[WayT]):
     """Learns masks by gradient descent; weights and statistics of the network stay.
 
     A mask is a factor on the scale of a channel. It is written into the weights of the layer for a

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -16,17 +17,19 @@ from torch import Tensor, nn
 from segdoor.data.checked import filled
 from segdoor.data.scene import SceneDataset
 from segdoor.defense.repairs.classifier import Reader, Showing, hooked, num_read, readers_of
-from segdoor.defense.repairs.repair import Passes, Repair, RepairContext, Repaired, epochs_of
-from segdoor.defense.repairs.training import Further, follow_recipe, passes_of, train_further
+from segdoor.defense.repairs.repair import Passes, RepairContext, Repaired, epochs_of
+from segdoor.defense.repairs.training import (
+    Further,
+    OwnLearner,
+    TrainedRepair,
+    passes_of,
+    train_further,
+)
 from segdoor.errors import ConfigError
 from segdoor.plugins import Introduction
 from segdoor.victim.answer import SegmentationOutput, ask
-from segdoor.victim.config import TrainingConfig
-from segdoor.victim.device import Arithmetic
 from segdoor.victim.members import evaluating, layers
 from segdoor.victim.training.batches import Batch
-from segdoor.victim.training.modes import StepMode
-from segdoor.victim.training.step import Learner
 from segdoor.victim.training.trainer import Variation
 
 # Deviation 44: the paper's 500, 1000 and 1000 weigh means over maps of 32 x 32, 16 x 16 and 8 x 8
@@ -38,11 +41,10 @@ _TINY = 1e-12
 _COST = 7 / 3
 
 
-class Nad(Repair):
+class Nad(TrainedRepair):
     """Train the model further, so that it looks where a fine-tuned copy of it looks."""
 
     kind: ClassVar[str] = "nad"
-    main: ClassVar[str | None] = "share"
     introduction: ClassVar[Introduction] = Introduction(
         source="Li, Lyu, Koren, Lyu, Li and Ma, Neural Attention Distillation (ICLR 2021)",
         does="Fine-tunes a copy, then trains the model so that its maps of attention are like the"
@@ -51,8 +53,6 @@ class Nad(Repair):
         fails="Where the fine-tuned copy keeps the backdoor, which it then teaches.",
     )
 
-    share: float = Field(default=0.1, gt=0, le=1)
-    """Share of the clean training scenes."""
     teacher_steps: int = Field(default=190, ge=1)
     """Steps of fine-tuning the copy, as many as the paper's fine-tuning on a tenth of
     Cityscapes."""
@@ -62,10 +62,6 @@ class Nad(Repair):
     """Factor on the weights of the three maps, which are the paper's."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Rate of both trainings at the start; a tenth of the recipe's if left out."""
-
-    def resolved(self, recipe: TrainingConfig) -> Nad:
-        """Return the same repair with its learning rate, which follows from the model's recipe."""
-        return self.model_copy(update={"learning_rate": follow_recipe(self.learning_rate, recipe)})
 
     @property
     def epochs_of_training(self) -> float:
@@ -77,13 +73,13 @@ class Nad(Repair):
         self.check_given(scenes)
         scenes = filled(scenes)
         maps = attention_layers(model, scenes, context)
-        rate = follow_recipe(self.learning_rate, context.recipe)
+        rate = self.rate(context.recipe)
         stages = [context.stage("teacher"), context.stage("student")]
         alone = Variation(self.teacher_steps)
         teacher = train_further(
             model, scenes, stages[0], Further(f"{self.kind} teacher", rate, 1, alone)
         )
-        learner = partial(Student, teacher=teacher, maps=maps, beta=self.beta)
+        learner = partial(Student, way=Lesson(evaluating(teacher), maps, self.beta))
         mark = f"{self.kind} {self.teacher_steps} {self.beta} {maps}"
         further = Further(self.kind, rate, 1, Variation(self.steps, learner, mark))
         taught = train_further(model, scenes, stages[1], further)
@@ -97,6 +93,21 @@ class Nad(Repair):
         taken = passes_of(self.teacher_steps + self.steps, len(scenes), context)
         asked = passes_of(self.steps, len(scenes), context).forward
         return Repaired(taught, None, told, taken + Passes(asked + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What a student learns beside its scenes.
+
+    Attributes:
+        teacher: The network whose maps it takes after, in evaluation mode.
+        maps: The layers that read the maps.
+        beta: Factor on the weights of the maps.
+    """
+
+    teacher: nn.Module
+    maps: tuple[str, ...]
+    beta: float
 
 
 def attention_layers(
@@ -147,27 +158,11 @@ def attention(features: Tensor, reader: Reader) -> Tensor:
     return F.normalize(features.float().square().sum(dim=axis).flatten(1), dim=1, eps=_TINY)
 
 
-class Student(Learner):
+class Student(OwnLearner[Lesson]):
     """Learns clean scenes by the recipe, and the teacher's maps of attention."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        config: TrainingConfig,
-        arithmetic: Arithmetic,
-        *,
-        num_classes: int,
-        ignore_index: int,
-        mode: StepMode = "plain",
-        teacher: nn.Module,
-        maps: tuple[str, ...],
-        beta: float,
-    ) -> None:
-        """Choose the teacher, the layers whose maps are compared, and the weight of that."""
-        super().__init__(
-            model, config, arithmetic, num_classes=num_classes, ignore_index=ignore_index, mode=mode
-        )
-        self._teacher, self._maps, self._beta = evaluating(teacher), maps, beta
+    def prepare(self) -> None:
+        """Let dropout rest."""
         # Dropout rests (deviation 45), as it would blank channels of one map and not of the other.
         for layer in layers(self.model):
             if isinstance(layer, nn.Dropout | nn.Dropout2d):
@@ -176,9 +171,9 @@ class Student(Learner):
     def _learn(self, batch: Batch) -> Tensor:
         self.optimiser.zero_grad(set_to_none=True)
         with torch.no_grad():
-            _, wanted = self._looked_at(self._teacher, batch)
+            _, wanted = self._looked_at(self.way.teacher, batch)
         output, found = self._looked_at(self.model, batch)
-        loss = self.loss(output, batch) + self._beta * distance(found, wanted)
+        loss = self.loss(output, batch) + self.way.beta * distance(found, wanted)
         loss.backward()
         self.optimiser.step()
         return loss.detach()
@@ -189,13 +184,13 @@ class Student(Learner):
         """Return a network's answer, and its maps of attention."""
         found: dict[str, Tensor] = {}
         known = readers_of(network)
-        with watched({name: known[name] for name in self._maps}, found):
+        with watched({name: known[name] for name in self.way.maps}, found):
             height, width = batch.labels.shape[1:]
             with self.arithmetic.forward_context():
                 output = ask(
                     network, batch.images, num_classes=self._num_classes, size=(height, width)
                 )
-        return output, [found[name] for name in self._maps]
+        return output, [found[name] for name in self.way.maps]
 
 
 def distance(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:

@@ -21,17 +21,14 @@ from segdoor.defense.repairs.classifier import (
     num_read,
     reader_called,
 )
-from segdoor.defense.repairs.patches import Scale, draw_places, patch_side, put
-from segdoor.defense.repairs.repair import Passes, Repair, RepairContext, Repaired, epochs_of
-from segdoor.defense.repairs.training import Further, passes_of, train_further
+from segdoor.defense.repairs.patches import PatchingLearner, draw_places, patch_side, put
+from segdoor.defense.repairs.repair import Passes, RepairContext, Repaired
+from segdoor.defense.repairs.training import Further, TrainedRepair, passes_of, train_further
 from segdoor.plugins import Introduction
 from segdoor.victim.answer import Images, Logits
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.device import Arithmetic
 from segdoor.victim.members import evaluating, named_layers, parameters_of
 from segdoor.victim.training.batches import Batch
-from segdoor.victim.training.modes import StepMode
-from segdoor.victim.training.step import Learner
 from segdoor.victim.training.trainer import Variation
 
 _TINY = 1e-6
@@ -54,11 +51,10 @@ class Attack:
     stride: float
 
 
-class Npd(Repair):
+class Npd(TrainedRepair):
     """Put a trained linear layer in front of the classifier, and fold it into the classifier."""
 
     kind: ClassVar[str] = "npd"
-    main: ClassVar[str | None] = "share"
     introduction: ClassVar[Introduction] = Introduction(
         source="Zhu, Wei, Zha and Wu, Neural Polarizer (NeurIPS 2023)",
         does="Freezes the network and trains a linear layer in front of the classifier against"
@@ -68,8 +64,6 @@ class Npd(Repair):
         " the channels in front of the classifier.",
     )
 
-    share: float = Field(default=0.1, gt=0, le=1)
-    """Share of the clean training scenes."""
     steps: int = Field(default=190, ge=1)
     """Steps of training the layer."""
     attack_steps: int = Field(default=2, ge=1)
@@ -85,9 +79,9 @@ class Npd(Repair):
     """The convolution or linear layer that it is put in front of; the classifier if left out."""
 
     @property
-    def epochs_of_training(self) -> float:
-        """Return what its training is worth, in epochs on all training scenes."""
-        return epochs_of(self.steps, cost=self.attack_steps + 2)
+    def step_cost(self) -> float:
+        """Return what a step costs, in plain training steps."""
+        return self.attack_steps + 2
 
     def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
         """Return the model with the trained layer folded into its classifier."""
@@ -99,7 +93,7 @@ class Npd(Repair):
         reader_called(showing, layer)
         side = patch_side(self.patch, scenes, context, self.kind)
         attack = Attack(context.network, side, self.attack_steps, self.stride)
-        learner = partial(PolariserLearner, attack=attack)
+        learner = partial(PolariserLearner, way=attack)
         variation = Variation(self.steps, learner, f"{self.kind} {layer} {attack}")
         further = Further(self.kind, self.learning_rate, variation=variation)
         trained = train_further(Polarised(model, layer), scenes, context, further)
@@ -195,28 +189,10 @@ class Polarised(nn.Module):
         return self.polariser(features.movedim(1, -1)).movedim(-1, 1), *others
 
 
-class PolariserLearner(Learner):
+class PolariserLearner(PatchingLearner[Attack]):
     """Trains the polariser; weights and statistics of the network stay."""
 
     model: Polarised
-
-    def __init__(
-        self,
-        model: nn.Module,
-        config: TrainingConfig,
-        arithmetic: Arithmetic,
-        *,
-        num_classes: int,
-        ignore_index: int,
-        mode: StepMode = "plain",
-        attack: Attack,
-    ) -> None:
-        """Choose how batches are attacked."""
-        super().__init__(
-            model, config, arithmetic, num_classes=num_classes, ignore_index=ignore_index, mode=mode
-        )
-        self._attack, self._ignored = attack, ignore_index
-        self._scale = Scale(attack.network, arithmetic.device)
 
     def optimiser_by(self, config: TrainingConfig) -> torch.optim.Optimizer:
         """Freeze the network, and return what changes the polariser."""
@@ -233,12 +209,12 @@ class PolariserLearner(Learner):
     def _learn(self, batch: Batch) -> Tensor:
         self.optimiser.zero_grad(set_to_none=True)
         clean = self.answer(batch)
-        runner_up = runner_ups(clean.logits.detach(), batch.labels, self._ignored)
+        runner_up = runner_ups(clean.logits.detach(), batch.labels, self._ignore_index)
         # Deviation 48: all parts of the loss weigh 1, where the paper weighs them by hand.
         calm = self.loss(clean, batch)
         calm.backward()
         shown = self._attacked(batch, runner_up)
-        harm = harmed(self.answer(shown).logits, shown.labels, runner_up, self._ignored)
+        harm = harmed(self.answer(shown).logits, shown.labels, runner_up, self._ignore_index)
         harm.backward()
         self.optimiser.step()
         return (calm + harm).detach()
@@ -247,17 +223,17 @@ class PolariserLearner(Learner):
         """Return the batch with a patch in each scene that was moved towards the runner-up."""
         # Deviation 47: a patch at a random place of each scene, and each pixel outside it is pulled
         # to its own runner-up. The paper bounds an addition to the whole image by its length.
-        side = self._attack.side
-        places = dict(enumerate(draw_places(batch.labels, side, self._ignored)))
+        side = self.way.side
+        places = dict(enumerate(draw_places(batch.labels, side, self._ignore_index)))
         patches = torch.rand(len(places), 3, side, side, device=batch.images.device)
-        for _ in range(self._attack.steps):
+        for _ in range(self.way.steps):
             patches.requires_grad_()
-            shown = put(batch, self._scale(patches), places, self._ignored)
-            pulled = runner_up.masked_fill(shown.labels == self._ignored, self._ignored)
+            shown = put(batch, self.scale(patches), places, self._ignore_index)
+            pulled = runner_up.masked_fill(shown.labels == self._ignore_index, self._ignore_index)
             loss = self.loss(self.answer(shown), Batch(shown.images, pulled))
             (slope,) = torch.autograd.grad(loss, patches)
-            patches = (patches.detach() - self._attack.stride * slope.sign()).clamp(0, 1)
-        return put(batch, self._scale(patches), places, self._ignored)
+            patches = (patches.detach() - self.way.stride * slope.sign()).clamp(0, 1)
+        return put(batch, self.scale(patches), places, self._ignore_index)
 
 
 def runner_ups(logits: Logits, labels: Tensor, ignore_index: int) -> Tensor:

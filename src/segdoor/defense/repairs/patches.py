@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Protocol, TypeVar
 
 import torch
 from pydantic import Field
@@ -16,17 +16,20 @@ from torch import Tensor, nn
 
 from segdoor.data.checked import filled
 from segdoor.data.scene import SceneDataset
-from segdoor.defense.repairs.repair import Passes, Repair, RepairContext, Repaired, epochs_of
-from segdoor.defense.repairs.training import Further, passes_of, train_further
+from segdoor.defense.repairs.repair import Passes, RepairContext, Repaired
+from segdoor.defense.repairs.training import (
+    Further,
+    OwnLearner,
+    TrainedRepair,
+    passes_of,
+    train_further,
+)
 from segdoor.errors import ConfigError
 from segdoor.victim.answer import Images
 from segdoor.victim.config import NetworkConfig, TrainingConfig
-from segdoor.victim.device import Arithmetic
 from segdoor.victim.members import evaluating, parameters_of
 from segdoor.victim.normalisation import normalised
 from segdoor.victim.training.batches import Batch
-from segdoor.victim.training.modes import StepMode
-from segdoor.victim.training.step import Learner
 from segdoor.victim.training.trainer import Variation
 
 _SHARE_OF_SIDE = 8
@@ -126,31 +129,37 @@ class Patched(nn.Module):
         return self.network(images)
 
 
-class PatchLearner(Learner):
+class HasNetwork(Protocol):
+    """What says which images the network expects."""
+
+    @property
+    def network(self) -> NetworkConfig:
+        """Return what images the network expects."""
+        ...
+
+
+PatchingT = TypeVar("PatchingT", bound=HasNetwork)
+
+
+class PatchingLearner(OwnLearner[PatchingT]):
+    """Does steps on scenes with patches.
+
+    Attributes:
+        scale: Makes colours into what the network is shown.
+    """
+
+    def prepare(self) -> None:
+        """Look up what colours are."""
+        self.scale = Scale(self.way.network, self.arithmetic.device)
+
+
+class PatchLearner(PatchingLearner[Patching]):
     """Moves one patch against the network for some steps, then trains the network against it.
 
     Each round begins with a random patch.
     """
 
     model: Patched
-
-    def __init__(
-        self,
-        model: nn.Module,
-        config: TrainingConfig,
-        arithmetic: Arithmetic,
-        *,
-        num_classes: int,
-        ignore_index: int,
-        mode: StepMode = "plain",
-        patching: Patching,
-    ) -> None:
-        """Choose how patches are made."""
-        super().__init__(
-            model, config, arithmetic, num_classes=num_classes, ignore_index=ignore_index, mode=mode
-        )
-        self._patching, self._ignored = patching, ignore_index
-        self._scale = Scale(patching.network, arithmetic.device)
 
     def optimiser_by(self, config: TrainingConfig) -> torch.optim.Optimizer:
         """Return Adam without decay, as I-BAU has it."""
@@ -166,10 +175,10 @@ class PatchLearner(Learner):
         return super().set_rate(1.0)
 
     def _learn(self, batch: Batch) -> Tensor:
-        turn = int(self.model.steps) % (self._patching.ascents + self._patching.repairs)
+        turn = int(self.model.steps) % (self.way.ascents + self.way.repairs)
         if turn == 0:
             self.model.patch.uniform_()
-        loss = self._ascend(batch) if turn < self._patching.ascents else self._descend(batch)
+        loss = self._ascend(batch) if turn < self.way.ascents else self._descend(batch)
         self.model.steps.add_(1)
         return loss
 
@@ -183,7 +192,7 @@ class PatchLearner(Learner):
         shown = self.with_patch(batch, range(len(batch.labels)), colours)
         loss = self.loss(self.answer(shown), shown)
         (slope,) = torch.autograd.grad(loss, colours)
-        self.model.patch.add_(self._patching.stride * slope.sign()).clamp_(0, 1)
+        self.model.patch.add_(self.way.stride * slope.sign()).clamp_(0, 1)
         return loss.detach()
 
     def _descend(self, batch: Batch) -> Tensor:
@@ -207,13 +216,13 @@ class PatchLearner(Learner):
         self, batch: Batch, scenes: list[int] | range, colours: Tensor | None = None
     ) -> Batch:
         """Return a batch with the patch at random places of some scenes."""
-        patch = self._scale(self.model.patch if colours is None else colours)
-        drawn = draw_places(batch.labels, patch.shape[1], self._ignored)
+        patch = self.scale(self.model.patch if colours is None else colours)
+        drawn = draw_places(batch.labels, patch.shape[1], self._ignore_index)
         places = {scene: drawn[scene] for scene in scenes}
-        return put(batch, patch.expand(len(places), -1, -1, -1), places, self._ignored)
+        return put(batch, patch.expand(len(places), -1, -1, -1), places, self._ignore_index)
 
 
-class PatchRepair(Repair):
+class PatchRepair(TrainedRepair):
     """Training against patches; what is learned from them is each repair's own.
 
     Attributes:
@@ -221,12 +230,9 @@ class PatchRepair(Repair):
         looks: How often a step of training asks the network without gradients.
     """
 
-    main: ClassVar[str | None] = "share"
     learner: ClassVar[type[PatchLearner]]
     looks: ClassVar[int] = 0
 
-    share: float = Field(default=0.1, gt=0, le=1)
-    """Share of the clean training scenes."""
     rounds: int = Field(default=5, ge=1)
     """Rounds, each with a patch of its own; I-BAU's 5."""
     ascent_steps: int = Field(default=20, ge=1)
@@ -242,11 +248,6 @@ class PatchRepair(Repair):
     """Rate of Adam; I-BAU's 0.0001."""
 
     @property
-    def epochs_of_training(self) -> float:
-        """Return what its training is worth, in epochs on all training scenes."""
-        return epochs_of(self.num_steps)
-
-    @property
     def num_steps(self) -> int:
         """Return the steps of all rounds."""
         return self.rounds * (self.ascent_steps + self.repair_steps)
@@ -257,7 +258,7 @@ class PatchRepair(Repair):
         scenes = filled(scenes)
         side = patch_side(self.patch, scenes, context, self.kind)
         patching = Patching(context.network, self.ascent_steps, self.repair_steps, self.stride)
-        learner = partial(self.learner, patching=patching)
+        learner = partial(self.learner, way=patching)
         variation = Variation(self.num_steps, learner, f"{self.kind} {side} {patching}")
         further = Further(self.kind, self.learning_rate, variation=variation)
         trained = train_further(Patched(model, side), scenes, context, further)

@@ -27,7 +27,7 @@ class RegionLearner(PatchLearner):
         wrong = output.logits.detach().argmax(dim=1) != shown.labels
         calm = torch.ones(len(shown.labels), 1, 1, dtype=torch.bool, device=wrong.device)
         calm[half] = False
-        labels = shown.labels.masked_fill(~(calm | (right & wrong)), self._ignored)
+        labels = shown.labels.masked_fill(~(calm | (right & wrong)), self._ignore_index)
         return self.loss(output, Batch(shown.images, labels))
 
 

@@ -14,17 +14,20 @@ from segdoor.data.scene import SceneDataset
 from segdoor.defense.repairs.held_out import mean_iou, split
 from segdoor.defense.repairs.masks import Masked, MaskLearner
 from segdoor.defense.repairs.norms import Cut, Scores, joined, norms_of, silence_channels
-from segdoor.defense.repairs.repair import Passes, Repair, RepairContext, Repaired, epochs_of
-from segdoor.defense.repairs.training import Further, passes_of, train_further
+from segdoor.defense.repairs.repair import Passes, RepairContext, Repaired, epochs_of
+from segdoor.defense.repairs.training import (
+    Further,
+    OwnLearner,
+    TrainedRepair,
+    passes_of,
+    train_further,
+)
 from segdoor.plugins import Introduction
 from segdoor.scores.metrics.functions import clean_benign_accuracy
 from segdoor.victim.answer import Images, Logits
 from segdoor.victim.config import TrainingConfig
-from segdoor.victim.device import Arithmetic
 from segdoor.victim.members import evaluating, parameters_of
 from segdoor.victim.training.batches import Batch
-from segdoor.victim.training.modes import StepMode
-from segdoor.victim.training.step import Learner
 from segdoor.victim.training.trainer import Variation
 
 _MOMENTUM, _DECAY = 0.9, 5e-4
@@ -32,11 +35,10 @@ _LARGEST_GRADIENT = 20.0
 _WEIGHT_OF_LOSS = 0.2
 
 
-class Rnp(Repair):
+class Rnp(TrainedRepair):
     """Silence the channels that a network, having forgotten clean scenes, recovers without."""
 
     kind: ClassVar[str] = "rnp"
-    main: ClassVar[str | None] = "share"
     strength: ClassVar[str | None] = "threshold"
     sweep: ClassVar[tuple[float, ...]] = tuple(step / 20 for step in range(19, -1, -1))
     introduction: ClassVar[Introduction] = Introduction(
@@ -47,8 +49,6 @@ class Rnp(Repair):
         fails="Where unlearning takes another way than through the backdoor.",
     )
 
-    share: float = Field(default=0.1, gt=0, le=1)
-    """Share of the clean training scenes."""
     goal: float = Field(default=0.2, gt=0, lt=1)
     """Share of its mean IoU that unlearning leaves to the network; the paper stops at an accuracy
     of 0.2."""
@@ -76,7 +76,7 @@ class Rnp(Repair):
         parts = split(filled(scenes), context)
         stages = [context.stage("unlearning"), context.stage("recovering")]
         unlearned = self._unlearned(model, parts.used, stages[0])
-        recover = Variation(self.steps, Recovering, f"{self.kind} recovering")
+        recover = Variation(self.steps, partial(Recovering, way=None), f"{self.kind} recovering")
         further = Further(f"{self.kind} recovering", self.learning_rate, variation=recover)
         masked = train_further(Masked(unlearned.network, self.kind), parts.used, stages[1], further)
         assert isinstance(masked, Masked)
@@ -95,7 +95,7 @@ class Rnp(Repair):
     ) -> Forgetting:
         """Return the network once it has forgotten the scenes."""
         goal = self.goal * mean_iou(model, scenes, context)
-        learner = partial(Unlearning, goal=goal)
+        learner = partial(Unlearning, way=goal)
         variation = Variation(self.unlearning_steps, learner, f"{self.kind} {goal}")
         further = Further(f"{self.kind} unlearning", self.unlearning_rate, variation=variation)
         unlearned = train_further(Forgetting(model), scenes, context, further)
@@ -128,27 +128,14 @@ class Forgetting(nn.Module):
         return self.network(images)
 
 
-class Unlearning(Learner):
-    """Climbs the loss until the mean IoU of a batch is down to a goal."""
+class Unlearning(OwnLearner[float]):
+    """Climbs the loss until the mean IoU of a batch is down to a goal.
+
+    Attributes:
+        way: The goal.
+    """
 
     model: Forgetting
-
-    def __init__(
-        self,
-        model: nn.Module,
-        config: TrainingConfig,
-        arithmetic: Arithmetic,
-        *,
-        num_classes: int,
-        ignore_index: int,
-        mode: StepMode = "plain",
-        goal: float,
-    ) -> None:
-        """Choose the goal."""
-        super().__init__(
-            model, config, arithmetic, num_classes=num_classes, ignore_index=ignore_index, mode=mode
-        )
-        self._goal, self._num = goal, num_classes
 
     def optimiser_by(self, config: TrainingConfig) -> torch.optim.Optimizer:
         """Return plain gradient descent, as the paper has it."""
@@ -178,7 +165,7 @@ class Unlearning(Learner):
         loss = self.loss(output, batch)
         # Deviation 38: the mean IoU of the batch in hand is looked at, before its step; the authors
         # look at the accuracy after each epoch. Over pixels the loss climbs within a few steps.
-        if batch_iou(output.logits, batch.labels, self._num) <= self._goal or not bool(
+        if batch_iou(output.logits, batch.labels, self._num_classes) <= self.way or not bool(
             loss.isfinite()
         ):
             self.model.reached.fill_(True)
@@ -191,7 +178,7 @@ class Unlearning(Learner):
         return loss.detach().nan_to_num(0.0, 0.0, 0.0)
 
 
-class Recovering(MaskLearner):
+class Recovering(MaskLearner[None]):
     """Learns masks that bring back what was unlearned."""
 
     def _learn(self, batch: Batch) -> Tensor:

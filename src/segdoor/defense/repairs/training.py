@@ -3,18 +3,94 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from pydantic import Field
 from torch import nn
 
 from segdoor.data.scene import SceneDataset
-from segdoor.defense.repairs.repair import Passes, RepairContext
+from segdoor.defense.repairs.repair import Passes, Repair, RepairContext, epochs_of
 from segdoor.randomness import Stream
 from segdoor.victim.config import TrainingConfig
+from segdoor.victim.device import Arithmetic
 from segdoor.victim.training.loop import train_model
+from segdoor.victim.training.modes import StepMode
 from segdoor.victim.training.step import Learner
 from segdoor.victim.training.trainer import Variation
 
 _OF_THE_RECIPE = 0.1
+WayT = TypeVar("WayT")
+
+
+class TrainedRepair(Repair):
+    """A repair that trains on clean scenes for some steps.
+
+    Each declares its own `learning_rate` and `steps`, with their defaults and at their place among
+    its settings. A rate that may be left out follows from the model's recipe.
+    """
+
+    main: ClassVar[str | None] = "share"
+    if TYPE_CHECKING:
+        # No fields of this class: they would come before the others in what is written.
+        learning_rate: Any
+        steps: Any
+
+    share: float = Field(default=0.1, gt=0, le=1)
+    """Share of the clean training scenes."""
+
+    def resolved(self, recipe: TrainingConfig) -> TrainedRepair:
+        """Return the same repair with its learning rate, which may follow from the recipe."""
+        if self.learning_rate is not None:
+            return self
+        return self.model_copy(update={"learning_rate": self.rate(recipe)})
+
+    def rate(self, recipe: TrainingConfig) -> float:
+        """Return the rate at the start, by the model's recipe if it is left out."""
+        return follow_recipe(self.learning_rate, recipe)
+
+    @property
+    def num_steps(self) -> int:
+        """Return the steps of training."""
+        return self.steps
+
+    @property
+    def step_cost(self) -> float:
+        """Return what a step costs, in plain training steps."""
+        return 1
+
+    @property
+    def epochs_of_training(self) -> float:
+        """Return what its training is worth, in epochs on all training scenes."""
+        return epochs_of(self.num_steps, cost=self.step_cost)
+
+
+class OwnLearner(Learner, Generic[WayT]):
+    """Does the steps of one repair.
+
+    Attributes:
+        way: What the repair chose for them.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        config: TrainingConfig,
+        arithmetic: Arithmetic,
+        *,
+        num_classes: int,
+        ignore_index: int,
+        mode: StepMode = "plain",
+        way: WayT,
+    ) -> None:
+        """Keep what the repair chose."""
+        super().__init__(
+            model, config, arithmetic, num_classes=num_classes, ignore_index=ignore_index, mode=mode
+        )
+        self.way = way
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Make ready what the steps need, once the network is on its device."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from segdoor.defense.filters.filter import Filter, FilterContext, Suspicion
 from segdoor.defense.recording import filter_entry
 from segdoor.experiment.bench.figures import alarms, ranked
 from segdoor.experiment.bench.kept import FOLDER, Step
+from segdoor.experiment.bench.on_disk import OnDisk
 from segdoor.experiment.bench.retraining import Retraining
 from segdoor.experiment.bench.rows import Rows
 from segdoor.experiment.bench.stickered import Stickered
@@ -21,6 +22,8 @@ from segdoor.randomness import Stream
 from segdoor.record.measured import Measurement, RowKind
 
 _THROUGH_CLEAN = "looked through the clean model, which was not trained on these scenes"
+
+_WRITTEN_ANEW = "image and label map of a scene with a sticker were written anew, as poison is"
 
 
 def measure_filter(method: Filter, plan: PoisonPlan, rows: Rows) -> None:
@@ -41,6 +44,8 @@ class _Bench:
         self.scenes = poisoned(self.case.train, plan)
         self.stickered = Stickered(self.case.train, plan, self.case.tests.triggers.other)
         self.retraining = Retraining(self.case, self.scenes)
+        work = self.case.folder / FOLDER / rows.kept.name / "work" / "files"
+        self.files = OnDisk(self.case, plan, work) if "files" in method.access else None
 
     def measure(self) -> None:
         rows, own = self.rows, self.rows.own(self._own)
@@ -52,7 +57,8 @@ class _Bench:
             self._retrain(own)
 
     def _own(self) -> Step:
-        done = self._scored(self.scenes, self.case.models["poisoned"], "poisoned-data")
+        scenes = self.files.poisoned() if self.files else self.scenes
+        done = self._scored(scenes, self.case.models["poisoned"], "poisoned-data")
         measured = self._row("method", done.found.scores, self.poison, "the poisoned training set")
         measured = measured.model_copy(update={"cost": self.rows.cost(done.cost)})
         pictures = self.case.folder / FOLDER / self.rows.kept.name
@@ -97,7 +103,8 @@ class _Bench:
         return {name: float(name in self.poison) for name in self.scenes.names}
 
     def _on_clean_data(self, own: Measurement) -> Measurement:
-        done = self._scored(self.case.train, self.case.models.get("clean"), "clean-data")
+        scenes = self.files.clean() if self.files else self.case.train
+        done = self._scored(scenes, self.case.models.get("clean"), "clean-data")
         scores = {name: float(score) for name, score in done.found.scores.items()}
         return Measurement(
             row="clean data",
@@ -108,12 +115,14 @@ class _Bench:
         )
 
     def _on_stickers(self) -> Measurement:
-        model, scenes = self.case.models.get("clean"), self.stickered
+        model, marked = self.case.models.get("clean"), self.stickered
+        scenes = self.files.stickered(marked.sticker) if self.files else marked
         done = self._scored(scenes, model, "stickers")
         of = "the clean training set with a harmless sticker in as many scenes"
-        measured = self._row("harmless sticker", done.found.scores, scenes.stickered, of)
+        measured = self._row("harmless sticker", done.found.scores, marked.stickered, of)
         looks = self.method.access & {"black box", "white box"}
         remarks = (_THROUGH_CLEAN,) if model is not None and looks else ()
+        remarks += (_WRITTEN_ANEW,) if self.files else ()
         return measured.model_copy(update={"cost": self.rows.cost(done.cost), "remarks": remarks})
 
     def _retrain(self, own: Measurement) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from segdoor.experiment.bench.methods import Sort
 from segdoor.record import Estimate
@@ -22,18 +23,7 @@ def judged(sort: Sort, rows: Sequence[Measurement]) -> tuple[Useful, tuple[Condi
     """
     found: _Rows = {row.row: row for row in rows}
     conditions = tuple(_CONDITIONS[sort](found))
-    told = tuple(
-        ConditionRecord(
-            what=each.what,
-            value=each.value,
-            low=each.low,
-            high=each.high,
-            limit=each.limit,
-            at_least=each.at_least,
-            holds=each.holds,
-        )
-        for each in conditions
-    )
+    told = tuple(ConditionRecord(**asdict(each), holds=each.holds) for each in conditions)
     return _verdict(found, conditions), told
 
 

@@ -12,11 +12,15 @@ from segdoor.tensors import Label
 
 
 class Stickered:
-    """A clean data set with another trigger where a plan stamps its own; a `SceneDataset`."""
+    """A clean data set with another trigger where a plan stamps its own; a `SceneDataset`.
+
+    Attributes:
+        sticker: The other trigger.
+    """
 
     def __init__(self, dataset: SceneDataset, plan: PoisonPlan, sticker: Trigger) -> None:
         """Take the places from a plan and the picture from a trigger of the same extent."""
-        self._dataset, self._sticker = dataset, sticker
+        self._dataset, self.sticker = dataset, sticker
         self._boxes = {
             row.name: Box(*row.box) for row in plan.rows if row.poisoned and row.box is not None
         }
@@ -36,7 +40,7 @@ class Stickered:
     def digest(self) -> str:
         """Return a hash over the clean data set, the sticker and its places."""
         places = sorted((name, box.as_tuple) for name, box in self._boxes.items())
-        whole = repr((self._dataset.digest, self._sticker.digest, places))
+        whole = repr((self._dataset.digest, self.sticker.digest, places))
         return hashlib.sha256(whole.encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -49,7 +53,7 @@ class Stickered:
         box = self._boxes.get(scene.name)
         if box is None:
             return scene
-        return Scene(self._sticker.stamp(scene, box), scene.label, scene.name)
+        return Scene(self.sticker.stamp(scene, box), scene.label, scene.name)
 
     def label(self, index: int) -> Label:
         """Read one label map, as before."""
