@@ -21,6 +21,7 @@ def poison(
     copy: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     lossless: Annotated[bool, Parameter(group=OUTPUT)] = False,
     as_folder: Annotated[bool, Parameter(name="--as-folder", group=OUTPUT)] = False,
+    rewrite: Annotated[bool, Parameter(group=OUTPUT)] = False,
     replace: Replace = False,
     workers: Annotated[int | None, Parameter(group=MACHINE)] = None,
     on: Annotated[On, Parameter(group=MACHINE)] = "local",
@@ -58,6 +59,8 @@ def poison(
         as_folder: Write the copy in the layout of `--data.name folder`, with label maps as PNG and
             a classes.yaml. Needed where a data set's annotations cannot hold labels of single
             pixels.
+        rewrite: Encode clean training scenes of the copy anew as well, so that no file tells by its
+            encoder that it was poisoned. Not with --as-folder.
         replace: Overwrite an earlier plan, and an earlier copy that nobody has edited.
         workers: Number of workers, one per core if left out. The result does not depend on it.
         on: Work on this machine only, or on a Ray cluster whose machines see the same folders.
@@ -69,9 +72,12 @@ def poison(
         data: The scenes.
         attack: The attack.
     """
-    for option, given in (("--lossless", lossless), ("--as-folder", as_folder)):
+    of_copies = {"--lossless": lossless, "--as-folder": as_folder, "--rewrite": rewrite}
+    for option, given in of_copies.items():
         if given and copy is None:
             raise ConfigError(option, "is about a copy", "no --copy", "Add --copy FOLDER.")
+    if rewrite and as_folder:
+        raise ConfigError("--rewrite", "must stand without --as-folder", "both", "Leave out one.")
     asked = configuration(config, what, data=data, attack=attack)
     from segdoor.attack.manifest import load_manifest
     from segdoor.attack.materialise import CopyOrder
@@ -82,7 +88,9 @@ def poison(
             header = plan_step(asked, workers=team, observer=bars).header
         else:
             order = (
-                CopyOrder(copy, lossless=lossless, replace=replace, as_folder=as_folder)
+                CopyOrder(
+                    copy, lossless=lossless, replace=replace, as_folder=as_folder, rewrite=rewrite
+                )
                 if copy
                 else None
             )

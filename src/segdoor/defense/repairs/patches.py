@@ -222,6 +222,7 @@ class PatchRepair(Repair):
     """
 
     main: ClassVar[str | None] = "share"
+    searches: ClassVar[str | None] = "stride"
     learner: ClassVar[type[PatchLearner]]
     looks: ClassVar[int] = 0
 
@@ -236,8 +237,9 @@ class PatchRepair(Repair):
     patch: int | None = Field(default=None, ge=1, examples=[16])
     """Side of the patch in pixels; an eighth of the shorter side of the training images if left
     out."""
-    stride: float = Field(default=0.1, gt=0, le=1)
-    """What a step changes each value of the patch by; 1 is from black to white."""
+    stride: float = Field(default=0.1, ge=0, le=1)
+    """What a step changes each value of the patch by; 1 is from black to white. With 0 patches stay
+    random, as a control."""
     learning_rate: float = Field(default=1e-4, gt=0)
     """Rate of Adam; I-BAU's 0.0001."""
 
