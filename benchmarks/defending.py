@@ -1,4 +1,4 @@
-"""Row 10: methods of defense, over the forward and backward passes that they ask for.
+"""Row 11: methods of defense, over the forward and backward passes that they ask for.
 
 A method runs once while every batch that a network is shown is noted. Then the same batches are
 shown to the same networks again and nothing else is done; that is the least that it could take.
@@ -122,9 +122,7 @@ class _Notes:
 def rows() -> Iterator[Row]:
     """Yield what part of each method's time its passes alone take."""
     torch.set_num_threads(2)
-    scenes = StreetDataset(
-        split="train", num_scenes=_NUM_SCENES, height=_SIZE[0], width=_SIZE[1]
-    )
+    scenes = StreetDataset(split="train", num_scenes=_NUM_SCENES, height=_SIZE[0], width=_SIZE[1])
     network = evaluating(build_network(_NETWORK, len(scenes.classes)))
     for text in METHODS:
         yield measured(text, network, scenes)
@@ -146,7 +144,7 @@ def measured(text: str, network: nn.Module, scenes: StreetDataset, *, repetition
     graded = sum(len(one.images) for one in notes.passes if one.graded)
     sort = sort_of(read_method(text))
     return compared(
-        f"10-{kind}",
+        f"11-{kind}",
         f"passes alone ({shown} images, {graded} with gradients) over the {sort} {text}",
         (notes.again, _work(text, network, scenes)),
         bar=0.8,

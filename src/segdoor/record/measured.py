@@ -16,8 +16,8 @@ RowKind = Literal[
 ]  # fmt: skip
 """The method, or a control: on the clean model or the clean training set, against a harmless
 sticker, scores drawn at random, a repair whose patches stay as they were drawn, or somebody who
-knows the attack. In an adaptive attack the attacker knows the method. Retrained rows are models that
-were trained without the scenes that scored highest."""
+knows the attack. In an adaptive attack the attacker knows the method. Retrained rows are models
+that were trained without the scenes that scored highest."""
 
 
 class CostRecord(Settings):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from defense.foreign import ClassShares
@@ -54,8 +53,8 @@ def test_frequent_poison_takes_all_scenes_that_there_are() -> None:
 
 
 def test_what_cannot_be_changed_is_refused() -> None:
+    config = ATTACK.model_copy(update={"trigger": Blend()})
     with pytest.raises(ConfigError, match="needs a run whose trigger is a sticker"):
-        config = ATTACK.model_copy(update={"trigger": Blend()})
         adapted(FILTERS.read("patch_mining"), config)
     with pytest.raises(ConfigError, match="must name an adaptive attacker"):
         adapted(ClassShares(), ATTACK)
