@@ -156,18 +156,17 @@ def measured(text: str, network: nn.Module, scenes: StreetDataset, *, repetition
 def _work(text: str, network: nn.Module, scenes: StreetDataset) -> Callable[[], object]:
     """Return a method with all that it works on."""
     method = read_method(text)
-    shared = {"network": _NETWORK, "recipe": _RECIPE}
     images = [scenes[index].image for index in range(_NUM_IMAGES)]
     if isinstance(method, Repair):
-        repair, context = method.resolved(_RECIPE), RepairContext(**shared)
+        repair, context = method.resolved(_RECIPE), RepairContext(_NETWORK, _RECIPE)
         return lambda: repair(network, scenes, context)
     if isinstance(method, Filter):
-        suspects = FilterContext(**shared, model=network, clean=scenes)
+        suspects = FilterContext(scenes, _NETWORK, _RECIPE, model=network)
         return lambda: method(scenes, suspects)
     if isinstance(method, Purifier):
-        purifying = PurifierContext(**shared, model=network, clean=scenes)
+        purifying = PurifierContext(scenes, _NETWORK, _RECIPE, model=network)
         return lambda: [method(image, purifying) for image in images]
-    asked = ScanContext(**shared, clean=scenes)
+    asked = ScanContext(scenes, _NETWORK, _RECIPE)
     if isinstance(method, Detector):
         return lambda: method(network, images, asked)
     return lambda: method(network, asked)

@@ -28,8 +28,8 @@ def test_a_faint_sticker_is_another_picture_in_every_scene_and_escapes_patch_min
     scenes = StreetDataset(split="train", num_scenes=40, height=96, width=160)
     mining = FILTERS.read("patch_mining")
     faint = adapted(mining, ATTACK)
-    assert faint.config == ATTACK.model_copy(update={"trigger": Sticker(size=14, opacity=0.3)})
-    assert "attack.trigger.opacity 0.3" in faint.does
+    assert faint.config == ATTACK.model_copy(update={"trigger": Sticker(size=14, opacity=0.2)})
+    assert "attack.trigger.opacity 0.2" in faint.does
     plain, hidden = (
         mining(poisoned(scenes, plan_poison(scenes, config, seed=0))).found.scores
         for config in (ATTACK, faint.config)
