@@ -72,12 +72,7 @@ def poison(
         data: The scenes.
         attack: The attack.
     """
-    of_copies = {"--lossless": lossless, "--as-folder": as_folder, "--rewrite": rewrite}
-    for option, given in of_copies.items():
-        if given and copy is None:
-            raise ConfigError(option, "is about a copy", "no --copy", "Add --copy FOLDER.")
-    if rewrite and as_folder:
-        raise ConfigError("--rewrite", "must stand without --as-folder", "both", "Leave out one.")
+    _check_copy(copy, lossless=lossless, as_folder=as_folder, rewrite=rewrite)
     asked = configuration(config, what, data=data, attack=attack)
     from segdoor.attack.manifest import load_manifest
     from segdoor.attack.materialise import CopyOrder
@@ -115,3 +110,12 @@ def poison(
         *(load_manifest(copy).header.in_words if copy else []),
         f"Next: segdoor train --plan {out / 'plan.jsonl'}, with the same data settings",
     )
+
+
+def _check_copy(copy: Path | None, *, lossless: bool, as_folder: bool, rewrite: bool) -> None:
+    of_copies = {"--lossless": lossless, "--as-folder": as_folder, "--rewrite": rewrite}
+    for option, given in of_copies.items():
+        if given and copy is None:
+            raise ConfigError(option, "is about a copy", "no --copy", "Add --copy FOLDER.")
+    if rewrite and as_folder:
+        raise ConfigError("--rewrite", "must stand without --as-folder", "both", "Leave out one.")
