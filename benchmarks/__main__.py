@@ -24,6 +24,8 @@ PARTS = (
     "start",
     "demo",
     "jobs",
+    "defending",
+    "mining",
 )
 
 

@@ -17,16 +17,19 @@ _DISTINCT = 40
 
 
 @contextmanager
-def street_files(num_scenes: int, size: tuple[int, int], ending: str) -> Generator[Path]:
+def street_files(
+    num_scenes: int, size: tuple[int, int], ending: str, *, distinct: int = _DISTINCT
+) -> Generator[Path]:
     """Write a data set into a temporary folder: scenes in turn, as hard links after the first.
 
     Args:
-        num_scenes: Names of scenes; every fortieth is the same picture.
+        num_scenes: Names of scenes.
         size: Height and width in pixels.
         ending: Format of the images, ``png`` or ``jpg``; label maps are PNG files.
+        distinct: Pictures; so many scenes later they come again.
     """
     street = StreetDataset(
-        split="train", num_scenes=min(num_scenes, _DISTINCT), height=size[0], width=size[1]
+        split="train", num_scenes=min(num_scenes, distinct), height=size[0], width=size[1]
     )
     with tempfile.TemporaryDirectory(dir=os.environ.get("SEGDOOR_BENCH")) as place:
         root = Path(place) / "source"

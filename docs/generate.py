@@ -653,9 +653,16 @@ def kinds_page(registry: Registry[Plugin]) -> str:
         parts.append(
             f"\n## `{name}`\n\n{told.does}{more_on(registry, name)}\n\n"
             f"- From: {ended(told.source)}\n"
-            f"- Needs: {told.needs}\n- Fails: {told.fails}\n\n{table}"
+            f"- Needs: {told.needs}\n- Fails: {told.fails}\n{attacker_of(plugin)}\n{table}"
         )
     return "".join(parts)
+
+
+def attacker_of(plugin: type[Plugin]) -> str:
+    """Return which attacker who knows a defense is measured against it; nothing if none is."""
+    name: str | None = getattr(plugin, "adaptive", None)
+    page = "defenders.md#attackers-who-know-the-method"
+    return "" if name is None else f"- Attacker who knows it: [`{name}`]({page}).\n"
 
 
 def more_on(registry: Registry[Plugin], name: str) -> str:

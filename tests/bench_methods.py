@@ -92,6 +92,20 @@ class Silencer(Repair):
         return Repaired(repaired, "look", ("one channel silenced",), Passes(0, 0))
 
 
+class Seeker(Silencer):
+    """Silences the sticker's channel if it searched for it, as repairs with patches do."""
+
+    strength: ClassVar[str | None] = None
+    searches: ClassVar[str | None] = "stride"
+    stride: float = Field(default=0.1, ge=0)
+    """Length of a step of the search."""
+
+    def __call__(self, model: nn.Module, scenes: SceneDataset, context: RepairContext) -> Repaired:
+        if self.stride:
+            return super().__call__(model, scenes, context)
+        return Repaired(copy.deepcopy(model), None, ("nothing found",), Passes(3, 2))
+
+
 class Names(Scan):
     """Takes a model for backdoored if its sticker's channel has weights."""
 

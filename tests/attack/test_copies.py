@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from segdoor.attack.config import AttackConfig
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.scatter import Scatter
-from segdoor.attack.manifest import verify_copy
+from segdoor.attack.manifest import load_manifest, verify_copy
 from segdoor.attack.materialise import CopyOrder
 from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
@@ -22,6 +22,7 @@ from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.config import DataConfig
 from segdoor.data.load import copyable, load_dataset
 from segdoor.data.scene import SceneDataset
+from segdoor.defense.filters.registry import FILTERS
 from segdoor.errors import DataError
 from trees import write_cityscapes, write_hub, write_mmseg, write_semseg, write_voc
 from written import write_copy
@@ -81,6 +82,32 @@ def test_poison_copy_verify_read_and_restore(tree: str, tmp_path: Path) -> None:
     assert len(changed) == 2 * len(plan.rows)
     assert restore_copy(copy) == 2 * len(plan.rows)
     assert contents(copy) == before == contents(source)
+
+
+def test_files_of_clean_scenes_can_be_encoded_anew_as_well(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy"
+    write_mmseg(source)
+    for path in source.rglob("*.png"):
+        with PillowImage.open(path) as picture:
+            # Another encoder than the copy's.
+            picture.save(path, compress_level=1)
+    before = contents(source)
+    dataset = copyable(load_dataset(DataConfig(name="folder", root=source), "train"))
+    plan = plan_poison(dataset, attack(dataset).model_copy(update={"rate": 0.2}), seed=3)
+    write_copy(dataset, plan, CopyOrder(copy, lossless=True, rewrite=True))
+    assert 0 < len(plan.rows) < len(dataset)
+    files = {str(path.relative_to(source)) for pair in dataset.pairs for path in pair.files}
+    after = contents(copy)
+    assert {file for file, content in after.items() if content != before[file]} == files
+    again = load_dataset(DataConfig(name="folder", root=copy), "train")
+    expected = poisoned(dataset, plan)
+    for index in range(len(again)):
+        assert np.array_equal(again[index].image, expected[index].image)
+        assert np.array_equal(again[index].label, expected[index].label)
+    assert set(FILTERS.read("container")(again).found.scores.values()) == {0.0}
+    assert load_manifest(copy).header.rewritten
+    assert restore_copy(copy) == len(files)
+    assert contents(copy) == before
 
 
 def test_label_ids_of_untouched_pixels_stay_in_the_copy(tmp_path: Path) -> None:

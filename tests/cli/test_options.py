@@ -29,6 +29,8 @@ OF_ONE_STEP = {
     "--no-lossless",
     "--as-folder",
     "--no-as-folder",
+    "--rewrite",
+    "--no-rewrite",
     "--on",
     "--address",
     "--workers",

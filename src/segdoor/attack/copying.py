@@ -41,7 +41,8 @@ class Copying:
         lossless: Whether poisoned pictures are stored without loss.
         names: All files of the source, which are those of the copy.
         hashes: SHA-256 of files of the source that were hashed before, by name.
-        changed: Indices of the planned scenes by the names of the files that they are read from.
+        rewrite: Whether the files of clean scenes are encoded anew as well.
+        changed: Indices of the scenes whose files are written anew, by the names of these files.
     """
 
     dataset: FileDataset
@@ -49,6 +50,7 @@ class Copying:
     work: Path
     originals: Path
     lossless: bool
+    rewrite: bool
     names: Names
     hashes: Mapping[str, str]
     changed: Mapping[str, Sequence[int]]
@@ -62,8 +64,11 @@ class Copying:
         work: Path,
         originals: Path,
         lossless: bool,
+        rewrite: bool = False,
     ) -> Copying:
         """Prepare to write the copy of a data set.
+
+        With ``rewrite``, files of scenes that are not in the plan count as changed, too.
 
         Raises:
             DataError: If labels of single pixels change and are drawn from annotations.
@@ -74,12 +79,13 @@ class Copying:
         for index, pair in enumerate(dataset.pairs):
             if pair.name in planned:
                 check_drawable(pair, poisoner.plan)
+            if pair.name in planned or (rewrite and pair.drawing is None):
                 # A trigger that is a part of the scene changes no picture.
-                whole = poisoner.trigger.in_scene
+                whole = poisoner.trigger.in_scene and not rewrite
                 for path in (f for f in pair.files if not (whole and f == pair.image)):
                     changed.setdefault(relative_name(path, root), []).append(index)
         names = files_below(root)
-        return cls(dataset, poisoner, work, originals, lossless, names, hashes, changed)
+        return cls(dataset, poisoner, work, originals, lossless, rewrite, names, hashes, changed)
 
     @property
     def slow(self) -> Collection[str]:
@@ -93,6 +99,7 @@ class Copying:
             lossless=self.lossless,
             num_files=len(rows),
             num_changed=sum(row.changed for row in rows),
+            rewritten=self.rewrite,
         )
         return Manifest(header, tuple(rows))
 

@@ -68,6 +68,8 @@ class CopyHeader(Settings):
     """Files of the copy."""
     num_changed: int
     """Files that differ from the source."""
+    rewritten: bool = False
+    """Whether files of clean scenes were encoded anew as well, so that they differ, too."""
 
     @property
     def restored(self) -> str:

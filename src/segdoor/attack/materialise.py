@@ -56,12 +56,15 @@ class CopyOrder:
         replace: Whether an earlier copy of that name may be discarded, if it is as it was written.
         as_folder: Whether the copy has the layout of the data set ``folder``, with label maps as
             pictures, whatever the source has.
+        rewrite: Whether the files of clean training scenes are encoded anew as well, so that no
+            file tells by its encoder that it was poisoned.
     """
 
     out: Path
     lossless: bool = False
     replace: bool = False
     as_folder: bool = False
+    rewrite: bool = False
 
 
 @contextmanager
@@ -106,12 +109,15 @@ def new_copy(
         poisoner = Poisoner.of(plan, dataset.classes)
         kept = order.lossless
         making = (
-            Copying.of(dataset, poisoner, work=work, originals=originals, lossless=kept)
+            Copying.of(
+                dataset, poisoner, work=work, originals=originals, lossless=kept,
+                rewrite=order.rewrite,
+            )
             if splits is None
             else AsFolder.of(splits, poisoner, work=work, originals=originals, lossless=kept)
             if order.as_folder
             else Rescaling.of(splits, poisoner, work=work, originals=originals)
-        )
+        )  # fmt: skip
         _tidy(folder, order.out)
         try:
             with _writable(order):

@@ -40,6 +40,7 @@ def defend(
     retrain: bool = False,
     drop: int | None = None,
     oracle: bool = True,
+    adaptive: bool = False,
     null: Null = (),
     seed: int | None = None,
     model: str | None = None,
@@ -74,6 +75,7 @@ def defend(
             left of the backdoor; the same for a random filter and for an oracle.
         drop: How many scenes are left out then; as many as are poisoned if left out.
         oracle: Try several thresholds of repairs by the true ASR, as no defender could.
+        adaptive: Measure filters against an attacker who knows them, too: his settings change.
         null: Clean models.
         seed: Decides which clean scenes are drawn; the run's own seed if left out.
         model: The run's network, package.module:factory, if it is one of your own.
@@ -99,7 +101,7 @@ def defend(
     methods = [read_method(text) for text in with_]
     options = BenchOptions(
         clean=clean, test=test, num_scenes=scenes, retrain=retrain, drop=drop, oracle=oracle,
-        null_models=null,
+        adaptive=adaptive, null_models=null,
     )  # fmt: skip
     if model is not None and ":" in model:
         # Who names it trusts it; only its class can read the record's settings of it.

@@ -25,6 +25,7 @@ def poison(
     copy: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     lossless: Annotated[bool, Parameter(group=OUTPUT)] = False,
     as_folder: Annotated[bool, Parameter(name="--as-folder", group=OUTPUT)] = False,
+    rewrite: Annotated[bool, Parameter(group=OUTPUT)] = False,
     replace: Replace = False,
     workers: Annotated[int | None, Parameter(group=MACHINE)] = None,
     on: Annotated[On, Parameter(group=MACHINE)] = "local",
@@ -65,6 +66,8 @@ def poison(
         as_folder: Write the copy in the layout of `--data.name folder`, with label maps as PNG and
             a classes.yaml. Needed where a data set's annotations cannot hold labels of single
             pixels.
+        rewrite: Encode clean training scenes of the copy anew as well, so that no file tells by its
+            encoder that it was poisoned. Not with --as-folder.
         replace: Overwrite an earlier plan, and an earlier copy that nobody has edited.
         workers: Number of workers, one per core if left out. The result does not depend on it.
         on: Work on this machine only, or on a Ray cluster whose machines see the same folders.
@@ -80,7 +83,7 @@ def poison(
         data: The scenes.
         attack: The attack.
     """
-    of_copy = {"--lossless": lossless, "--as-folder": as_folder}
+    of_copy = {"--lossless": lossless, "--as-folder": as_folder, "--rewrite": rewrite}
     _check_together(of_copy, copy, filters, stealth=stealth)
     asked = configuration(config, what, data=data, attack=attack)
     from segdoor.attack.manifest import load_manifest
@@ -97,7 +100,9 @@ def poison(
         if dry_run:
             plan = plan_step(asked, workers=team, observer=bars)
         else:
-            how = {"lossless": lossless, "replace": replace, "as_folder": as_folder}
+            how = {
+                "lossless": lossless, "replace": replace, "as_folder": as_folder, "rewrite": rewrite,
+            }  # fmt: skip
             order = CopyOrder(copy, **how) if copy else None
             plan = poison_step(
                 asked, out=out, replace=replace, copy=order, workers=team, observer=bars
@@ -128,6 +133,8 @@ def _check_together(
     for option, given in of_copy.items():
         if given and copy is None:
             raise ConfigError(option, "is about a copy", "no --copy", "Add --copy FOLDER.")
+    if of_copy["--rewrite"] and of_copy["--as-folder"]:
+        raise ConfigError("--rewrite", "must stand without --as-folder", "both", "Leave out one.")
     if filters and not stealth:
         raise ConfigError("--with", "is about stealth", "no --stealth", "Add --stealth.")
 

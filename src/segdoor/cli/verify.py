@@ -40,5 +40,6 @@ def verify(copy: Path, *, source: Path | None = None) -> None:
     if changed:
         raise DataError(source, "must be what the copy was made from", "see above", "Poison again.")
     header = manifest.header
-    tell(f"{header.num_files} files as written, {header.num_changed} of them poisoned")
+    what = "encoded anew" if header.rewritten else "poisoned"
+    tell(f"{header.num_files} files as written, {header.num_changed} of them {what}")
     tell(*header.in_words)

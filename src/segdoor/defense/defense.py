@@ -104,9 +104,12 @@ class Defense(Plugin):
 
     Attributes:
         access: What the defender must have.
+        adaptive: The attacker who knows the method, by the name that the bench has for it; None if
+            the bench has none.
     """
 
     access: ClassVar[frozenset[Access]]
+    adaptive: ClassVar[str | None] = None
 
     def refused(self, rule: str, found: object, remedy: str) -> ConfigError:
         """Return the error that says what is wrong with this method, or with what it was given."""

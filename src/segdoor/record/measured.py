@@ -11,12 +11,13 @@ from segdoor.record.repair import ModelEffect
 from segdoor.settings import Settings
 
 RowKind = Literal[
-    "method", "clean model", "clean data", "harmless sticker", "random", "oracle", "retrained",
-    "retrained, random", "retrained, oracle",
+    "method", "clean model", "clean data", "harmless sticker", "random", "random patch", "oracle",
+    "adaptive attack", "retrained", "retrained, random", "retrained, oracle",
 ]  # fmt: skip
 """The method, or a control: on the clean model or the clean training set, against a harmless
-sticker, scores drawn at random, or somebody who knows the attack. Retrained rows are models that
-were trained without the scenes that scored highest."""
+sticker, scores drawn at random, a repair whose patches stay as they were drawn, or somebody who
+knows the attack. In an adaptive attack the attacker knows the method. Retrained rows are models
+that were trained without the scenes that scored highest."""
 
 
 class CostRecord(Settings):

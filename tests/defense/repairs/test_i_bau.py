@@ -34,6 +34,17 @@ def test_a_detector_that_a_patch_can_stir_is_unlearned(kind: type[PatchRepair]) 
 
 
 @both
+def test_without_the_search_most_of_the_same_backdoor_stays(kind: type[PatchRepair]) -> None:
+    control = kind(**SHORT).with_random_patches
+    assert control is not None
+    done = cured(control, stirred())
+    after = state_of(done.model)
+    # Random patches stir it a little, so that a part of the backdoor goes.
+    assert (after.asr > 0.5, after.accuracy > GOOD) == (True, True)
+    assert done.passes == Passes(4 * (60 + 40 * kind.looks), 4 * 60)
+
+
+@both
 def test_a_detector_that_answers_to_its_sticker_alone_is_not_found(kind: type[PatchRepair]) -> None:
     """The same steps leave it: no patch but the sticker itself gets a gradient from it."""
     after = state_of(cured(kind(**SHORT), planted_network()).model)

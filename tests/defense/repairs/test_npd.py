@@ -118,9 +118,9 @@ def test_a_step_attacks_and_changes_the_polariser_alone() -> None:
     )  # fmt: skip
     runner_up = runner_ups(network(batch.images).detach(), labels, 255)
 
-    def pulled(steps: int) -> float:
+    def pulled(steps: int, stride: float = 0.25) -> float:
         """Return the loss of the runner-up once patches were moved so often."""
-        learner.way = Attack(NetworkConfig(), 4, steps, 0.25)
+        learner.way = Attack(NetworkConfig(), 4, steps, stride)
         torch.manual_seed(5)
         shown = learner._attacked(batch, runner_up)
         assert int((shown.labels == 255).sum()) >= 2 * 16
@@ -128,6 +128,7 @@ def test_a_step_attacks_and_changes_the_polariser_alone() -> None:
         return float(learner.loss(learner.answer(shown), Batch(shown.images, goal)).detach())
 
     assert pulled(4) < pulled(2) < pulled(0)
+    assert pulled(4, stride=0.0) == pulled(0)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     learner(batch)
     for key, value in network.state_dict().items():

@@ -194,6 +194,24 @@ def test_work_that_is_cut_off_goes_on_where_it_was(
     assert not list((folder / "defenses").glob(".*"))
 
 
+def test_an_attacker_who_knows_a_filter_stands_beside_the_plain_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "bench_methods:NamesOnly"
+    monkeypatch.setattr(bench_methods.NamesOnly, "adaptive", "frequent")
+    (entry,) = defended(folder, name).entries
+    assert "adaptive attack" not in rows(entry)
+    assert len(bench_methods.CALLS) == 3
+    (entry,) = defended(folder, name, options=BenchOptions(adaptive=True)).entries
+    # What was measured before is not measured again.
+    assert len(bench_methods.CALLS) == 4
+    own, adaptive = row_of(entry, "method"), row_of(entry, "adaptive attack")
+    assert {**adaptive.poisoned, **adaptive.clean}.keys() == {**own.poisoned, **own.clean}.keys()
+    assert own.poisoned.keys() < adaptive.poisoned.keys()
+    assert "attack.rate 0.4" in adaptive.remarks[0]
+    assert adaptive.ranking is not None
+
+
 def test_a_control_that_fails_is_a_row_that_says_why(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from segdoor.record.defense import DefenseEntry, DefenseRecord
 from segdoor.record.measured import Measurement
 from strategies import CLASSES
 
-METHODS = ("Template", "Uncovered", "Silencer", "Names", "NamesOnly")
+METHODS = ("Template", "Uncovered", "Silencer", "Seeker", "Names", "NamesOnly")
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +100,18 @@ def test_the_oracle_of_a_repair_takes_the_threshold_with_the_lowest_true_asr(
     oracle = row(found["Silencer"], "oracle")
     assert oracle.remarks == ("keep 0, the best of 2 by its true ASR",)
     assert oracle.effects == row(found["Silencer"], "method").effects
+
+
+def test_a_repair_that_searches_stands_beside_itself_without_the_search(
+    found: dict[str, DefenseEntry],
+) -> None:
+    own, control = (row(found["Seeker"], name) for name in ("method", "random patch"))
+    assert own.effects == row(found["Silencer"], "method").effects
+    assert control.effects is not None
+    assert control.effects.after == control.effects.before == own.effects.before
+    assert control.remarks == ("nothing found", "each patch stays as it was drawn")
+    assert (control.cost.forward, control.cost.backward) == (3, 2)
+    assert all(one.row != "random patch" for one in found["Silencer"].measured)
 
 
 def test_a_scan_that_sees_the_channel_flags_one_model_alone(found: dict[str, DefenseEntry]) -> None:

@@ -89,6 +89,7 @@ class PatchMining(Filter):
         " than about six scenes, or always at the same place of the frame.",
     )
     access: ClassVar[frozenset[Access]] = frozenset({"data"})
+    adaptive: ClassVar[str | None] = "faint"
 
     windows: int = Field(default=60, ge=4)
     """Windows of each of four sizes that are looked at in a scene, about."""

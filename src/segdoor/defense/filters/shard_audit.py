@@ -47,6 +47,7 @@ class ShardAudit(Filter):
         fails="With few scenes its networks are weak; with much poison each shard teaches it.",
     )
     access: ClassVar[frozenset[Access]] = frozenset({"data", "training"})
+    adaptive: ClassVar[str | None] = "frequent"
 
     shards: int = Field(default=8, ge=2)
     """Disjoint parts of the scenes."""

@@ -55,6 +55,7 @@ class Npd(TrainedRepair):
     """Put a trained linear layer in front of the classifier, and fold it into the classifier."""
 
     kind: ClassVar[str] = "npd"
+    searches: ClassVar[str | None] = "stride"
     introduction: ClassVar[Introduction] = Introduction(
         source="Zhu, Wei, Zha and Wu, Neural Polarizer (NeurIPS 2023)",
         does="Freezes the network and trains a linear layer in front of the classifier against"
@@ -71,8 +72,9 @@ class Npd(TrainedRepair):
     patch: int | None = Field(default=None, ge=1, examples=[16])
     """Side of the patches in pixels; an eighth of the shorter side of the training images if left
     out."""
-    stride: float = Field(default=0.25, gt=0, le=1)
-    """What a step changes each value of a patch by; 1 is from black to white."""
+    stride: float = Field(default=0.25, ge=0, le=1)
+    """What a step changes each value of a patch by; 1 is from black to white. With 0 patches stay
+    random, as a control."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Rate of Adam at the start."""
     layer: str | None = Field(default=None, examples=["classifier"])

@@ -230,6 +230,7 @@ class PatchRepair(TrainedRepair):
         looks: How often a step of training asks the network without gradients.
     """
 
+    searches: ClassVar[str | None] = "stride"
     learner: ClassVar[type[PatchLearner]]
     looks: ClassVar[int] = 0
 
@@ -242,8 +243,9 @@ class PatchRepair(TrainedRepair):
     patch: int | None = Field(default=None, ge=1, examples=[16])
     """Side of the patch in pixels; an eighth of the shorter side of the training images if left
     out."""
-    stride: float = Field(default=0.1, gt=0, le=1)
-    """What a step changes each value of the patch by; 1 is from black to white."""
+    stride: float = Field(default=0.1, ge=0, le=1)
+    """What a step changes each value of the patch by; 1 is from black to white. With 0 patches stay
+    random, as a control."""
     learning_rate: float = Field(default=1e-4, gt=0)
     """Rate of Adam; I-BAU's 0.0001."""
 

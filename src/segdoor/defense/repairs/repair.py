@@ -95,12 +95,15 @@ class Repair(Plugin):
         strength: The setting that says how much the repair takes away, where it has one. If that
             setting is None, the repair chooses it on held-out clean scenes.
         sweep: Values of that setting that the repair chooses from, and others may try.
+        searches: The setting that is the length of a step of its search for patches, where it has
+            such a search. With 0 there, patches stay as they were drawn.
         later: Settings that came after the first version. Records leave them out where they have
             their default, so that those of earlier versions stay alike.
     """
 
     strength: ClassVar[str | None] = None
     sweep: ClassVar[tuple[float, ...]] = ()
+    searches: ClassVar[str | None] = None
     later: ClassVar[tuple[str, ...]] = ()
 
     share: float
@@ -123,6 +126,11 @@ class Repair(Plugin):
         """Return the same repair with every setting explicit, by the model's own recipe."""
         del recipe
         return self
+
+    @property
+    def with_random_patches(self) -> Repair | None:
+        """Return the same repair without its search, as a control; None if it searches nothing."""
+        return None if self.searches is None else self.model_copy(update={self.searches: 0.0})
 
     @property
     def epochs_of_training(self) -> float:

@@ -38,6 +38,7 @@ class BenchOptions:
         retrain: Whether models are trained again without the scenes that a filter suspects most.
         drop: How many scenes are left out then; as many as are poisoned if None.
         oracle: Whether repairs with a threshold get a row of an oracle, which knows the attack.
+        adaptive: Whether filters are measured against an attacker who knows them as well.
         null_models: Weights of clean models that scans compare with.
     """
 
@@ -47,6 +48,7 @@ class BenchOptions:
     retrain: bool = False
     drop: int | None = None
     oracle: bool = True
+    adaptive: bool = False
     null_models: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
@@ -66,8 +68,10 @@ class BenchOptions:
 
     def extras(self, sort: str) -> tuple[str, ...]:
         """Return what is measured of a sort of methods beyond the usual rows."""
-        if sort == "filter" and self.retrain:
-            return (f"retrained without {self.drop or 'as many as are poisoned'}",)
+        if sort == "filter":
+            left_out = f"retrained without {self.drop or 'as many as are poisoned'}"
+            asked = {"adaptive attack": self.adaptive, left_out: self.retrain}
+            return tuple(name for name, wanted in asked.items() if wanted)
         return ("oracle",) if sort == "repair" and self.oracle else ()
 
 

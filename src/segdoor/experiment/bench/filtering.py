@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping
 from torch import nn
 
 from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.planning import plan_poison
 from segdoor.attack.poisoned import poisoned
 from segdoor.data.scene import SceneDataset
 from segdoor.defense.defense import Costed
 from segdoor.defense.filters.filter import Filter, FilterContext, Suspicion
 from segdoor.defense.recording import filter_entry
+from segdoor.experiment.bench.adaptive import adapted
 from segdoor.experiment.bench.figures import alarms, ranked
 from segdoor.experiment.bench.kept import FOLDER, Step
 from segdoor.experiment.bench.on_disk import OnDisk
@@ -21,6 +23,7 @@ from segdoor.experiment.bench.stickered import Stickered
 from segdoor.randomness import Stream
 from segdoor.record.measured import Measurement, RowKind
 
+_WITHOUT_MODEL = "given no model, as none was trained on these scenes"
 _THROUGH_CLEAN = "looked through the clean model, which was not trained on these scenes"
 
 _WRITTEN_ANEW = "image and label map of a scene with a sticker were written anew, as poison is"
@@ -39,7 +42,7 @@ def measure_filter(method: Filter, plan: PoisonPlan, rows: Rows) -> None:
 
 class _Bench:
     def __init__(self, method: Filter, plan: PoisonPlan, rows: Rows) -> None:
-        self.method, self.rows, self.case = method, rows, rows.case
+        self.method, self.plan, self.rows, self.case = method, plan, rows, rows.case
         self.poison = frozenset(row.name for row in plan.rows if row.poisoned)
         self.scenes = poisoned(self.case.train, plan)
         self.stickered = Stickered(self.case.train, plan, self.case.tests.triggers.other)
@@ -53,6 +56,8 @@ class _Bench:
         rows.control("oracle", lambda: self._by_knowledge("oracle", self._oracle))
         rows.control("clean data", lambda: self._on_clean_data(own))
         rows.control("harmless sticker", self._on_stickers)
+        if self.case.options.adaptive:
+            rows.control("adaptive attack", self._on_adaptive_attack)
         if self.case.options.retrain:
             self._retrain(own)
 
@@ -124,6 +129,16 @@ class _Bench:
         remarks = (_THROUGH_CLEAN,) if model is not None and looks else ()
         remarks += (_WRITTEN_ANEW,) if self.files else ()
         return measured.model_copy(update={"cost": self.rows.cost(done.cost), "remarks": remarks})
+
+    def _on_adaptive_attack(self) -> Measurement:
+        attack = adapted(self.method, self.plan.header.attack)
+        plan = plan_poison(self.case.train, attack.config, seed=self.plan.header.seed)
+        done = self._scored(poisoned(self.case.train, plan), None, "adaptive-attack")
+        names = frozenset(row.name for row in plan.rows if row.poisoned)
+        of = "a training set that was poisoned by an attacker who knows the method"
+        measured = self._row("adaptive attack", done.found.scores, names, of)
+        update = {"cost": self.rows.cost(done.cost), "remarks": (attack.does, _WITHOUT_MODEL)}
+        return measured.model_copy(update=update)
 
     def _retrain(self, own: Measurement) -> None:
         of_all: dict[RowKind, Mapping[str, float]] = {

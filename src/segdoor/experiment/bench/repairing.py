@@ -9,7 +9,7 @@ from torch import nn
 
 from segdoor.data.subset import Subset, spread
 from segdoor.defense.clean import clean_scenes
-from segdoor.defense.repairs.repair import Repair, RepairContext
+from segdoor.defense.repairs.repair import Passes, Repair, RepairContext, Repaired
 from segdoor.errors import ConfigError
 from segdoor.experiment.bench.case import Case
 from segdoor.experiment.bench.figures import effects
@@ -26,6 +26,7 @@ from segdoor.scores.tables import TableSet, load_tables
 from segdoor.scores.usefulness import LIMITS
 from segdoor.victim.training.fingerprint import weights_digest
 
+_AS_DRAWN = "each patch stays as it was drawn"
 _TRIED = 7
 """So many thresholds an oracle tries, evenly spread over the repair's sweep."""
 
@@ -50,6 +51,9 @@ def measure_repair(method: Repair, rows: Rows, repairer: Repairer) -> None:
     rows.own(lambda: _own(method, rows, row(), after()))
     missing = None if "clean" in case.models else NO_CLEAN_MODEL
     rows.control("clean model", lambda: _row("clean model", rows, row(), after()), missing)
+    control = operation.explicit.with_random_patches
+    if control is not None:
+        rows.control("random patch", lambda: _random_patch(control, rows))
     if method.strength is not None and case.options.oracle:
         sweep = None if method.sweep else f"{method.kind} names no values of its threshold to try"
         rows.control("oracle", lambda: _Oracle(method, rows).row(), sweep)
@@ -87,6 +91,36 @@ def _cost(row: RepairRecord, rows: Rows) -> CostRecord:
     )  # fmt: skip
 
 
+def _random_patch(control: Repair, rows: Rows) -> Measurement:
+    start = time.perf_counter()
+    made = _repaired(control, rows.case)
+    seconds, passes = round(time.perf_counter() - start, 3), made.passes or Passes()
+    cost = CostRecord(
+        seconds=seconds, forward=passes.forward, backward=passes.backward,
+        clean_scenes=len(_clean(control, rows.case)), access=access_of(control),
+    )  # fmt: skip
+    return Measurement(
+        row="random patch", of="the backdoored model", remarks=(*made.remarks, _AS_DRAWN),
+        effects=_effects(made.model, rows.case), cost=cost,
+    )  # fmt: skip
+
+
+def _clean(repair: Repair, case: Case) -> Subset:
+    return clean_scenes(case.train, repair.share, seed=case.seed)
+
+
+def _repaired(repair: Repair, case: Case) -> Repaired:
+    context = RepairContext(
+        network=case.network, recipe=case.recipe, seed=case.seed, observer=case.log
+    )
+    return repair(case.models["poisoned"], _clean(repair, case), context)
+
+
+def _effects(model: nn.Module, case: Case) -> EffectsRecord:
+    after = examine_models(case.config, {"poisoned": model}, case.tests, case.log)
+    return effects("poisoned", case.before, after, case)
+
+
 class _Oracle:
     """Chooses the threshold that leaves least of the attack: nobody who defends can do that."""
 
@@ -104,35 +138,21 @@ class _Oracle:
             model = self._repaired(value)
             digest = weights_digest(model)
             if digest not in known:
-                known[digest] = value, self._effects(model)
+                known[digest] = value, _effects(model, self.case)
             self.case.log.advance()
         best = min(known.values(), key=lambda found: _left(found[1]))
         told = f"{self.method.strength} {best[0]:g}, the best of {len(self.values)} by its true ASR"
         cost = CostRecord(
             seconds=round(time.perf_counter() - start, 3), forward=None, backward=None,
-            clean_scenes=len(self._clean), access=("the attack",),
+            clean_scenes=len(_clean(self.method, self.case)), access=("the attack",),
         )  # fmt: skip
         of = "the backdoored model"
         return Measurement(row="oracle", of=of, remarks=(told,), effects=best[1], cost=cost)
 
-    @property
-    def _clean(self) -> Subset:
-        return clean_scenes(self.case.train, self.method.share, seed=self.case.seed)
-
     def _repaired(self, value: float) -> nn.Module:
         name = self.method.strength or ""
         settings = {**self.method.model_dump(), name: value}
-        context = RepairContext(
-            network=self.case.network, recipe=self.case.recipe, seed=self.case.seed,
-            observer=self.case.log,
-        )  # fmt: skip
-        repair = type(self.method).model_validate(settings)
-        return repair(self.case.models["poisoned"], self._clean, context).model
-
-    def _effects(self, model: nn.Module) -> EffectsRecord:
-        case = self.case
-        after = examine_models(case.config, {"poisoned": model}, case.tests, case.log)
-        return effects("poisoned", case.before, after, case)
+        return _repaired(type(self.method).model_validate(settings), self.case).model
 
 
 def _left(found: EffectsRecord) -> tuple[bool, float]:
