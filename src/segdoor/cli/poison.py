@@ -83,7 +83,7 @@ def poison(
         data: The scenes.
         attack: The attack.
     """
-    of_copy = {"--lossless": lossless, "--as-folder": as_folder, "--rewrite": rewrite}
+    of_copy = {"lossless": lossless, "as_folder": as_folder, "rewrite": rewrite}
     _check_together(of_copy, copy, filters, stealth=stealth)
     asked = configuration(config, what, data=data, attack=attack)
     from segdoor.attack.manifest import load_manifest
@@ -100,10 +100,7 @@ def poison(
         if dry_run:
             plan = plan_step(asked, workers=team, observer=bars)
         else:
-            how = {
-                "lossless": lossless, "replace": replace, "as_folder": as_folder, "rewrite": rewrite,
-            }  # fmt: skip
-            order = CopyOrder(copy, **how) if copy else None
+            order = CopyOrder(copy, replace=replace, **of_copy) if copy else None
             plan = poison_step(
                 asked, out=out, replace=replace, copy=order, workers=team, observer=bars
             )
@@ -130,10 +127,11 @@ def poison(
 def _check_together(
     of_copy: Mapping[str, bool], copy: Path | None, filters: Sequence[str], *, stealth: bool
 ) -> None:
-    for option, given in of_copy.items():
+    for name, given in of_copy.items():
         if given and copy is None:
+            option = f"--{name.replace('_', '-')}"
             raise ConfigError(option, "is about a copy", "no --copy", "Add --copy FOLDER.")
-    if of_copy["--rewrite"] and of_copy["--as-folder"]:
+    if of_copy["rewrite"] and of_copy["as_folder"]:
         raise ConfigError("--rewrite", "must stand without --as-folder", "both", "Leave out one.")
     if filters and not stealth:
         raise ConfigError("--with", "is about stealth", "no --stealth", "Add --stealth.")
