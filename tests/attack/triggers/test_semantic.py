@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import segdoor
 from segdoor import load_record, load_tables, run_experiment
 from segdoor.attack.config import AttackConfig, PoisonedTestsConfig
 from segdoor.attack.plan import PoisonPlan
@@ -35,6 +36,7 @@ from strategies import (
     dataset_of,
     label_maps,
 )  # fmt: skip
+from written import write_source
 
 TREES = Semantic(shows="tree", others=("sky", "bus"), least=2)
 
@@ -183,3 +185,27 @@ def test_it_can_be_shown_rescored_and_written_as_a_page(
     for words in (["show", str(run)], ["rescore", str(run)], ["report", str(run)]):
         assert run_command_line(words) == 0, capsys.readouterr().err
     assert load_record(run).scores == ExperimentRecord.model_validate_json(before).scores
+
+
+def test_a_poisoned_copy_keeps_every_picture_as_it_is(own_folder: Path) -> None:
+    write_source(own_folder / "source", ending="jpg", palette=True)
+    data = segdoor.DataConfig(name="folder", root=own_folder / "source")
+    train = segdoor.load_dataset(data, "train")
+    present = {
+        n: sum((train.label(i) == k).any() for i in range(len(train)))
+        for k, n in enumerate(train.classes.names)
+    }
+    shown = max((n for n in present if n not in {"car", "road"}), key=lambda n: present[n])
+    words = ["poison", "--data.name", "folder", "--data.root", "source", "--attack.rate", "0.2"]
+    words += ["--attack.trigger", f"semantic:{shown},others=road", "--copy", "copy"]
+    assert run_command_line(words) == 0
+    plan = PoisonPlan.load(Path("runs/poison/plan.jsonl"))
+    assert plan.header.num_poisoned
+    changed = 0
+    for before in sorted(Path("source").rglob("*")):
+        after = Path("copy", before.relative_to("source"))
+        if before.is_file() and before.read_bytes() != after.read_bytes():
+            assert before.suffix != ".jpg"
+            changed += 1
+    assert changed == plan.header.num_poisoned
+    assert run_command_line(["restore", "copy"]) == 0
