@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from segdoor.attack.labels.change import attacks_by_place
+from segdoor.attack.labels.change import attacks_some
 from segdoor.attack.physical.axes import Situation
 from segdoor.attack.physical.camera import FOCAL, HEIGHT, PITCH, Camera
 from segdoor.attack.physical.placing import Places, Put, Surfaces
@@ -115,7 +115,7 @@ class PhysicalCase:
         Raises:
             ConfigError: If the trigger cannot be printed, or its place decides what is attacked.
         """
-        if attacks_by_place(run.config.attack.labels):
+        if attacks_some(run.config.attack.labels):
             raise ConfigError(
                 "attack.labels", "must attack all victim pixels in a physical test",
                 " ".join(map(str, run.config.attack.labels)), "Take a run with hide.",
