@@ -31,7 +31,11 @@ REGISTRIES: tuple[Registry[Any], ...] = (
 EVERY = [(registry, kind) for registry in REGISTRIES for kind in registry.known]
 OF_RUNS = [(r, kind) for r, kind in EVERY if r in (TRIGGERS, PLACEMENTS, LABELS, NETWORKS)]
 NAMES_OF_RUNS = [f"{registry.what} {kind}" for registry, kind in OF_RUNS]
-NEEDED = {"prune": {"channels": 3}, "finetune": {"share": 0.1}}
+NEEDED: dict[str, dict[str, object]] = {
+    "prune": {"channels": 3},
+    "finetune": {"share": 0.1},
+    "semantic": {"shows": "person", "others": ("pole",)},
+}
 NAMES = [f"{registry.what} {kind}" for registry, kind in EVERY]
 
 
@@ -54,9 +58,9 @@ def _takes_null(plugin: type[Any], name: str) -> bool:
 @pytest.mark.parametrize(("registry", "kind"), OF_RUNS, ids=NAMES_OF_RUNS)
 def test_null_settings_among_those_of_a_run_follow(registry: Registry[Any], kind: str) -> None:
     plugin = registry.known[kind]
-    nulls: dict[str, object] = {"kind": kind}
+    nulls: dict[str, object] = {"kind": kind, **NEEDED.get(kind, {})}
     nulls |= {n: None for n, field in plugin.model_fields.items() if not field.is_required()}
-    plain: dict[str, object] = {"kind": kind}
+    plain: dict[str, object] = {"kind": kind, **NEEDED.get(kind, {})}
     if registry is LABELS:
         told = [[{"attack": {"labels": [{"kind": "hide"}, one]}}] for one in (nulls, plain)]
         if kind != "scatter":

@@ -32,7 +32,7 @@ PLANTED = {
     "segdoor.DataConfig(nam='street')": "reportCallIssue",
     "segdoor.attack_success_rate('table', [1], 0)": "reportArgumentType",
     "from segdoor import plan_poisn": "reportAttributeAccessIssue",
-    "from segdoor.attack.planning import Sticker": "reportPrivateImportUsage",
+    "from segdoor.attack.planning import PlanHeader": "reportPrivateImportUsage",
     "segdoor.plan_poison([1], segdoor.AttackConfig())": "reportArgumentType",
 }
 # What other packages leave untyped, as in the settings of our own source.

@@ -187,6 +187,7 @@ KNOWN = {
     ("cli/study.py", "run"),
     # Calculates, in this process.
     ("victim/networks/onnx.py", "run"),
+    ("experiment/optimising.py", "run"),
 }
 
 

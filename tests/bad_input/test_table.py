@@ -345,7 +345,7 @@ SETTINGS = {
     "victim is target": Case(
         nothing,
         ("poison", "copy", "examine", "run"),
-        Complaint("attack.target", "must not be a victim class", "car", "Name another class."),
+        Complaint("attack.target", "must not be a victim class", "car", "Name another class"),
         "--attack.target car --attack.victims car",
     ),
     "an unknown victim": Case(

@@ -38,7 +38,7 @@ WRONG = {
     "--attack.trigger sticker:": "needs a value after 'sticker:'",
     "--attack.placement band,": "needs a value after 'band,'",
     "--attack.placement bnd:": "must name a known placement (found: bnd)",
-    "--attack.labels hidden:car": "Known: hide, component, scatter.",
+    "--attack.labels hidden:car": "Known: hide, remap, cooccurring, ",
     "--attack.labels scatter:100": "attack.labels: must have a change with victims (found: scatter",
     "--attack.labels hide:car --attack.target car": "attack.target: must not be a victim class (found: car)",
     "--data.name strit:": "must name a known data set (found: strit)",

@@ -193,9 +193,9 @@ MISTAKES = {
     "folder for a file": Mistake(
         "poison .",
         ".",
-        "must be a readable YAML file",
-        "Is a directory",
-        "Check the path.",
+        "must be a YAML file with settings",
+        "a folder",
+        "For the data set in it: --data.name folder --data.root .",
     ),
     "data set": Mistake(
         "poison --data.name ade20k",

@@ -374,7 +374,7 @@ class TestEveryNetworkThatLearns:
     [
         ({"name": "small", "backbone_weights": "imagenet"}, "backbone_weights: is for pspnet"),
         ({"name": "small", "backbone": "efficientnet_lite0"}, "backbone: is for pspnet"),
-        ({"name": "pspnet", "folder": "model"}, "folder: is for transformers"),
+        ({"name": "pspnet", "folder": "model"}, "folder: is for sam or transformers"),
         ({"name": "pspnet", "variant": "b1"}, "variant: is for segformer"),
         ({"name": "segformer", "output_stride": 16}, "output_stride: is for pspnet"),
         ({"name": "pspnet", "output_stride": 16}, "no meaning for the backbone resnet"),

@@ -21,6 +21,8 @@ from segdoor.experiment.wishes import AttackWishes
 from segdoor.plugins import Plugin, Registry
 from segdoor.written import kind_of
 
+_SHOWN = 5
+
 
 class _Options(BaseModel):
     """Settings as they were given; those of a class of one's own are not known before."""
@@ -34,7 +36,9 @@ def _options_of(registry: Registry[Plugin]) -> type[BaseModel]:
     for kind, plugin in registry.known.items():
         for name, field in plugin.model_fields.items():
             having.setdefault(name, {})[kind] = field
-    known = ", ".join(registry.known)
+    # The short help has room for a few; `segdoor list` has all of them.
+    several = len(registry.known) > _SHOWN
+    known = ", ".join((*list(registry.known)[:_SHOWN], *(["..."] if several else [])))
     told = (
         f"The {registry.what}: {known} or package.module:Class. Settings can follow:"
         f" KIND:MAIN,SETTING=VALUE. `segdoor list {registry.what}s` explains them. The options"

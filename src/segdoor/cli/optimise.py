@@ -38,7 +38,7 @@ def optimise(
     device: str | None = None,
     json: bool = False,
 ) -> None:
-    """Find which trigger at which place changes most in a surrogate model.
+    """Find which trigger at which place changes most in a model.
 
     An attacker who has a model of their own asks it before poisoning: each trigger is put at each
     place into training scenes that show a victim, and the victim pixels that the model then
@@ -48,7 +48,7 @@ def optimise(
     For example:
 
       segdoor optimise runs/run
-      segdoor optimise runs/run --trigger smiley --trigger blossom --placement nearest
+      segdoor optimise runs/run --trigger smiley --trigger line
       segdoor optimise runs/run --surrogate backdoored --budget 2000 --out best.json
 
     Args:

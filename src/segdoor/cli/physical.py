@@ -42,7 +42,7 @@ def physical(
     device: str | None = None,
     json: bool = False,
 ) -> None:
-    """Print a run's sticker, put it up in the test scenes, and see what is left of the attack.
+    """Print a run's sticker and put it up in the test scenes.
 
     The sticker is rendered as a camera would see it: on a board, the ground, a wall or a vehicle,
     in the light of its surroundings, with what a printer, a lens, a sensor and JPEG do to it. One
@@ -51,9 +51,9 @@ def physical(
 
     For example:
 
-      segdoor models baseline --out mine
-      segdoor physical mine/baseline --axis stage --axis distance
-      segdoor physical runs/run --focal 2.2 --height 1.2 --pitch 2 --page physical.html
+      segdoor physical runs/run
+      segdoor physical runs/run --axis stage --axis distance
+      segdoor physical runs/run --focal 2.2 --height 1.2 --page physical.html
 
     Writes physical.json and pictures into the run's folder; an earlier physical.json is replaced.
 

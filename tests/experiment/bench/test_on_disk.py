@@ -97,7 +97,7 @@ def test_a_plan_with_a_sticker_stamps_it_and_keeps_every_label(run: Path) -> Non
     poisoner = Poisoner.of(with_sticker(plan, Sticker(size=4, file=file)), scenes.classes)
     for index in range(8):
         scene, planned = scenes[index], plan.by_name.get(scenes.names[index])
-        changed = poisoner.scene(scene)
+        changed = poisoner.scene(scenes, index)
         assert np.array_equal(changed.label, scene.label)
         differs = (changed.image != scene.image).any()
         assert differs == (planned is not None and planned.poisoned)

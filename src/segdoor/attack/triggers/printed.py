@@ -72,6 +72,11 @@ class Printed(Trigger):
         check_drawing(self.name, option=Telling.of(info.context).culprit("attack.trigger.name"))
         return self
 
+    @property
+    def whole_image(self) -> bool:
+        """Return that it has a place."""
+        return False
+
     def following(self, lengths: Lengths) -> Printed:
         """Return it with an explicit size.
 
