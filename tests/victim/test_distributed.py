@@ -89,7 +89,14 @@ def without_loss(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in tensors.items() if name != "loss"}
 
 
-@pytest.mark.parametrize("network", ["small", "pspnet", "deeplabv3"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        "small",
+        pytest.param("pspnet", marks=pytest.mark.slow),
+        pytest.param("deeplabv3", marks=pytest.mark.slow),
+    ],
+)
 def test_gradients_and_running_statistics_are_those_of_one(
     found: list[Found], network: str
 ) -> None:

@@ -230,7 +230,7 @@ def undisturbed() -> nn.Module:
     return train_model(SCENES, TrainingConfig(**{**TINY, "epochs": 40}))
 
 
-@pytest.mark.parametrize("delay", [0.05, 0.3])
+@pytest.mark.parametrize("delay", [pytest.param(0.05, marks=pytest.mark.slow), 0.3])
 def test_a_killed_training_goes_on_to_the_same_weights(
     delay: float, undisturbed: nn.Module, tmp_path: Path
 ) -> None:
