@@ -141,7 +141,9 @@ def _chosen(dataset: SceneDataset, wanted: int) -> list[Scene]:
 
 def _new(run: ReopenedRun, looked: Sequence[_Looked]) -> Iterator[tuple[str, nn.Module]]:
     """Yield the run's networks; the clean model of a seed only once."""
-    method = run.record.method or "examined"
+    method, trigger = run.record.method or "examined", run.config.attack.trigger.kind
+    # The methods are the paper's, whose trigger is a sticker.
+    method = method if trigger == "sticker" else f"{method} ({trigger})"
     for name, model in run.models.items():
         told = CLEAN if name == CLEAN else method
         if not (
