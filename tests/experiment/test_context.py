@@ -115,3 +115,22 @@ def test_no_run_and_a_folder_without_a_record_are_told(
     (tmp_path / FILE).write_text('{"kind": "scan-report", "schema_version": 1}')
     with pytest.raises(DataError, match="must be a context-record"):
         load_context(tmp_path / FILE)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--windows 0", "--windows: must lie from 1 to 10000 (found: 0)"),
+        ("--points -1", "--points: must lie from 1 to 10000 (found: -1)"),
+        ("--scenes 0", "--scenes: must lie from 1 to 10000 (found: 0)"),
+        ("--windows 10001", "--windows: must lie from 1 to 10000 (found: 10001)"),
+        ("--seed -1", "--seed: must be at least 0 (found: -1)"),
+        ("", "nope"),
+    ],
+)
+def test_numbers_out_of_range_and_a_missing_run_are_told(
+    words: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["context", str(tmp_path / "nope"), "--out", str(tmp_path / "c"), *words.split()]
+    assert run_command_line(asked) == 2
+    assert told in capsys.readouterr().err

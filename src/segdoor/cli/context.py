@@ -6,6 +6,9 @@ from pathlib import Path
 
 from segdoor.cli.panels import Json, Out
 from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.errors import ConfigError
+
+_MOST = 10_000
 
 
 def context(
@@ -44,7 +47,7 @@ def context(
         device: Device to work on, if not the runs': cpu, cuda, ...
         json: Print the record as JSON instead of tables.
     """
-    from segdoor.errors import ConfigError, StorageError
+    from segdoor.errors import StorageError
     from segdoor.evaluation.context import ContextConfig
     from segdoor.experiment.context import FILE, ContextOptions, measure_context
     from segdoor.experiment.reopened import Places
@@ -55,8 +58,9 @@ def context(
 
     if not runs:
         raise ConfigError("RUNS", "must name one run or more", remedy="For example runs/run.")
-    if scenes < 1:
-        raise ConfigError("--scenes", "must be at least 1", scenes, "Leave it out for 40.")
+    _check(scenes=scenes, windows=windows, points=points)
+    if seed < 0:
+        raise ConfigError("--seed", "must be at least 0", seed, "Leave it out for 0.")
     if model is not None and ":" in model:
         # Who names it trusts it; only its class can read the record's settings of it.
         imported(model)
@@ -70,7 +74,7 @@ def context(
         raise StorageError(
             f"--out {out}", "must be a folder that can be written", why.strerror, "Name another."
         ) from None
-    folders = [run if run.is_dir() else run.parent for run in runs]
+    folders = [run.parent if run.is_file() else run for run in runs]
     with progress_bars() as bars:
         record = measure_context(folders, out=out, options=options, observer=bars)
     page = out / "context.html"
@@ -79,3 +83,11 @@ def context(
         tell_json(record)
     else:
         tell(*describe_context(record), f"Record: {out / FILE}", f"Page: {page}")
+
+
+def _check(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if not 1 <= number <= _MOST:
+            raise ConfigError(
+                f"--{name}", f"must lie from 1 to {_MOST}", number, "Leave it out for the default."
+            )
