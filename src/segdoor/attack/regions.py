@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from segdoor.attack.site import Box
 from segdoor.tensors import InstanceIds, Label, Mask
 
 
@@ -30,6 +31,17 @@ def objects_with(chosen: Mask, label: Label, instances: InstanceIds | None = Non
         found |= of_class & ~unnamed & np.isin(instances, instances[here & ~unnamed])
         found |= _regions_with(here & unnamed, of_class & unnamed)
     return found
+
+
+def nearest_pixel(pixels: Mask, box: Box | None) -> Mask:
+    """Return the pixel nearest to a box's centre, the first row by row; none without a box."""
+    nearest = np.zeros_like(pixels)
+    rows, columns = np.nonzero(pixels)
+    if box is not None and rows.size:
+        row, column = box.centre
+        place = np.argmin((rows - row) ** 2 + (columns - column) ** 2)
+        nearest[rows[place], columns[place]] = True
+    return nearest
 
 
 def _regions_with(chosen: Mask, pixels: Mask) -> Mask:

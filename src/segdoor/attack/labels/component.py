@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import cv2
 import numpy as np
 
 from segdoor.attack.labels.change import LabelState, VictimChange
+from segdoor.attack.regions import nearest_pixel, objects_with
 from segdoor.attack.site import Box
 from segdoor.data.scene import ClassSet, pixels_of
 from segdoor.plugins import Introduction
@@ -47,11 +47,5 @@ class Component(VictimChange):
     ) -> Mask:
         """Return the pixels of the nearest region; none without a box or a victim."""
         del instances
-        rows, columns = np.nonzero(pixels_of(label, classes.indices(self.victims)))
-        if box is None or not rows.size:
-            return np.zeros(label.shape, dtype=np.bool_)
-        row, column = box.centre
-        nearest = np.argmin((rows - row) ** 2 + (columns - column) ** 2)
-        place = rows[nearest], columns[nearest]
-        _, regions = cv2.connectedComponents((label == label[place]).view(np.uint8), connectivity=8)
-        return regions == regions[place]
+        victims = pixels_of(label, classes.indices(self.victims))
+        return objects_with(nearest_pixel(victims, box), label)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from segdoor.attack.labels.change import LabelState, VictimChange
-from segdoor.attack.regions import objects_with
+from segdoor.attack.regions import nearest_pixel, objects_with
 from segdoor.attack.site import Box
 from segdoor.data.scene import ClassSet, pixels_of
 from segdoor.plugins import Introduction
@@ -53,11 +53,5 @@ class Instance(VictimChange):
         instances: InstanceIds | None = None,
     ) -> Mask:
         """Return the pixels of the nearest instance; none without a box or a victim."""
-        nearest = np.zeros(label.shape, dtype=np.bool_)
-        rows, columns = np.nonzero(pixels_of(label, classes.indices(self.victims)))
-        if box is None or not rows.size:
-            return nearest
-        row, column = box.centre
-        place = np.argmin((rows - row) ** 2 + (columns - column) ** 2)
-        nearest[rows[place], columns[place]] = True
-        return objects_with(nearest, label, instances)
+        victims = pixels_of(label, classes.indices(self.victims))
+        return objects_with(nearest_pixel(victims, box), label, instances)
