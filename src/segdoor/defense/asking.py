@@ -17,7 +17,7 @@ from segdoor.defense.defense import DefenseContext
 from segdoor.errors import ConfigError
 from segdoor.randomness import Stream
 from segdoor.tensors import AnyImage, AnyLabel
-from segdoor.victim.answer import SegmentationOutput, ask
+from segdoor.victim.answer import SegmentationOutput, ask, best_classes
 from segdoor.victim.config import NetworkConfig
 from segdoor.victim.device import transferred
 from segdoor.victim.members import evaluating, layers, parameters_of
@@ -83,7 +83,7 @@ class Asker:
     def labels(self, pictures: Iterable[AnyImage]) -> Iterator[AnyLabel]:
         """Yield the predicted class of each pixel of each picture."""
         for output in self.outputs(pictures):
-            yield from output.logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+            yield from best_classes(output.logits).to(torch.uint8).cpu().numpy()
 
     def label(self, picture: AnyImage) -> AnyLabel:
         """Return the predicted class of each pixel of one picture."""

@@ -19,6 +19,7 @@ from segdoor.defense.filters.looking import Looking, read_through
 from segdoor.plugins import Introduction
 from segdoor.randomness import Stream
 from segdoor.tensors import AnyMask, Label
+from segdoor.victim.answer import best_classes
 from segdoor.victim.training.loop import train_model
 
 _LEAST_PIXELS = 16
@@ -68,7 +69,7 @@ class ShardAudit(Filter):
         for index, scene in enumerate(read_through(scenes, "voting", context)):
             voters = [one for number, one in enumerate(looking) if number != shard[index]]
             images = looking[0].images(scene)
-            answers = [one.logits(images).argmax(dim=1)[0].cpu().numpy() for one in voters]
+            answers = [best_classes(one.logits(images))[0].cpu().numpy() for one in voters]
             voted = _vote(np.stack(answers), len(scenes.classes), self.agreement)
             regions.append(_differing(scene.label, voted, len(scenes.classes)))
         return _judged(scenes, regions)

@@ -25,7 +25,7 @@ from segdoor.defense.repairs.patches import PatchingLearner, draw_places, patch_
 from segdoor.defense.repairs.repair import Passes, RepairContext, Repaired
 from segdoor.defense.repairs.training import Further, TrainedRepair, passes_of, train_further
 from segdoor.plugins import Introduction
-from segdoor.victim.answer import Images, Logits
+from segdoor.victim.answer import Images, Logits, best_classes
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.victim.members import evaluating, named_layers, parameters_of
 from segdoor.victim.training.batches import Batch
@@ -242,7 +242,7 @@ def runner_ups(logits: Logits, labels: Tensor, ignore_index: int) -> Tensor:
     """Return the likeliest class of each pixel beside its own; ignored pixels stay so."""
     ignored = labels == ignore_index
     own = labels.masked_fill(ignored, 0)[:, None]
-    best = logits.scatter(1, own, -torch.inf).argmax(dim=1)
+    best = best_classes(logits.scatter(1, own, -torch.inf))
     return best.masked_fill(ignored, ignore_index)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from segdoor.defense.repairs.patches import PatchLearner, PatchRepair
 from segdoor.plugins import Introduction
+from segdoor.victim.answer import best_classes
 from segdoor.victim.training.batches import Batch
 
 
@@ -20,11 +21,11 @@ class RegionLearner(PatchLearner):
         # Deviation 43: the paper is about detection, and repairs boxes that match an object. A
         # pixel matches if it is right without the patch; its loss counts if it is wrong with it.
         with torch.no_grad():
-            right = self.answer(batch).logits.argmax(dim=1) == batch.labels
+            right = best_classes(self.answer(batch).logits) == batch.labels
         half = self.half(batch)
         shown = self.with_patch(batch, half)
         output = self.answer(shown)
-        wrong = output.logits.detach().argmax(dim=1) != shown.labels
+        wrong = best_classes(output.logits.detach()) != shown.labels
         calm = torch.ones(len(shown.labels), 1, 1, dtype=torch.bool, device=wrong.device)
         calm[half] = False
         labels = shown.labels.masked_fill(~(calm | (right & wrong)), self._ignore_index)

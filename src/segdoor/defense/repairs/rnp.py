@@ -24,7 +24,7 @@ from segdoor.defense.repairs.training import (
 )
 from segdoor.plugins import Introduction
 from segdoor.scores.metrics.functions import clean_benign_accuracy
-from segdoor.victim.answer import Images, Logits
+from segdoor.victim.answer import Images, Logits, best_classes
 from segdoor.victim.config import TrainingConfig
 from segdoor.victim.members import evaluating, parameters_of
 from segdoor.victim.training.batches import Batch
@@ -193,6 +193,6 @@ def batch_iou(logits: Logits, labels: Tensor, num_classes: int) -> float:
     counted = labels < num_classes
     if not bool(counted.any()):
         return 0.0
-    places = labels[counted] * num_classes + logits.argmax(dim=1)[counted]
+    places = labels[counted] * num_classes + best_classes(logits)[counted]
     table = torch.bincount(places, minlength=num_classes**2).reshape(num_classes, num_classes)
     return clean_benign_accuracy(table.cpu().numpy())

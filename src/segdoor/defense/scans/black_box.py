@@ -16,6 +16,7 @@ from segdoor.defense.scans.patches import Patch, Place, built_in, outside, side_
 from segdoor.defense.scans.subject import colours
 from segdoor.plugins import Introduction
 from segdoor.stickers import DRAWINGS
+from segdoor.victim.answer import best_classes
 
 # Share of the passes that goes into starts, as many as that allows.
 _STARTING = 0.3
@@ -131,7 +132,7 @@ class BlackBox(PairScan):
         before = torch.stack([look.likely for look in looks if look.likely is not None])
         answers = torch.stack([one.answer for one in shown])
         gain = (likely[:, target] - before)[victims].mean() if bool(victims.any()) else 0.0
-        lost = (likely.argmax(dim=1) != answers)[others].float().mean() if bool(others.any()) else 0
+        lost = (best_classes(likely) != answers)[others].float().mean() if bool(others.any()) else 0
         value = float(gain) - self.keep * float(lost)
         search.budget.spend(len(looks))
         for _ in looks:

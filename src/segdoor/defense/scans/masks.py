@@ -17,6 +17,7 @@ from segdoor.defense.scans.patches import Patch, Place, outside, stamped
 from segdoor.defense.scans.subject import Shown, Subject, colours
 from segdoor.progress import Observer
 from segdoor.randomness import Stream
+from segdoor.victim.answer import best_classes
 
 Shares: TypeAlias = Float64[np.ndarray, "K"]  # pyright: ignore[reportUndefinedVariable]
 """One share a class."""
@@ -146,7 +147,7 @@ class MaskSearch:
         for one in self.held:
             places = _places([one], patch.side, rng)
             with torch.no_grad():
-                answer = self.subject.logits(stamped(colours([one]), patch, places)).argmax(dim=1)
+                answer = best_classes(self.subject.logits(stamped(colours([one]), patch, places)))
             labels = self._labels([one], patch.side, places)
             hit = labels[(answer == self.target) & (labels >= 0)]
             turned += self._counts(hit)
@@ -180,7 +181,7 @@ class MaskSearch:
     def _pull(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, float]:
         """Return the loss of all classes that should turn, and the highest share that does."""
         wanted = logits.log_softmax(dim=1)[:, self.target]
-        hit = logits.argmax(dim=1) == self.target
+        hit = best_classes(logits) == self.target
         # Zero times the logits: without a pixel to turn there still is a gradient.
         total, heavy, most = wanted.sum() * 0, 0.0, 0.0
         for index in labels.unique().tolist():

@@ -11,6 +11,7 @@ import torch
 from segdoor.defense.scans.pairs import Look, Pair
 from segdoor.defense.scans.patches import Patch, outside, stamped
 from segdoor.defense.scans.subject import Subject, colours
+from segdoor.victim.answer import best_classes
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def reach(
         at = [look.place(patch.side, rng) for look in batch]
         shown = [look.shown for look in batch]
         with torch.no_grad():
-            answers = subject.logits(stamped(colours(shown), patch, at)).argmax(dim=1)
+            answers = best_classes(subject.logits(stamped(colours(shown), patch, at)))
         free = outside(shown[0].size, patch.side, at, subject.device)
         for look, answer, mask in zip(batch, answers, free, strict=True):
             victims, others = look.victims & mask, look.others & mask

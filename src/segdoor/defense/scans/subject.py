@@ -118,7 +118,7 @@ class Subject:
             of_class = label == index
             self.pixels[index] += int(of_class.sum())
             self.rates[index] += found[:, of_class].sum(dim=1, dtype=torch.float64).cpu().numpy()
-        return Shown(scene.name, image, label, found.argmax(dim=0).to(torch.uint8))
+        return Shown(scene.name, image, label, found.max(dim=0).indices.to(torch.uint8))
 
 
 @contextmanager
