@@ -93,14 +93,12 @@ def grams(region: Float[Tensor, "_ _"], orders: int) -> Grams:
     Order p is the p-th root of the mean over pixels of the products of p-th powers.
     """
     # Deviation 56: the mean over pixels, not their sum: regions have any size.
-    places = torch.triu_indices(region.shape[0], region.shape[0])
-    rows: list[Tensor] = []
-    for order in range(1, orders + 1):
-        powers = region**order
-        matrix = powers @ powers.T / region.shape[1]
-        rooted = matrix.sign() * matrix.abs() ** (1 / order)
-        rows.append(rooted[places[0], places[1]])
-    return torch.cat(rows).numpy()
+    powers = region.expand(orders, *region.shape).cumprod(dim=0)
+    matrices = powers @ powers.transpose(1, 2) / region.shape[1]
+    first, second = torch.triu_indices(region.shape[0], region.shape[0])
+    upper = matrices[:, first, second]
+    roots = 1 / torch.arange(1, orders + 1, dtype=region.dtype)
+    return (upper.sign() * upper.abs() ** roots[:, None]).flatten().numpy()
 
 
 def deviations(rows: Float64[np.ndarray, "N G"], width: float) -> Float64[np.ndarray, " N"]:
