@@ -21,10 +21,8 @@ from segdoor.evaluation.context import (
     SceneContext,
     edges_for,
 )
-from segdoor.experiment.config import config_from
-from segdoor.experiment.reopened import Places, ReopenedRun, check_named, check_reopenable, reopen
+from segdoor.experiment.reopened import FinishedRun, Places, ReopenedRun, reopen
 from segdoor.progress import Observer, Silent
-from segdoor.record import load_record
 from segdoor.record.context import (
     ContextComparison,
     ContextRecord,
@@ -115,11 +113,7 @@ def measure_context(
     scenes: list[Scene] = []
     digest, num_classes = "", 0
     for folder in dict.fromkeys(runs):
-        record = load_record(folder)
-        check_reopenable(folder, record)
-        network = config_from(record.config, source=folder / "record.json", recorded=True).network
-        check_named(network.name, options.model, learns=False)
-        run = reopen(folder, record, options.places, observer)
+        run = reopen(FinishedRun.of(folder), options.model, options.places, observer)
         if not scenes:
             scenes = _chosen(run.tests.benign, options.num_scenes)
             digest, num_classes = run.tests.benign.digest, len(run.tests.benign.classes)
