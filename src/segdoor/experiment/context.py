@@ -23,13 +23,13 @@ from segdoor.evaluation.context import (
 )
 from segdoor.experiment.reopened import FinishedRun, Places, ReopenedRun, reopen
 from segdoor.progress import Observer, Silent
+from segdoor.record import save_record
 from segdoor.record.context import (
     ContextComparison,
     ContextRecord,
     Direction,
     Measure,
     ModelContext,
-    save_context,
 )
 from segdoor.scores.differences import Difference
 from segdoor.scores.intervals import Interval, drawn
@@ -125,7 +125,7 @@ def measure_context(
         for name, model in _new(run, looked):
             looked.append(_look(name, model, run, scenes, options.config, observer))
     measured = _record(looked, scenes, digest, options.config)
-    save_context(measured, out / FILE)
+    save_record(measured, out / FILE)
     return measured
 
 

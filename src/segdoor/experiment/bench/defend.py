@@ -34,6 +34,7 @@ from segdoor.experiment.repair import Repairer
 from segdoor.files import digest_of
 from segdoor.locks import sole_writer
 from segdoor.progress import Observer, Silent
+from segdoor.record import save_record
 from segdoor.record.defense import (
     DefenseRecord,
     DetectorEntry,
@@ -43,7 +44,6 @@ from segdoor.record.defense import (
     RepairEntry,
     ScanEntry,
     load_defenses,
-    save_defenses,
 )
 from segdoor.scores.usefulness import LIMITS
 from segdoor.victim.members import evaluating
@@ -215,7 +215,7 @@ class _Bench:
         self.defenses = self.defenses.model_copy(update={"entries": tuple(entries)})
 
     def _save(self) -> None:
-        save_defenses(self.defenses, self.folder / FILE)
+        save_record(self.defenses, self.folder / FILE)
 
 
 def _measure(method: Method, rows: Rows, repairer: Repairer, *, learns: bool) -> None:

@@ -17,7 +17,8 @@ from segdoor.experiment.reopened import FinishedRun, Places, reopen
 from segdoor.experiment.scenes import open_scenes
 from segdoor.locks import sole_writer
 from segdoor.progress import Observer, Silent
-from segdoor.record.physical import FilmRecord, PhysicalRecord, save_physical
+from segdoor.record import save_record
+from segdoor.record.physical import FilmRecord, PhysicalRecord
 
 FILE = "physical.json"
 """What a physical test leaves beside a run's record."""
@@ -80,7 +81,7 @@ def physical_run(
             pictures=save_pictures(case, axes, measured, folder),
             film=film,
         )
-        save_physical(found, folder / FILE)
+        save_record(found, folder / FILE)
         return found
 
 
