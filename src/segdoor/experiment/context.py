@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from segdoor.data.scene import Scene, SceneDataset
-from segdoor.data.subset import spread
+from segdoor.data.scene import Scene
+from segdoor.data.subset import evenly
 from segdoor.errors import ConfigError
 from segdoor.evaluation.context import (
     ContextConfig,
@@ -114,10 +114,11 @@ def measure_context(
     digest, num_classes = "", 0
     for folder in dict.fromkeys(runs):
         run = reopen(FinishedRun.of(folder), options.model, options.places, observer)
+        benign = run.tests.benign
         if not scenes:
-            scenes = _chosen(run.tests.benign, options.num_scenes)
-            digest, num_classes = run.tests.benign.digest, len(run.tests.benign.classes)
-        elif (digest, num_classes) != (run.tests.benign.digest, len(run.tests.benign.classes)):
+            scenes = [benign[i] for i in evenly(range(len(benign)), options.num_scenes)]
+            digest, num_classes = benign.digest, len(benign.classes)
+        elif (digest, num_classes) != (benign.digest, len(benign.classes)):
             raise ConfigError(
                 f"run {folder}", "must have the test scenes of the others", "other scenes",
                 "Compare runs of one data set.",
@@ -127,10 +128,6 @@ def measure_context(
     measured = _record(looked, scenes, digest, options.config)
     save_record(measured, out / FILE)
     return measured
-
-
-def _chosen(dataset: SceneDataset, wanted: int) -> list[Scene]:
-    return [dataset[index] for index in spread(len(dataset), min(wanted, len(dataset)))]
 
 
 def _new(run: ReopenedRun, looked: Sequence[_Looked]) -> Iterator[tuple[str, nn.Module]]:
