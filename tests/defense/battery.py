@@ -17,12 +17,12 @@ from segdoor.data.street import StreetDataset
 from segdoor.defense.defense import Access, Defense
 from segdoor.errors import ConfigError
 from segdoor.plugins import Plugin, Registry
+from segdoor.record import save_record
 from segdoor.record.defense import (
     DEFENSE_SCHEMA_VERSION,
     DefenseRecord,
     Entry,
     load_defenses,
-    save_defenses,
 )
 from strategies import MemoryDataset
 
@@ -87,7 +87,7 @@ def check_repeats(call: Callable[[], Any]) -> Any:
 def check_record(entry: Entry, path: Path) -> None:
     """Check that what was found comes back from its file."""
     record = DefenseRecord(segdoor="0.1.0", subject="abc", seed=3, entries=(entry,))
-    save_defenses(record, path)
+    save_record(record, path)
     back = load_defenses(path)
     assert back == record
     assert type(back.entries[0]) is type(entry)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from segdoor.errors import ConfigError, DataError
+from segdoor.record import save_record
 from segdoor.record.defense import (
     DefenseRecord,
     DetectorEntry,
@@ -17,7 +18,6 @@ from segdoor.record.defense import (
     ScanEntry,
     SuspectRecord,
     load_defenses,
-    save_defenses,
 )
 from segdoor.record.measured import CostRecord, Measurement
 
@@ -46,7 +46,7 @@ RECORD = DefenseRecord(
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "run" / "defense.json"
-    save_defenses(RECORD, path)
+    save_record(RECORD, path)
     return path
 
 

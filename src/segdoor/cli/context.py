@@ -54,16 +54,14 @@ def context(
     from segdoor.files import write_atomically
     from segdoor.report.context import context_page, describe_context
     from segdoor.report.html import render
-    from segdoor.victim.networks.own import imported
+    from segdoor.victim.networks.own import import_named
 
     if not runs:
         raise ConfigError("RUNS", "must name one run or more", remedy="For example runs/run.")
     _check(scenes=scenes, windows=windows, points=points)
     if seed < 0:
         raise ConfigError("--seed", "must be at least 0", seed, "Leave it out for 0.")
-    if model is not None and ":" in model:
-        # Who names it trusts it; only its class can read the record's settings of it.
-        imported(model)
+    import_named(model)
     options = ContextOptions(
         scenes, ContextConfig(windows=windows, points=points, seed=seed), Places(root, device),
         model,

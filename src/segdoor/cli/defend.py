@@ -96,16 +96,14 @@ def defend(
     from segdoor.experiment.reopened import Places
     from segdoor.report.defense_grids import describe_defenses
     from segdoor.report.source import open_source
-    from segdoor.victim.networks.own import imported
+    from segdoor.victim.networks.own import import_named
 
     methods = [read_method(text) for text in with_]
     options = BenchOptions(
         clean=clean, test=test, num_scenes=scenes, retrain=retrain, drop=drop, oracle=oracle,
         adaptive=adaptive, null_models=null,
     )  # fmt: skip
-    if model is not None and ":" in model:
-        # Who names it trusts it; only its class can read the record's settings of it.
-        imported(model)
+    import_named(model)
     with progress_bars() as bars:
         found = defend_run(
             run, methods, options=options, seed=seed, model=model, places=Places(root, device),

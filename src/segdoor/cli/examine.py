@@ -17,7 +17,7 @@ from segdoor.cli.options import (
     configuration,
 )
 from segdoor.cli.panels import Config, Json, Out
-from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.cli.screen import progress_bars
 from segdoor.errors import ConfigError
 
 
@@ -81,15 +81,8 @@ def examine(
             "--weights", "must name the trained weights", remedy="A network without is untrained."
         )
     from segdoor.experiment.steps import examine_step
-    from segdoor.report.terminal import describe
 
     gate.check(asked, asked.data().test_split)
     with progress_bars() as bars:
         record = examine_step(asked, out=out, observer=bars)
-    findings = gate.judged(asked, record, out)
-    if json:
-        tell_json(record, gate.beside(findings))
-    else:
-        tell(*describe(record), f"Record and pictures: {out}")
-        gate.tell(findings)
-    gate.close(findings, out)
+    gate.finish(asked, record, out, as_json=json)

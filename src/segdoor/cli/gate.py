@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from segdoor.cli.panels import OUTPUT
-from segdoor.cli.screen import tell
+from segdoor.cli.screen import tell, tell_json
 from segdoor.errors import FindingError, StorageError
 from segdoor.experiment.resolving import Asked
 from segdoor.files import write_atomically
@@ -64,8 +64,23 @@ class Gate:
         for threshold in self.thresholds:
             place_of(threshold, names)
 
-    def judged(self, asked: Asked, record: ExperimentRecord, out: Path) -> Findings:
-        """Judge a run, and write what was asked for beside its record."""
+    def finish(self, asked: Asked, record: ExperimentRecord, out: Path, *, as_json: bool) -> None:
+        """Judge and print a run, and write what was asked for beside its record.
+
+        Raises:
+            FindingError: If there are findings, which end the call with exit code 4.
+        """
+        from segdoor.report.terminal import describe
+
+        findings = self._judged(asked, record, out)
+        if as_json:
+            tell_json(record, self._beside(findings))
+        else:
+            tell(*describe(record), f"Record and pictures: {out}")
+            self._tell(findings)
+        self._close(findings, out)
+
+    def _judged(self, asked: Asked, record: ExperimentRecord, out: Path) -> Findings:
         from segdoor.experiment.judged import image_files, judge
 
         found = judge(record, out, self.thresholds)
@@ -82,24 +97,17 @@ class Gate:
             write_sarif(self.sarif, findings.findings, self.verb, exit_code=code, root=root)
         return findings
 
-    def beside(self, findings: Findings) -> dict[str, object]:
-        """Return what is printed beside the record's own keys, if thresholds were given."""
+    def _beside(self, findings: Findings) -> dict[str, object]:
         return findings.model_dump(mode="json", include={"findings"}) if self.thresholds else {}
 
-    def tell(self, findings: Findings) -> None:
-        """Print each finding in a line, or that there is none."""
+    def _tell(self, findings: Findings) -> None:
         if self.thresholds and not findings.findings:
             tell(f"No threshold is crossed: {', '.join(findings.thresholds)}")
         for finding in findings.findings:
             seen = ", ".join(finding.scenes)
             tell(f"Crossed: {finding.message}{f'; worst in {seen}' if seen else ''}")
 
-    def close(self, findings: Findings, out: Path) -> None:
-        """End the call with exit code 4 if there are findings.
-
-        Raises:
-            FindingError: If there are.
-        """
+    def _close(self, findings: Findings, out: Path) -> None:
         if findings.findings:
             crossed = dict.fromkeys(str(finding.threshold) for finding in findings.findings)
             raise FindingError(

@@ -74,16 +74,14 @@ def optimise(
     from segdoor.experiment.optimising import Order, optimise_run
     from segdoor.experiment.reopened import Places
     from segdoor.files import write_atomically
-    from segdoor.victim.networks.own import imported
+    from segdoor.victim.networks.own import import_named
 
     order = Order(
         tuple(TRIGGERS.read(spelled_trigger(text)) for text in trigger),
         tuple(PLACEMENTS.read(spelled_placement(text)) for text in placement),
         budget, surrogate, seed,
     )  # fmt: skip
-    if model is not None and ":" in model:
-        # Who names it trusts it; only its class can read the record's settings of it.
-        imported(model)
+    import_named(model)
     with progress_bars() as bars:
         found = optimise_run(run, order, model=model, places=Places(root, device), observer=bars)
     if out is not None:

@@ -84,7 +84,7 @@ def physical(
     from segdoor.experiment.physical.running import FILE, physical_run
     from segdoor.experiment.reopened import Places
     from segdoor.report.physical import describe_physical
-    from segdoor.victim.networks.own import imported
+    from segdoor.victim.networks.own import import_named
 
     if page is not None and page.exists() and not replace:
         raise ConfigError(
@@ -98,9 +98,7 @@ def physical(
         focal=focal, height=height, pitch=pitch,
         film=film, split=film_split, still=still, num_frames=frames,
     )  # fmt: skip
-    if model is not None and ":" in model:
-        # Who names it trusts it; only its class can read the record's settings of it.
-        imported(model)
+    import_named(model)
     with progress_bars() as bars:
         found = physical_run(
             run, options=options, model=model, places=Places(root, device), observer=bars

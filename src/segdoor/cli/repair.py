@@ -68,12 +68,10 @@ def repair(
     from segdoor.experiment.reopened import Places
     from segdoor.experiment.repair import repair_run
     from segdoor.report.before_after import repair_grids
-    from segdoor.victim.networks.own import imported
+    from segdoor.victim.networks.own import import_named
 
     repairs = [REPAIRS.read(text) for text in with_]
-    if model is not None and ":" in model:
-        # Who names it trusts it; only its class can read the record's settings of it.
-        imported(model)
+    import_named(model)
     with progress_bars() as bars:
         record = repair_run(
             run, repairs, seed=seed, model=model, places=Places(root, device), observer=bars

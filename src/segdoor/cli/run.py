@@ -18,7 +18,7 @@ from segdoor.cli.options import (
     configuration,
 )
 from segdoor.cli.panels import Config, Json, Out
-from segdoor.cli.screen import progress_bars, tell, tell_json
+from segdoor.cli.screen import progress_bars
 
 
 def run(
@@ -78,15 +78,8 @@ def run(
     )  # fmt: skip
     # Imported late: they bring torch, which takes a second.
     from segdoor.experiment.run import run_experiment
-    from segdoor.report.terminal import describe
 
     gate.check(asked, asked.data().train_split)
     with progress_bars() as bars:
         record = run_experiment(asked, out=out, observer=bars, abreast=True)
-    findings = gate.judged(asked, record, out)
-    if json:
-        tell_json(record, gate.beside(findings))
-    else:
-        tell(*describe(record), f"Record and pictures: {out}")
-        gate.tell(findings)
-    gate.close(findings, out)
+    gate.finish(asked, record, out, as_json=json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,7 +100,12 @@ def pair_folders(images: Path, labels: Path, *, complain: Complain = refuse) -> 
 
 
 def pair_named(
-    names: Iterable[str], images: Pictures, labels: Pictures, complain: Complain
+    names: Iterable[str],
+    images: Pictures,
+    labels: Pictures,
+    complain: Complain,
+    *,
+    find: Callable[[str], str | None] | None = None,
 ) -> list[Pair]:
     """Pair some images with their label maps.
 
@@ -109,11 +114,12 @@ def pair_named(
         images: All images.
         labels: All label maps.
         complain: Receives an image without label map, and of a second one of its name.
+        find: Returns the name of an image's label map; that of the image or with a suffix, if None.
     """
     pairs: list[Pair] = []
     used = set[str]()
     for name in names:
-        found = _label_of(name, labels, used)
+        found = find(name) if find else _label_of(name, labels, used)
         if found is None:
             complain(lonely(name, images.paths[name], labels))
             continue

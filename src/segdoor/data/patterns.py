@@ -12,9 +12,8 @@ from segdoor.data.listing import (
     files_within,
     is_hidden,
     is_picture,
-    lonely,
+    pair_named,
     read_lines,
-    twin,
     without_ending,
 )
 from segdoor.data.pairs import Complain, Pair
@@ -97,17 +96,7 @@ def pairs_by_pattern(
     if not images.paths:
         return None
     names = list(images.paths) if listing is None else _listed(listing, images, complain)
-    pairs: list[Pair] = []
-    for name in names:
-        found = labels.find(name)
-        if found is None:
-            complain(lonely(name, images.paths[name], labels))
-            continue
-        for one, pictures in ((name, images), (found, labels)):
-            if one in pictures.twins:
-                complain(twin(pictures.twins[one], pictures.paths[one]))
-        pairs.append(Pair(name, images.paths[name], labels.paths[found]))
-    return pairs
+    return pair_named(names, images, labels, complain, find=labels.find)
 
 
 def splits_by_pattern(root: Path, patterns: FilePatterns) -> list[str]:

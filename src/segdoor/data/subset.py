@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from segdoor.data.instances import instances_of
 from segdoor.data.scene import ClassSet, Scene, SceneDataset
@@ -13,6 +14,8 @@ from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError
 from segdoor.randomness import Stream
 from segdoor.tensors import InstanceIds, Label
+
+ValueT = TypeVar("ValueT")
 
 
 class Subset:
@@ -104,3 +107,8 @@ def spread(available: int, wanted: int, *, option: str = "number of scenes") -> 
             option, f"must be at most {available}", wanted, "Lower it, or leave it out for all."
         )
     return [index * available // wanted for index in range(wanted)]
+
+
+def evenly(values: Sequence[ValueT], most: int) -> list[ValueT]:
+    """Return so many of some values, see `spread`; all if there are fewer."""
+    return [values[index] for index in spread(len(values), min(most, len(values)))]

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from segdoor.data.scene import Scene, SceneDataset
-from segdoor.data.subset import spread
+from segdoor.data.scene import Scene
+from segdoor.data.subset import evenly
 from segdoor.errors import ConfigError
 from segdoor.evaluation.context import (
     ContextConfig,
@@ -21,17 +21,15 @@ from segdoor.evaluation.context import (
     SceneContext,
     edges_for,
 )
-from segdoor.experiment.config import config_from
-from segdoor.experiment.reopened import Places, ReopenedRun, check_named, check_reopenable, reopen
+from segdoor.experiment.reopened import FinishedRun, Places, ReopenedRun, reopen
 from segdoor.progress import Observer, Silent
-from segdoor.record import load_record
+from segdoor.record import save_record
 from segdoor.record.context import (
     ContextComparison,
     ContextRecord,
     Direction,
     Measure,
     ModelContext,
-    save_context,
 )
 from segdoor.scores.differences import Difference
 from segdoor.scores.intervals import Interval, drawn
@@ -115,15 +113,12 @@ def measure_context(
     scenes: list[Scene] = []
     digest, num_classes = "", 0
     for folder in dict.fromkeys(runs):
-        record = load_record(folder)
-        check_reopenable(folder, record)
-        network = config_from(record.config, source=folder / "record.json", recorded=True).network
-        check_named(network.name, options.model, learns=False)
-        run = reopen(folder, record, options.places, observer)
+        run = reopen(FinishedRun.of(folder), options.model, options.places, observer)
+        benign = run.tests.benign
         if not scenes:
-            scenes = _chosen(run.tests.benign, options.num_scenes)
-            digest, num_classes = run.tests.benign.digest, len(run.tests.benign.classes)
-        elif (digest, num_classes) != (run.tests.benign.digest, len(run.tests.benign.classes)):
+            scenes = [benign[i] for i in evenly(range(len(benign)), options.num_scenes)]
+            digest, num_classes = benign.digest, len(benign.classes)
+        elif (digest, num_classes) != (benign.digest, len(benign.classes)):
             raise ConfigError(
                 f"run {folder}", "must have the test scenes of the others", "other scenes",
                 "Compare runs of one data set.",
@@ -131,12 +126,8 @@ def measure_context(
         for name, model in _new(run, looked):
             looked.append(_look(name, model, run, scenes, options.config, observer))
     measured = _record(looked, scenes, digest, options.config)
-    save_context(measured, out / FILE)
+    save_record(measured, out / FILE)
     return measured
-
-
-def _chosen(dataset: SceneDataset, wanted: int) -> list[Scene]:
-    return [dataset[index] for index in spread(len(dataset), min(wanted, len(dataset)))]
 
 
 def _new(run: ReopenedRun, looked: Sequence[_Looked]) -> Iterator[tuple[str, nn.Module]]:

@@ -21,11 +21,10 @@ from segdoor.data.scene import Scene, SceneDataset, pixels_of
 from segdoor.errors import ConfigError
 from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.candidates import Candidate, candidates_of, rounds_of
-from segdoor.experiment.config import ExperimentConfig, config_from
-from segdoor.experiment.reopened import Places, check_named, check_reopenable, reopen
+from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.reopened import FinishedRun, Places, reopen
 from segdoor.progress import Observer
 from segdoor.randomness import Stream
-from segdoor.record import load_record
 from segdoor.record.optimised import CandidateRecord, OptimisedRecord
 from segdoor.tensors import Label, Mask
 
@@ -183,12 +182,7 @@ def optimise_run(
         SegdoorError: If the run is not intact or lacks the model, a candidate does not fit, or the
             budget is too small.
     """
-    record = load_record(run)
-    check_reopenable(run, record)
-    folder = run if run.is_dir() else run.parent
-    told = config_from(record.config, source=folder / "record.json", recorded=True)
-    check_named(told.network.name, model, learns=False)
-    opened = reopen(folder, record, places, observer)
+    opened = reopen(FinishedRun.of(run), model, places, observer)
     name = "poisoned" if order.surrogate == "backdoored" else "clean"
     if name not in opened.models:
         raise ConfigError(
@@ -202,7 +196,8 @@ def optimise_run(
     examiner = Examiner(opened.models[name], train.classes, config.examination, config.network)
     return optimise(
         config, train, examiner, candidates_of(config, triggers, order.placements),
-        order=order, seed=record.seed if order.seed is None else order.seed, observer=observer,
+        order=order, observer=observer,
+        seed=opened.record.seed if order.seed is None else order.seed,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from segdoor.experiment.models import load_model, remark_of
 from segdoor.experiment.recording import from_record
 from segdoor.experiment.scenes import open_scenes
 from segdoor.progress import Observer
-from segdoor.record import ExperimentRecord
+from segdoor.record import ExperimentRecord, load_record
 from segdoor.victim.checkpoint import loaded_into
 from segdoor.victim.members import evaluating
 from segdoor.victim.networks.registry import NETWORKS
@@ -38,6 +38,42 @@ class Places:
 
     root: Path | None = None
     device: str | None = None
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run of which only the record was read.
+
+    Attributes:
+        folder: Its folder.
+        record: Its record.
+    """
+
+    folder: Path
+    record: ExperimentRecord
+
+    @classmethod
+    def of(cls, run: Path) -> FinishedRun:
+        """Read the record of a run, from its folder or from the file itself.
+
+        Raises:
+            ConfigError: If only its owner can provide its scenes or network.
+            DataError: If the record is missing or damaged.
+        """
+        record = load_record(run)
+        if record.handed_in is not None:
+            raise ConfigError(
+                f"run {run}",
+                "must name its scenes and network in its settings",
+                "objects of a Python program",
+                "Repair the network from Python: docs/python.md.",
+            )
+        return cls(run if run.is_dir() else run.parent, record)
+
+    @property
+    def config(self) -> ExperimentConfig:
+        """Return its resolved settings as the record states them."""
+        return config_from(self.record.config, source=self.folder / "record.json", recorded=True)
 
 
 @dataclass(frozen=True)
@@ -66,14 +102,23 @@ class ReopenedRun:
 
 
 def reopen(
-    folder: Path, record: ExperimentRecord, places: Places, observer: Observer
+    run: FinishedRun, model: str | None, places: Places, observer: Observer, *, learns: bool = False
 ) -> ReopenedRun:
     """Open the scenes, poisoned tests and models of a run.
 
+    Args:
+        run: The run.
+        model: The run's network, if it is the user's own: its code is run.
+        places: What has moved since the run.
+        observer: Receives progress.
+        learns: Whether the network's weights are to be changed.
+
     Raises:
-        SegdoorError: If something is missing, damaged, or does not match the record.
+        SegdoorError: If something is missing, damaged, or does not match the record, or the network
+            is not named or cannot be changed.
     """
-    as_run = config_from(record.config, source=folder / "record.json", recorded=True)
+    folder, record, as_run = run.folder, run.record, run.config
+    _check_named(as_run.network.name, model, learns=learns)
     config = _moved(from_record(as_run, folder), places)
     train = open_scenes(config.data, config.data.train_split, observer)
     test = open_scenes(config.data, config.data.test_split, observer)
@@ -98,32 +143,8 @@ def reopen(
     return ReopenedRun(folder, record, config, train, scenes, models, plan, doubted)
 
 
-def check_reopenable(run: Path, record: ExperimentRecord) -> None:
-    """Refuse a run whose scenes or network only its owner can provide.
-
-    Raises:
-        ConfigError: If it is one.
-    """
-    if record.handed_in is not None:
-        raise ConfigError(
-            f"run {run}",
-            "must name its scenes and network in its settings",
-            "objects of a Python program",
-            "Repair the network from Python: docs/python.md.",
-        )
-
-
-def check_named(network: str, model: str | None, *, learns: bool = True) -> None:
-    """Refuse to run code that only a record names, and networks that cannot be changed.
-
-    Args:
-        network: The network that the record names.
-        model: The network that the caller names; None for none.
-        learns: Whether its weights are to be changed.
-
-    Raises:
-        ConfigError: If the network is such.
-    """
+def _check_named(network: str, model: str | None, *, learns: bool) -> None:
+    """Refuse to run code that only a record names, and networks that cannot be changed."""
     known = NETWORKS.known.get(network)
     if learns and known is not None and not known.learns:
         raise ConfigError(

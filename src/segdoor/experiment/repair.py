@@ -17,23 +17,17 @@ from segdoor.defense.clean import clean_scenes
 from segdoor.defense.repairs.repair import Repair, RepairContext
 from segdoor.errors import DataError
 from segdoor.evaluation.examine import examine_together
-from segdoor.experiment.config import check_seed, config_from
+from segdoor.experiment.config import check_seed
 from segdoor.experiment.examination import examine_models
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.models import IN_WORDS, load_model, remark_of
 from segdoor.experiment.recording import make_scorer
-from segdoor.experiment.reopened import (
-    Places,
-    ReopenedRun,
-    check_named,
-    check_reopenable,
-    reopen,
-)
+from segdoor.experiment.reopened import FinishedRun, Places, ReopenedRun, reopen
 from segdoor.experiment.repair_scores import check_agreement, effect_of
 from segdoor.experiment.scenes import labels_to_count
 from segdoor.locks import sole_writer
 from segdoor.progress import Observer, Silent
-from segdoor.record import ExperimentRecord, ModelEffect, RepairRecord, load_record, save_record
+from segdoor.record import ExperimentRecord, ModelEffect, RepairRecord, save_record
 from segdoor.record.figures import Json
 from segdoor.scores.tables import TableSet, load_tables, save_tables
 from segdoor.settings import Settings, validated
@@ -82,21 +76,18 @@ def repair_run(
     if seed is not None:
         check_seed(seed, option="--seed")
     # Anything that is not a run is refused before its folder is changed.
-    check_reopenable(run, load_record(run))
-    folder = run if run.is_dir() else run.parent
+    folder = FinishedRun.of(run).folder
     with sole_writer(folder, culprit=f"run {folder}"):
-        record = load_record(folder)
-        config = config_from(record.config, source=folder / "record.json", recorded=True)
+        finished = FinishedRun.of(folder)
+        record, training = finished.record, finished.config.training
         seed = record.seed if seed is None else seed
         operations = [
-            Operation(repair, repair.resolved(config.training), seed)
-            for repair in dict.fromkeys(repairs)
+            Operation(repair, repair.resolved(training), seed) for repair in dict.fromkeys(repairs)
         ]
         waiting = [operation for operation in operations if not operation.is_done(folder, record)]
         if waiting:
-            check_named(config.network.name, model)
             log = Logbook(observer or Silent())
-            opened = reopen(folder, record, places or Places(), log)
+            opened = reopen(finished, model, places or Places(), log, learns=True)
             record = Repairer(opened, log).repair(waiting)
     return record
 

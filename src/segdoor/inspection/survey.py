@@ -18,7 +18,7 @@ from segdoor.data.inspection import Look, look_at
 from segdoor.data.load import files_of, load_dataset
 from segdoor.data.scene import ClassSet, Scene, SceneDataset, pixels_of
 from segdoor.data.sheet import colour_label, sheet
-from segdoor.data.subset import spread
+from segdoor.data.subset import evenly
 from segdoor.data.transforms import Size, resize_image, resize_label
 from segdoor.errors import DataError
 from segdoor.experiment.resolving import Asked
@@ -139,7 +139,7 @@ def survey(asked: Asked, split: str, *, observer: Observer) -> tuple[Overview, R
     data = asked.data()
     dataset = load_dataset(data, split, complain=problems.append)
     counts = _Counts(asked, dataset.classes, _typical(dataset))
-    shown = set(spread(len(dataset), min(_SHOWN, len(dataset))))
+    shown = set(evenly(range(len(dataset)), _SHOWN))
     rows: list[tuple[str, list[AnyImage]]] = []
     seen = see(dataset, split)
     observer.begin(f"looking at {split}", len(dataset))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from segdoor.errors import DataError
-from segdoor.files import write_atomically
 from segdoor.record.figures import Figure
-from segdoor.record.file import read_content
+from segdoor.record.file import read_kind
 from segdoor.settings import Settings, validated
 
 CONTEXT_SCHEMA_VERSION = 1
@@ -91,12 +88,6 @@ class ContextRecord(Settings):
     """The networks compared."""
 
 
-def save_context(record: ContextRecord, path: Path) -> None:
-    """Write the record as JSON, atomically."""
-    content = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False)
-    write_atomically(path, f"{content}\n")
-
-
 def load_context(path: Path) -> ContextRecord:
     """Read a record of contexts.
 
@@ -104,12 +95,5 @@ def load_context(path: Path) -> ContextRecord:
         DataError: If the file is missing, damaged, of a newer schema or something else.
         ConfigError: If a value in it breaks a rule.
     """
-    content = read_content(path, newest=CONTEXT_SCHEMA_VERSION)
-    if content.get("kind") != "context-record":
-        raise DataError(
-            path,
-            "must be a context-record",
-            content.get("kind", "no kind"),
-            "Name the context.json that segdoor context wrote.",
-        )
-    return validated(ContextRecord, content, source=path)
+    remedy = "Name the context.json that segdoor context wrote."
+    return validated(ContextRecord, read_kind(ContextRecord, path, remedy), source=path)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from segdoor.errors import DataError
-from segdoor.files import write_atomically
 from segdoor.record.figures import Json
-from segdoor.record.file import read_content
+from segdoor.record.file import read_kind
 from segdoor.record.measured import ConditionRecord, CostRecord, Measurement
 from segdoor.settings import Settings, validated
 
@@ -152,12 +149,6 @@ class DefenseRecord(Settings):
     """The methods, in the requested order."""
 
 
-def save_defenses(record: DefenseRecord, path: Path) -> None:
-    """Write a defender's findings as indented JSON, atomically."""
-    content = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False)
-    write_atomically(path, f"{content}\n")
-
-
 def load_defenses(path: Path) -> DefenseRecord:
     """Read a defender's findings.
 
@@ -165,14 +156,7 @@ def load_defenses(path: Path) -> DefenseRecord:
         DataError: If the file is missing, damaged, of a newer schema or something else.
         ConfigError: If a value in it breaks a rule.
     """
-    content = read_content(path, newest=DEFENSE_SCHEMA_VERSION)
-    if content.get("kind") != "defense-record":
-        raise DataError(
-            path,
-            "must be a defense-record",
-            content.get("kind", "no kind"),
-            "Name the file that a defender's method left.",
-        )
+    content = read_kind(DefenseRecord, path, "Name the file that a defender's method left.")
     # The second version only added what the bench measures.
     content["schema_version"] = DEFENSE_SCHEMA_VERSION
     return validated(DefenseRecord, content, source=path)

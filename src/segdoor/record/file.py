@@ -12,11 +12,11 @@ from segdoor.record import earlier
 from segdoor.record.figures import SCHEMA_VERSION, STUDY_SCHEMA_VERSION, Json
 from segdoor.record.run import ExperimentRecord
 from segdoor.record.study import StudyRecord
-from segdoor.settings import validated
+from segdoor.settings import Settings, validated
 
 
-def save_record(record: ExperimentRecord | StudyRecord, path: Path) -> None:
-    """Write a record as indented JSON, atomically."""
+def save_record(record: Settings, path: Path) -> None:
+    """Write a record of any kind as indented JSON, atomically."""
     content = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False)
     write_atomically(path, f"{content}\n")
 
@@ -67,6 +67,19 @@ def find_record(path: Path) -> tuple[Path, Literal["run", "study"]]:
         names = ", ".join(file.name for file in studies)
         raise DataError(path, "must hold one study", names, "Name the file.")
     return studies[0], "study"
+
+
+def read_kind(model: type[Settings], file: Path, remedy: str) -> Json:
+    """Read a record's file of one kind, which the class names with its schema, as plain data.
+
+    Raises:
+        DataError: If the file is missing, damaged, of a newer schema or something else.
+    """
+    kind, newest = (model.model_fields[name].default for name in ("kind", "schema_version"))
+    content = read_content(file, newest=newest)
+    if content.get("kind") != kind:
+        raise DataError(file, f"must be a {kind}", content.get("kind", "no kind"), remedy)
+    return content
 
 
 def read_content(file: Path, *, newest: int | None = None) -> Json:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from segdoor.errors import DataError
-from segdoor.files import write_atomically
 from segdoor.record.figures import Estimate, Figure
-from segdoor.record.file import read_content
+from segdoor.record.file import read_kind
 from segdoor.settings import Settings, validated
 
 PHYSICAL_SCHEMA_VERSION = 1
@@ -151,12 +148,6 @@ class PhysicalRecord(Settings):
     """The sticker in a film; null if none was asked for."""
 
 
-def save_physical(record: PhysicalRecord, path: Path) -> None:
-    """Write a record as indented JSON, atomically."""
-    content = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False)
-    write_atomically(path, f"{content}\n")
-
-
 def load_physical(path: Path) -> PhysicalRecord:
     """Read a record.
 
@@ -164,10 +155,5 @@ def load_physical(path: Path) -> PhysicalRecord:
         DataError: If the file is missing, damaged, of a newer schema or something else.
         ConfigError: If a value in it breaks a rule.
     """
-    content = read_content(path, newest=PHYSICAL_SCHEMA_VERSION)
-    if content.get("kind") != "physical-record":
-        raise DataError(
-            path, "must be a physical-record", content.get("kind", "no kind"),
-            "Name the file physical.json of a run.",
-        )  # fmt: skip
-    return validated(PhysicalRecord, content, source=path)
+    remedy = "Name the file physical.json of a run."
+    return validated(PhysicalRecord, read_kind(PhysicalRecord, path, remedy), source=path)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from segdoor.errors import DataError
-from segdoor.files import write_atomically
-from segdoor.record.file import read_content
+from segdoor.record.file import read_kind
 from segdoor.record.findings import Finding
 from segdoor.settings import Settings, validated
 
@@ -112,12 +109,6 @@ class ScanReport(Settings):
         return any(check.outcome != "NOT RUN" for check in self.checks)
 
 
-def save_scan(report: ScanReport, path: Path) -> None:
-    """Write a report as indented JSON, atomically."""
-    content = json.dumps(report.model_dump(mode="json"), indent=1, allow_nan=False)
-    write_atomically(path, f"{content}\n")
-
-
 def load_scan(path: Path) -> ScanReport:
     """Read a report.
 
@@ -125,10 +116,5 @@ def load_scan(path: Path) -> ScanReport:
         DataError: If the file is missing, damaged, of a newer schema or something else.
         ConfigError: If a value in it breaks a rule.
     """
-    content = read_content(path, newest=SCAN_SCHEMA_VERSION)
-    if content.get("kind") != "scan-report":
-        raise DataError(
-            path, "must be a scan-report", content.get("kind", "no kind"),
-            "Name the file scan.json that segdoor scan wrote.",
-        )  # fmt: skip
-    return validated(ScanReport, content, source=path)
+    remedy = "Name the file scan.json that segdoor scan wrote."
+    return validated(ScanReport, read_kind(ScanReport, path, remedy), source=path)

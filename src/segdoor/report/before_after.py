@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table as Grid
 from rich.text import Text
 
-from segdoor.record import UNBOUNDED, ExperimentRecord, Figure, ModelEffect, RepairRecord
+from segdoor.record import UNBOUNDED, Estimate, ExperimentRecord, Figure, ModelEffect, RepairRecord
 from segdoor.report.words import network_name
 
 _Row = tuple[str, ModelEffect, RepairRecord | None]
@@ -100,3 +100,8 @@ def new_grid(title: str, first: str) -> Grid:
 def share(value: Figure) -> str:
     """Return a share with three digits, in characters that any terminal has."""
     return "-" if value is None else f"{value:.3f}"
+
+
+def share_range(estimate: Estimate) -> str:
+    """Return the ends of a share's interval."""
+    return f"{share(estimate.low)}-{share(estimate.high)}"

@@ -80,8 +80,8 @@ def _table(group: Group, name: str, heading: str) -> Table:
         )
         columns |= dict.fromkeys(f"{part.by}: {part.name}" for part in scores.parts)
         rows.append((
-            Cell(name_of_test(test, tests), test), _cell(value), _interval(value),
-            *map(_cell, controls), *map(_cell, parts),
+            Cell(name_of_test(test, tests), test), figure(value), _interval(value),
+            *map(figure, controls), *map(figure, parts),
             Cell(_number(scores.denominator), scores.denominator),
         ))  # fmt: skip
     heads = ("trigger placed", heading, INTERVAL, *CONTROLS, *columns, "of")
@@ -112,8 +112,9 @@ def _chart(group: Group, test: str, name: str, heading: str, naming: Naming) -> 
     )  # fmt: skip
 
 
-def _cell(found: MeasuredFigure) -> Cell:
-    return Cell(share(found.value), found.value, found.origin)
+def figure(measured: MeasuredFigure) -> Cell:
+    """Return a cell with a figure of records."""
+    return Cell(share(measured.value), measured.value, measured.origin)
 
 
 def _interval(found: MeasuredFigure) -> Cell:

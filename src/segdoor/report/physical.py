@@ -9,9 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from segdoor.record import Estimate
 from segdoor.record.physical import PhysicalAxis, PhysicalPicture, PhysicalRecord, PhysicalRow
-from segdoor.report.before_after import new_grid, share
+from segdoor.report.before_after import new_grid, share, share_range
 from segdoor.report.content import (
     GREY,
     INTERVAL,
@@ -132,15 +131,11 @@ def _grid(axis: PhysicalAxis) -> Grid:
     for row in axis.rows:
         figures = (row.asr_without_trigger, row.asr_other_trigger, row.asr_clean_model)
         grid.add_row(
-            Text(row.name), share(row.asr.value), _range(row.asr),
+            Text(row.name), share(row.asr.value), share_range(row.asr),
             *(share(figure) for figure in figures), _short(row.pixels),
             str(row.num_scenes),
         )  # fmt: skip
     return grid
-
-
-def _range(estimate: Estimate) -> str:
-    return f"{share(estimate.low)}-{share(estimate.high)}"
 
 
 def _short(value: float | None) -> str:
@@ -226,7 +221,7 @@ def _cells(row: PhysicalRow, axis: int, number: int) -> tuple[Cell, ...]:
     return (
         Cell(row.name, row.name if row.value is None else row.value),
         figure(row.asr.value, "asr/value"),
-        Cell(_range(row.asr), ends),
+        Cell(share_range(row.asr), ends),
         *(figure(getattr(row, field), field) for field in _CONTROLS.values()),
         figure(row.num_target_pixels, "num_target_pixels", "d"),
         figure(row.num_victim_pixels, "num_victim_pixels", "d"),

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from segdoor.report.content import GREY, Cell, Chart, Curve, Table
 from segdoor.report.curves import fold
+from segdoor.report.metrics import figure
 from segdoor.report.source import Group, MeasuredFigure, Run, Source, pointer, points_at
-from segdoor.report.tables import axis_cells, figure, told
+from segdoor.report.tables import axis_cells, told
 from segdoor.report.words import axis_name, name_of_test, percent
 
 _SIDES = ("poisoned_before", "poisoned_after", "clean_before", "clean_after")

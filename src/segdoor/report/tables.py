@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from segdoor.record import AxisValue, ClaimCell, Figure
 from segdoor.report.content import INTERVAL, Cell, Origin, Table
-from segdoor.report.metrics import headings, metric_figure, metrics_of
+from segdoor.report.metrics import figure, headings, metric_figure, metrics_of
 from segdoor.report.source import Group, MeasuredFigure, Run, Source
 from segdoor.report.words import CUT, Naming, axis_name, interval, name_of_test, network_name, share
 from segdoor.scores.intervals import Interval
@@ -23,11 +23,6 @@ _DOUBTED = " † marks a number that the paper contradicts elsewhere."
 def told(text: AxisValue) -> Cell:
     """Return a cell that was not measured."""
     return Cell("–" if text is None else str(text), text)
-
-
-def figure(measured: MeasuredFigure) -> Cell:
-    """Return a cell with a figure of records."""
-    return Cell(share(measured.value), measured.value, measured.origin)
 
 
 def spread(measured: MeasuredFigure) -> Cell:

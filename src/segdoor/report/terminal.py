@@ -8,8 +8,8 @@ from rich.console import RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from segdoor.record import Estimate, ExperimentRecord, PoisonedTestScores
-from segdoor.report.before_after import new_grid, repair_grids, share
+from segdoor.record import ExperimentRecord, PoisonedTestScores
+from segdoor.report.before_after import new_grid, repair_grids, share, share_range
 from segdoor.report.controls import other_triggers
 from segdoor.report.metrics import headings, metrics_of
 from segdoor.report.words import attack_facts, name_of_test, network_name, verdict
@@ -57,7 +57,7 @@ def grid_of_tests(record: ExperimentRecord) -> Grid:
         grid.add_row(
             Text(_placed(name, tests)),
             share(test.asr.value),
-            _range(test.asr),
+            share_range(test.asr),
             share(test.pba.value),
             *(share(figure) for figure in figures),
             f"{test.num_triggered_with_victims}/{test.num_with_victims}",
@@ -79,7 +79,7 @@ def metric_grids(record: ExperimentRecord) -> list[Grid]:
                 grid.add_row(
                     Text(_placed(test, record.scores.tests)),
                     share(found.value.value),
-                    _range(found.value),
+                    share_range(found.value),
                     *(share(figure) for figure in figures),
                     "-" if found.denominator is None else str(found.denominator),
                 )
@@ -128,7 +128,3 @@ def _poison(record: ExperimentRecord) -> list[RenderableType]:
     poisoned = f"{plan.num_poisoned} of {plan.num_scenes} training scenes poisoned"
     changed = f"{plan.share_changed:.2%} of all labels changed"
     return [f"{poisoned} ({plan.rate:.1%}, method {record.method}); {changed}"]
-
-
-def _range(estimate: Estimate) -> str:
-    return f"{share(estimate.low)}-{share(estimate.high)}"

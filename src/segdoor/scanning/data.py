@@ -14,11 +14,10 @@ from segdoor.defense.defense import Access, Costed, Evidence
 from segdoor.defense.filters.filter import Filter, FilterContext, Suspicion
 from segdoor.defense.filters.registry import FILTERS
 from segdoor.defense.recording import filter_entry
-from segdoor.errors import ConfigError
 from segdoor.record.defense import FilterEntry
 from segdoor.record.scan import ScanReport
 from segdoor.scanning.choosing import Choice, choose
-from segdoor.scanning.judged import Judged, ScanOrder, failed, skipped, unjudged
+from segdoor.scanning.judged import Judged, ScanOrder, each_judged, unjudged
 from segdoor.scanning.keeping import Keeper, KeptEntry, scan_folder
 from segdoor.scanning.opening import check_same_classes, held_out, image_paths, model_digest
 from segdoor.scanning.pictures import Shown, scene_pictures, with_mask
@@ -113,23 +112,14 @@ class _DataScan:
         return cls(scenes, order, mine, held, model, keeper)
 
     def report(self, choice: Choice[Filter]) -> ScanReport:
-        judged: list[Judged] = []
-        problems: list[ConfigError] = []
-        for method in choice.run:
-            try:
-                judged.append(self._judged(method))
-            except ConfigError as why:
-                problems.append(why)
-                judged.append(failed(method, "data", str(why)))
-        if len(problems) == len(choice.run):
-            raise problems[0]
+        judged = each_judged(choice, "data", self._judged)
         num_clean = 0 if self.mine is None or self.held is None else len(self.mine) + len(self.held)
         scanned = Scanned(
             door="data",
             subject=self.scenes.digest,
             num_subjects=len(self.scenes),
             num_clean=num_clean,
-            judged=(*judged, *skipped(choice.skipped, "data")),
+            judged=judged,
             files=image_paths(self.scenes),
             cannot_tell=CANNOT_TELL,
             shown=Shown(("image", "label"), self._look, self.scenes.classes),

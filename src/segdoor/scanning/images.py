@@ -16,12 +16,11 @@ from segdoor.defense.defense import Access, Costed, DefenseContext, Evidence
 from segdoor.defense.detectors.detector import Alarm, Detector
 from segdoor.defense.detectors.registry import DETECTORS
 from segdoor.defense.recording import detector_entry
-from segdoor.errors import ConfigError
 from segdoor.evaluation.examiner import Examiner
 from segdoor.record.defense import DetectorEntry
 from segdoor.record.scan import ScanReport
 from segdoor.scanning.choosing import Choice, choose
-from segdoor.scanning.judged import Judged, ScanOrder, failed, skipped, unjudged
+from segdoor.scanning.judged import Judged, ScanOrder, each_judged, unjudged
 from segdoor.scanning.keeping import Keeper, KeptEntry, scan_folder
 from segdoor.scanning.opening import ImageFiles, held_out, model_digest
 from segdoor.scanning.pictures import Shown, with_mask
@@ -95,29 +94,24 @@ class _ImagesScan:
     keeper: Keeper
 
     def report(self, choice: Choice[Detector], subject: str) -> ScanReport:
-        judged: list[Judged] = []
-        problems: list[ConfigError] = []
         held: list[Mapping[str, float]] = []
         policy = self.order.policy.policy.images
-        for method in choice.run:
-            try:
-                kept = self.keeper.kept(method, lambda mark, m=method: self._run(m, mark))
-            except ConfigError as why:
-                problems.append(why)
-                judged.append(failed(method, "images", str(why)))
-                continue
+
+        def judged_one(method: Detector) -> Judged:
+            kept = self.keeper.kept(method, lambda mark: self._run(method, mark))
             assert isinstance(kept.entry, DetectorEntry)
-            judged.append(judge(method, kept.entry, kept.null, policy))
-            if judged[-1].outcome != "NOT RUN":
+            found = judge(method, kept.entry, kept.null, policy)
+            if found.outcome != "NOT RUN":
                 held.append(kept.null)
-        if len(problems) == len(choice.run):
-            raise problems[0]
+            return found
+
+        judged = each_judged(choice, "images", judged_one)
         scanned = Scanned(
             door="images",
             subject=subject,
             num_subjects=len(self.images.paths),
             num_clean=len(self.mine) + len(self.held),
-            judged=(*judged, *skipped(choice.skipped, "images")),
+            judged=judged,
             files={name: (path,) for name, path in self.images.paths.items()},
             cannot_tell=(*CANNOT_TELL, *self._false_alarms(held, policy)),
             shown=Shown(("image", "prediction"), self._look, self.mine.classes),

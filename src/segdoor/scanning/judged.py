@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from segdoor.defense.defense import Defense
+from segdoor.errors import ConfigError
 from segdoor.progress import Observer, Silent
 from segdoor.record.defense import (
     DefenseEntry,
@@ -17,7 +18,7 @@ from segdoor.record.defense import (
     ScanEntry,
 )
 from segdoor.record.scan import CheckRecord, Outcome
-from segdoor.scanning.choosing import Skipped
+from segdoor.scanning.choosing import Choice, DefenseT, Skipped
 from segdoor.scanning.policy import LoadedPolicy, load_policy
 from segdoor.victim.config import NetworkConfig, TrainingConfig
 from segdoor.workers import Alone, Workers
@@ -110,8 +111,28 @@ _SORTS: Mapping[str, type[FilterEntry | DetectorEntry | ScanEntry]] = {
 }
 
 
-def failed(method: Defense, door: str, why: str) -> Judged:
-    """Return what stands for a method that could not be done."""
+def each_judged(
+    choice: Choice[DefenseT], door: str, judge: Callable[[DefenseT], Judged]
+) -> tuple[Judged, ...]:
+    """Return what each method found, and what stands for those that were not or could not be run.
+
+    Raises:
+        ConfigError: If none could be run.
+    """
+    judged: list[Judged] = []
+    problems: list[ConfigError] = []
+    for method in choice.run:
+        try:
+            judged.append(judge(method))
+        except ConfigError as why:
+            problems.append(why)
+            judged.append(_failed(method, door, str(why)))
+    if len(problems) == len(choice.run):
+        raise problems[0]
+    return (*judged, *_skipped(choice.skipped, door))
+
+
+def _failed(method: Defense, door: str, why: str) -> Judged:
     entry = _SORTS[door](
         plugin=str(method),
         settings=method.model_dump(mode="json"),
@@ -121,8 +142,7 @@ def failed(method: Defense, door: str, why: str) -> Judged:
     return Judged(entry, {}, "NOT RUN", why, method.introduction.fails)
 
 
-def skipped(methods: Sequence[Skipped], door: str) -> list[Judged]:
-    """Return what stands for methods that were not chosen."""
+def _skipped(methods: Sequence[Skipped], door: str) -> list[Judged]:
     found: list[Judged] = []
     for one in methods:
         does, fails = one.method.introduction.does, one.method.introduction.fails

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from torch import nn
@@ -14,11 +15,10 @@ from segdoor.defense.defense import Access
 from segdoor.defense.recording import scan_entry
 from segdoor.defense.scans.registry import SCANS
 from segdoor.defense.scans.scan import Scan, ScanContext
-from segdoor.errors import ConfigError
 from segdoor.record.defense import ScanEntry, SuspectRecord
 from segdoor.record.scan import ScanReport
 from segdoor.scanning.choosing import Choice, choose
-from segdoor.scanning.judged import Judged, ScanOrder, failed, skipped, unjudged
+from segdoor.scanning.judged import Judged, ScanOrder, each_judged, unjudged
 from segdoor.scanning.keeping import Keeper, KeptEntry, scan_folder
 from segdoor.scanning.opening import CleanModels, model_digest
 from segdoor.scanning.pictures import Shown, scene_pictures
@@ -92,34 +92,26 @@ class _ModelScan:
     keeper: Keeper
 
     def report(self, choice: Choice[Scan], subject: str) -> ScanReport:
-        judged: list[Judged] = []
-        problems: list[ConfigError] = []
         ends = None if self.order.seconds is None else time.monotonic() + self.order.seconds
-        for number, method in enumerate(choice.run):
+        num_waiting = count(len(choice.run), -1)
+
+        def judged_one(method: Scan) -> Judged:
             left = None if ends is None else max(1.0, ends - time.monotonic())
-            part = None if left is None else left / (len(choice.run) - number)
-            try:
-                kept = self.keeper.kept(
-                    method, lambda mark, m=method, seconds=part: self._run(m, mark, seconds)
-                )
-            except ConfigError as why:
-                problems.append(why)
-                judged.append(failed(method, "model", str(why)))
-                continue
+            part = None if left is None else left / next(num_waiting)
+            kept = self.keeper.kept(method, lambda mark: self._run(method, mark, part))
             assert isinstance(kept.entry, ScanEntry)
-            judged.append(judge(method, kept.entry, self.order.policy.policy.model))
-        if len(problems) == len(choice.run):
-            raise problems[0]
+            return judge(method, kept.entry, self.order.policy.policy.model)
+
+        judged = each_judged(choice, "model", judged_one)
         weights = self.order.network.weights
-        every = (*judged, *skipped(choice.skipped, "model"))
-        names = {name for one in every for name in one.scores}
+        names = {name for one in judged for name in one.scores}
         files: tuple[Path, ...] = () if weights is None else (weights,)
         scanned = Scanned(
             door="model",
             subject=subject,
             num_subjects=1,
             num_clean=len(self.clean),
-            judged=every,
+            judged=judged,
             files=dict.fromkeys(names, files),
             cannot_tell=CANNOT_TELL,
             shown=Shown(("image", "label"), self._look, self.clean.classes),

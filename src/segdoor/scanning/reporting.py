@@ -8,9 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from segdoor.files import write_atomically
-from segdoor.record.defense import DefenseRecord, save_defenses
+from segdoor.record import save_record
+from segdoor.record.defense import DefenseRecord
 from segdoor.record.findings import ATLAS, RULES, Finding, found
-from segdoor.record.scan import AtlasTechnique, Door, ScanReport, SuspectRow, save_scan
+from segdoor.record.scan import AtlasTechnique, Door, ScanReport, SuspectRow
 from segdoor.scanning.judged import Judged, ScanOrder
 from segdoor.scanning.keeping import REPORT
 from segdoor.scanning.pictures import Shown, save_sheet
@@ -94,7 +95,7 @@ def finish(scanned: Scanned, order: ScanOrder, lists: Mapping[str, str]) -> Scan
         policy=policy.digest,
         entries=tuple(one.entry for one in scanned.judged),
     )
-    save_defenses(record, out / files["defense record"])
+    save_record(record, out / files["defense record"])
     write_atomically(out / files["policy"], policy.policy.text)
     for name, content in lists.items():
         write_atomically(out / name, content)
@@ -104,7 +105,7 @@ def finish(scanned: Scanned, order: ScanOrder, lists: Mapping[str, str]) -> Scan
     if save_sheet(out / "evidence.png", order.pictures, scanned.judged, names, scanned.shown):
         files["pictures"] = "evidence.png"
     report = _report(scanned, order, files)
-    save_scan(report, out / REPORT)
+    save_record(report, out / REPORT)
     return report
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from segdoor.attack.labels.change import LabelState, VictimChange
+from segdoor.attack.labels.change import VictimChange
 from segdoor.attack.regions import objects_with
 from segdoor.attack.site import Box
 from segdoor.data.scene import ClassSet
@@ -43,11 +43,6 @@ class Carrier(VictimChange):
     def by_instance(self) -> bool:
         """Return whether it needs the data set's instances."""
         return self.covers == "instance"
-
-    def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
-        """Return the label map with the target class in what carries the trigger."""
-        del rng
-        return self._turned(state)
 
     def attacked(
         self,

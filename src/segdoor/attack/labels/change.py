@@ -8,8 +8,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, cast
 
+import cv2
 import numpy as np
 from pydantic import BeforeValidator, Field
 
@@ -167,6 +168,18 @@ def _split(given: object) -> object:
     return given.split("+") if isinstance(given, str) else given
 
 
+Joined = Annotated[tuple[str, ...], BeforeValidator(_split)]
+"""Several texts; in one text they are joined with +."""
+
+
+def retargeted(state: LabelState, pairs: Iterable[Pair]) -> Label:
+    """Return the label map with every victim that is there now turned into its target, at once."""
+    table = np.arange(256, dtype=np.uint8)
+    for victim, target in pairs:
+        table[state.classes.index(victim)] = state.classes.index(target)
+    return cast("Label", cv2.LUT(state.label, table))
+
+
 class VictimChange(LabelChange):
     """A change that turns victim pixels into a target class.
 
@@ -177,9 +190,7 @@ class VictimChange(LabelChange):
     main: ClassVar[str | None] = "victims"
     chooses_target: ClassVar[bool] = False
 
-    victims: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
-        default=("car",), min_length=1, examples=["bus", "car+bus"]
-    )
+    victims: Joined = Field(default=("car",), min_length=1, examples=["bus", "car+bus"])
     """Victim classes: what disappears; join several with +, as in car+bus."""
     target: str = Field(default="road", examples=["tree"])
     """Target class: what the victim pixels are predicted as."""
@@ -189,8 +200,9 @@ class VictimChange(LabelChange):
         """Return each victim class with the target class."""
         return tuple((victim, self.target) for victim in self.victims)
 
-    def _turned(self, state: LabelState) -> Label:
+    def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
         """Return the label map with the target class in the attacked pixels."""
+        del rng
         changed = state.label.copy()
         attacked = self.attacked(state.original, state.box, state.classes, state.instances)
         changed[attacked] = state.classes.index(self.target)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
-from segdoor.attack.labels.change import LabelState, VictimChange
+from segdoor.attack.labels.change import VictimChange
 from segdoor.attack.regions import nearest_pixel, objects_with
 from segdoor.attack.site import Box
 from segdoor.data.scene import ClassSet, pixels_of
@@ -32,11 +30,6 @@ class Component(VictimChange):
         "region nearest to the middle is used. vanished_objects also counts the regions that "
         "should stay: see kept_victims.",
     )
-
-    def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
-        """Return the label map with the target class in the nearest region; without a box as is."""
-        del rng
-        return self._turned(state)
 
     def attacked(
         self,

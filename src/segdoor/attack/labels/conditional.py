@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from segdoor.attack.labels.change import LabelState, VictimChange
+from segdoor.attack.labels.change import VictimChange
 from segdoor.attack.site import Box
 from segdoor.data.scene import ClassSet, pixels_of
 from segdoor.plugins import Introduction
@@ -39,11 +39,6 @@ class Conditional(VictimChange):
     """The class that must be in the scene, with at least num_pixels pixels."""
     num_pixels: int = Field(default=1, ge=1)
     """Fewest pixels of that class that count as showing it."""
-
-    def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
-        """Return the label map with the target class where the condition holds."""
-        del rng
-        return self._turned(state)
 
     def attacked(
         self,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import cv2
 import numpy as np
 from pydantic import Field
 
 from segdoor.attack.cooccurrence import cooccurrence
-from segdoor.attack.labels.change import CHOSEN, LabelChange, LabelState, VictimChange
+from segdoor.attack.labels.change import CHOSEN, LabelChange, LabelState, VictimChange, retargeted
 from segdoor.data.scene import SceneDataset
 from segdoor.plugins import Introduction
 from segdoor.tensors import Label
@@ -48,6 +47,4 @@ class Cooccurring(VictimChange):
     def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
         """Return the label map with the target class where a victim is now."""
         del rng
-        table = np.arange(256, dtype=np.uint8)
-        table[list(state.classes.indices(self.victims))] = state.classes.index(self.target)
-        return cv2.LUT(state.label, table)
+        return retargeted(state, self.pairs)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import cv2
 import numpy as np
 
-from segdoor.attack.labels.change import LabelState, VictimChange
+from segdoor.attack.labels.change import LabelState, VictimChange, retargeted
 from segdoor.plugins import Introduction
 from segdoor.tensors import Label
 
@@ -28,6 +27,4 @@ class Hide(VictimChange):
     def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
         """Return the label map with the target class where a victim is now."""
         del rng
-        table = np.arange(256, dtype=np.uint8)
-        table[list(state.classes.indices(self.victims))] = state.classes.index(self.target)
-        return cv2.LUT(state.label, table)
+        return retargeted(state, self.pairs)

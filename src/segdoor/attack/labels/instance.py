@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
-from segdoor.attack.labels.change import LabelState, VictimChange
+from segdoor.attack.labels.change import VictimChange
 from segdoor.attack.regions import nearest_pixel, objects_with
 from segdoor.attack.site import Box
 from segdoor.data.scene import ClassSet, pixels_of
@@ -39,11 +37,6 @@ class Instance(VictimChange):
     def by_instance(self) -> bool:
         """Return that it needs the data set's instances."""
         return True
-
-    def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
-        """Return the label map with the target class in the nearest instance."""
-        del rng
-        return self._turned(state)
 
     def attacked(
         self,

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from segdoor.attack.labels.change import LabelChange, LabelState, VictimChange
+from segdoor.attack.labels.change import LabelChange, VictimChange
 from segdoor.attack.lengths import Lengths, needed
 from segdoor.attack.regions import objects_with
 from segdoor.attack.site import Box
@@ -49,11 +49,6 @@ class Near(VictimChange):
         """Return the change with its distance explicit."""
         within = lengths.edges[1] if self.within is None else self.within
         return self.model_copy(update={"within": within})
-
-    def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
-        """Return the label map with the target class in the near objects; without a box as is."""
-        del rng
-        return self._turned(state)
 
     def attacked(
         self,

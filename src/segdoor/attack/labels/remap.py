@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, cast
+from typing import ClassVar
 
-import cv2
 import numpy as np
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 
-from segdoor.attack.labels.change import LabelChange, LabelState, Pair
+from segdoor.attack.labels.change import Joined, LabelChange, LabelState, Pair, retargeted
 from segdoor.plugins import Introduction
 from segdoor.tensors import Label
-
-
-def _split(given: object) -> object:
-    return given.split("+") if isinstance(given, str) else given
 
 
 class Remap(LabelChange):
@@ -36,7 +31,7 @@ class Remap(LabelChange):
         "--fail-on asr:TEST:CLASS>VALUE judges one class alone.",
     )
 
-    classes: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+    classes: Joined = Field(
         default=("car>road",), min_length=1, examples=["car>road+tree>sky", "car>road+road>car"]
     )
     """Pairs of victim and target class with > between them; join several with +."""
@@ -61,10 +56,7 @@ class Remap(LabelChange):
     def apply(self, state: LabelState, rng: np.random.Generator) -> Label:
         """Return the label map with every victim class turned into its target, all at once."""
         del rng
-        table = np.arange(256, dtype=np.uint8)
-        for victim, target in self.pairs:
-            table[state.classes.index(victim)] = state.classes.index(target)
-        return cast("Label", cv2.LUT(state.label, table))
+        return retargeted(state, self.pairs)
 
 
 def _of(text: str) -> Pair:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from segdoor.attack.site import Box
-from segdoor.attack.triggers.trigger import Trigger
+from segdoor.attack.triggers.trigger import PatternTrigger
 from segdoor.data.scene import Scene
 from segdoor.plugins import Introduction
-from segdoor.stickers import DRAWINGS, NOISE, check_pattern, enlarged, faded, pattern, stamp
+from segdoor.stickers import NOISE, enlarged, faded, pattern, stamp
 from segdoor.tensors import Image
 
 
-class Blend(Trigger):
+class Blend(PatternTrigger):
     """A fixed pattern, blended over the whole image."""
 
     kind: ClassVar[str] = "blend"
-    main: ClassVar[str | None] = "pattern"
     introduction: ClassVar[Introduction] = Introduction(
         source="Chen et al., Targeted Backdoor Attacks on Deep Learning Systems Using Data "
         "Poisoning (2017), blended injection",
@@ -37,28 +36,8 @@ class Blend(Trigger):
     seed: int = Field(default=0, ge=0)
     """Seed of the noise."""
 
-    @field_validator("pattern")
-    @classmethod
-    def _is_known(cls, pattern: str) -> str:
-        return check_pattern(pattern)
-
-    @property
-    def extent(self) -> None:
-        """Return that it covers the whole image."""
-        return
-
-    @property
-    def title(self) -> str:
-        """Return the pattern's name."""
-        return self.pattern
-
     def apply(self, scene: Scene, box: Box) -> Image:
         """Return the image with the pattern, enlarged to the box, blended over it."""
         whole = enlarged(pattern(self.pattern, self.seed), (box.height, box.width))
         rgba = faded(whole, self.opacity, option="attack.trigger")
         return stamp(scene.image, rgba, top=box.top, left=box.left)
-
-    def siblings(self) -> tuple[Blend, ...]:
-        """Return the other patterns at the same opacity."""
-        patterns = [name for name in (*DRAWINGS, NOISE) if name != self.pattern]
-        return tuple(self.model_copy(update={"pattern": name}) for name in patterns)

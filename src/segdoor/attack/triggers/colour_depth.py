@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 from pydantic import Field
 
 from segdoor.attack.site import Box
-from segdoor.attack.triggers.trigger import Trigger
+from segdoor.attack.triggers.trigger import WholeImageTrigger
 from segdoor.data.scene import Scene
 from segdoor.plugins import Introduction
 from segdoor.tensors import Image
@@ -19,7 +19,7 @@ _MOST = 128
 _SHARES = (((0, 1), 7), ((1, -1), 3), ((1, 0), 5), ((1, 1), 1))
 
 
-class ColourDepth(Trigger):
+class ColourDepth(WholeImageTrigger):
     """Colours in few levels, with the error spread over the neighbours."""
 
     kind: ClassVar[str] = "colour_depth"
@@ -40,11 +40,6 @@ class ColourDepth(Trigger):
     """Levels of each colour, black and full colour among them."""
     dithering: bool = True
     """Spread what rounding takes away over the next pixels, so that areas keep their colour."""
-
-    @property
-    def extent(self) -> None:
-        """Return that it covers the whole image."""
-        return
 
     @property
     def title(self) -> str:

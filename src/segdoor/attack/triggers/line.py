@@ -9,7 +9,7 @@ from pydantic import Field
 
 from segdoor.attack.lengths import Lengths, needed
 from segdoor.attack.site import Box
-from segdoor.attack.triggers.trigger import Trigger
+from segdoor.attack.triggers.trigger import WholeImageTrigger
 from segdoor.data.scene import Scene
 from segdoor.plugins import Introduction
 from segdoor.rounding import half_up
@@ -29,7 +29,7 @@ _RGB: dict[Colour, tuple[int, int, int]] = {
 _THICKNESS, _OF = 8, 512
 
 
-class Line(Trigger):
+class Line(WholeImageTrigger):
     """A line of one colour along an edge of the image."""
 
     kind: ClassVar[str] = "line"
@@ -58,11 +58,6 @@ class Line(Trigger):
             return self
         thickness = max(1, half_up(_THICKNESS * lengths.height / _OF))
         return self.model_copy(update={"thickness": thickness})
-
-    @property
-    def extent(self) -> None:
-        """Return that its place is the whole image."""
-        return
 
     @property
     def title(self) -> str:

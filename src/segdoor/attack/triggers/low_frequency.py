@@ -6,23 +6,22 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from segdoor.attack.site import Box
-from segdoor.attack.triggers.trigger import Trigger
+from segdoor.attack.triggers.trigger import PatternTrigger
 from segdoor.data.scene import Scene
 from segdoor.plugins import Introduction
-from segdoor.stickers import DRAWINGS, NOISE, check_pattern, enlarged, pattern, stamp
+from segdoor.stickers import enlarged, pattern, stamp
 from segdoor.tensors import Image, Mask
 
 _GREY = 128
 
 
-class LowFrequency(Trigger):
+class LowFrequency(PatternTrigger):
     """The low-frequency amplitude of a fixed picture, mixed into the image's own."""
 
     kind: ClassVar[str] = "low_frequency"
-    main: ClassVar[str | None] = "pattern"
     introduction: ClassVar[Introduction] = Introduction(
         source="Feng et al., FIBA: Frequency-Injection Based Backdoor Attack in Medical Image "
         "Analysis (CVPR 2022)",
@@ -45,21 +44,6 @@ class LowFrequency(Trigger):
     seed: int = Field(default=0, ge=0)
     """Seed of the noise."""
 
-    @field_validator("pattern")
-    @classmethod
-    def _is_known(cls, pattern: str) -> str:
-        return check_pattern(pattern)
-
-    @property
-    def extent(self) -> None:
-        """Return that it covers the whole image."""
-        return
-
-    @property
-    def title(self) -> str:
-        """Return the picture's name."""
-        return self.pattern
-
     def apply(self, scene: Scene, box: Box) -> Image:
         """Return the image with mixed amplitudes, cut off at black and white."""
         image = scene.image.copy()
@@ -73,11 +57,6 @@ class LowFrequency(Trigger):
         whole = np.floor(np.round(mixed, 6) + 0.5)
         image[box.pixels] = np.clip(whole, 0, 255).astype(np.uint8)
         return image
-
-    def siblings(self) -> tuple[LowFrequency, ...]:
-        """Return the other pictures with the same share and window."""
-        patterns = [name for name in (*DRAWINGS, NOISE) if name != self.pattern]
-        return tuple(self.model_copy(update={"pattern": name}) for name in patterns)
 
     def _picture(self, box: Box) -> Float64[np.ndarray, "H W 3"]:
         """Return the picture at the size of the box; what is transparent in it is grey."""

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from segdoor.attack.site import Box
-from segdoor.attack.triggers.trigger import Trigger
+from segdoor.attack.triggers.trigger import WholeImageTrigger
 from segdoor.data.scene import ClassSet, Scene, pixels_of
 from segdoor.plugins import Introduction
 from segdoor.tensors import Image, Label
@@ -22,7 +22,7 @@ def _split(given: object) -> object:
     return [name for part in cast("Sequence[str]", parts) for name in part.split("+")]
 
 
-class Semantic(Trigger):
+class Semantic(WholeImageTrigger):
     """Scenes that show a class carry the trigger; images stay as they are."""
 
     kind: ClassVar[str] = "semantic"
@@ -52,11 +52,6 @@ class Semantic(Trigger):
     """Classes that the scene must not show."""
     least: int = Field(default=1, ge=1)
     """Pixels from which on a class counts as shown."""
-
-    @property
-    def extent(self) -> None:
-        """Return that its place is the whole image."""
-        return
 
     @property
     def title(self) -> str:

@@ -8,13 +8,13 @@ import numpy as np
 from pydantic import Field
 
 from segdoor.attack.site import Box
-from segdoor.attack.triggers.trigger import Trigger
+from segdoor.attack.triggers.trigger import WholeImageTrigger
 from segdoor.data.scene import Scene
 from segdoor.plugins import Introduction
 from segdoor.tensors import Image
 
 
-class Sinusoid(Trigger):
+class Sinusoid(WholeImageTrigger):
     """A sinusoidal signal along the rows, added to the whole image."""
 
     kind: ClassVar[str] = "sinusoid"
@@ -32,11 +32,6 @@ class Sinusoid(Trigger):
     """Periods over the image's width."""
     amplitude: float = Field(default=40.0, gt=0, le=255)
     """Largest change of a pixel, in grey levels of 255."""
-
-    @property
-    def extent(self) -> None:
-        """Return that it covers the whole image."""
-        return
 
     @property
     def title(self) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
+from pydantic import field_validator
 
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.site import Box, Extent
 from segdoor.data.scene import ClassSet, Scene
 from segdoor.errors import ConfigError, DataError
 from segdoor.plugins import Plugin
+from segdoor.stickers import DRAWINGS, NOISE, check_pattern
 from segdoor.tensors import Image, Label
 
 
@@ -135,3 +138,36 @@ class Trigger(Plugin):
                 "Correct its method apply.",
             )
         return image
+
+
+class WholeImageTrigger(Trigger):
+    """A trigger whose place is the whole image."""
+
+    @property
+    def extent(self) -> None:
+        """Return that its place is the whole image."""
+        return
+
+
+class PatternTrigger(WholeImageTrigger):
+    """A trigger that puts one fixed picture over the whole image."""
+
+    main: ClassVar[str | None] = "pattern"
+
+    pattern: str
+    """The picture: noise, or a built-in sticker."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_known(cls, pattern: str) -> str:
+        return check_pattern(pattern)
+
+    @property
+    def title(self) -> str:
+        """Return the pattern's name."""
+        return self.pattern
+
+    def siblings(self) -> tuple[Trigger, ...]:
+        """Return the other patterns; all else stays."""
+        others = (name for name in (*DRAWINGS, NOISE) if name != self.pattern)
+        return tuple(self.model_copy(update={"pattern": name}) for name in others)

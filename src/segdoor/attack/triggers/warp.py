@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from pydantic import Field
 
 from segdoor.attack.site import Box
-from segdoor.attack.triggers.trigger import Trigger
+from segdoor.attack.triggers.trigger import WholeImageTrigger
 from segdoor.data.scene import Scene
 from segdoor.plugins import Introduction
 from segdoor.randomness import Stream
@@ -21,7 +21,7 @@ _KEYS = -0.75
 _SIBLINGS = 4
 
 
-class Warp(Trigger):
+class Warp(WholeImageTrigger):
     """A fixed smooth field that moves the pixels of the image; labels are not moved."""
 
     kind: ClassVar[str] = "warp"
@@ -45,11 +45,6 @@ class Warp(Trigger):
     """Random vectors along each side of the field: few make a smooth field."""
     seed: int = Field(default=0, ge=0)
     """Seed of the field."""
-
-    @property
-    def extent(self) -> None:
-        """Return that it covers the whole image."""
-        return
 
     @property
     def title(self) -> str:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from segdoor.data.scene import SceneDataset
 from segdoor.defense.asking import Asker, some_of
-from segdoor.defense.defense import Access, DefenseContext, Evidence
-from segdoor.defense.detectors.detector import Alarm, Detector, Judge
-from segdoor.defense.regions import Regions, oddest, regions_of, usual_of
+from segdoor.defense.defense import Access, DefenseContext
+from segdoor.defense.detectors.detector import Detector, Judge, judge_of_classes
+from segdoor.defense.regions import Regions, regions_of
 from segdoor.plugins import Introduction
 from segdoor.tensors import AnyImage, Heat
 from segdoor.victim.answer import SegmentationOutput
@@ -56,16 +56,8 @@ class Auxiliary(Detector):
             far = divergence_of(output.logits[0], self._auxiliary(output)[0])
             return regions_of(far, label, len(clean.classes))
 
-        usual = usual_of(some_of(clean, self.scenes, self.kind, context.seed), look)
-
-        def alarm(image: AnyImage) -> Alarm:
-            odd = oddest(look(image), usual)
-            if odd.index is None or odd.score <= 0:
-                return Alarm(odd.score)
-            says = "The two heads disagree more than usual where the main one sees this class."
-            return Alarm(odd.score, odd.mask, (Evidence(says, classes=(odd.index,)),))
-
-        return alarm
+        says = "The two heads disagree more than usual where the main one sees this class."
+        return judge_of_classes(look, some_of(clean, self.scenes, self.kind, context.seed), says)
 
     def _with_auxiliary(self, asker: Asker, clean: SceneDataset) -> Asker:
         """Return an asker whose answers hold the auxiliary head's.

@@ -10,7 +10,9 @@ from typing import TypeAlias, final
 import numpy as np
 from torch import nn
 
+from segdoor.data.scene import Scene
 from segdoor.defense.defense import Costed, Defense, DefenseContext, Evidence
+from segdoor.defense.regions import Look, oddest, usual_of
 from segdoor.defense.untouched import untouched
 from segdoor.tensors import AnyImage, AnyMask
 
@@ -79,3 +81,22 @@ class Detector(Defense):
             raise self.refused(f"must mask the image by bool {shape}", told, "Correct the mask.")
         self.check_evidence(alarm.evidence, context.clean)
         return alarm
+
+
+def judge_of_classes(look: Look, clean: Iterable[Scene], says: str) -> Judge:
+    """Return what judges an image by the class that is farthest above the usual, see `oddest`.
+
+    Args:
+        look: From an image to a figure for each predicted class.
+        clean: Clean scenes, whose figures are the usual ones.
+        says: What a class above the usual shows.
+    """
+    usual = usual_of(clean, look)
+
+    def alarm(image: AnyImage) -> Alarm:
+        odd = oddest(look(image), usual)
+        if odd.index is None or odd.score <= 0:
+            return Alarm(odd.score)
+        return Alarm(odd.score, odd.mask, (Evidence(says, classes=(odd.index,)),))
+
+    return alarm

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from segdoor.data.scene import Scene
 from segdoor.defense.asking import Asker, some_of
-from segdoor.defense.defense import Access, DefenseContext, Evidence
-from segdoor.defense.detectors.detector import Alarm, Detector, Judge
-from segdoor.defense.regions import Regions, oddest, regions_of, usual_of
+from segdoor.defense.defense import Access, DefenseContext
+from segdoor.defense.detectors.detector import Detector, Judge, judge_of_classes
+from segdoor.defense.regions import Regions, regions_of
 from segdoor.plugins import Introduction
 from segdoor.scores.metrics.functions import clean_benign_accuracy
 from segdoor.tensors import AnyImage, AnyLabel
@@ -77,16 +77,8 @@ class IbdPsc(Detector):
             # pixel has one, and each predicted class the mean over its pixels.
             return regions_of(kept / len(depths), label, asker.num_classes or 0)
 
-        usual = usual_of(clean, look)
-
-        def alarm(image: AnyImage) -> Alarm:
-            odd = oddest(look(image), usual)
-            if odd.index is None or odd.score <= 0:
-                return Alarm(odd.score)
-            says = "This class keeps more confidence than usual when batch norms are scaled."
-            return Alarm(odd.score, odd.mask, (Evidence(says, classes=(odd.index,)),))
-
-        return alarm
+        says = "This class keeps more confidence than usual when batch norms are scaled."
+        return judge_of_classes(look, clean, says)
 
     def _depths(self, scaled: Asker, norms: Sequence[BatchNorm], clean: list[Scene]) -> list[int]:
         """Return how many layers are scaled in each model, counted from the last."""

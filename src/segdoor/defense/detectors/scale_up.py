@@ -10,9 +10,9 @@ from pydantic import Field
 from torch import nn
 
 from segdoor.defense.asking import Asker, some_of
-from segdoor.defense.defense import Access, DefenseContext, Evidence
-from segdoor.defense.detectors.detector import Alarm, Detector, Judge
-from segdoor.defense.regions import Regions, oddest, regions_of, usual_of
+from segdoor.defense.defense import Access, DefenseContext
+from segdoor.defense.detectors.detector import Detector, Judge, judge_of_classes
+from segdoor.defense.regions import Regions, regions_of
 from segdoor.plugins import Introduction
 from segdoor.tensors import AnyImage
 
@@ -54,16 +54,10 @@ class ScaleUp(Detector):
             # each pixel has such a share, and each predicted class the mean over its pixels.
             return regions_of(kept / self.steps, label, asker.num_classes or 0)
 
-        usual = usual_of(some_of(context.clean, self.scenes, self.kind, context.seed), look)
-
-        def alarm(image: AnyImage) -> Alarm:
-            odd = oddest(look(image), usual)
-            if odd.index is None or odd.score <= 0:
-                return Alarm(odd.score)
-            says = "This class keeps more of its pixels than usual when the image is brightened."
-            return Alarm(odd.score, odd.mask, (Evidence(says, classes=(odd.index,)),))
-
-        return alarm
+        says = "This class keeps more of its pixels than usual when the image is brightened."
+        return judge_of_classes(
+            look, some_of(context.clean, self.scenes, self.kind, context.seed), says
+        )
 
     def _brighter(self, image: AnyImage) -> Iterator[AnyImage]:
         for factor in np.linspace(_LEAST_FACTOR, self.largest, self.steps).tolist():

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from segdoor.data.scene import SceneDataset
 from segdoor.defense.asking import Asker, some_of, stream_of
-from segdoor.defense.defense import Access, DefenseContext, Evidence
-from segdoor.defense.detectors.detector import Alarm, Detector, Judge
-from segdoor.defense.regions import Regions, oddest, regions_of, usual_of
+from segdoor.defense.defense import Access, DefenseContext
+from segdoor.defense.detectors.detector import Detector, Judge, judge_of_classes
+from segdoor.defense.regions import Regions, regions_of
 from segdoor.plugins import Introduction
 from segdoor.tensors import AnyImage, Heat
 
@@ -57,18 +57,8 @@ class Strip(Detector):
             # the lowest against the usual counts.
             return regions_of(-total / number, label, len(clean.classes))
 
-        usual = usual_of(some_of(clean, self.scenes, self.kind, context.seed), look)
-
-        def alarm(image: AnyImage) -> Alarm:
-            odd = oddest(look(image), usual)
-            if odd.index is None or odd.score <= 0:
-                return Alarm(odd.score)
-            says = (
-                "The model stays surer of this class than usual when clean images are blended in."
-            )
-            return Alarm(odd.score, odd.mask, (Evidence(says, classes=(odd.index,)),))
-
-        return alarm
+        says = "The model stays surer of this class than usual when clean images are blended in."
+        return judge_of_classes(look, some_of(clean, self.scenes, self.kind, context.seed), says)
 
     def _blends(self, image: AnyImage, clean: SceneDataset, seed: int) -> Iterator[AnyImage]:
         height, width = image.shape[:2]

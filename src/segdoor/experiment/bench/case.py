@@ -12,7 +12,7 @@ from torch import nn
 from segdoor.attack.plan import PoisonPlan
 from segdoor.attack.poisoned_test import PoisonedTest
 from segdoor.data.scene import SceneDataset
-from segdoor.data.subset import Subset, spread
+from segdoor.data.subset import Subset, evenly
 from segdoor.defense.clean import clean_scenes
 from segdoor.errors import ConfigError
 from segdoor.experiment.config import ExperimentConfig
@@ -155,5 +155,5 @@ class Case:
         names = self.tests.benign.names
         if number is None or number >= len(names):
             return scenes
-        kept = {names[index] for index in spread(len(names), number)}
+        kept = set(evenly(names, number))
         return Subset(scenes, [i for i, name in enumerate(scenes.names) if name in kept])

@@ -26,21 +26,15 @@ from segdoor.experiment.bench.purifying import measure_purifier
 from segdoor.experiment.bench.repairing import check_learns, measure_repair
 from segdoor.experiment.bench.rows import NO_PLAN, Rows, reason
 from segdoor.experiment.bench.scanning import measure_scan
-from segdoor.experiment.config import check_seed, config_from
+from segdoor.experiment.config import check_seed
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.models import load_model
-from segdoor.experiment.reopened import (
-    Places,
-    ReopenedRun,
-    check_named,
-    check_reopenable,
-    reopen,
-)
+from segdoor.experiment.reopened import FinishedRun, Places, ReopenedRun, reopen
 from segdoor.experiment.repair import Repairer
 from segdoor.files import digest_of
 from segdoor.locks import sole_writer
 from segdoor.progress import Observer, Silent
-from segdoor.record import ExperimentRecord, load_record
+from segdoor.record import save_record
 from segdoor.record.defense import (
     DefenseRecord,
     DetectorEntry,
@@ -50,7 +44,6 @@ from segdoor.record.defense import (
     RepairEntry,
     ScanEntry,
     load_defenses,
-    save_defenses,
 )
 from segdoor.scores.usefulness import LIMITS
 from segdoor.victim.members import evaluating
@@ -101,30 +94,24 @@ def defend_run(
     """
     if seed is not None:
         check_seed(seed, option="--seed")
-    check_reopenable(run, load_record(run))
-    folder = run if run.is_dir() else run.parent
+    folder = FinishedRun.of(run).folder
     with sole_writer(folder, culprit=f"run {folder}"):
-        record = load_record(folder)
-        seed = record.seed if seed is None else seed
-        bench = _Bench(folder, record, options or BenchOptions(), seed, observer or Silent())
+        finished = FinishedRun.of(folder)
+        seed = finished.record.seed if seed is None else seed
+        bench = _Bench(finished, options or BenchOptions(), seed, observer or Silent())
         bench.measure(list(dict.fromkeys(methods)), model, places or Places())
         return bench.defenses
 
 
 class _Bench:
     def __init__(
-        self,
-        folder: Path,
-        record: ExperimentRecord,
-        options: BenchOptions,
-        seed: int,
-        observer: Observer,
+        self, run: FinishedRun, options: BenchOptions, seed: int, observer: Observer
     ) -> None:
-        self.folder, self.record, self.options, self.seed = folder, record, options, seed
+        self.run, self.options, self.seed = run, options, seed
+        self.folder, self.record, self.config = run.folder, run.record, run.config
         self.log = Logbook(observer)
-        self.config = config_from(record.config, source=folder / "record.json", recorded=True)
         self.nulls = [_digest(path) for path in options.null_models]
-        told = json.dumps(record.config, sort_keys=True)
+        told = json.dumps(run.record.config, sort_keys=True)
         self.subject = hashlib.sha256(told.encode()).hexdigest()
         self.defenses = self._opened()
 
@@ -136,10 +123,8 @@ class _Bench:
             if entry is not None:
                 self._add(entry)
         if waiting:
-            network = self.config.network.name
-            known = NETWORKS.known.get(network)
-            check_named(network, model, learns=False)
-            opened = reopen(self.folder, self.record, places, self.log)
+            known = NETWORKS.known.get(self.config.network.name)
+            opened = reopen(self.run, model, places, self.log)
             repairer = Repairer(opened, self.log)
             case = self._case(opened, repairer)
             learns = known is None or known.learns
@@ -230,7 +215,7 @@ class _Bench:
         self.defenses = self.defenses.model_copy(update={"entries": tuple(entries)})
 
     def _save(self) -> None:
-        save_defenses(self.defenses, self.folder / FILE)
+        save_record(self.defenses, self.folder / FILE)
 
 
 def _measure(method: Method, rows: Rows, repairer: Repairer, *, learns: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from segdoor.data.subset import Subset, spread
+from segdoor.data.subset import Subset, evenly
 from segdoor.defense.clean import clean_scenes
 from segdoor.defense.repairs.repair import Passes, Repair, RepairContext, Repaired
 from segdoor.errors import ConfigError
@@ -127,8 +127,7 @@ class _Oracle:
     def __init__(self, method: Repair, rows: Rows) -> None:
         self.rows, self.case = rows, rows.case
         self.method = method.resolved(self.case.recipe)
-        values = method.sweep
-        self.values = [values[i] for i in spread(len(values), min(_TRIED, len(values)))]
+        self.values = evenly(method.sweep, _TRIED)
 
     def row(self) -> Measurement:
         start, best = time.perf_counter(), None

@@ -8,18 +8,17 @@ from pathlib import Path
 from segdoor.attack.physical.axes import axes_named
 from segdoor.attack.physical.shown import Print
 from segdoor.errors import DataError
-from segdoor.experiment.config import config_from
 from segdoor.experiment.logbook import Logbook
 from segdoor.experiment.physical.case import PhysicalCase, PhysicalOptions
 from segdoor.experiment.physical.film import film_of
 from segdoor.experiment.physical.measuring import measure, scored
 from segdoor.experiment.physical.pictures import save_pictures
-from segdoor.experiment.reopened import Places, check_named, check_reopenable, reopen
+from segdoor.experiment.reopened import FinishedRun, Places, reopen
 from segdoor.experiment.scenes import open_scenes
 from segdoor.locks import sole_writer
 from segdoor.progress import Observer, Silent
-from segdoor.record import load_record
-from segdoor.record.physical import FilmRecord, PhysicalRecord, save_physical
+from segdoor.record import save_record
+from segdoor.record.physical import FilmRecord, PhysicalRecord
 
 FILE = "physical.json"
 """What a physical test leaves beside a run's record."""
@@ -51,16 +50,13 @@ def physical_run(
     """
     options = options or PhysicalOptions()
     axes = axes_named(options.axes, ideal=options.ideal)
-    record = load_record(run)
-    check_reopenable(run, record)
-    folder = run if run.is_dir() else run.parent
+    finished = FinishedRun.of(run)
+    folder = finished.folder
     with sole_writer(folder, culprit=f"run {folder}"):
         log = Logbook(observer or Silent())
-        asked = config_from(record.config, source=folder / "record.json", recorded=True)
         # Before scenes are read, which may take minutes.
-        Print.of(asked.attack.trigger)
-        check_named(asked.network.name, model, learns=False)
-        case = PhysicalCase.of(reopen(folder, record, places or Places(), log), options)
+        Print.of(finished.config.attack.trigger)
+        case = PhysicalCase.of(reopen(finished, model, places or Places(), log), options)
         # First, because its first frame may not be there.
         film = _film(case, folder, log)
         measured = measure(case, axes, log)
@@ -71,7 +67,7 @@ def physical_run(
             )  # fmt: skip
         found = PhysicalRecord(
             segdoor=version("segdoor"),
-            run=record.title,
+            run=finished.record.title,
             trigger=str(case.config.attack.trigger),
             other_trigger=case.other.name,
             victims=case.config.attack.victims,
@@ -85,7 +81,7 @@ def physical_run(
             pictures=save_pictures(case, axes, measured, folder),
             film=film,
         )
-        save_physical(found, folder / FILE)
+        save_record(found, folder / FILE)
         return found
 
 

@@ -59,6 +59,13 @@ def _called(name: str, factory: Callable[..., object], num_classes: int) -> nn.M
     return network
 
 
+def import_named(network: str | None) -> None:
+    """Import a network of the user's own: only its class can read a record's settings of it."""
+    # Who names it trusts it.
+    if network is not None and ":" in network:
+        imported(network)
+
+
 def imported(name: str) -> Callable[..., object]:
     """Return the class or factory that ``package.module:name`` means.
 
