@@ -61,12 +61,14 @@ class LabelChange(Plugin):
             attacked pixels are then counted apart as well.
         at_once: Whether its pairs are changed at the same time, so that a target may be a victim.
         on_victim: Whether the trigger must lie on the victim that it attacks.
+        needs_place: Whether it means nothing with a trigger that covers the whole image.
     """
 
     by_place: ClassVar[bool] = False
     spares: ClassVar[bool] = False
     at_once: ClassVar[bool] = False
     on_victim: ClassVar[bool] = False
+    needs_place: ClassVar[bool] = False
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
