@@ -58,15 +58,20 @@ def record(finished: Path) -> ExperimentRecord:
 
 def test_a_surrogate_ranks_triggers_at_places(finished: Path) -> None:
     words = ["--trigger", "smiley", "--trigger", "line", "--placement", "random"]
-    answer = say("optimise", finished, *words, "--budget", "20", "--out", "best.json")
+    answer = say("optimise", finished, *words, "--budget", "20", "--out", "best")
     assert answer.code == 0, answer.err
     assert "queries of the clean model, budget 20" in answer.out
-    told = json.loads(Path("best.json").read_text())
+    told = json.loads(Path("best/optimised.json").read_text())
     assert {one["placement"] for one in told["candidates"]} == {"random"}
     assert told["num_queries"] == 1.5 * sum(one["num_queries"] for one in told["candidates"])
     answer = say("optimise", finished, "--trigger", "line", "--placement", "nearest")
     assert answer.code == 2
     assert "covers the whole image" in answer.err
+    answer = say("optimise", finished, "--trigger", "dragon")
+    assert answer.code == 2
+    assert "--trigger dragon: must name a known trigger" in answer.err
+    answer = say("optimise", finished, "--trigger", "line:thickness=0")
+    assert "--trigger line:thickness=0: thickness: input should be greater" in answer.err
 
 
 class TestHelp:

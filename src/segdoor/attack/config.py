@@ -83,8 +83,8 @@ class AttackConfig(Settings):
     """Where the trigger goes, such as random, nearest or band:20-30. `segdoor list placements`
     shows the kinds and their settings."""
     labels: LabelsSetting = (Hide(),)
-    """How labels change, such as hide:car+bus,target=road or scatter:100. Several changes are made
-    one after the other. `segdoor list labels` shows the kinds and their settings."""
+    """How labels change, such as hide:car+person,target=road or scatter:100. Several changes are
+    made one after the other. `segdoor list labels` shows the kinds and their settings."""
     rules: RulesConfig = RulesConfig()
     """Where the trigger may go."""
     without_room: Literal["skip", "relabel"] = "skip"

@@ -182,7 +182,7 @@ class VictimChange(LabelChange):
     victims: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=("car",), min_length=1, examples=["bus", "car+bus"]
     )
-    """Victim classes: what disappears; join several with +, as in car+bus."""
+    """Victim classes: what disappears; join several with +, as in car+person."""
     target: str = Field(default="road", examples=["tree"])
     """Target class: what the victim pixels are predicted as."""
 
