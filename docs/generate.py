@@ -972,7 +972,9 @@ def plain(text: str) -> str:
 
 
 def code(value: object) -> str:
-    """Return a value as YAML would have it."""
+    """Return a value as YAML would have it; an empty text or list is none."""
+    if value in ("", ()):
+        return "none"
     text = yaml.safe_dump(value, default_flow_style=True, width=10_000)
     return f"`{text.removesuffix(chr(10)).removesuffix(chr(10) + '...')}`"
 

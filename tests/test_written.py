@@ -43,7 +43,9 @@ def test_texts_and_mappings_are_read(text: object, expected: Written) -> None:
 
 @pytest.mark.parametrize("text", ["prune:", "prune,"])
 def test_nothing_behind_the_kind_is_refused_with_the_way_out(text: str) -> None:
-    with pytest.raises(ConfigError, match="Write prune:main,setting=value, or prune alone"):
+    with pytest.raises(
+        ConfigError, match="Write prune:main,setting=value, or prune alone for its defaults"
+    ):
         read(text)
 
 

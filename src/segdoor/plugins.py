@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from segdoor.errors import ConfigError, first_line
 from segdoor.settings import ReadingInfo, Settings, Telling, WritingInfo, explained, said
-from segdoor.written import Written, in_writing, kind_of, read_written
+from segdoor.written import Form, Written, in_writing, kind_of, read_written
 
 
 @dataclass(frozen=True)
@@ -162,13 +162,18 @@ class Registry(Generic[PluginT_co]):
         """
         telling = telling or Telling()
         option = telling.culprit(self.option)
-        written = read_written(given, self.known, option=option)
+        written = read_written(given, self.known, option=option, form_of=self._form)
         plugin = self.named(written.kind, telling)
         given_settings = said(_settings(plugin, written, option))
         main = plugin.main
         if main is not None and main in plugin.model_fields and main not in given_settings:
             _check_may_lack(plugin, main, option)
         return plugin, given_settings
+
+    def _form(self, kind: str) -> Form:
+        """Return how a kind is written."""
+        plugin = self.known.get(kind)
+        return Form(f"{kind},setting=value") if plugin is None else _form_of(plugin)
 
     def named(self, kind: str, telling: Telling | None = None) -> type[PluginT_co]:
         """Return the class of a kind, or a user's own class; a record never causes an import.
@@ -237,12 +242,30 @@ def as_mapping(plugin: Plugin, info: WritingInfo) -> dict[str, object]:
     return {"kind": plugin.kind, **settings}
 
 
+def _form_of(plugin: type[Plugin]) -> Form:
+    """Return how a plug-in is written: the main setting, those that it needs, or one more."""
+    fields, main = plugin.model_fields, plugin.main
+    needed = [name for name, field in fields.items() if field.is_required() and name != main]
+    named = needed or [name for name in fields if name != main][:1]
+    head = plugin.kind if main is None else f"{plugin.kind}:{main.upper()}"
+    pattern = ",".join([head, *(f"{name}=VALUE" for name in named)])
+    values = {
+        name: in_a_word(field.examples[0])
+        for name, field in fields.items()
+        if field.examples and (name == main or name in needed)
+    }
+    alone = not any(field.is_required() for field in fields.values())
+    if main not in values:
+        return Form(pattern, alone=alone)
+    return Form(pattern, in_writing(plugin.kind, values.pop(main), values), alone)
+
+
 def _check_may_lack(plugin: type[Plugin], main: str, option: str) -> None:
     field = plugin.model_fields[main]
     if field.is_required():
         raise ConfigError(
             option,
-            f"must be written {plugin.kind}:{main.upper()},setting=value",
+            f"must be written {_form_of(plugin).pattern}",
             plugin.kind,
             f"{main} is: {field.description}",
         )

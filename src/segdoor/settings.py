@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +12,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     ValidationError,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 
 from segdoor.errors import ConfigError
+from segdoor.remedies import remedy_of, with_remedies
 
 Tree = dict[str, object]
 """Settings as plain data, by name."""
@@ -36,6 +37,17 @@ class Settings(BaseModel):
         validate_default=True,
         allow_inf_nan=False,
     )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _say_what_helps(
+        cls, given: object, handler: ModelWrapValidatorHandler[Settings]
+    ) -> Settings:
+        """Add the remedy where a field breaks its rule: no one above knows the field."""
+        try:
+            return handler(given)
+        except ValidationError as problem:
+            raise with_remedies(cls, problem) from None
 
 
 SettingsT = TypeVar("SettingsT", bound=BaseModel)
@@ -126,12 +138,13 @@ def explained(
     if detail["type"] == "extra_forbidden":
         advice = _suggestion(model, keys) if model else ""
         return ConfigError(culprit, "is not a known setting", keys[-1], advice)
-    rule = detail["msg"].removeprefix("Value error, ")
-    value = "" if detail["type"] == "missing" else brief(detail["input"])
+    missing = detail["type"] == "missing"
+    rule = "must be given" if missing else detail["msg"].removeprefix("Value error, ")
+    value = "" if missing else brief(detail["input"])
     # A rule between settings names them itself: the value found would be all of them.
     if isinstance(detail["input"], dict) and detail["type"] == "value_error":
         value = ""
-    return ConfigError(culprit, rule[0].lower() + rule[1:], value, _correction(detail))
+    return ConfigError(culprit, rule[0].lower() + rule[1:], value, remedy_of(detail))
 
 
 def brief(value: object) -> str:
@@ -141,13 +154,6 @@ def brief(value: object) -> str:
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
-
-
-def _correction(detail: ErrorDetails) -> str:
-    """Suggest the nearest of the values that a choice lists in its rule."""
-    choices = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
-    near = difflib.get_close_matches(str(detail["input"]), choices, n=1)
-    return f"Did you mean {near[0]}?" if near else "Correct the value."
 
 
 RENAMED = {"exams": "tests", "clean_victim": "clean_model"}

@@ -14,6 +14,7 @@ from jaxtyping import Float64
 
 from segdoor.errors import ConfigError
 from segdoor.randomness import Stream
+from segdoor.remedies import RuleError
 from segdoor.tensors import AnyRgba, Image, Rgba
 
 Plane = Float64[np.ndarray, "S S"]
@@ -90,7 +91,7 @@ def check_pattern(name: str) -> str:
     """
     known = (NOISE, *DRAWINGS)
     if name not in known:
-        raise ValueError(f"must be one of {', '.join(known)}")
+        raise RuleError(f"must be one of {', '.join(known)}", "Choose one of these.")
     return name
 
 

@@ -69,11 +69,11 @@ CASES = {
         "repair run --with forget:3",
     ),
     "a number is none": Case(
-        Complaint("--with prune:many: channels", "should be a valid integer", "many", "Correct"),
+        Complaint("--with prune:many: channels", "should be a valid integer", "many", "Give"),
         "repair run --with prune:many",
     ),
     "a share is too large": Case(
-        Complaint("--with finetune:3: share", "less than or equal to 1", "3", "Correct"),
+        Complaint("--with finetune:3: share", "less than or equal to 1", "3", "Give a number"),
         "repair run --with finetune:3",
     ),
     "a setting is misspelt": Case(
@@ -101,7 +101,7 @@ CASES = {
         Complaint("--seed", "must be at least 0", "-1", "from 0 on"), f"{CALL} --seed -1"
     ),
     "the record's seed is negative": Case(
-        Complaint("run/record.json: seed", "greater than or equal to 0", "-4", "Correct"),
+        Complaint("run/record.json: seed", "greater than or equal to 0", "-4", "Give a whole"),
         breaks=lambda: edited(seed=-4),
     ),
     "there is no run": Case(

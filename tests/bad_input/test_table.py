@@ -321,7 +321,7 @@ SCENES = {
     "a class file without classes": Case(
         written("mine/classes.yaml", "ignore_index: 3"),
         ALL,
-        Complaint("mine/classes.yaml: classes", "field required", "", "classes: [road, car, sky]"),
+        Complaint("mine/classes.yaml: classes", "must be given", "", "classes: [road, car, sky]"),
     ),
     "a class twice": Case(
         written("mine/classes.yaml", "[road, car, road]"),
@@ -363,19 +363,21 @@ SETTINGS = {
     "a rate above 1": Case(
         nothing,
         (*ATTACK, "examine"),
-        Complaint("--attack.rate", "less than or equal to 1", "1.5", "Correct the value."),
+        Complaint("--attack.rate", "less than or equal to 1", "1.5", "from 0 to 1, such as 0.2."),
         "--attack.rate 1.5",
     ),
     "a rate below 0": Case(
         nothing,
         (*ATTACK, "examine"),
-        Complaint("--attack.rate", "greater than or equal to 0", "-0.5", "Correct the value."),
+        Complaint(
+            "--attack.rate", "greater than or equal to 0", "-0.5", "from 0 to 1, such as 0.2."
+        ),
         "--attack.rate=-0.5",
     ),
     "no number for a rate": Case(
         nothing,
         ATTACK,
-        Complaint("--attack.rate", "finite number", "nan", "Correct the value."),
+        Complaint("--attack.rate", "finite number", "nan", "from 0 to 1, such as 0.2."),
         "--attack.rate nan",
     ),
     "more scenes than have room": Case(
@@ -398,19 +400,21 @@ SETTINGS = {
     "a trigger of no size": Case(
         nothing,
         (*ATTACK, "examine"),
-        Complaint("--attack.trigger.size", "greater than or equal to 1", "0", "Correct"),
+        Complaint("--attack.trigger.size", "greater than or equal to 1", "0", "such as 16."),
         "--attack.trigger.size 0",
     ),
     "lower above upper": Case(
         nothing,
         ATTACK,
-        Complaint("--attack.placement", "lower (20.0) must not exceed upper (10.0)", "", "Correct"),
+        Complaint(
+            "--attack.placement", "lower (20.0) must not exceed upper (10.0)", "", "Give the"
+        ),
         "--attack.placement.lower 20 --attack.placement.upper 10",
     ),
     "near band upside down": Case(
         nothing,
         ("examine", "run"),
-        Complaint("--tests", "near needs 0 <= lower <= upper", "", "Correct the value."),
+        Complaint("--tests", "near needs 0 <= lower <= upper", "", "Give the smaller one first."),
         "--tests.near 20 10",
     ),
     "a misspelt key": Case(

@@ -58,15 +58,20 @@ def record(finished: Path) -> ExperimentRecord:
 
 def test_a_surrogate_ranks_triggers_at_places(finished: Path) -> None:
     words = ["--trigger", "smiley", "--trigger", "line", "--placement", "random"]
-    answer = say("optimise", finished, *words, "--budget", "20", "--out", "best.json")
+    answer = say("optimise", finished, *words, "--budget", "20", "--out", "best")
     assert answer.code == 0, answer.err
     assert "queries of the clean model, budget 20" in answer.out
-    told = json.loads(Path("best.json").read_text())
+    told = json.loads(Path("best/optimised.json").read_text())
     assert {one["placement"] for one in told["candidates"]} == {"random"}
     assert told["num_queries"] == 1.5 * sum(one["num_queries"] for one in told["candidates"])
     answer = say("optimise", finished, "--trigger", "line", "--placement", "nearest")
     assert answer.code == 2
     assert "covers the whole image" in answer.err
+    answer = say("optimise", finished, "--trigger", "dragon")
+    assert answer.code == 2
+    assert "--trigger dragon: must name a known trigger" in answer.err
+    answer = say("optimise", finished, "--trigger", "line:thickness=0")
+    assert "--trigger line:thickness=0: thickness: input should be greater" in answer.err
 
 
 class TestHelp:
@@ -128,7 +133,7 @@ MISTAKES = {
         "given.yaml: attack.rate",
         "less than or equal to 1",
         "2",
-        "Correct the value.",
+        "from 0 to 1, such as 0.2.",
         file="attack: {rate: 2}",
     ),
     "value in option": Mistake(
@@ -136,21 +141,21 @@ MISTAKES = {
         "--attack.rate",
         "less than or equal to 1",
         "2",
-        "Correct the value.",
+        "from 0 to 1, such as 0.2.",
     ),
     "text for a number": Mistake(
         "poison --attack.rate much",
         "--attack.rate",
         "valid number",
         "much",
-        "Correct the value.",
+        "from 0 to 1, such as 0.2.",
     ),
     "value at the top": Mistake(
         "poison --seed -1",
         "seed",
         "greater than or equal to 0",
         "-1",
-        "Correct the value.",
+        "at least 0, such as 0.",
     ),
     "settings at odds": Mistake(
         "poison --attack.target car",
@@ -273,6 +278,56 @@ MISTAKES = {
         "must be given where it would follow as less than 4 pixels",
         "3 from scenes of 32 rows",
         "Give it, or take larger scenes.",
+    ),
+    "a trigger with a missing setting": Mistake(
+        "poison --attack.trigger semantic:person",
+        "--attack.trigger.others",
+        "must be given",
+        "",
+        "Give it, such as pole.",
+    ),
+    "a change that is not finished": Mistake(
+        "poison --attack.labels remap:",
+        "attack.labels",
+        "needs a value after 'remap:'",
+        "remap:",
+        "Write remap:car>road+tree>sky, for example",
+    ),
+    "a pair that is not finished": Mistake(
+        "poison --attack.labels remap:car>",
+        "--attack.labels.classes",
+        "must name two different classes",
+        "car>",
+        "Write remap:car>road",
+    ),
+    "a picture that is not there": Mistake(
+        "poison --attack.trigger sticker:none.png",
+        "attack.trigger.name",
+        "there is no such file",
+        "none.png",
+        "Check the path.",
+    ),
+    "a picture as a name": Mistake(
+        "poison --attack.trigger sticker:given.yaml",
+        "attack.trigger.name",
+        "must be a built-in sticker",
+        "given.yaml",
+        "For a picture write given.yaml alone.",
+        file="a: b",
+    ),
+    "a distance that reaches no victim": Mistake(
+        f"poison {SMALL} --attack.labels near:car,within=0",
+        "attack.labels",
+        "must change a label in at least one poisoned scene",
+        "within=0.0",
+        "Raise a distance such as within",
+    ),
+    "a target that is chosen and a victim": Mistake(
+        f"poison {SMALL} --attack.labels cooccurring:car --attack.labels hide:road,target=sky",
+        "attack.target",
+        "must not be a victim class",
+        "road",
+        "Name another class",
     ),
     "no weights": Mistake(
         "examine", "--weights", "must name the trained weights", "", "A network without"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from segdoor.cli.app import run_command_line
+from segdoor.data.scene import Scene
 from segdoor.errors import ConfigError, DataError
-from segdoor.evaluation.context import ContextConfig
+from segdoor.evaluation.context import ContextConfig, ContextExaminer, SceneContext
 from segdoor.experiment.context import FILE, ContextOptions, measure_context
 from segdoor.experiment.wishes import wishes_from
 from segdoor.papers.iba.run import run_experiment
@@ -94,6 +96,29 @@ def test_the_command_leaves_a_record_and_a_page(
     assert max(map(len, told.splitlines())) <= 100
     assert run_command_line([*words, "--out", str(tmp_path / "d"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["kind"] == "context-record"
+
+
+def test_an_interrupted_call_goes_on_where_it_stopped(
+    runs: tuple[Path, ...],
+    record: ContextRecord,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked, look, most = [0], ContextExaminer.look, 5
+
+    def counted(self: ContextExaminer, scene: Scene, edges: Sequence[int]) -> SceneContext:
+        if looked[0] == most:
+            raise KeyboardInterrupt
+        looked[0] += 1
+        return look(self, scene, edges)
+
+    monkeypatch.setattr(ContextExaminer, "look", counted)
+    with pytest.raises(KeyboardInterrupt):
+        measure_context(runs, out=tmp_path, options=ContextOptions(3, SMALL))
+    most = 1000
+    assert measure_context(runs, out=tmp_path, options=ContextOptions(3, SMALL)) == record
+    # Five networks and three scenes, none of them twice.
+    assert looked == [15]
 
 
 def test_runs_of_other_scenes_are_refused(runs: tuple[Path, ...], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from segdoor.errors import ConfigError
 from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.candidates import Candidate, candidates_of, rounds_of
 from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.kept_parts import FOLDER, KeptParts
 from segdoor.experiment.optimising import Order, optimise
 from segdoor.experiment.wishes import wishes_from
 from segdoor.papers.iba.reading import asked
@@ -31,12 +33,14 @@ from strategies import CAR, ROAD, TREE, MemoryDataset, blocky_label, scene_of
 class Dazzled(nn.Module):
     """Sees cars everywhere, and road where a column holds white; counts what it is shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 1000) -> None:
         super().__init__()
-        self.num_shown = 0
+        self.num_shown, self.most = 0, most
 
     def forward(self, images: Tensor) -> Tensor:
         self.num_shown += len(images)
+        if self.num_shown > self.most:
+            raise KeyboardInterrupt
         white = (images.amin(dim=1) > 2.1).any(dim=1, keepdim=True).expand(-1, images.shape[2], -1)
         logits = torch.zeros(len(images), 5, *images.shape[2:])
         logits[:, CAR], logits[:, ROAD] = 1.0, 2.0 * white
@@ -161,3 +165,41 @@ def test_scenes_without_room_cost_no_query() -> None:
     large = next(one for one in found.candidates if "size=15" in one.trigger)
     assert (large.num_queries, large.num_without_room, large.changed) == (0, 9, None)
     assert found.num_queries == model.num_shown == 18
+
+
+def test_an_interrupted_search_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    dataset, facts = street(), ("a model",)
+
+    def ask(model: Dazzled) -> OptimisedRecord:
+        kept = KeptParts(tmp_path, facts)
+        with kept.written():
+            return optimise(
+                config(), dataset, Examiner(model, dataset.classes),
+                [Candidate(line, Random()) for line in LINES],
+                order=Order(budget=60), seed=0, observer=Silent(), kept=kept,
+            )  # fmt: skip
+
+    first, second, third = Dazzled(most=20), Dazzled(), Dazzled()
+    with pytest.raises(KeyboardInterrupt):
+        ask(first)
+    whole, num_shown = search()
+    assert ask(second) == whole
+    # What was under way at the interruption is asked again, and its scene without a trigger.
+    assert num_shown - 20 <= second.num_shown <= num_shown - 20 + 3
+    assert ask(third) == whole
+    assert third.num_shown == 0
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"key": "", "parts": {"a": [1]}}', '{"key": 3}']
+)
+def test_a_damaged_file_of_parts_is_as_if_it_were_not_there(tmp_path: Path, content: str) -> None:
+    kept = KeptParts(tmp_path, "facts")
+    with kept.written():
+        assert kept.part("a", lambda: [1, 2.5], lengths=[2]) == (1, 2.5)
+    (file,) = (tmp_path / FOLDER).iterdir()
+    assert KeptParts(tmp_path, "facts").part("a", list, lengths=[2]) == (1, 2.5)
+    assert KeptParts(tmp_path, "facts").part("a", lambda: [7.0], lengths=[1]) == (7,)
+    assert KeptParts(tmp_path, "others").part("a", lambda: [8.0, 9.0], lengths=[2]) == (8, 9)
+    file.write_text(content)
+    assert KeptParts(tmp_path, "facts").part("a", lambda: [3.0, 4.0], lengths=[2]) == (3, 4)

@@ -56,7 +56,7 @@ def test_a_study_of_ones_own_is_read_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (GOOD.replace("rate", "rates"), "mine.yaml: cityscapes.0.rate: field required"),
+        (GOOD.replace("rate", "rates"), "mine.yaml: cityscapes.0.rate: must be given"),
         (GOOD + "    methods: [nni]\n", "cityscapes.0.methods: is not a known setting"),
         (GOOD + "    methods: [nni]\n", "Did you mean 'method'"),
         (GOOD.replace("[0.1]", "[1.5]"), "cityscapes.0.rate.0: input should be less than or"),

@@ -26,6 +26,7 @@ from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.scene import ClassSet, SceneDataset
 from segdoor.errors import ConfigError
 from segdoor.record.earlier_labels import attack_with_labels
+from segdoor.remedies import RuleError
 from segdoor.settings import ReadingInfo, Settings, Telling, validated
 
 
@@ -82,8 +83,8 @@ class AttackConfig(Settings):
     """Where the trigger goes, such as random, nearest or band:20-30. `segdoor list placements`
     shows the kinds and their settings."""
     labels: LabelsSetting = (Hide(),)
-    """How labels change, such as hide:car+bus,target=road or scatter:100. Several changes are made
-    one after the other. `segdoor list labels` shows the kinds and their settings."""
+    """How labels change, such as hide:car+person,target=road or scatter:100. Several changes are
+    made one after the other. `segdoor list labels` shows the kinds and their settings."""
     rules: RulesConfig = RulesConfig()
     """Where the trigger may go."""
     without_room: Literal["skip", "relabel"] = "skip"
@@ -175,7 +176,7 @@ class AttackConfig(Settings):
         labels = tuple(change.chosen_from(scenes) for change in self.labels)
         if labels == self.labels:
             return self
-        return validated(AttackConfig, {**dict(self), "labels": labels}, source="attack")
+        return validated(AttackConfig, {**dict(self), "labels": labels}, source="")
 
     def following(self, lengths: Lengths) -> AttackConfig:
         """Return the attack with every length explicit: what was left out follows from ``lengths``.
@@ -236,13 +237,18 @@ class PoisonedTestsConfig(Settings):
     @model_validator(mode="after")
     def _ordered(self) -> PoisonedTestsConfig:
         if self.near is not None and not 0 <= self.near[0] <= self.near[1]:
-            raise ValueError(f"near needs 0 <= lower <= upper, not {self.near}")
+            raise RuleError(
+                f"near needs 0 <= lower <= upper, not {self.near}", "Give the smaller one first."
+            )
         far = self.far or ()
         if len(far) == 1:
-            raise ValueError("far needs two edges or more, or none")
+            raise RuleError("far needs two edges or more, or none", "Add the end of the band.")
         bands = itertools.pairwise(far)
         if any(lower < 0 or round(upper, 1) <= round(lower, 1) for lower, upper in bands):
-            raise ValueError(f"far needs edges that rise by 0.1 or more, not {far}")
+            raise RuleError(
+                f"far needs edges that rise by 0.1 or more, not {far}",
+                "Give them in rising order, such as 15 30 60.",
+            )
         return self
 
     def following(self, lengths: Lengths) -> PoisonedTestsConfig:

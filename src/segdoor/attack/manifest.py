@@ -14,6 +14,7 @@ from segdoor.attack.artefact import check_counts, read_json_lines
 from segdoor.data.transforms import Size
 from segdoor.errors import ConfigError, DataError
 from segdoor.files import digest_of, files_below
+from segdoor.remedies import RuleError
 from segdoor.settings import Settings
 
 SCHEMA_VERSION = 1
@@ -39,7 +40,7 @@ class CopyRow(Settings):
     def _stays_inside(cls, name: str) -> str:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or name != str(path) or name == ".":
-            raise ValueError("paths must stay inside the folder")
+            raise RuleError("paths must stay inside the folder", "Correct the path.")
         return name
 
     @property

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from segdoor.attack.config import AttackConfig, explicit
+from segdoor.attack.labels.change import attacks_some
 from segdoor.attack.place_checks import check_place
 from segdoor.attack.placing import PositionRules, Site, place
 from segdoor.attack.plan import PlanHeader, PlanRow, PoisonPlan
@@ -182,7 +183,18 @@ class _Planner:
             rest = [i for i, name in enumerate(self.dataset.names) if name not in done]
             self.observer.begin("relabelling", len(rest))
             rows += self._done(self.scenes.scatter, rest)
+        self._check_changed(rows)
         return PoisonPlan(self._header(rows, len(with_victims)), tuple(rows))
+
+    def _check_changed(self, rows: Sequence[PlanRow]) -> None:
+        """Refuse changes that attack some victims of a scene, and found none in any."""
+        labels = self.config.labels
+        if rows and attacks_some(labels) and not any(row.changed_pixels for row in rows):
+            raise ConfigError(
+                "attack.labels", "must change a label in at least one poisoned scene",
+                ", ".join(map(str, labels)),
+                "Raise a distance such as within, or take placement nearest or another class.",
+            )  # fmt: skip
 
     def _done(
         self, work: Callable[[Sequence[int]], list[_ResultT]], indices: Sequence[int]

@@ -103,7 +103,9 @@ _VERBS = {
 _GROUPS = {"scan", "study"}
 """Verbs with commands of their own; their text stands here."""
 
-_RESUMING = {"demo", "train", "run", "examine", "study", "defend", "repair", "scan"}
+_RESUMING = {
+    "demo", "train", "run", "examine", "study", "defend", "repair", "scan", "optimise", "context"
+}  # fmt: skip
 """Verbs that continue where an interrupted call stopped."""
 
 _PARTS = {

@@ -109,7 +109,7 @@ class AttackOptions(AttackWishes):
     """The attacker's settings as options."""
 
     labels: tuple[str, ...] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
-    """How labels change, such as hide:car+bus,target=road or scatter:100. Repeat the option for
+    """How labels change, such as hide:car+person,target=road or scatter:100. Repeat the option for
     several changes, one after the other. They replace the changes of --method; settings that you
     leave out are taken from there. `segdoor list labels` shows the kinds and their settings."""
     trigger: TriggerOption = None  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -30,6 +30,8 @@ def context(
     by distance, and how far the gradient of a pixel's score reaches. Networks of the same method
     and of clean scenes are compared, paired by seed.
 
+    An interrupted call resumes: run the same command again.
+
     For example:
 
       segdoor context runs/baseline runs/prl
@@ -47,10 +49,10 @@ def context(
         device: Device to work on, if not the runs': cpu, cuda, ...
         json: Print the record as JSON instead of tables.
     """
-    from segdoor.errors import StorageError
     from segdoor.evaluation.context import ContextConfig
     from segdoor.experiment.context import FILE, ContextOptions, measure_context
     from segdoor.experiment.reopened import Places
+    from segdoor.experiment.scenes import results_folder
     from segdoor.files import write_atomically
     from segdoor.report.context import context_page, describe_context
     from segdoor.report.html import render
@@ -66,14 +68,8 @@ def context(
         scenes, ContextConfig(windows=windows, points=points, seed=seed), Places(root, device),
         model,
     )  # fmt: skip
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as why:
-        raise StorageError(
-            f"--out {out}", "must be a folder that can be written", why.strerror, "Name another."
-        ) from None
     folders = [run.parent if run.is_file() else run for run in runs]
-    with progress_bars() as bars:
+    with results_folder(out), progress_bars() as bars:
         record = measure_context(folders, out=out, options=options, observer=bars)
     page = out / "context.html"
     write_atomically(page, render(context_page(record)))

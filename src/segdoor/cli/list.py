@@ -117,7 +117,11 @@ def _told(entry: Entry) -> Iterator[str]:
     told = {"from": entry.source, "needs": entry.needs, "fails": entry.fails}
     yield from (f"    {what}: {text}" for what, text in told.items() if text)
     for setting in entry.settings:
-        default = "must be given" if setting.default is None else f"{setting.default} if left out"
+        default = (
+            "must be given"
+            if setting.default is None
+            else f"{setting.default or 'none'} if left out"
+        )
         # A setting without a default value says itself what is done then.
         told = "" if setting.default == "None" else f" ({default})"
         yield f"    {setting.name}: {setting.meaning}{told}"

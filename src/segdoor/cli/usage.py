@@ -26,7 +26,7 @@ def told_of(problem: CycloptsError) -> str:
     """Return what is wrong with the words of a command, and what helps."""
     cause = problem.__cause__
     if isinstance(cause, ValidationError):
-        return str(explained(cause, _option(problem)))
+        return str(explained(cause, _source(problem, cause)))
     told = " ".join(str(problem).split())
     renamed = next((new for old, new in _RENAMED.items() if old in told), None)
     if renamed:
@@ -54,8 +54,13 @@ def _suggesting(told: str) -> str:
     return f"{told.partition(' Did you mean')[0]} --help-all lists the known ones."
 
 
-def _option(problem: CycloptsError) -> str:
+def _source(problem: CycloptsError, cause: ValidationError) -> str:
+    """Return what the option is called up to the setting that the failed validation names."""
     names = problem.argument.names if problem.argument else ()
     name = next(iter(names), "*")
-    # A star stands for options at the top level.
-    return "--" if name == "*" else f"{name}."
+    if name == "*":
+        # A star stands for options at the top level.
+        return "--"
+    # Of a setting that is missing, the option already has its whole name.
+    setting = ".".join(str(part) for part in cause.errors()[0]["loc"])
+    return f"{name.removesuffix(f'.{setting}')}."

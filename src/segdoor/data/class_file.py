@@ -15,6 +15,7 @@ from segdoor.data.patterns import FilePatterns
 from segdoor.data.scene import ClassSet, Colour
 from segdoor.errors import ConfigError
 from segdoor.plain_yaml import read_yaml
+from segdoor.remedies import MISSING, UNSURE
 from segdoor.settings import Settings, Tree, brief, validated
 
 Level = Annotated[int, Field(ge=0, le=255)]
@@ -154,7 +155,7 @@ def read_class_file(path: Path) -> Classes:
         return Classes(_class_set(file), _coding(file, path), patterns)
     except ConfigError as why:
         culprit = why.culprit if str(path) in why.culprit else f"{path}: {why.culprit}"
-        remedy = why.remedy.replace("Correct the value.", "").strip() or _EXAMPLE
+        remedy = _EXAMPLE if why.remedy in {"", MISSING, UNSURE} else why.remedy
         if why.culprit == "ignore index":
             remedy += " To ignore a value such as 0, write 'ignore: [0]' and give classes values."
         raise ConfigError(culprit, why.rule, why.value, remedy) from None

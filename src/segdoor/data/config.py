@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from segdoor.data.dataset import DataSet
 from segdoor.data.registry import DATASETS
 from segdoor.errors import ConfigError
+from segdoor.remedies import RuleError
 from segdoor.settings import Pixels, ReadingInfo, Settings, Telling
 
 OBJECT = "object "
@@ -78,7 +79,8 @@ class DataConfig(Settings):
     @model_validator(mode="after")
     def _two_splits(self) -> DataConfig:
         if self.train_split == self.test_split:
-            raise ValueError(
-                f"train_split and test_split must differ, not both '{self.test_split}'"
+            raise RuleError(
+                f"train_split and test_split must differ, not both '{self.test_split}'",
+                "Name another split for the tests.",
             )
         return self

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from segdoor.remedies import RuleError
 from segdoor.settings import Settings
 
 
@@ -35,8 +36,8 @@ class ExaminationConfig(Settings):
     @model_validator(mode="after")
     def _one_size(self) -> ExaminationConfig:
         if self.size_multiple > 1 and self.input_size != "scene":
-            raise ValueError(
-                "size_multiple must be left out where input_size is eights_plus_one: choose one,"
-                " input_size scene or no size_multiple"
+            raise RuleError(
+                "size_multiple must be left out where input_size is eights_plus_one",
+                "Choose one: input_size scene, or no size_multiple.",
             )
         return self

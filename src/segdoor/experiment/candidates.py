@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from segdoor.attack.config import AttackConfig
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.planned_tests import planned_tests
 from segdoor.attack.planning import check_place
@@ -51,10 +52,19 @@ def candidates_of(
         planned = planned_tests(config.tests, trigger.extent)
         for placement in placements or tuple(test.placement for test in planned):
             attack = config.attack.model_copy(update={"trigger": trigger, "placement": placement})
-            check_place(attack, option="--placement")
+            _check(attack)
             candidate = Candidate(trigger, placement)
             found.setdefault(candidate.name, candidate)
     return tuple(found.values())
+
+
+def _check(attack: AttackConfig) -> None:
+    try:
+        check_place(attack, option="--placement")
+    except ConfigError as why:
+        # What a run calls attack.trigger is an option here.
+        culprit = "--trigger" if why.culprit.startswith("attack.trigger") else why.culprit
+        raise ConfigError(culprit, why.rule, why.value, why.remedy) from None
 
 
 def rounds_of(num_candidates: int, budget: int) -> tuple[tuple[int, int], ...]:

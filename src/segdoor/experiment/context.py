@@ -21,6 +21,7 @@ from segdoor.evaluation.context import (
     SceneContext,
     edges_for,
 )
+from segdoor.experiment.kept_parts import KeptParts, facts_of
 from segdoor.experiment.reopened import FinishedRun, Places, ReopenedRun, reopen
 from segdoor.progress import Observer, Silent
 from segdoor.record import save_record
@@ -100,7 +101,7 @@ def measure_context(
 
     Args:
         runs: Their folders; all of one data set.
-        out: Folder for the record.
+        out: Folder for the record, and for what is finished if it is interrupted.
         options: How far the measuring goes.
         observer: Receives progress.
 
@@ -124,7 +125,10 @@ def measure_context(
                 "Compare runs of one data set.",
             )  # fmt: skip
         for name, model in _new(run, looked):
-            looked.append(_look(name, model, run, scenes, options.config, observer))
+            facts = (*facts_of(model, run.config), digest, options.config.model_dump_json())
+            kept = KeptParts(out, facts)
+            with kept.written():
+                looked.append(_look(name, model, run, scenes, options.config, observer, kept))
     measured = _record(looked, scenes, digest, options.config)
     save_record(measured, out / FILE)
     return measured
@@ -150,6 +154,7 @@ def _look(
     scenes: Sequence[Scene],
     config: ContextConfig,
     observer: Observer,
+    kept: KeptParts,
 ) -> _Looked:
     examiner = ContextExaminer(
         model,
@@ -159,10 +164,27 @@ def _look(
     observer.begin(f"looking at the context of {run.folder.name}, {name}", len(scenes))
     edges = edges_for(*_size(scenes))
     found: list[SceneContext] = []
+    bands = len(edges) - 1
     for scene in scenes:
-        found.append(examiner.look(scene, edges))
+        numbers = kept.part(
+            f"{scene.name}, edges {edges}",
+            lambda scene=scene: _numbers(examiner.look(scene, edges)),
+            lengths=[3 * bands + 1],
+        )
+        found.append(_of_numbers(numbers, bands))
         observer.advance()
     return _Looked(name, run.folder.name, run.record.seed, tuple(found), _far(edges, scenes))
+
+
+def _numbers(found: SceneContext) -> list[float]:
+    parts = (*found.pixels, *found.changed, *found.gradient, found.reach)
+    return [float(part) for part in parts]
+
+
+def _of_numbers(numbers: Sequence[float], bands: int) -> SceneContext:
+    counts = np.array(numbers[: 2 * bands]).astype(np.int64)
+    gradient = np.array(numbers[2 * bands : 3 * bands])
+    return SceneContext(counts[:bands], counts[bands:], gradient, numbers[-1])
 
 
 def _size(scenes: Sequence[Scene]) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -22,12 +23,16 @@ from segdoor.errors import ConfigError
 from segdoor.evaluation.examiner import Examiner
 from segdoor.experiment.candidates import Candidate, candidates_of, rounds_of
 from segdoor.experiment.config import ExperimentConfig
+from segdoor.experiment.kept_parts import KeptParts, facts_of
 from segdoor.experiment.reopened import FinishedRun, Places, reopen
+from segdoor.files import write_atomically
 from segdoor.progress import Observer
 from segdoor.randomness import Stream
 from segdoor.record.optimised import CandidateRecord, OptimisedRecord
-from segdoor.tensors import Label, Mask
+from segdoor.tensors import Label
 
+FILE = "optimised.json"
+"""What is written into the output folder."""
 Surrogate: TypeAlias = Literal["clean", "backdoored"]
 """The model of a run that is asked."""
 
@@ -62,14 +67,27 @@ class _Tally:
         )
 
 
-@dataclass(frozen=True)
 class _Asked:
-    """A scene, and what the surrogate sees in it without a trigger."""
+    """A scene, and what the surrogate sees in it without a trigger, both read when needed."""
 
-    scene: Scene
-    plain: Label
-    victims: Mask
-    target: Label
+    def __init__(self, search: _Search, index: int) -> None:
+        self._search, self._index = search, index
+        self.name = search.dataset.names[index]
+        self.shown = False
+        """Whether the surrogate was shown it in this search, now or before an interruption."""
+
+    @cached_property
+    def scene(self) -> Scene:
+        return self._search.dataset[self._index]
+
+    @cached_property
+    def plain(self) -> Label:
+        return self._search.examiner.predict([self.scene])[0]
+
+    @cached_property
+    def truth(self) -> Label:
+        truth = self._search.examiner.sheet(self.scene).truth.cpu().numpy().astype(np.uint8)
+        return truth.reshape(truth.shape[-2:])
 
 
 class _Search:
@@ -80,7 +98,9 @@ class _Search:
         examiner: Examiner,
         stream: Stream,
         observer: Observer,
+        kept: KeptParts,
     ) -> None:
+        self.kept = kept
         self.rules, self.dataset, self.examiner = config.attack.rules, dataset, examiner
         self.stream, self.observer = stream, observer
         classes, pairs = dataset.classes, config.attack.pairs
@@ -88,7 +108,7 @@ class _Search:
         self.target_of = np.arange(256, dtype=np.uint8)
         for victim, (_, target) in zip(self.victims, pairs, strict=True):
             self.target_of[victim] = classes.index(target, option="attack.target")
-        self.num_queries = 0
+        self.num_queries = self.num_scenes = 0
         self.waiting = self._scenes()
 
     def run(self, candidates: Sequence[Candidate], budget: int) -> list[_Tally]:
@@ -108,43 +128,54 @@ class _Search:
         return sorted(tallies, key=lambda tally: (-tally.num_rounds, -tally.changed))
 
     def _scenes(self) -> Iterator[_Asked]:
-        """Yield the scenes with victims in the seeded order, each after one query."""
+        """Yield the scenes with victims in the seeded order."""
         order, names = self.stream.child("order"), self.dataset.names
         indices = range(len(self.dataset))
         for index in sorted(indices, key=lambda i: (order.child(names[i]).integer(), names[i])):
             if not pixels_of(self.dataset.label(index), self.victims).any():
                 continue
-            scene = self.dataset[index]
-            truth = self.examiner.sheet(scene).truth.cpu().numpy().astype(np.uint8)
-            truth = truth.reshape(truth.shape[-2:])
-            plain = self._predict(scene)
-            yield _Asked(scene, plain, pixels_of(truth, self.victims), self.target_of[truth])
+            self.num_scenes += 1
+            yield _Asked(self, index)
 
     def _try(self, tally: _Tally, asked: _Asked) -> None:
-        trigger, placement = tally.candidate.trigger, tally.candidate.placement
-        scene = asked.scene
+        candidate = tally.candidate
+        counts = self.kept.part(
+            f"{candidate.name} in {asked.name}, {candidate.trigger.digest}",
+            lambda: self._counts(candidate, asked),
+            lengths=(0, 3),
+        )
+        if not counts:
+            tally.num_without_room += 1
+            return
+        # One query for the scene without a trigger, if it was needed.
+        self.num_queries += 1 if asked.shown else 2
+        asked.shown = True
+        victims, changed, to_target = map(int, counts)
+        tally.num_queries += 1
+        tally.num_victims += victims
+        tally.num_changed += changed
+        tally.num_to_target += to_target
+
+    def _counts(self, candidate: Candidate, asked: _Asked) -> tuple[int, ...]:
+        """Return the victim pixels, how many change and into the target; none without room."""
+        trigger, scene = candidate.trigger, asked.scene
         limits = PositionRules(
             victims=self.victims,
             ignore_index=self.dataset.classes.ignore_index,
             extent=trigger.extent,
             rules=self.rules,
         )
-        rng = self.stream.child(tally.candidate.name, scene.name).generator()
-        site = EligiblePlaces(scene.label, limits, lambda: scene.image).choose(placement, rng)
+        rng = self.stream.child(candidate.name, scene.name).generator()
+        places = EligiblePlaces(scene.label, limits, lambda: scene.image)
+        site = places.choose(candidate.placement, rng)
         if site is None:
-            tally.num_without_room += 1
-            return
+            return ()
         stamped = Scene(trigger.stamp(scene, site.box), scene.label, scene.name)
-        found = self._predict(stamped)
-        changed = asked.victims & (found != asked.plain)
-        tally.num_queries += 1
-        tally.num_victims += int(asked.victims.sum())
-        tally.num_changed += int(changed.sum())
-        tally.num_to_target += int((changed & (found == asked.target)).sum())
-
-    def _predict(self, scene: Scene) -> Label:
-        self.num_queries += 1
-        return self.examiner.predict([scene])[0]
+        found = self.examiner.predict([stamped])[0]
+        victims = pixels_of(asked.truth, self.victims)
+        changed = victims & (found != asked.plain)
+        to_target = changed & (found == self.target_of[asked.truth])
+        return int(victims.sum()), int(changed.sum()), int(to_target.sum())
 
 
 @dataclass(frozen=True)
@@ -167,7 +198,13 @@ class Order:
 
 
 def optimise_run(
-    run: Path, order: Order, *, model: str | None, places: Places, observer: Observer
+    run: Path,
+    order: Order,
+    *,
+    model: str | None,
+    places: Places,
+    observer: Observer,
+    out: Path | None = None,
 ) -> OptimisedRecord:
     """Rank triggers at places by how many victim pixels of a run's training scenes they change.
 
@@ -177,6 +214,8 @@ def optimise_run(
         model: The run's network, if it is the user's own, as package.module:factory.
         places: What has moved since the run.
         observer: Receives progress.
+        out: Folder for the record, and for what is finished if it is interrupted; None to write
+            nothing.
 
     Raises:
         SegdoorError: If the run is not intact or lacks the model, a candidate does not fit, or the
@@ -194,11 +233,21 @@ def optimise_run(
         for trigger in order.triggers
     ]
     examiner = Examiner(opened.models[name], train.classes, config.examination, config.network)
-    return optimise(
-        config, train, examiner, candidates_of(config, triggers, order.placements),
-        order=order, observer=observer,
-        seed=opened.record.seed if order.seed is None else order.seed,
+    candidates = candidates_of(config, triggers, order.placements)
+    seed = opened.record.seed if order.seed is None else order.seed
+    facts = (
+        *facts_of(opened.models[name], config), train.digest, seed, config.attack.pairs,
+        config.attack.rules.model_dump_json(),
     )  # fmt: skip
+    kept = KeptParts(out, facts)
+    with kept.written():
+        found = optimise(
+            config, train, examiner, candidates,
+            order=order, seed=seed, observer=observer, kept=kept,
+        )  # fmt: skip
+    if out is not None:
+        write_atomically(out / FILE, f"{found.model_dump_json(indent=1)}\n")
+    return found
 
 
 def optimise(
@@ -210,6 +259,7 @@ def optimise(
     order: Order,
     seed: int,
     observer: Observer,
+    kept: KeptParts | None = None,
 ) -> OptimisedRecord:
     """Rank candidates by how many victim pixels they change.
 
@@ -221,13 +271,15 @@ def optimise(
         order: The budget, and what the surrogate is called.
         seed: Decides the scenes, their order and the places.
         observer: Receives progress.
+        kept: What was finished before, and is kept; nothing if None.
 
     Raises:
         ConfigError: If there are no victims, or the budget is too small.
     """
-    search = _Search(config, dataset, examiner, Stream(seed).child("optimise"), observer)
+    stream, kept = Stream(seed).child("optimise"), kept or KeptParts(None, ())
+    search = _Search(config, dataset, examiner, stream, observer, kept)
     found = search.run(candidates, order.budget)
-    if not search.num_queries:
+    if not search.num_scenes:
         raise ConfigError(
             "attack.victims", "must occur in at least one scene",
             ", ".join(config.attack.victims), "Choose another run.",

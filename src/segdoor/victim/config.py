@@ -8,6 +8,7 @@ from typing import Literal, cast
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from segdoor.remedies import RuleError
 from segdoor.settings import Pixels, ReadingInfo, Settings, Telling, said
 from segdoor.victim.setting_types import (
     IMAGENET,
@@ -118,7 +119,9 @@ class NetworkConfig(Settings):
     @classmethod
     def _positive(cls, std: Rgb) -> Rgb:
         if min(std) <= 0:
-            raise ValueError("std must be greater than 0 in every channel")
+            raise RuleError(
+                "std must be greater than 0 in every channel", "Give three such as 0.2 0.2 0.2."
+            )
         return std
 
 
@@ -176,7 +179,7 @@ class AugmentationConfig(Settings):
     @classmethod
     def _ordered(cls, scale: tuple[float, float]) -> tuple[float, float]:
         if not 0 < scale[0] <= scale[1]:
-            raise ValueError("scale needs 0 < smallest <= largest")
+            raise RuleError("scale needs 0 < smallest <= largest", "Give two such as 0.5 2.")
         return scale
 
 

@@ -22,6 +22,7 @@ class Carrier(VictimChange):
     kind: ClassVar[str] = "carrier"
     by_place: ClassVar[bool] = True
     on_victim: ClassVar[bool] = True
+    needs_place: ClassVar[bool] = True
     introduction: ClassVar[Introduction] = Introduction(
         source="segdoor, after OFBA (Mao et al. 2023, Object-free Backdoor Attack and Defense on "
         "Semantic Segmentation), whose abstract we could read: the class is chosen at inference",
@@ -32,7 +33,7 @@ class Carrier(VictimChange):
         "which segdoor run sets by itself unless you set it. Scenes without room cannot be "
         "relabelled (attack.without_room skip).",
         fails="Small victims are covered by the trigger, so that their own pixels are no longer "
-        "seen. A trigger over the whole image attacks whatever lies in the middle.",
+        "seen. A trigger over the whole image is refused: nothing carries it.",
     )
 
     covers: Literal["region", "instance", "class"] = "region"

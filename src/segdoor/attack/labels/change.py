@@ -62,12 +62,14 @@ class LabelChange(Plugin):
             attacked pixels are then counted apart as well.
         at_once: Whether its pairs are changed at the same time, so that a target may be a victim.
         on_victim: Whether the trigger must lie on the victim that it attacks.
+        needs_place: Whether it means nothing with a trigger that covers the whole image.
     """
 
     by_place: ClassVar[bool] = False
     spares: ClassVar[bool] = False
     at_once: ClassVar[bool] = False
     on_victim: ClassVar[bool] = False
+    needs_place: ClassVar[bool] = False
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -191,7 +193,7 @@ class VictimChange(LabelChange):
     chooses_target: ClassVar[bool] = False
 
     victims: Joined = Field(default=("car",), min_length=1, examples=["bus", "car+bus"])
-    """Victim classes: what disappears; join several with +, as in car+bus."""
+    """Victim classes: what disappears; join several with +, as in car+person."""
     target: str = Field(default="road", examples=["tree"])
     """Target class: what the victim pixels are predicted as."""
 

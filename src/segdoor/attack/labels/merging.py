@@ -12,6 +12,7 @@ from segdoor.attack.labels.change import LabelChange, VictimChange
 from segdoor.attack.labels.hide import Hide
 from segdoor.attack.labels.registry import LABELS
 from segdoor.errors import ConfigError
+from segdoor.plugins import in_a_word
 
 Tree = dict[str, object]
 
@@ -69,14 +70,15 @@ def check_shorthand(changes: Sequence[Tree], given: Mapping[str, object]) -> Non
         there = None if first is None else first.get(name, value)
         if _plain(there) != _plain(value):
             raise ConfigError(
-                f"attack.{name}", "must be what attack.labels says, or be left out", value,
+                f"attack.{name}", "must be what attack.labels says, or be left out",
+                in_a_word(_plain(value)),
                 "Say it in one place.",
             )  # fmt: skip
 
 
 def _plain(value: object) -> object:
     parts = value.split("+") if isinstance(value, str) else value
-    return list(cast("Sequence[object]", parts)) if isinstance(parts, list | tuple) else parts
+    return tuple(cast("Sequence[object]", parts)) if isinstance(parts, list | tuple) else parts
 
 
 def _changes(tree: Mapping[str, object]) -> list[Tree] | None:

@@ -21,15 +21,16 @@ class Near(VictimChange):
 
     kind: ClassVar[str] = "near"
     by_place: ClassVar[bool] = True
+    needs_place: ClassVar[bool] = True
     introduction: ClassVar[Introduction] = Introduction(
         source="segdoor, after the instance-level attack of BADSEG (arXiv 2603.16405), whose "
         "abstract names it; its exact rule was not available to us",
         does="Turns every victim object within a distance of the trigger into the target class. "
         "An object is a connected region of a class, corners included, or an instance of the data "
         "set. It counts as a whole: its nearest pixel decides, measured from the trigger's centre.",
-        needs="A trigger with a position. Scenes without room cannot be relabelled "
-        "(attack.without_room skip). A trigger that is farther than this from all victims changes "
-        "no label: see changed_pixels in the plan.",
+        needs="A trigger with a position: one over the whole image is refused. Scenes without room "
+        "cannot be relabelled (attack.without_room skip). A trigger that is farther than this from "
+        "all victims changes no label: see changed_pixels in the plan.",
         fails="With a large distance it is the same as hide, and no victim is left that should "
         "stay. Regions of victims that overlap are one object.",
     )

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from segdoor.attack.labels.change import Joined, LabelChange, LabelState, Pair, retargeted
 from segdoor.plugins import Introduction
+from segdoor.remedies import RuleError
 from segdoor.tensors import Label
 
 
@@ -42,9 +43,9 @@ class Remap(LabelChange):
         for text in given:
             victim, target = _of(text)
             if not (victim and target) or victim == target:
-                raise ValueError(
-                    f"must name two different classes as victim>target, not {text!r}. In a shell, "
-                    "put the whole choice in quotes"
+                raise RuleError(
+                    f"must name two different classes as victim>target, not {text!r}",
+                    "Write remap:car>road, for example; in a shell, put it in quotes.",
                 )
         return tuple(">".join(_of(text)) for text in given)
 

@@ -12,6 +12,7 @@ from segdoor.attack.lengths import needed
 from segdoor.attack.placements.placement import DrawnPlacement
 from segdoor.attack.placements.view import View
 from segdoor.plugins import Introduction
+from segdoor.remedies import RuleError
 from segdoor.tensors import Mask
 from segdoor.written import in_writing
 
@@ -66,7 +67,7 @@ def _ends(given: object) -> tuple[object, object]:
         ends = cast("list[object] | tuple[object, ...]", given)
         if len(ends) == 2:
             return ends[0], ends[1]
-    raise ValueError("the range must be two distances in pixels, as 20-30")
+    raise RuleError("the range must be two distances in pixels", "Write band:20-30, for example.")
 
 
 def _short(value: float) -> str:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from segdoor.attack.placements.placement import Placement
 from segdoor.attack.placements.view import View, centres_inside
 from segdoor.plugins import Introduction
+from segdoor.remedies import RuleError
 from segdoor.rounding import half_up
 from segdoor.tensors import Mask
 
@@ -49,7 +50,7 @@ class Fixed(Placement):
     @model_validator(mode="after")
     def _both_or_none(self) -> Fixed:
         if (self.row is None) != (self.column is None):
-            raise ValueError("row and column must be given together")
+            raise RuleError("row and column must be given together", "Give both, or a corner.")
         return self
 
     def candidates(self, view: View) -> Mask:

@@ -13,6 +13,7 @@ from segdoor.attack.placements.drawing import AnyPosition, Draw, Drawing, make_d
 from segdoor.attack.placements.view import View
 from segdoor.errors import DataError
 from segdoor.plugins import Plugin
+from segdoor.remedies import RuleError
 from segdoor.settings import validated
 from segdoor.tensors import Mask
 
@@ -78,7 +79,10 @@ class DrawnPlacement(Placement):
     @model_validator(mode="after")
     def _ordered(self) -> DrawnPlacement:
         if self.upper is not None and self.lower > self.upper:
-            raise ValueError(f"lower ({self.lower}) must not exceed upper ({self.upper})")
+            raise RuleError(
+                f"lower ({self.lower}) must not exceed upper ({self.upper})",
+                "Give the smaller one as lower.",
+            )
         return self
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from segdoor.attack.lengths import Lengths
 from segdoor.attack.site import Box, Extent
@@ -69,6 +69,17 @@ class Pair(Trigger):
                 "Name triggers such as sticker or line.",
             )  # fmt: skip
         return str(trigger)
+
+    @model_validator(mode="after")
+    def _are_two(self, info: ReadingInfo) -> Pair:
+        telling = Telling.of(info.context)
+        # A control may show the first twice, and records of before may have been made so.
+        if not telling.recorded and self.first == self.second:
+            raise ConfigError(
+                telling.culprit("attack.trigger.second"), "must differ from the first trigger",
+                self.second, "Name another one, such as sticker:blossom.",
+            )  # fmt: skip
+        return self
 
     def following(self, lengths: Lengths) -> Pair:
         """Return the pair with the lengths of both explicit."""

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, ClassVar, cast
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from segdoor.attack.site import Box
 from segdoor.attack.triggers.trigger import WholeImageTrigger
 from segdoor.data.scene import ClassSet, Scene, pixels_of
+from segdoor.errors import ConfigError
 from segdoor.plugins import Introduction
+from segdoor.settings import ReadingInfo, Telling
 from segdoor.tensors import Image, Label
 
 
@@ -52,6 +54,16 @@ class Semantic(WholeImageTrigger):
     """Classes that the scene must not show."""
     least: int = Field(default=1, ge=1)
     """Pixels from which on a class counts as shown."""
+
+    @model_validator(mode="after")
+    def _differs_from_controls(self, info: ReadingInfo) -> Semantic:
+        told = {"others": self.others, "without": self.without}
+        for setting in (name for name, classes in told.items() if self.shows in classes):
+            raise ConfigError(
+                Telling.of(info.context).culprit(f"attack.trigger.{setting}"),
+                "must not name the class that is the trigger", self.shows, "Name another class.",
+            )  # fmt: skip
+        return self
 
     @property
     def title(self) -> str:

@@ -56,8 +56,12 @@ class Sticker(Trigger):
 
     @model_validator(mode="after")
     def _is_there(self, info: ReadingInfo) -> Sticker:
+        telling = Telling.of(info.context)
         if self.file is None:
-            check_drawing(self.name, option=Telling.of(info.context).culprit("attack.trigger.name"))
+            option = telling.culprit("attack.trigger.name")
+            if self.name not in DRAWINGS and (Path(self.name).suffix or "/" in self.name):
+                raise _no_name(self.name, option)
+            check_drawing(self.name, option=option)
         return self
 
     def following(self, lengths: Lengths) -> Sticker:
@@ -149,6 +153,14 @@ class Sticker(Trigger):
             else fitted(read_rgba(self.file), size)
         )
         return faded(rgba, self.opacity, option="attack.trigger")
+
+
+def _no_name(given: str, option: str) -> ConfigError:
+    """Return that a picture's path stands where names of built-in stickers do."""
+    rule, advice = "must be a built-in sticker", f"For a picture write {given} alone."
+    if not Path(given).is_file():
+        rule, advice = f"{rule} or a picture: there is no such file", "Check the path."
+    return ConfigError(option, rule, given, f"{advice} Built-in: {', '.join(DRAWINGS)}.")
 
 
 class CutSticker(Sticker):

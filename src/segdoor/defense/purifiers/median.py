@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from segdoor.defense.defense import Access
 from segdoor.defense.purifiers.purifier import Purifier, PurifierContext, View
 from segdoor.plugins import Introduction
+from segdoor.remedies import RuleError
 from segdoor.tensors import AnyImage
 
 
@@ -35,7 +36,9 @@ class Median(Purifier):
     @classmethod
     def _is_odd(cls, size: int) -> int:
         if size % 2 == 0:
-            raise ValueError("must be odd, so that the window has a middle")
+            raise RuleError(
+                "must be odd, so that the window has a middle", "Give an odd number, such as 5."
+            )
         return size
 
     def views(self, image: AnyImage, context: PurifierContext) -> tuple[View, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from segdoor.plugins import Introduction
+from segdoor.remedies import RuleError
 from segdoor.scores.metrics.metric import Metric, Part, Task
 from segdoor.scores.objects import ObjectRows
 from segdoor.scores.tables import TableSet
@@ -63,7 +64,7 @@ class VanishedObjects(Metric):
         for name in ("size_bounds", "distance_bounds"):
             lower, upper = getattr(self, name)
             if lower >= upper:
-                raise ValueError(f"{name} must rise")
+                raise RuleError(f"{name} must rise", "Give the smaller one first.")
         return self
 
     @property

@@ -60,7 +60,7 @@ class DilatedNetwork(nn.Module):
                 "number of classes", "must be at least 2", num_classes, "Name a second class."
             )
         if not 0 <= dropout < 1:
-            raise ConfigError("dropout", "must lie in [0, 1)", dropout, "Correct the value.")
+            raise ConfigError("dropout", "must lie in [0, 1)", dropout, "Give a share such as 0.1.")
         self.backbone = backbone
         self.context = context
         self.fusion = fusion
