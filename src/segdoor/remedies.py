@@ -119,16 +119,14 @@ def remedy_of(detail: ErrorDetails) -> str:
 def _line(model: type[BaseModel], detail: ErrorDetails) -> InitErrorDetails:
     """Return a complaint as pydantic takes it back, with the remedy if the model has the field."""
     told: dict[str, Any] = dict(detail.get("ctx", {}))
-    kind: Any = detail["type"]
+    kind = detail["type"]
     field = model.model_fields.get(str(detail["loc"][0])) if detail["loc"] else None
-    remedy = None
     if field is not None and _KEY not in told and kind not in _TOLD:
         remedy = _advice(field, detail)
-    if remedy is not None:
-        told[_KEY] = remedy
-    if _KEY in told:
-        kind = PydanticCustomError(kind, cast("Any", detail["msg"]), told)
-    return InitErrorDetails(type=kind, loc=detail["loc"], input=detail["input"], ctx=told)
+        told |= {} if remedy is None else {_KEY: remedy}
+    # Kinds that pydantic does not know by name, such as path_type, are kept as well.
+    custom = PydanticCustomError(cast("Any", kind), cast("Any", detail["msg"]), told)
+    return InitErrorDetails(type=custom, loc=detail["loc"], input=detail["input"], ctx=told)
 
 
 def _advice(field: FieldInfo, detail: ErrorDetails) -> str | None:

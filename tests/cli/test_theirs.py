@@ -105,7 +105,7 @@ def test_scenes_are_shown_at_multiples_of_a_size(place: Path) -> None:
     both = "--examination.size-multiple 32 --examination.input-size eights_plus_one"
     answer = say(f"examine {words} {size} {both}")
     assert answer.code == 2
-    assert "choose one" in answer.complaint
+    assert "Choose one" in answer.complaint
 
 
 class Settings:
