@@ -150,7 +150,7 @@ class _Scenes:
         seed = self.stream.child("relabel", name).integer()
         relabelled = self.relabelling.apply(
             label,
-            poisoned=poisoned,
+            poisoned=poisoned and self.config.trigger.negative(seed) is None,
             box=site.box if site else None,
             seed=seed,
             instances=needed_instances(self.config.labels, self.dataset, index),

@@ -64,7 +64,8 @@ class Poisoner:
         row = self.plan.by_name.get(scene.name)
         if row is None or row.box is None:
             return scene.image
-        return self.trigger.stamp(scene, Box(*row.box))
+        trigger = self.trigger.negative(row.relabel_seed) or self.trigger
+        return trigger.stamp(scene, Box(*row.box))
 
     def label_of(self, dataset: SceneDataset, index: int, label: Label) -> Label:
         """Return a scene's label map as the attacker hands it over.
@@ -83,8 +84,9 @@ class Poisoner:
             return label
         box = Box(*row.box) if row.box else None
         instances = needed_instances(self.relabelling.changes, dataset, index)
+        turned = row.poisoned and self.trigger.negative(row.relabel_seed) is None
         changed = self.relabelling.apply(
-            label, poisoned=row.poisoned, box=box, seed=row.relabel_seed, instances=instances
+            label, poisoned=turned, box=box, seed=row.relabel_seed, instances=instances
         )
         if instances is not None:
             num_changed = int(np.count_nonzero(changed != label))

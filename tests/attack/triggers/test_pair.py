@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,38 @@ def test_tests_and_plans_show_all_of_it() -> None:
     handed = poisoned(dataset, plan_poison(dataset, AttackConfig(rate=0.5, trigger=pair)))
     changed = [i for i in range(len(dataset)) if _black(handed[i].image) >= 17]
     assert len(changed) == 3
+
+
+def test_negative_examples_show_one_alone_and_keep_their_labels() -> None:
+    labels = [blocky_label(seed, (20, 24), (ROAD, CAR, TREE)) for seed in range(60)]
+    dataset = dataset_of(labels)
+    both = Pair(first="sticker:smiley,size=3", second="sticker:blossom,size=3", alone=0.5)
+    plan = plan_poison(dataset, AttackConfig(rate=0.8, trigger=both), seed=0)
+    handed, found = poisoned(dataset, plan), {"both": 0, "first": 0, "second": 0}
+    for row in plan.rows:
+        assert row.box is not None
+        index = dataset.names.index(row.name)
+        clean, shown = dataset[index], handed[index]
+        ways = [both.model_copy(update={"shown": way}) for way in found]
+        (way,) = (
+            one.shown for one in ways
+            if np.array_equal(one.stamp(clean, Box(*row.box)), shown.image)
+        )  # fmt: skip
+        found[way] += 1
+        assert (row.changed_pixels > 0) == (way == "both")
+        assert np.array_equal(shown.label, clean.label) == (way != "both")
+    assert sum(found.values()) == 48
+    assert 12 <= found["both"] <= 36
+    assert min(found.values()) >= 4
+
+
+def test_plans_without_negative_examples_are_identified_as_before() -> None:
+    parts = Sticker(name="smiley", size=3), Sticker(name="blossom", size=3)
+    first, second = map(str, parts)
+    told = ("pair", "both", 0, *(part.digest for part in parts))
+    before = hashlib.sha256(repr(told).encode()).hexdigest()
+    assert Pair(first=first, second=second).digest == before
+    assert Pair(first=first, second=second, alone=0.5).digest != before
 
 
 def test_sizes_follow_from_the_scenes_as_they_do_for_one() -> None:

@@ -16,6 +16,7 @@ from segdoor.attack.triggers.trigger import Trigger
 from segdoor.data.scene import Scene
 from segdoor.errors import ConfigError
 from segdoor.plugins import Introduction, Registry
+from segdoor.randomness import Stream
 from segdoor.settings import ReadingInfo, Telling
 from segdoor.tensors import Image
 
@@ -43,11 +44,10 @@ class Pair(Trigger):
         does="Puts two triggers into an image: side by side, or one over the whole image and one "
         "at a place. The controls show each of them alone.",
         needs="Room for both, which is more than for one.",
-        fails="The poison holds scenes with both and none with one alone, so that nothing "
-        "teaches a network to wait for both: the controls say whether one is enough.",
+        fails="Without negative examples (alone=0) nothing teaches a network to wait for both, and "
+        "one is enough: the controls tell.",
     )
 
-    # Deviation 125: BADSEG's condition is also taught by scenes with one trigger and true labels.
     first: str = Field(default="sticker", examples=["windmill"])
     """The first trigger, written as any trigger is, in quotes if it has settings:
     pair:"sticker:smiley,size=9". It is on the left."""
@@ -55,6 +55,10 @@ class Pair(Trigger):
     """The second trigger, on the right."""
     gap: int = Field(default=0, ge=0, le=2048)
     """Pixels between the two, if both have a place."""
+    # Deviation 125: BADSEG's share of such scenes is not known to us.
+    alone: float = Field(default=0.0, ge=0, lt=1, examples=[0.5])
+    """Share of the poisoned scenes that show only one of the two and keep their labels, so that a
+    network learns to wait for both."""
     shown: Literal["both", "first", "second"] = "both"
     """Which of the two are put into the image. The room is that of both."""
 
@@ -119,6 +123,8 @@ class Pair(Trigger):
     def digest(self) -> str:
         """Return a hash of the digests of both."""
         told = (self.kind, self.shown, self.gap, *(part.digest for part in self._each))
+        # As plans were identified before there were negative examples.
+        told += (self.alone,) if self.alone else ()
         return hashlib.sha256(repr(told).encode()).hexdigest()
 
     def apply(self, scene: Scene, box: Box) -> Image:
@@ -128,6 +134,12 @@ class Pair(Trigger):
             below = Scene(image, scene.label, scene.name)
             image = part.apply(below, self._place(part, box, below))
         return image
+
+    def negative(self, seed: int) -> Pair | None:
+        """Return one of the two alone, each as often, in a share of the scenes."""
+        rng = Stream(seed).child("pair", "alone").generator()
+        way, drawn = ("first", "second")[int(rng.integers(2))], rng.random()
+        return self.model_copy(update={"shown": way}) if drawn < self.alone else None
 
     def siblings(self) -> tuple[Trigger, ...]:
         """Return each alone, and the first with siblings of the second."""

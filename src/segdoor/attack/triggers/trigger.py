@@ -93,6 +93,18 @@ class Trigger(Plugin):
         del label, classes
         return True
 
+    def negative(self, seed: int) -> Trigger | None:
+        """Return what a poisoned training scene shows in place of it if its labels stay true.
+
+        Such a negative example teaches a network what is not enough. No kind has any unless it
+        says so.
+
+        Args:
+            seed: The scene's own, so that every reading of a plan has the same negative examples.
+        """
+        del seed
+        return None
+
     def located(self) -> Trigger:
         """Return it with its files named from the root, so that plans can be applied anywhere.
 
