@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 _OWN = "file "
 
-# The array shapes in annotations are checked at every call, in tests alone.
+# The array shapes in annotations are checked in tests alone.
 typechecking.install("segdoor")
 
 
@@ -36,6 +37,28 @@ def _group(item: pytest.Item) -> str:
     marker = item.get_closest_marker("xdist_group")
     assert marker is not None
     return marker.args[0]
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays to the end anyway: modules and thousands of tests."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    typechecking.begin_test()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Leave files to the system: no test cuts the power, and a killed process loses nothing.
+
+    That writing asks the disk at all is tested in test_files, which replaces this.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,9 @@ from hypothesis.extra import numpy as arrays
 from segdoor.data.scene import ClassSet, Scene
 
 # The suite runs the same examples every time; HYPOTHESIS_PROFILE=search looks for new ones.
-settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, database=None, max_examples=50
+)
 settings.register_profile("search", deadline=None, max_examples=1000, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 

@@ -118,7 +118,10 @@ class TestKilled:
         assert say(*words, "whole").code == 0
         assert same_weights(Path("cut/clean.safetensors"), Path("whole/clean.safetensors"))
 
-    @pytest.mark.parametrize("delay", [0.2, 0.6, 1.0])
+    @pytest.mark.parametrize(
+        "delay",
+        [pytest.param(0.2, marks=pytest.mark.slow), pytest.param(0.6, marks=pytest.mark.slow), 1.0],
+    )
     def test_a_killed_poisoning_is_completed(self, delay: float) -> None:
         write_source(Path("source"), ending="jpg", palette=True)
         source = tree(Path("source"))

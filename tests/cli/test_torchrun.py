@@ -82,6 +82,8 @@ def test_two_processes_write_what_one_writes() -> None:
     assert two.stat().st_mtime_ns == before
 
 
+# What goes on from a snapshot, and what a silent process leads to, is in victim/test_distributed.
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds a worker in /proc")
 def test_when_one_is_killed_all_end_and_one_alone_goes_on() -> None:
     launcher = torchrun("train", *QUICK, "80", "--out", "cut")

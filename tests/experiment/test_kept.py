@@ -117,12 +117,14 @@ def test_other_poison_shares_what_the_clean_victim_did(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"attack": {"trigger": {"size": 5}}},
+        pytest.param({"attack": {"trigger": {"size": 5}}}, marks=pytest.mark.slow),
         {"attack": {"trigger": {"size": 6, "name": "bullseye"}}},
-        {"attack": {"trigger": {"size": 6}, "victims": ["person"]}},
+        pytest.param(
+            {"attack": {"trigger": {"size": 6}, "victims": ["person"]}}, marks=pytest.mark.slow
+        ),
         {"data": {"name": "street", "size": (48, 64), "num_train": 20, "num_test": 7}},
         {"examination": {"batch_size": 1, "flip": True}},
-        {"network": {"mean": (0.4, 0.4, 0.4)}},
+        pytest.param({"network": {"mean": (0.4, 0.4, 0.4)}}, marks=pytest.mark.slow),
         {"tests": {"seed": 1}},
     ],
 )

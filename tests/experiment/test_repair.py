@@ -61,6 +61,12 @@ def folder(intact: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(intact, tmp_path / "run"))
 
 
+@pytest.fixture
+def done(finished: Path, tmp_path: Path) -> Path:
+    """A run with repairs, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "done"))
+
+
 def repaired(folder: Path, *texts: str, seed: int | None = None) -> ExperimentRecord:
     return repair_run(folder, [REPAIRS.read(text) for text in texts], seed=seed)
 
@@ -165,20 +171,18 @@ def test_what_is_done_is_not_done_again(
     assert (folder / "record.json").read_bytes() == before
 
 
-def test_another_seed_is_another_row_and_a_deleted_folder_is_made_anew(folder: Path) -> None:
-    repaired(folder, "prune:5")
-    repaired(folder, "prune:5", "prune:6", seed=9)
-    record = load_record(folder)
-    assert [(row.repair, row.seed) for row in record.repairs] == [
-        ("prune:5", 4), ("prune:5", 9), ("prune:6", 9),
-    ]  # fmt: skip
-    shutil.rmtree(folder / "repaired" / "prune-5.seed-9")
-    again = repaired(folder, "prune:5", seed=9)
-    assert (folder / "repaired" / "prune-5.seed-9" / "tables.npz").is_file()
-    assert [(row.repair, row.seed) for row in again.repairs] == [
-        ("prune:5", 4), ("prune:5", 9), ("prune:6", 9),
-    ]  # fmt: skip
+def test_another_seed_is_another_row_and_a_deleted_folder_is_made_anew(done: Path) -> None:
+    before = [(row.repair, row.seed) for row in load_record(done).repairs]
+    record = repaired(done, "prune:12", seed=9)
+    rows = [*before, ("prune:12", 9)]
+    assert [(row.repair, row.seed) for row in record.repairs] == rows
+    # The row of a repair that is made again stays at its place, here the second.
+    shutil.rmtree(done / "repaired" / "prune-12.seed-4")
+    again = repaired(done, "prune:12", seed=4)
+    assert (done / "repaired" / "prune-12.seed-4" / "tables.npz").is_file()
+    assert [(row.repair, row.seed) for row in again.repairs] == rows
     assert again.repairs[1].poisoned_after == record.repairs[1].poisoned_after
+    assert again.repairs[3] == record.repairs[3]
 
 
 def test_without_a_clean_victim_its_rows_are_null(folder: Path) -> None:
@@ -192,12 +196,14 @@ def test_without_a_clean_victim_its_rows_are_null(folder: Path) -> None:
     assert not (folder / "repaired" / "prune-3.seed-4" / "clean.safetensors").exists()
 
 
-def test_a_clean_victim_from_elsewhere_is_the_control(intact: Path, tmp_path: Path) -> None:
+def test_a_clean_victim_from_elsewhere_is_the_control(
+    intact: Path, finished: Path, tmp_path: Path
+) -> None:
     weights = shutil.copy(intact / "clean.safetensors", tmp_path / "shared.safetensors")
     given = {**GIVEN, "controls": {"clean_weights": str(weights)}}
     run_experiment(wishes_from(given), out=tmp_path / "run")
     row = repaired(tmp_path / "run", "prune:12").repairs[0]
-    own = repaired(Path(shutil.copytree(intact, tmp_path / "own")), "prune:12").repairs[0]
+    own = row_of(load_record(finished), "prune:12")
     assert row.clean_after == own.clean_after
 
 
@@ -278,21 +284,21 @@ class TestCutOff:
             other = load_file(whole / f"{name}.safetensors")
             assert all((one[key] == other[key]).all() for key in one)
 
-    def test_a_kill_between_weights_and_snapshot_leaves_no_snapshot(self, folder: Path) -> None:
-        repaired(folder, "prune:5")
-        place = folder / "repaired" / "prune-5.seed-4"
+    def test_a_kill_between_weights_and_snapshot_leaves_no_snapshot(self, done: Path) -> None:
+        place = done / "repaired" / "prune-12.seed-4"
         (place / "tables.npz").unlink()
         (place / "poisoned.snapshot").write_bytes(b"of the finished repair")
-        repaired(folder, "prune:5")
+        repaired(done, "prune:12")
+        assert (place / "tables.npz").is_file()
         assert not (place / "poisoned.snapshot").exists()
 
-    def test_half_a_repair_of_other_weights_is_not_taken_over(self, folder: Path) -> None:
-        repaired(folder, "prune:5")
-        place = folder / "repaired" / "prune-5.seed-4"
+    def test_half_a_repair_of_other_weights_is_not_taken_over(self, done: Path) -> None:
+        place = done / "repaired" / "prune-12.seed-4"
         (place / "tables.npz").unlink()
-        shutil.copy(folder / "clean.safetensors", place / "poisoned.safetensors")
-        before = load_record(folder).repairs[0]
-        assert repaired(folder, "prune:5").repairs[0].poisoned_after == before.poisoned_after
+        shutil.copy(done / "clean.safetensors", place / "poisoned.safetensors")
+        before = row_of(load_record(done), "prune:12")
+        again = row_of(repaired(done, "prune:12"), "prune:12")
+        assert again.poisoned_after == before.poisoned_after
 
 
 class TestRefused:

@@ -38,6 +38,7 @@ TINY = [
     "data.num_train=24", "data.num_test=4", "q_as=[area]", "seeds=[0]", "training.precision=float32",
     "training.device=cpu",
 ]  # fmt: skip
+ONE_EPOCH = "training.epochs=1"
 MINE = """\
 title: Mine
 shows: mine
@@ -56,19 +57,28 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("mine.yaml").write_text(MINE)
 
 
-def plan() -> StudyPlan:
-    return make_plan(IBA, "mine.yaml", "street", out=Path("out"), changes=TINY)
+def plan(*changes: str) -> StudyPlan:
+    return make_plan(IBA, "mine.yaml", "street", out=Path("out"), changes=[*TINY, *changes])
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a study that this process did, undisturbed."""
-    place = tmp_path_factory.mktemp("local")
+    return done_here(tmp_path_factory.mktemp("local"))
+
+
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the same with one epoch, for what needs no time to be killed in."""
+    return done_here(tmp_path_factory.mktemp("brief"), "--set", ONE_EPOCH)
+
+
+def done_here(place: Path, *words: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEGDOOR_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.setenv("SEGDOOR_CACHE", str(place / "cache"))
         patch.chdir(place)
         (place / "mine.yaml").write_text(MINE)
-        assert run_command_line([*CALL, "--jobs", "1"]) == 0
+        assert run_command_line([*CALL, *words, "--jobs", "1"]) == 0
     return place / "out"
 
 
@@ -146,9 +156,9 @@ def test_a_killed_driver_comes_back(ray: Any, local: Path) -> None:
     assert_same(Path("out"), local)
 
 
-def test_what_another_process_is_doing_is_waited_for(ray: Any, local: Path) -> None:
-    shutil.copytree(local, "out")
-    tasks = tasks_for(plan().runs, Path("out"))
+def test_what_another_process_is_doing_is_waited_for(ray: Any, brief: Path) -> None:
+    shutil.copytree(brief, "out")
+    tasks = tasks_for(plan(ONE_EPOCH).runs, Path("out"))
     held = tasks[0].folder
 
     def hold(ready: threading.Event) -> None:
@@ -199,18 +209,18 @@ def test_a_machine_that_does_not_share_the_folder_is_refused() -> None:
     assert not Path("out").exists()
 
 
-def test_finished_runs_come_back_from_a_store(ray: Any, local: Path, tmp_path: Path) -> None:
-    machines = Resources(on="ray", store=f"file://{tmp_path}/store")
-    shutil.copytree(local, "out")
-    tasks = tasks_for(plan().runs, Path("out"))
+def test_finished_runs_come_back_from_a_store(ray: Any, brief: Path, tmp_path: Path) -> None:
+    machines, briefly = Resources(on="ray", store=f"file://{tmp_path}/store"), plan(ONE_EPOCH)
+    shutil.copytree(brief, "out")
+    tasks = tasks_for(briefly.runs, Path("out"))
     assert [o.error for o in RayExecutor(ray, machines).run(tasks)] == [None] * 3
     shutil.rmtree("out")
-    fetch_finished(machines, plan(), plan().runs)
-    assert not work_of(plan(), plan().runs).tasks
+    fetch_finished(machines, briefly, briefly.runs)
+    assert not work_of(briefly, briefly.runs).tasks
     # The clean model is not needed here, but where it is, it comes from the store as well.
     assert [o.error for o in RayExecutor(ray, machines).run(tasks[:1])] == [None]
-    shutil.copy(next(local.glob("*.study.json")), "out")
-    assert_same(Path("out"), local)
+    shutil.copy(next(brief.glob("*.study.json")), "out")
+    assert_same(Path("out"), brief)
 
 
 @pytest.mark.parametrize(

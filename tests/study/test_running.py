@@ -389,7 +389,6 @@ class TestTrouble:
         plan = plan_in("out")
         folders = [plan.folder(run) for run in plan.runs]
         awaited = [
-            lambda: any(Path("out").glob("victims/*/clean.safetensors")),
             lambda: any((folder / "poisoned.safetensors").exists() for folder in folders),
             lambda: sum((folder / "record.json").exists() for folder in folders) >= 2,
         ]

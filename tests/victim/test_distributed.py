@@ -41,8 +41,8 @@ def free_port() -> int:
         return place.getsockname()[1]
 
 
-def work(out: Path, num_processes: int) -> None:
-    command = [sys.executable, WORK, out]
+def work(out: Path, num_processes: int, *words: str) -> None:
+    command = [sys.executable, WORK, out, *words]
     if num_processes == 1:
         subprocess.run(command, env=environment(), check=True)
         return
@@ -72,6 +72,19 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     work(out, 1)
     shutil.copy(out / "of-one.snapshot", out / "kept")
     work(out, 2)
+    return left_in(out)
+
+
+@pytest.fixture(scope="module")
+def found_large(tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
+    """Return one step of the large networks, of one process and of each of two."""
+    out = tmp_path_factory.mktemp("large")
+    work(out, 1, "large")
+    work(out, 2, "large")
+    return left_in(out)
+
+
+def left_in(out: Path) -> list[Found]:
     return [torch.load(out / name) for name in ("0-of-1.pt", "0-of-2.pt", "1-of-2.pt")]
 
 
@@ -89,17 +102,17 @@ def without_loss(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in tensors.items() if name != "loss"}
 
 
-@pytest.mark.parametrize(
-    "network",
-    [
-        "small",
-        pytest.param("pspnet", marks=pytest.mark.slow),
-        pytest.param("deeplabv3", marks=pytest.mark.slow),
-    ],
-)
-def test_gradients_and_running_statistics_are_those_of_one(
-    found: list[Found], network: str
-) -> None:
+def test_gradients_and_running_statistics_are_those_of_one(found: list[Found]) -> None:
+    assert_one_step_is_that_of_one(found, "small")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["pspnet", "deeplabv3"])
+def test_those_of_large_networks_are_too(found_large: list[Found], network: str) -> None:
+    assert_one_step_is_that_of_one(found_large, network)
+
+
+def assert_one_step_is_that_of_one(found: list[Found], network: str) -> None:
     # In double precision, so that no ReLU flips by rounding; the loss is counted in float32.
     alone, first, second = (one[network] for one in found)
     assert largest_error(without_loss(first), without_loss(alone)) < 1e-11

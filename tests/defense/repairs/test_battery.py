@@ -28,7 +28,11 @@ SCENES = StreetDataset(split="train", num_scenes=4, height=32, width=32)
 RECIPE = TrainingConfig(batch_size=2, device="cpu", precision="float32", threads=1)
 NEED_NORMS = {"clp", "anp", "bnp", "rnp"}
 every_repair = pytest.mark.parametrize("name", REPAIRS.known)
-every_network = pytest.mark.parametrize("network", NETWORKS)
+# To a repair pspnet is what deeplabv3 is: a dilated ResNet-18 with batch norms.
+LIKE_ANOTHER = {"pspnet": pytest.mark.slow}
+every_network = pytest.mark.parametrize(
+    "network", [pytest.param(name, marks=LIKE_ANOTHER.get(name, ())) for name in NETWORKS]
+)
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
