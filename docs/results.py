@@ -20,7 +20,7 @@ from segdoor.report.words import axis_name, axis_value
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results"
-PAGES = (HERE / "results.md", HERE / "models.md")
+PAGES = (HERE / "results.md", HERE / "models.md", HERE / "attacks.md")
 BLOCK = re.compile(
     r"(?P<head><!-- table: (?P<kind>[a-z-]+) (?P<study>\S+) -->\n).*?(?P<end><!-- end -->)",
     re.DOTALL,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from recorded import RESULTS
-from segdoor.papers.iba.paper import IBA
+from segdoor.papers.registry import paper_of
 from segdoor.record import earlier, load_record, load_study
 from segdoor.scores.seeds import mean_interval
 from segdoor.study.collect import collect
@@ -34,7 +34,7 @@ def test_the_record_of_a_study_follows_from_the_runs_beside_it(file: Path) -> No
     for run in done:
         load_record(file.parent / str(run.record))
     plan = make_plan(
-        IBA, told.name, told.preset, out=file.parent, reading=told.reading, changes=told.changes
+        paper_of(told.name), told.name, told.preset, out=file.parent, reading=told.reading, changes=told.changes
     )
     assert collect(plan) == told
 

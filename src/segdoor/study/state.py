@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from segdoor.attack.config import AttackConfig
+from segdoor.attack.labels.change import CHOSEN, LabelChange
+from segdoor.attack.labels.cooccurring import Cooccurring
 from segdoor.attack.plan import PoisonPlan
+from segdoor.attack.triggers.printed import Printed
 from segdoor.attack.triggers.sticker import Sticker
 from segdoor.data.load import lacks_root, load_dataset
 from segdoor.errors import DataError, SegdoorError
@@ -86,7 +89,7 @@ def check_same(
     moved = there.network.model_copy(
         update={name: here[name] for name in here if isinstance(getattr(there.network, name), Path)}
     )
-    attack = _with_picture_of(run, folder, there.attack)
+    attack = _as_planned(run.config.attack, _with_picture_of(run, folder, there.attack))
     there = there.model_copy(update={"network": moved, "attack": attack})
     if deciding(there) != deciding(run.config):
         raise DataError(folder, "must hold a record of this run", "other settings", remedy)
@@ -96,6 +99,25 @@ def check_same(
     found = record.data.train_digest, record.data.test_digest
     if digests is not None and found != digests:
         raise DataError(folder, "must hold a record of these scenes", "other scenes", remedy)
+
+
+def _as_planned(here: AttackConfig, there: AttackConfig) -> AttackConfig:
+    """Return a recorded attack in which what a plan leaves to the data set is open again."""
+    trigger, labels = there.trigger, there.labels
+    open_trigger = isinstance(here.trigger, Printed) and here.trigger.flat is None
+    if open_trigger and isinstance(trigger, Printed):
+        trigger = trigger.model_copy(update={"flat": None})
+    if len(labels) == len(here.labels):
+        pairs = zip(here.labels, labels, strict=True)
+        labels = tuple(_with_open_target(planned, made) for planned, made in pairs)
+    return there.model_copy(update={"trigger": trigger, "labels": labels})
+
+
+def _with_open_target(planned: LabelChange, made: LabelChange) -> LabelChange:
+    both = isinstance(planned, Cooccurring) and isinstance(made, Cooccurring)
+    if both and planned.target == CHOSEN:
+        return made.model_copy(update={"target": CHOSEN})
+    return made
 
 
 def _with_picture_of(run: PlannedRun, folder: Path, attack: AttackConfig) -> AttackConfig:
