@@ -34,7 +34,12 @@ def test_the_record_of_a_study_follows_from_the_runs_beside_it(file: Path) -> No
     for run in done:
         load_record(file.parent / str(run.record))
     plan = make_plan(
-        paper_of(told.name), told.name, told.preset, out=file.parent, reading=told.reading, changes=told.changes
+        paper_of(told.name),
+        told.name,
+        told.preset,
+        out=file.parent,
+        reading=told.reading,
+        changes=told.changes,
     )
     assert collect(plan) == told
 

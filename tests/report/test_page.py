@@ -473,6 +473,15 @@ def test_a_scene_whose_pictures_were_left_behind_is_told_and_the_others_are_show
     assert [note for note in part.notes if "1-truth.png is no longer beside the record" in note]
 
 
+def test_where_all_pictures_were_left_behind_one_note_says_so(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", gallery=4)
+    for picture in (tmp_path / "run" / "gallery").iterdir():
+        picture.unlink()
+    part = section(build_page(open_source(tmp_path / "run")), "gallery")
+    assert part is not None
+    assert part.notes == ("The pictures of all 4 scenes are no longer beside the records.",)
+
+
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/hostname", "gallery/../../secret.png"])
 def test_a_picture_outside_the_folder_is_refused(name: str, tmp_path: Path) -> None:
     def point_outside(content: dict[str, object]) -> None:

@@ -16,6 +16,7 @@ from segdoor.report.words import became, name_of_test, percent, share
 
 MOST_BYTES = 24_000_000
 """Total size of a page's pictures: a page must still open on a phone."""
+_TOLD_ONE_BY_ONE = 3
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _VIEWS = {
     "image": "untouched image",
@@ -55,6 +56,7 @@ def gather(
     """
     scenes: list[SceneViews] = []
     notes: list[str] = []
+    lost: list[str] = []
     first: Run | None = None
     for name, group in groups:
         run = next((run for run in group.runs if run.record.gallery), None)
@@ -66,12 +68,15 @@ def gather(
             files = _files(run, scene)
             missing = [file for file in files if not file.is_file()]
             if missing:
-                notes.append(f"{scene.name}: {missing[0].name} is no longer beside the record.")
+                lost.append(f"{scene.name}: {missing[0].name} is no longer beside the record.")
                 continue
             if not album.has_room_for(files):
                 notes.append(f"Pictures of {scene.name} are left out: the page would be too large.")
                 continue
             scenes.append(_views(run, scene, name))
+    if len(lost) > _TOLD_ONE_BY_ONE and not scenes:
+        lost = [f"The pictures of all {len(lost)} scenes are no longer beside the records."]
+    notes += lost
     if first is None:
         return None, tuple(notes)
     legend = tuple(
