@@ -114,8 +114,9 @@ def _as_planned(here: AttackConfig, there: AttackConfig) -> AttackConfig:
 
 
 def _with_open_target(planned: LabelChange, made: LabelChange) -> LabelChange:
-    both = isinstance(planned, Cooccurring) and isinstance(made, Cooccurring)
-    if both and planned.target == CHOSEN:
+    if not (isinstance(planned, Cooccurring) and isinstance(made, Cooccurring)):
+        return made
+    if planned.target == CHOSEN:
         return made.model_copy(update={"target": CHOSEN})
     return made
 
